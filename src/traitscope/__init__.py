@@ -1,0 +1,25 @@
+"""traitscope: Big Five estimates from short videos, end to end, with numbers one can trust."""
+
+from importlib import import_module
+from typing import Any
+
+_VERBS = {
+    "load_corpus": ("traitscope.corpora", "load_corpus"),
+    "prepare": ("traitscope.preparation", "prepare"),
+    "train": ("traitscope.training", "train"),
+    "evaluate": ("traitscope.evaluation", "evaluate"),
+    "evaluate_predictions": ("traitscope.evaluation", "evaluate_predictions"),
+    "write_report": ("traitscope.report", "write_report"),
+    "predict": ("traitscope.prediction", "predict"),
+}
+
+__all__ = ["__version__", *sorted(_VERBS)]
+__version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    """Import a verb when it is first used: importing the package stays light."""
+    if name not in _VERBS:
+        raise AttributeError(f"module 'traitscope' has no attribute {name!r}")
+    module, attribute = _VERBS[name]
+    return getattr(import_module(module), attribute)

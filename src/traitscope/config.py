@@ -1,0 +1,135 @@
+"""Typed, closed, immutable settings: defaults < YAML < key=value, and back to YAML."""
+
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from traitscope.errors import ConfigError
+
+
+class Config(BaseModel):
+    """Base of every config: frozen, unknown keys refused, field docstrings kept as help."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, protected_namespaces=()
+    )
+
+
+C = TypeVar("C", bound=BaseModel)
+
+
+def build(cls: type[C], settings: Mapping[str, Any], *, where: str) -> C:
+    """Check settings against a config class.
+
+    Args:
+        cls: the config class.
+        settings: nested mapping of keys to values.
+        where: what the settings came from, for the message.
+
+    Raises:
+        ConfigError: lists *every* wrong key, each with the nearest that exists.
+    """
+    try:
+        return cls.model_validate(dict(settings))
+    except ValidationError as error:
+        lines = [_explain(cls, problem) for problem in error.errors(include_url=False)]
+        raise ConfigError(f"{where} is not a valid {cls.__name__}:\n  " + "\n  ".join(lines)) from (
+            error
+        )
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Read a YAML file that holds a mapping.
+
+    Raises:
+        ConfigError: the file is missing, is not YAML, or holds something else.
+    """
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ConfigError(f"There is no file {path}.") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not readable as YAML: {error}") from error
+    if tree is None:
+        return {}
+    if not isinstance(tree, dict):
+        raise ConfigError(f"{path} must hold keys with values, not {type(tree).__name__}.")
+    return tree
+
+
+def save_config(config: BaseModel, path: Path) -> None:
+    """Write the resolved settings as YAML; loading them gives an equal object."""
+    tree = config.model_dump(mode="json")
+    path.write_text(yaml.safe_dump(tree, sort_keys=False, allow_unicode=True), encoding="utf-8")
+
+
+def parse_overrides(arguments: Iterable[str]) -> dict[str, Any]:
+    """Turn ``["model.hidden=64", "seed=3"]`` into a nested mapping; values are read as YAML.
+
+    Raises:
+        ConfigError: an argument is not ``key=value``, or sets a key twice.
+    """
+    tree: dict[str, Any] = {}
+    for argument in arguments:
+        key, sign, text = argument.partition("=")
+        if not sign or not key.strip():
+            raise ConfigError(f"{argument!r} is not a setting; write key=value.")
+        try:
+            value = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise ConfigError(f"The value of {argument!r} is not readable: {error}") from error
+        _insert(tree, key.strip().split("."), value, argument)
+    return tree
+
+
+def merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay nested changes over a nested mapping; neither is altered."""
+    merged = dict(base)
+    for key, value in changes.items():
+        below = merged.get(key)
+        both = isinstance(below, Mapping) and isinstance(value, Mapping)
+        merged[key] = merge(below, value) if both else value  # type: ignore[arg-type]
+    return merged
+
+
+def _insert(tree: dict[str, Any], path: list[str], value: Any, argument: str) -> None:
+    *parents, last = path
+    node = tree
+    for name in parents:
+        node = node.setdefault(name, {})
+        if not isinstance(node, dict):
+            raise ConfigError(f"{argument!r} contradicts an earlier setting of {name!r}.")
+    if last in node:
+        raise ConfigError(f"{argument!r} sets {'.'.join(path)!r} a second time.")
+    node[last] = value
+
+
+def _explain(cls: type[BaseModel], problem: Any) -> str:
+    *parents, last = [str(part) for part in problem["loc"]] or [""]
+    place = f"{'.'.join(parents)}: " if parents else ""
+    if problem["type"] != "extra_forbidden":
+        name = f"{last}: " if last else ""
+        given = "" if problem["type"] == "missing" else f" (given: {problem['input']!r})"
+        return f"{place}{name}{problem['msg']}{given}"
+    known = _fields_at(cls, parents)
+    near = get_close_matches(last, known, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(known)}"
+    return f"{place}unknown key {last!r}; {hint}"
+
+
+def _fields_at(cls: type[BaseModel], path: list[str]) -> list[str]:
+    """Names of the fields at a place inside a nested config."""
+    for part in path:
+        found = cls.model_fields.get(part)
+        if found is None:
+            continue  # an index into a list: its items are of the class found before it
+        inner = [found.annotation, *getattr(found.annotation, "__args__", ())]
+        below = [c for c in inner if isinstance(c, type) and issubclass(c, BaseModel)]
+        if not below:
+            return []
+        cls = below[0]
+    return list(cls.model_fields)

@@ -1,0 +1,1 @@
+"""Annotations on disk -> Corpus of Clips; one file per corpus."""

@@ -1,0 +1,40 @@
+"""The few kinds of error a user can fix: what is wrong, the value, what to do now."""
+
+from typing import Any
+
+
+class TraitscopeError(Exception):
+    """Tell the user what is wrong, with which value, and what to do; the CLI exits with 2."""
+
+
+class ConfigError(TraitscopeError):
+    """Report settings that are unknown, misspelt, contradictory or out of bounds."""
+
+
+class DataError(TraitscopeError):
+    """Report annotations, predictions or stored features that cannot be used."""
+
+
+class ClipError(TraitscopeError):
+    """Report one clip that cannot be used; at the per-clip boundary it becomes a status row.
+
+    Attributes:
+        status: the word for ``status.csv``: ``undecodable``, ``no_video``, ``no_audio``,
+            ``no_face``, ``missing`` ...
+    """
+
+    def __init__(self, message: str, *, status: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Survive the way home from a worker process."""
+        return (_clip_error, (str(self), self.status))
+
+
+def _clip_error(message: str, status: str) -> ClipError:
+    return ClipError(message, status=status)
+
+
+class MissingError(TraitscopeError):
+    """Report an optional package, model file or system library that is not there."""

@@ -1,0 +1,1 @@
+"""Tracks, frames, sound, text -> features; one file per extractor."""

@@ -1,0 +1,1 @@
+"""Files -> arrays with times; knows nothing of faces."""

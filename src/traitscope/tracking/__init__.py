@@ -1,0 +1,1 @@
+"""Frames -> faces with landmarks, pose and track ids; one file per backend."""

@@ -1,0 +1,369 @@
+"""The named types that cross the borders between rooms: frozen, and checked when made."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from traitscope.errors import DataError
+
+TRAITS = ("openness", "conscientiousness", "extraversion", "agreeableness", "neuroticism")
+"""The Big Five in the order used everywhere; addressed by name."""
+
+SPLITS = ("train", "validation", "test")
+Kind = Literal["apparent", "self_reported"]
+
+FloatArray = NDArray[np.floating[Any]]
+_FORBIDDEN_IN_ID = re.compile(r"[\x00-\x1f\x7f/\\]")
+
+
+@dataclass(frozen=True)
+class Target:
+    """One regressed quantity, with its range and the meaning of a high value.
+
+    Attributes:
+        name: one of TRAITS, or another name such as ``interview``.
+        low: lower end of the range; None (with high) for unbounded z-scores.
+        high: upper end of the range.
+        direction: 1 if high means more of what the name says, -1 if it means less (the
+            ``neuroticism`` key of First Impressions is emotional stability), None if undeclared.
+    """
+
+    name: str
+    low: float | None = None
+    high: float | None = None
+    direction: Literal[1, -1] | None = None
+
+    def __post_init__(self) -> None:
+        if (self.low is None) != (self.high is None):
+            raise DataError(f"Target {self.name!r} has only one end of its range: give both.")
+        if self.low is not None and self.high is not None and not self.low < self.high:
+            raise DataError(f"Target {self.name!r} has the range {self.low} to {self.high}.")
+
+    @property
+    def label(self) -> str:
+        """The name as tables and plots write it, with the direction where it surprises."""
+        if self.direction != -1:
+            return self.name
+        return f"{self.name} (high = {'stable' if self.name == 'neuroticism' else 'less'})"
+
+    def contains(self, value: float) -> bool:
+        """Tell whether a value lies in the range, with room for float rounding."""
+        if self.low is None or self.high is None:
+            return bool(np.isfinite(value))
+        slack = 1e-6 * (self.high - self.low)
+        return self.low - slack <= value <= self.high + slack
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One interval of one media file, with what is known about it.
+
+    Attributes:
+        id: unique in its corpus; becomes a file name, so no separators or control characters.
+        path: video, audio or folder of images; None when only labels are there.
+        start: seconds into the file; None for its beginning.
+        end: seconds into the file, exclusive; None for its end.
+        fps: frames per second of a folder of images.
+        source: the recording the clip was cut from; the clip itself when unknown.
+        subject: the person, when known.
+        split: ``train``, ``validation`` or ``test``, when the corpus has an official split.
+        targets: name -> value; a missing label is absent, never NaN.
+        transcript: what is said, when known.
+        attributes: age group, gender ...: for baselines and audits only.
+    """
+
+    id: str
+    path: Path | None = None
+    start: float | None = None
+    end: float | None = None
+    fps: float | None = None
+    source: str = ""
+    subject: str | None = None
+    split: str | None = None
+    targets: Mapping[str, float] = field(default_factory=dict)
+    transcript: str | None = None
+    attributes: Mapping[str, str | float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_clip_id(self.id)
+        if not self.source:
+            object.__setattr__(self, "source", self.id)
+        if self.split is not None and self.split not in SPLITS:
+            raise DataError(
+                f"Clip {self.id!r} has the split {self.split!r}; it must be one of {SPLITS}."
+            )
+        if self.start is not None and self.end is not None and not 0 <= self.start < self.end:
+            raise DataError(f"Clip {self.id!r} runs from {self.start} s to {self.end} s.")
+
+
+def check_clip_id(clip_id: str) -> None:
+    """Refuse an id that could not be a file name or could leave its folder."""
+    if not clip_id or clip_id in {".", ".."} or _FORBIDDEN_IN_ID.search(clip_id):
+        raise DataError(
+            f"{clip_id!r} cannot be a clip id: it becomes a file name, so it must not be empty "
+            f"and must not contain '/', '\\' or control characters."
+        )
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Annotated clips, with the meaning of their labels.
+
+    Attributes:
+        name: how it is addressed, such as ``table:clips.csv``.
+        kind: whose judgement the labels are.
+        targets: what is regressed, in the order of TRAITS (then others).
+        clips: in a fixed order.
+        notes: facts a user must read (licence, excluded uses, what was ignored while loading).
+    """
+
+    name: str
+    kind: Kind
+    targets: tuple[Target, ...]
+    clips: tuple[Clip, ...]
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        seen: set[str] = set()
+        twice = sorted({c.id for c in self.clips if c.id in seen or seen.add(c.id)})  # type: ignore[func-returns-value]
+        if twice:
+            raise DataError(
+                f"{self.name}: {len(twice)} clip ids occur more than once: "
+                f"{', '.join(twice[:10])}. Give each clip its own id."
+            )
+
+    @property
+    def target_names(self) -> tuple[str, ...]:
+        """Names of the targets, in order."""
+        return tuple(target.name for target in self.targets)
+
+    def target(self, name: str) -> Target:
+        """Find a target by name.
+
+        Raises:
+            DataError: the corpus has no such target.
+        """
+        for target in self.targets:
+            if target.name == name:
+                return target
+        raise DataError(
+            f"{self.name} has no target {name!r}. It has: {', '.join(self.target_names)}."
+        )
+
+    def with_clips(self, clips: Sequence[Clip]) -> "Corpus":
+        """Keep the meaning of the labels, with other clips."""
+        return replace(self, clips=tuple(clips))
+
+    def labels(self, names: Sequence[str] | None = None) -> NDArray[np.float64]:
+        """Labels as an array (clips, targets), NaN where one is missing."""
+        names = self.target_names if names is None else names
+        rows = [[clip.targets.get(name, np.nan) for name in names] for clip in self.clips]
+        return np.asarray(rows, dtype=np.float64).reshape(len(self.clips), len(names))
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One decoded picture: seconds from the start of its clip, and RGB (height, width, 3) uint8."""
+
+    time: float
+    image: NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Waveform:
+    """Mono sound: samples (n,) float32 in [-1, 1] at ``sample_rate_hz``."""
+
+    samples: NDArray[np.float32]
+    sample_rate_hz: int
+
+    def __post_init__(self) -> None:
+        if self.samples.ndim != 1:
+            raise ValueError(f"A waveform is one-dimensional, not {self.samples.shape}.")
+
+    @property
+    def duration_seconds(self) -> float:
+        """Length in seconds."""
+        return len(self.samples) / self.sample_rate_hz
+
+
+@dataclass(frozen=True)
+class Face:
+    """One face found in one frame; coordinates in pixels of that frame.
+
+    Attributes:
+        box: left, top, right, bottom.
+        confidence: detector score; its scale is the backend's.
+        landmarks: (478, 3) from MediaPipe (z in the scale of x) or (68, 2) in the iBUG order.
+        track: the id of the person's track within the clip; survives short gaps.
+        blendshapes: MediaPipe's 52 coefficients by name, empty for other backends.
+        rotation: head rotation (pitch Rx, yaw Ry, roll Rz) in radians with OpenFace's axes and
+            signs, None where the backend gives none.
+    """
+
+    box: tuple[float, float, float, float]
+    confidence: float
+    landmarks: FloatArray
+    track: int = 0
+    blendshapes: Mapping[str, float] = field(default_factory=dict)
+    rotation: tuple[float, float, float] | None = None
+
+    @property
+    def area(self) -> float:
+        """Area of the box in square pixels."""
+        left, top, right, bottom = self.box
+        return max(0.0, right - left) * max(0.0, bottom - top)
+
+
+@dataclass(frozen=True)
+class Stream:
+    """One feature of one clip: rows with their times.
+
+    Attributes:
+        time: (rows,) seconds from the start of the clip, rising.
+        values: (rows, ...) numbers or strings; None for a stream of images.
+        images: one encoded JPEG per row, ``b""`` where the row is missing; None for numbers.
+        valid: (rows,) False where the row is missing (no face ...): then values are NaN.
+        columns: names of the last axis of ``values``, when it has names.
+        info: facts for reports (``coverage``, ``confidence``, units ...), JSON values.
+    """
+
+    time: NDArray[np.float64]
+    values: NDArray[Any] | None = None
+    images: tuple[bytes, ...] | None = None
+    valid: NDArray[np.bool_] | None = None
+    columns: tuple[str, ...] = ()
+    info: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "time", np.asarray(self.time, dtype=np.float64))
+        rows = self.images if self.images is not None else self.values
+        if (self.images is None) == (self.values is None) or rows is None:
+            raise ValueError("A stream has either values or images.")
+        if self.valid is None:
+            object.__setattr__(self, "valid", np.ones(len(self.time), dtype=bool))
+        if not len(self.time) == len(rows) == len(self.mask):
+            raise ValueError(
+                f"Stream rows differ: {len(self.time)} times, {len(rows)} rows, "
+                f"{len(self.mask)} in the mask."
+            )
+        if np.any(np.diff(self.time) < 0) or not np.all(np.isfinite(self.time)):
+            raise ValueError("Stream times must be finite and rising.")
+        if self.columns and self.values is not None and self.values.shape[-1] != len(self.columns):
+            raise ValueError(f"{len(self.columns)} column names for values {self.values.shape}.")
+
+    @property
+    def mask(self) -> NDArray[np.bool_]:
+        """(rows,) True where the row is there."""
+        assert self.valid is not None
+        return self.valid
+
+    @property
+    def coverage(self) -> float:
+        """Share of rows that are there."""
+        return float(self.mask.mean()) if len(self.mask) else 0.0
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What an extractor may use when it finishes a clip, according to its NEEDS.
+
+    Attributes:
+        clip: the clip, with its transcript.
+        waveform: the sound at the extractor's ``sample_rate_hz``, for NEEDS "audio".
+        streams: streams of other extractors, for NEEDS "stream:NAME".
+    """
+
+    clip: Clip
+    waveform: Waveform | None = None
+    streams: Mapping[str, "Stream"] = field(default_factory=dict)
+
+
+Rule = Literal["all", "even", "random", "segments", "window", "center"]
+"""How rows are drawn: all; n evenly spaced; n random in order; one random in each of n equal
+parts; a random run of n; the middle run of n."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """How many rows of a stream, by which rule; ``count`` is also the cap of ``all``."""
+
+    rule: Rule = "all"
+    count: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.rule != "all" and self.count is None:
+            raise ValueError(f"The rule {self.rule!r} needs a count.")
+        if self.count is not None and self.count < 1:
+            raise ValueError(f"A draw takes at least one row, not {self.count}.")
+
+
+@dataclass(frozen=True)
+class Draw:
+    """What a model takes from one stream.
+
+    Attributes:
+        train: rows drawn in training.
+        evaluate: rows drawn in evaluation; must not be random.
+        group: streams of one group are drawn at the same times, with the same flip and crop.
+        extract: what the model needs of the extractor's config (``{"size": 112}``).
+        pool: instead of rows, these statistics of all valid rows (see ``data.POOLS``).
+        size: side in pixels that images are resized to; None keeps the stored size.
+    """
+
+    train: Rows = field(default_factory=Rows)
+    evaluate: Rows = field(default_factory=Rows)
+    group: str | None = None
+    extract: Mapping[str, Any] = field(default_factory=dict)
+    pool: tuple[str, ...] = ()
+    size: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.evaluate.rule in {"random", "segments", "window"}:
+            raise ValueError(f"Evaluation must not draw at random ({self.evaluate.rule!r}).")
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Clips side by side, as a model gets them (torch tensors) or an estimator (NumPy arrays).
+
+    Attributes:
+        clips: ids, in order.
+        streams: name -> (clips, rows, ...), padded; (clips, features) for pooled streams.
+        masks: name -> (clips, rows) True where the row is there.
+        targets: (clips, targets), zero where missing.
+        target_mask: (clips, targets) True where there is a label.
+        columns: name -> names of the stream's last axis, for estimators and explanations.
+    """
+
+    clips: tuple[str, ...]
+    streams: Mapping[str, Any]
+    masks: Mapping[str, Any]
+    targets: Any
+    target_mask: Any
+    columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The scores of one clip, or the reason why there are none.
+
+    Attributes:
+        clip: id or file name.
+        scores: target name -> value; empty when the clip could not be scored.
+        status: ``ok`` or the word from ``status.csv`` (``no_face``, ``no_audio`` ...).
+        reason: what went wrong, in a sentence.
+        coverage: stream -> share of sampled rows that were there.
+        backend: the tracking backend used, None when no face was needed.
+    """
+
+    clip: str
+    scores: Mapping[str, float] = field(default_factory=dict)
+    status: str = "ok"
+    reason: str = ""
+    coverage: Mapping[str, float] = field(default_factory=dict)
+    backend: str | None = None

@@ -1,0 +1,123 @@
+"""Third-party model files: where they are looked for, verified and, on request, fetched."""
+
+import hashlib
+import os
+import shutil
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+
+from traitscope.errors import MissingError, TraitscopeError
+
+
+@dataclass(frozen=True)
+class WeightsFile:
+    """One third-party file: where it comes from, how it is verified, what it may be used for."""
+
+    name: str
+    url: str
+    sha256: str
+    size_bytes: int
+    licence: str
+    purpose: str
+
+
+FILES = {
+    "face_landmarker.task": WeightsFile(
+        name="face_landmarker.task",
+        url=(
+            "https://storage.googleapis.com/mediapipe-models/face_landmarker/face_landmarker/"
+            "float16/1/face_landmarker.task"
+        ),
+        sha256="64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff",
+        size_bytes=3_758_596,
+        licence="Apache-2.0 (Google)",
+        purpose="face mesh, blendshapes and head pose of the mediapipe backend",
+    ),
+}
+
+
+def folders() -> tuple[Path, ...]:
+    """Folders in the order they are searched: ``$TRAITSCOPE_WEIGHTS``, then the user cache."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "traitscope"
+    given = os.environ.get("TRAITSCOPE_WEIGHTS")
+    return (Path(given), cache) if given else (cache,)
+
+
+def locate(name: str) -> Path | None:
+    """Path of a known file when one of the folders holds it, unverified; else None."""
+    entry(name)
+    return next((f / name for f in folders() if (f / name).is_file()), None)
+
+
+def find(name: str) -> Path:
+    """Path of a known file, verified.
+
+    Raises:
+        MissingError: it is in none of the folders.
+        TraitscopeError: it is there and is not the file it should be.
+    """
+    path = locate(name)
+    if path is None:
+        places = " and ".join(str(folder) for folder in folders())
+        raise MissingError(
+            f"The model file {name!r} ({entry(name).purpose}) is not in {places}. "
+            f"Fetch it with: traitscope weights fetch {name}"
+        )
+    verify(path)
+    return path
+
+
+def entry(name: str) -> WeightsFile:
+    """Look a file up by name.
+
+    Raises:
+        TraitscopeError: no file of that name is known.
+    """
+    if name not in FILES:
+        raise TraitscopeError(
+            f"No model file is called {name!r}. There are: {', '.join(sorted(FILES))}."
+        )
+    return FILES[name]
+
+
+def verify(path: Path) -> None:
+    """Check size and sha256 of a known file.
+
+    Raises:
+        TraitscopeError: the file differs from what its publisher released.
+    """
+    known = entry(path.name)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    if digest != known.sha256:
+        raise TraitscopeError(
+            f"{path} is not the published file (sha256 {digest[:12]}..., expected "
+            f"{known.sha256[:12]}...). Delete it and run: traitscope weights fetch {path.name}"
+        )
+
+
+def fetch(name: str) -> Path:
+    """Download a file from its publisher into the first folder and verify it.
+
+    Raises:
+        TraitscopeError: the download failed or is not the published file.
+    """
+    known = entry(name)
+    folder = folders()[0]
+    folder.mkdir(parents=True, exist_ok=True)
+    path, part = folder / name, folder / "part" / name
+    part.parent.mkdir(exist_ok=True)
+    try:
+        with urllib.request.urlopen(known.url, timeout=60) as source, part.open("wb") as file:
+            shutil.copyfileobj(source, file)
+        verify(part)
+        part.replace(path)
+    except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
+        raise TraitscopeError(
+            f"{name} could not be downloaded from {known.url}: {error}. "
+            f"Copy the file from another machine into {folder} instead."
+        ) from error
+    finally:
+        shutil.rmtree(part.parent, ignore_errors=True)
+    return path

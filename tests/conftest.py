@@ -1,0 +1,48 @@
+"""Rules for every test: no network beyond loopback, and where the real clips are."""
+
+import os
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+LOOPBACK = {"127.0.0.1", "localhost", "::1", "", None}
+
+
+@pytest.fixture(autouse=True)
+def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Refuse connections that leave this machine; servers under test use loopback."""
+    connect = socket.socket.connect
+
+    def guarded(self: socket.socket, address: Any) -> None:
+        if isinstance(address, tuple) and address[0] not in LOOPBACK:
+            raise OSError(f"tests have no network: {address}")
+        connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", guarded)
+
+
+@pytest.fixture(autouse=True)
+def only_embedded_weights(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Look for third-party weights only where a test says so."""
+    monkeypatch.setenv("TRAITSCOPE_WEIGHTS", str(tmp_path / "no-weights"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "no-cache"))
+
+
+@pytest.fixture
+def shared() -> Path:
+    """The folder of real clips; the test skips where it is not there."""
+    if not SHARED.is_dir():
+        if os.environ.get("REQUIRE_SHARED"):
+            pytest.fail(f"{SHARED} is required")
+        pytest.skip(f"the real clips are not at {SHARED}")
+    return SHARED
+
+
+@pytest.fixture
+def shared_weights(shared: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The MediaPipe face model from the shared folder, made findable."""
+    monkeypatch.setenv("TRAITSCOPE_WEIGHTS", str(shared / "weights"))
+    return shared / "weights"
