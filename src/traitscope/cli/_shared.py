@@ -1,0 +1,74 @@
+"""What verbs share: messages on stderr, results on stdout, a progress bar for long work."""
+
+import json
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.logging import RichHandler
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+Hook = Callable[[int, int, str], None]
+
+
+def messages() -> Console:
+    """The console for everything that is not the result."""
+    return Console(stderr=True, soft_wrap=True, highlight=False)
+
+
+def say(message: str) -> None:
+    """Write one message for a person."""
+    messages().print(message, markup=False)
+
+
+def write_json(value: Any) -> None:
+    """Write a result as JSON on stdout."""
+    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False) + "\n")
+
+
+def log_to_stderr() -> None:
+    """Show the library's log messages to the person at the terminal."""
+    handler = RichHandler(console=messages(), show_time=False, show_path=False, show_level=False)
+    logger = logging.getLogger("traitscope")
+    if not logger.handlers:
+        logger.addHandler(handler)
+        logger.setLevel(logging.INFO)
+
+
+class _Rate(ProgressColumn):
+    """Items per second."""
+
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.speed:.1f}/s" if task.speed else "")
+
+
+@contextmanager
+def progress(title: str) -> Iterator[Hook]:
+    """A progress bar with rate and time left; yields ``hook(done, total, name)``."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        _Rate(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[name]}"),
+    )
+    with Progress(*columns, console=messages()) as bar:
+        task = bar.add_task(title, total=None, name="")
+
+        def hook(done: int, total: int, name: str) -> None:
+            bar.update(task, completed=done, total=total, name=name)
+
+        yield hook
