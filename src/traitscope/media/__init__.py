@@ -1,1 +1,17 @@
 """Files -> arrays with times; knows nothing of faces."""
+
+from traitscope.media.audio import is_silent, read_sound, read_waveform
+from traitscope.media.info import MediaInfo
+from traitscope.media.sampling import Rate
+from traitscope.media.video import FrameReader, probe, read_frames
+
+__all__ = [
+    "FrameReader",
+    "MediaInfo",
+    "Rate",
+    "is_silent",
+    "probe",
+    "read_frames",
+    "read_sound",
+    "read_waveform",
+]

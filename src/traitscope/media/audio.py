@@ -1,0 +1,148 @@
+"""Sound of a media file -> one mono waveform at the asked sample rate."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from traitscope.errors import ClipError
+from traitscope.media import images
+from traitscope.media.info import decoded, open_container
+from traitscope.types import Waveform
+
+SILENCE = 1e-4
+"""A peak below this (-80 dBFS) is silence."""
+
+
+def read_waveform(
+    path: Path,
+    *,
+    sample_rate_hz: int = 16000,
+    start: float | None = None,
+    end: float | None = None,
+) -> Waveform:
+    """Read the sound of a clip, mixed down to mono; see `read_sound`."""
+    return read_sound(path, sample_rate_hz=sample_rate_hz, start=start, end=end)[0]
+
+
+def read_sound(
+    path: Path,
+    *,
+    sample_rate_hz: int = 16000,
+    start: float | None = None,
+    end: float | None = None,
+) -> tuple[Waveform, str | None]:
+    """Read the sound of a clip, mixed down to mono, with what went wrong on the way.
+
+    Args:
+        path: media file, or folder of images with a WAV inside or beside it.
+        sample_rate_hz: samples per second that come out.
+        start: seconds into the file where the clip starts.
+        end: seconds into the file where it ends, exclusive.
+
+    Returns:
+        The waveform, and why decoding stopped early or skipped something (None if it did not).
+
+    Raises:
+        ClipError: there is no track, or nothing of it can be decoded.
+    """
+    file = _sound_of(path)
+    first, stop = start or 0.0, float("inf") if end is None else end
+    problems: list[str] = []
+    with open_container(file) as container:
+        stream = next(iter(container.streams.audio), None)
+        if stream is None:
+            raise _no_audio(file)
+        if first > 0:
+            _seek(container, stream, first)
+        samples = _collect(container, stream, sample_rate_hz, (first, stop), problems)
+    if samples is None:
+        raise ClipError(
+            f"No sound of {file} can be decoded ({'; '.join(problems[:1]) or 'no data'}). "
+            f"Re-encode it or leave it out.",
+            status="undecodable",
+        )
+    return Waveform(samples, sample_rate_hz), problems[0] if problems else None
+
+
+def is_silent(waveform: Waveform) -> bool:
+    """Tell whether nothing can be heard: the peak is below `SILENCE`."""
+    return not len(waveform.samples) or float(np.abs(waveform.samples).max()) < SILENCE
+
+
+def _sound_of(path: Path) -> Path:
+    file = images.sound_file(path) if path.is_dir() else path
+    if file is None:
+        raise _no_audio(path)
+    return file
+
+
+def _no_audio(path: Path) -> ClipError:
+    return ClipError(
+        f"{path} has no audio track. Use extractors that need none, or another file.",
+        status="no_audio",
+    )
+
+
+def _seek(container: Any, stream: Any, seconds: float) -> None:
+    """Go to a second before the start: decoders need a run-up; at the beginning if it fails."""
+    target = int(max(0.0, seconds - 1.0) / stream.time_base) + (stream.start_time or 0)
+    try:
+        container.seek(target, stream=stream)
+    except av.error.FFmpegError:
+        container.seek(0)
+
+
+def _collect(
+    container: Any,
+    stream: Any,
+    sample_rate_hz: int,
+    interval: tuple[float, float],
+    problems: list[str],
+) -> NDArray[np.float32] | None:
+    """Resample frame by frame, keeping the samples of the interval; None if there is no frame."""
+    start, end = interval
+    stop = None if end == float("inf") else round((end - start) * sample_rate_hz)
+    zero = float((stream.start_time or 0) * stream.time_base)
+    chunks: list[NDArray[np.float32]] = []
+    position: int | None = None
+    for time, samples in _resampled(container, stream, sample_rate_hz, problems):
+        if position is None:
+            position = round((time - zero - start) * sample_rate_hz)
+            chunks.append(np.zeros(max(0, position), dtype=np.float32))
+        chunks.append(
+            samples[max(0, -position) : None if stop is None else max(0, stop - position)]
+        )
+        position += len(samples)
+        if stop is not None and position >= stop:
+            break
+    return None if position is None else np.concatenate(chunks)[:stop]
+
+
+def _resampled(
+    container: Any, stream: Any, sample_rate_hz: int, problems: list[str]
+) -> Iterator[tuple[float, NDArray[np.float32]]]:
+    """Yield pieces of mono sound with the time in seconds of the frame they came from."""
+    resampler, time = _resampler(sample_rate_hz), 0.0
+    for frame in decoded(container, stream, problems.append):
+        time = time if frame.pts is None else float(frame.pts * frame.time_base)
+        try:
+            pieces = resampler.resample(frame)
+        except ValueError:  # rate or layout changed in the middle of the track
+            resampler = _resampler(sample_rate_hz)
+            pieces = resampler.resample(frame)
+        yield from ((time, _to_float(piece)) for piece in pieces)
+    yield from ((time, _to_float(piece)) for piece in resampler.resample(None))
+
+
+def _resampler(sample_rate_hz: int) -> Any:
+    # 32-bit integers: only for integer formats swresample keeps a downmix within full scale
+    return av.AudioResampler(format="s32p", layout="mono", rate=sample_rate_hz)
+
+
+def _to_float(piece: Any) -> NDArray[np.float32]:
+    samples: NDArray[np.float32] = piece.to_ndarray()[0].astype(np.float32) / np.float32(2**31)
+    return samples

@@ -1,0 +1,101 @@
+"""A folder of images (with fps, perhaps a WAV) is a clip too: path -> times and pictures."""
+
+import re
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from traitscope.errors import ClipError
+from traitscope.media.info import MediaInfo
+
+SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp"}
+
+
+def probe(folder: Path, *, fps: float | None) -> MediaInfo:
+    """Read the facts of a folder of images.
+
+    Raises:
+        ClipError: it holds no images, or nothing says how many are shown per second.
+    """
+    files, rate = _files(folder), _fps(folder, fps)
+    height, width = load(files[0]).shape[:2]
+    wav = sound_file(folder)
+    return MediaInfo(
+        duration_seconds=len(files) / rate,
+        fps=rate,
+        width=width,
+        height=height,
+        has_video=True,
+        has_audio=wav is not None,
+        sample_rate_hz=None,
+        channels=None,
+        rotation_degrees=0,
+        codec=files[0].suffix.lower().lstrip("."),
+    )
+
+
+def timed_files(folder: Path, *, fps: float | None) -> list[tuple[float, Path]]:
+    """List the images of a folder in natural order with their times in seconds.
+
+    Raises:
+        ClipError: it holds no images, or nothing says how many are shown per second.
+    """
+    rate = _fps(folder, fps)
+    return [(number / rate, file) for number, file in enumerate(_files(folder))]
+
+
+def load(file: Path) -> NDArray[np.uint8]:
+    """Read one image as (height, width, 3) RGB, turned as its EXIF tag asks.
+
+    Raises:
+        ClipError: it is no image.
+    """
+    data = np.frombuffer(file.read_bytes(), dtype=np.uint8)
+    image = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
+    if image is None:
+        raise ClipError(
+            f"{file} is not a readable image. Replace or remove it.", status="undecodable"
+        )
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), dtype=np.uint8)
+
+
+def sound_file(folder: Path) -> Path | None:
+    """Find the WAV inside a folder of images or beside it, or None."""
+    inside = sorted(f for f in folder.iterdir() if f.suffix.lower() == ".wav")
+    beside = folder.with_name(f"{folder.name}.wav")
+    return inside[0] if inside else (beside if beside.is_file() else None)
+
+
+def _files(folder: Path) -> list[Path]:
+    files = [f for f in folder.iterdir() if f.suffix.lower() in SUFFIXES and f.name[0] != "."]
+    if not files:
+        raise ClipError(
+            f"{folder} holds no images ({', '.join(sorted(SUFFIXES))}). Give a media file or a "
+            f"folder of images.",
+            status="no_video",
+        )
+    return sorted(files, key=lambda f: _natural(f.name))
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    """Sort key that puts frame_2 before frame_10."""
+    parts = re.split(r"(\d+)", name)
+    return [(int(p), "") if p.isdecimal() and p.isascii() else (-1, p.lower()) for p in parts]
+
+
+def _fps(folder: Path, fps: float | None) -> float:
+    note = folder / "fps.txt"
+    text = note.read_text(encoding="utf-8").strip() if fps is None and note.is_file() else fps
+    try:
+        rate = float(text) if text is not None else 0.0
+    except ValueError:
+        rate = 0.0
+    if not 0 < rate < float("inf"):
+        raise ClipError(
+            f"Nothing says how many images of {folder} are shown per second (found: {text!r}). "
+            f"Set fps for the clip (a column 'fps' in the table) or write the number into {note}.",
+            status="missing_fps",
+        )
+    return rate

@@ -1,0 +1,228 @@
+"""Video files and folders of images -> RGB frames with true times, one decode for all rates."""
+
+import os
+from collections.abc import Callable, Generator, Iterator, Sequence
+from fractions import Fraction
+from functools import partial
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from traitscope.errors import ClipError
+from traitscope.media import images
+from traitscope.media.info import (
+    MediaInfo,
+    decoded,
+    describe,
+    open_container,
+    orientation,
+    video_stream,
+)
+from traitscope.media.sampling import Rate, is_wanted
+from traitscope.types import Frame
+
+Picture = tuple[float, Callable[[], NDArray[np.uint8]]]
+"""Seconds into the file, and a function that converts the picture when it is wanted."""
+
+_SHORTFALL_SECONDS = 1.0
+"""A track that ends this much before the length its file declares was cut off."""
+
+
+def probe(path: Path, *, fps: float | None = None) -> MediaInfo:
+    """Read the facts of a media file or a folder of images.
+
+    Args:
+        path: media file or folder of images.
+        fps: frames per second of a folder of images.
+
+    Raises:
+        ClipError: the file is missing, empty or no media.
+    """
+    if path.is_dir():
+        return images.probe(path, fps=fps)
+    with open_container(path) as container:
+        stream = video_stream(container)
+        return describe(container, _first_frame(container, stream) if stream else None)
+
+
+def read_frames(
+    path: Path,
+    *,
+    rates: Sequence[Rate],
+    start: float | None = None,
+    end: float | None = None,
+    fps: float | None = None,
+) -> "FrameReader":
+    """Open a clip for reading at several rates at once.
+
+    Args:
+        path: media file or folder of images.
+        rates: frames per second, or ``"native"`` for every frame; one flag for each comes out.
+        start: seconds into the file where the clip starts.
+        end: seconds into the file where it ends, exclusive.
+        fps: frames per second of a folder of images.
+
+    Returns:
+        An iterable of (frame, one flag per rate) with only the frames that some rate wants.
+
+    Raises:
+        ClipError: the file is missing, empty, no media or has no video; while iterating: no
+            frame can be decoded, or none lies in the interval.
+    """
+    return FrameReader(path, rates, start, end, fps)
+
+
+class FrameReader:
+    """Iterate over the wanted frames of a clip; holds two at a time, whatever its length.
+
+    Attributes:
+        info: facts of the file, complete after the first frame.
+        problem: why decoding stopped early or skipped something; None while all is well.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        rates: Sequence[Rate],
+        start: float | None,
+        end: float | None,
+        fps: float | None,
+    ) -> None:
+        self.problem: str | None = None
+        self._path, self._rates = path, tuple(rates)
+        self._start, self._end = start or 0.0, float("inf") if end is None else end
+        self._fps, self._seen = fps, False
+        if path.is_dir():
+            self.info = images.probe(path, fps=fps)
+            return
+        with open_container(path) as container:
+            self.info = describe(container, None)
+        if not self.info.has_video:
+            raise ClipError(
+                f"{path} has no video track. Use extractors that need none, or another file.",
+                status="no_video",
+            )
+
+    def __iter__(self) -> Iterator[tuple[Frame, tuple[bool, ...]]]:
+        """Decode, pairing each picture with the time of the next to know its display interval."""
+        waiting: Picture | None = None
+        since = last = 0.0
+        for time, convert in self._pictures():
+            if waiting is not None:
+                yield from self._deliver(waiting, since, time - self._start)
+                since = time - self._start
+            waiting, last = (time, convert), time
+        if waiting is None:
+            raise self._nothing_found()
+        nominal = 1.0 / self.info.fps if self.info.fps else 0.04
+        self._check_length(last)
+        yield from self._deliver(waiting, since, min(last + nominal, self._end) - self._start)
+
+    def _deliver(
+        self, picture: Picture, since: float, until: float
+    ) -> Iterator[tuple[Frame, tuple[bool, ...]]]:
+        # a frame shorter than the tolerance (a last one cut by the end) is still a frame
+        flags = tuple(is_wanted(since, until, rate) for rate in self._rates)
+        if any(flags):
+            time, convert = picture
+            yield Frame(time=time - self._start, image=convert()), flags
+
+    def _pictures(self) -> Iterator[Picture]:
+        """Pictures of the interval, from files or from a decoder."""
+        source = self._from_folder() if self._path.is_dir() else self._from_decoder()
+        for time, convert in source:
+            self._seen = True
+            if time >= self._end - 1e-9:
+                return
+            if time >= self._start - 1e-9:
+                yield time, convert
+
+    def _from_folder(self) -> Iterator[Picture]:
+        for time, file in images.timed_files(self._path, fps=self._fps):
+            yield time, partial(images.load, file)
+
+    def _from_decoder(self) -> Iterator[Picture]:
+        """Decode from the key frame before the start; from the beginning if seeking fails."""
+        if self._start > 0:
+            pictures = self._decode(seek=True)
+            first = next(pictures, None)
+            if first is not None and first[0] <= self._start + 1e-6:
+                yield first
+                yield from pictures
+                return
+            pictures.close()
+            self.problem = None
+        yield from self._decode(seek=False)
+
+    def _decode(self, *, seek: bool) -> Generator[Picture, None, None]:
+        with open_container(self._path) as container:
+            stream = video_stream(container)
+            assert stream is not None
+            _use_threads(stream)
+            zero = stream.start_time or 0
+            if seek:
+                try:
+                    container.seek(int(self._start / stream.time_base) + zero, stream=stream)
+                except av.error.FFmpegError:
+                    return
+            step = 1 / (stream.average_rate or stream.guessed_rate or Fraction(25))
+            last = -float("inf")
+            for number, frame in zip(count(), decoded(container, stream, self._note)):
+                if number == 0:
+                    self.info = describe(container, frame)
+                if frame.pts is None and seek:
+                    return
+                time = float(
+                    number * step if frame.pts is None else (frame.pts - zero) * stream.time_base
+                )
+                if time > last:
+                    last = time
+                    yield time, partial(to_rgb, frame)
+
+    def _note(self, problem: str) -> None:
+        self.problem = self.problem or problem
+
+    def _check_length(self, last: float) -> None:
+        expected = min(self.info.duration_seconds, self._end)
+        if last + _SHORTFALL_SECONDS < expected:
+            self._note(f"video ends at {last:.2f} s of {expected:.2f} s")
+
+    def _nothing_found(self) -> ClipError:
+        if self._seen:
+            return ClipError(
+                f"{self._path} has no frame from {self._start:g} s to {self._end:g} s; it lasts "
+                f"{self.info.duration_seconds:.2f} s. Correct start and end.",
+                status="empty",
+            )
+        return ClipError(
+            f"No frame of {self._path} can be decoded ({self.problem or 'no data'}). "
+            f"Re-encode it or leave it out.",
+            status="undecodable",
+        )
+
+
+def to_rgb(frame: Any) -> NDArray[np.uint8]:
+    """Convert a decoded frame to (height, width, 3) RGB, turned as its file asks."""
+    turns, mirrored = orientation(frame)
+    image = frame.to_ndarray(format="rgb24")
+    image = image[:, ::-1] if mirrored else image
+    image = np.rot90(image, turns) if turns else image
+    rgb: NDArray[np.uint8] = np.ascontiguousarray(image)
+    return rgb
+
+
+def _first_frame(container: Any, stream: Any) -> Any | None:
+    try:
+        return next(container.decode(stream), None)
+    except av.error.FFmpegError:
+        return None
+
+
+def _use_threads(stream: Any) -> None:
+    """Let the decoder use the processors of this process, up to what short clips profit from."""
+    stream.thread_type = "AUTO"
+    stream.codec_context.thread_count = min(4, len(os.sched_getaffinity(0)))
