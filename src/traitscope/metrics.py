@@ -1,0 +1,374 @@
+"""Labels and predictions of a whole split in, scores out: pure functions in NumPy.
+
+Every metric but Spearman's follows from nine sums per target (``Sums``), so that the number in a
+table and the ten thousand numbers of its bootstrap come from one formula. What cannot be computed
+is a ``Score`` without value and with a reason, never a good number.
+
+Variances are population variances (divided by the number of clips). *Macro* is the plain mean over
+targets and is undefined as soon as one target is; *pooled* treats all targets as one long vector
+and is always named so.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Array = NDArray[np.float64]
+
+METRICS = (
+    "accuracy",
+    "skill",
+    "mae",
+    "mse",
+    "rmse",
+    "r2",
+    "pearson",
+    "ccc",
+    "spearman",
+    "cosine",
+)
+"""Names of the metrics, in the order of tables."""
+
+LOWER_IS_BETTER = frozenset({"mae", "mse", "rmse"})
+SCALE_FREE = frozenset({"pearson", "spearman"})
+"""Metrics that keep their meaning when predictions and labels have different ranges."""
+
+MACRO = "macro"
+_SAME = 1e-6  # relative spread below which float32 predictions count as one constant
+
+
+@dataclass(frozen=True)
+class Score:
+    """One number of a table, with its 95 % interval, or the reason why there is none."""
+
+    value: float | None
+    reason: str = ""
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class Sums:
+    """Sums over clips from which the metrics follow, each (..., targets).
+
+    Labels t and predictions p are shifted by ``shift`` before they are summed, which keeps
+    differences of sums exact enough.
+
+    Attributes:
+        count: number of labelled clips.
+        t: sum of labels.
+        p: sum of predictions.
+        tt: sum of squared labels.
+        pp: sum of squared predictions.
+        tp: sum of products.
+        absolute: sum of absolute errors.
+        squared: sum of squared errors.
+        constant: sum of absolute errors of the constant; NaN without one.
+        shift: what was subtracted from labels and predictions.
+        span: length of the target's range (targets,); NaN for z-scores.
+    """
+
+    count: Array
+    t: Array
+    p: Array
+    tt: Array
+    pp: Array
+    tp: Array
+    absolute: Array
+    squared: Array
+    constant: Array
+    shift: float = 0.0
+    span: Array | float = np.nan
+
+    def pooled(self) -> "Sums":
+        """Add the targets up as if they were one, (..., 1)."""
+        parts = [getattr(self, name).sum(axis=-1, keepdims=True) for name in TERMS]
+        return named(np.stack(parts, axis=-2), self.shift, np.nan)
+
+
+TERMS = ("count", "t", "p", "tt", "pp", "tp", "absolute", "squared", "constant")
+
+
+def named(values: Array, shift: float, span: Array | float) -> Sums:
+    """Name the terms of sums (..., terms, targets)."""
+    return Sums(**dict(zip(TERMS, np.moveaxis(values, -2, 0), strict=True)), shift=shift, span=span)
+
+
+def terms(target: Array, prediction: Array, constant: Array, shift: float) -> Array:
+    """Give what each clip adds to the ``Sums``.
+
+    Args:
+        target: labels (clips, targets), NaN where one is missing: such a cell adds nothing.
+        prediction: (clips, targets).
+        constant: what skill is measured against (targets,); NaN without one.
+        shift: subtracted from labels and predictions.
+
+    Returns:
+        (clips, terms, targets), terms in the order of TERMS.
+    """
+    t, p = target - shift, prediction - shift
+    error = t - p
+    parts = (np.ones_like(t), t, p, t * t, p * p, t * p, abs(error), error**2)
+    stacked = np.stack((*parts, abs(target - constant)), axis=1)
+    return np.where(np.isnan(target)[:, None, :], 0.0, stacked)
+
+
+def _mse(s: Sums) -> Array:
+    return s.squared / s.count
+
+
+def _mae(s: Sums) -> Array:
+    return s.absolute / s.count
+
+
+def _rmse(s: Sums) -> Array:
+    return np.sqrt(_mse(s))
+
+
+def _accuracy(s: Sums) -> Array:
+    return 1 - _mae(s) / s.span
+
+
+def _skill(s: Sums) -> Array:
+    return 1 - s.absolute / np.where(s.constant > 0, s.constant, np.nan)
+
+
+def _r2(s: Sums) -> Array:
+    return 1 - _mse(s) / _spread(s.count, s.t, s.tt)
+
+
+def _pearson(s: Sums) -> Array:
+    product = _spread(s.count, s.t, s.tt) * _spread(s.count, s.p, s.pp)
+    return np.clip(_covariance(s) / np.sqrt(product), -1, 1)
+
+
+def _ccc(s: Sums) -> Array:
+    spread = _spread(s.count, s.t, s.tt) + _spread(s.count, s.p, s.pp)
+    return 2 * _covariance(s) / (spread + ((s.t - s.p) / s.count) ** 2)
+
+
+def _cosine(s: Sums) -> Array:
+    both = s.tp + s.shift * (s.t + s.p) + s.count * s.shift**2
+    t = s.tt + 2 * s.shift * s.t + s.count * s.shift**2
+    p = s.pp + 2 * s.shift * s.p + s.count * s.shift**2
+    return np.clip(both / np.sqrt(np.where(t * p > 0, t * p, np.nan)), -1, 1)
+
+
+def _spread(count: Array, total: Array, squares: Array) -> Array:
+    """Population variance; NaN where all values are the same."""
+    variance = squares / count - (total / count) ** 2
+    return np.where(variance > _SAME**2 * squares / count, variance, np.nan)
+
+
+def _covariance(s: Sums) -> Array:
+    return s.tp / s.count - s.t * s.p / s.count**2
+
+
+FORMULAS: dict[str, Callable[[Sums], Array]] = {
+    "accuracy": _accuracy,
+    "skill": _skill,
+    "mae": _mae,
+    "mse": _mse,
+    "rmse": _rmse,
+    "r2": _r2,
+    "pearson": _pearson,
+    "ccc": _ccc,
+    "cosine": _cosine,
+}
+"""Metric -> its formula on ``Sums``; NaN where it is undefined."""
+
+
+def mse(target: ArrayLike, prediction: ArrayLike) -> Score:
+    """Mean squared error of one target; labels and predictions (clips,)."""
+    return score("mse", target, prediction)
+
+
+def mae(target: ArrayLike, prediction: ArrayLike) -> Score:
+    """Mean absolute error of one target; labels and predictions (clips,)."""
+    return score("mae", target, prediction)
+
+
+def rmse(target: ArrayLike, prediction: ArrayLike) -> Score:
+    """Root of the mean squared error of one target; labels and predictions (clips,)."""
+    return score("rmse", target, prediction)
+
+
+def r2(target: ArrayLike, prediction: ArrayLike) -> Score:
+    """Share of label variance explained, against the mean of *these* labels (clips,)."""
+    return score("r2", target, prediction)
+
+
+def accuracy(target: ArrayLike, prediction: ArrayLike, *, span: float | None = 1.0) -> Score:
+    """ChaLearn First Impressions "mean accuracy": one minus the mean absolute error.
+
+    Args:
+        target: labels (clips,).
+        prediction: (clips,).
+        span: length of the target's range, by which the error is divided (4 for a scale of
+            1 to 5); None for z-scores, where accuracy is undefined.
+    """
+    return score("accuracy", target, prediction, span=span)
+
+
+def skill(target: ArrayLike, prediction: ArrayLike, *, constant: float | None) -> Score:
+    """One minus the error relative to a constant's: 0 is worthless, 1 perfect.
+
+    Args:
+        target: labels (clips,).
+        prediction: (clips,).
+        constant: the mean label of the clips that were fitted, never of those scored.
+    """
+    return score("skill", target, prediction, constant=constant)
+
+
+def pearson(target: ArrayLike, prediction: ArrayLike) -> Score:
+    """Linear correlation of labels and predictions (clips,)."""
+    return score("pearson", target, prediction)
+
+
+def spearman(target: ArrayLike, prediction: ArrayLike) -> Score:
+    """Correlation of ranks, ties at their mean rank; labels and predictions (clips,)."""
+    return score("spearman", target, prediction)
+
+
+def ccc(target: ArrayLike, prediction: ArrayLike) -> Score:
+    """Lin's concordance correlation with population variances (clips,)."""
+    return score("ccc", target, prediction)
+
+
+def cosine(target: ArrayLike, prediction: ArrayLike) -> Score:
+    """Cosine of the angle between labels and predictions (clips,), not centred.
+
+    On ranges that do not include negative values it is near 1 for anything, a constant included.
+    """
+    return score("cosine", target, prediction)
+
+
+def ccc_pooled(target: ArrayLike, prediction: ArrayLike) -> Score:
+    """Concordance over all targets as one long vector; (clips, targets), NaN labels left out.
+
+    Differences between the targets' means count as agreement here, so it is higher than the
+    macro mean of ``ccc``.
+    """
+    t, p = np.asarray(target, dtype=float), np.asarray(prediction, dtype=float)
+    if t.shape != p.shape:
+        raise ValueError(f"Labels {t.shape} and predictions {p.shape} differ in shape.")
+    there = ~np.isnan(t)
+    return ccc(t[there], p[there])
+
+
+def score(
+    metric: str,
+    target: ArrayLike,
+    prediction: ArrayLike,
+    *,
+    span: float | None = None,
+    constant: float | None = None,
+) -> Score:
+    """Compute one metric of one target by name; labels and predictions (clips,).
+
+    Raises:
+        ValueError: shapes differ, or a label or prediction is not finite.
+    """
+    t, p = _pair(target, prediction)
+    reason = _undefined(metric, t, p, span=span, constant=constant)
+    if reason:
+        return Score(None, reason)
+    if metric == "spearman":
+        return score("pearson", ranks(t), ranks(p))
+    shift = float(t.mean())
+    fixed = np.array([np.nan if constant is None else constant])
+    values = terms(t[:, None], p[:, None], fixed, shift).sum(axis=0)
+    sums = named(values, shift, np.nan if span is None else span)
+    return Score(float(FORMULAS[metric](sums)[0]))
+
+
+def score_table(
+    target: Array,
+    prediction: Array,
+    *,
+    names: Sequence[str],
+    constants: Sequence[float | None] | None = None,
+    spans: Sequence[float | None] | None = None,
+) -> dict[str, dict[str, Score]]:
+    """Compute every metric for every target, and macro.
+
+    Args:
+        target: labels (clips, targets), NaN where one is missing: that clip is left out of
+            that target.
+        prediction: (clips, targets), finite.
+        names: of the targets.
+        constants: what skill is measured against, per target.
+        spans: lengths of the targets' ranges, None for z-scores.
+
+    Returns:
+        metric -> target name or ``macro`` -> score.
+    """
+    constants = constants or [None] * len(names)
+    spans = spans or [None] * len(names)
+    table: dict[str, dict[str, Score]] = {}
+    for metric in METRICS:
+        cells = {}
+        for column, name in enumerate(names):
+            there = ~np.isnan(target[:, column])
+            t, p = target[there, column], prediction[there, column]
+            extra: dict[str, Any] = {"span": spans[column], "constant": constants[column]}
+            cells[name] = score(metric, t, p, **extra)
+        table[metric] = {MACRO: macro(cells), **cells}
+    return table
+
+
+def macro(scores: Mapping[str, Score]) -> Score:
+    """Average over targets; undefined as soon as one target is, naming which and why."""
+    missing = {name: cell.reason for name, cell in scores.items() if cell.value is None}
+    if missing or not scores:
+        reasons = sorted(set(missing.values()))
+        where = ", ".join(missing) if len(missing) < len(scores) else "every target"
+        return Score(None, f"{where}: {'; '.join(reasons)}" if scores else "no targets")
+    return Score(float(np.mean([cell.value for cell in scores.values()])))
+
+
+def ranks(values: Array) -> Array:
+    """Ranks from 1, ties at their mean rank; (clips,)."""
+    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
+    ends = np.cumsum(counts)
+    middle: Array = ends - (counts - 1) / 2
+    return middle[place]
+
+
+def _pair(target: ArrayLike, prediction: ArrayLike) -> tuple[Array, Array]:
+    """Refuse what is not two finite vectors of one length."""
+    t, p = np.asarray(target, dtype=np.float64), np.asarray(prediction, dtype=np.float64)
+    if t.ndim != 1 or t.shape != p.shape:
+        raise ValueError(
+            f"Labels {t.shape} and predictions {p.shape} must be two vectors of one length."
+        )
+    for name, values in (("labels", t), ("predictions", p)):
+        if not np.isfinite(values).all():
+            raise ValueError(f"{np.sum(~np.isfinite(values))} {name} are NaN or infinite.")
+    return t, p
+
+
+def _undefined(
+    metric: str, t: Array, p: Array, *, span: float | None, constant: float | None
+) -> str:
+    """Say why a metric has no value here; an empty string where it has one."""
+    related = metric in {"pearson", "spearman", "ccc"}
+    checks = (
+        (t.size == 0, "no labelled clips"),
+        (metric == "accuracy" and span is None, "accuracy needs a bounded range"),
+        (metric == "skill" and constant is None, "skill needs the constant of the fitted clips"),
+        ((related or metric == "r2") and t.size < 2, "fewer than two clips"),
+        ((related or metric == "r2") and _same(t), "the labels do not vary"),
+        (related and _same(p), "the predictions do not vary"),
+        (metric == "cosine" and not (t.any() and p.any()), "labels or predictions are all zero"),
+        (metric == "skill" and np.all(t == constant), "the constant is already exact"),
+    )
+    return next((reason for holds, reason in checks if holds), "")
+
+
+def _same(values: Array) -> bool:
+    return values.size == 0 or bool(np.ptp(values) <= _SAME * np.abs(values).max())
