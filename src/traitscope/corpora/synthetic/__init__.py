@@ -1,0 +1,281 @@
+"""Talking faces rendered from one public-domain portrait, with traits that drive what they do.
+
+Comes in: a config. Goes out: a folder of mp4 files (h264, AAC) with labels that the ``table`` corpus
+reads too, and, outside that folder, the behaviours that were planted. NASA's portrait of Eileen
+Collins is inside the scikit-image wheel (``skimage.data.astronaut``); nothing is downloaded.
+
+Labels are *apparent* traits of a clip, mean .5, sd .15: 35 % of their variance belong to the subject,
+15 % to the source, 50 % to the clip. ``neuroticism`` is written as in First Impressions: **high =
+stable**. A behaviour is the weighted sum below of the standardised labels, plus noise up to
+variance one; ``low`` and ``high`` are its values at -2 and +2 standard deviations::
+
+    behaviour    driven by (weight)           low    high  unit
+    smile        agreeableness +0.90            0       1  share of the portrait's smile
+    mouth        extraversion +0.90          0.15       1  opening of the mouth in speech
+    blink        neuroticism -0.90           0.04    0.42  share of time with closed eyes
+    brow         openness +0.90              -0.4       1  height of the brows
+    nod          agreeableness +0.60            1       8  amplitude in degrees of pitch
+    turn         conscientiousness -0.90        2      18  amplitude in degrees of yaw
+    gaze         conscientiousness -0.70        0       1  amplitude of looking away
+    pitch        agreeableness +0.70          110     260  mean F0 in Hz
+    pitch_range  openness +0.80              0.05     0.5  amplitude of F0 in octaves
+    rate         conscientiousness -0.70      2.5     6.5  syllables per second
+    loudness     extraversion +0.80           -34     -16  level of speech in dB
+    pauses       neuroticism -0.80           0.05    0.55  share of time without speech
+
+Duration, background, tint, exposure and bit rate are drawn without a look at the traits.
+"""
+
+import csv
+import logging
+import multiprocessing
+import os
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import yaml
+from pydantic import Field, PositiveInt
+
+from traitscope import config as settings
+from traitscope.corpora.synthetic import _face, _media, _motion, _portrait, _voice
+from traitscope.corpora.synthetic._behaviours import BEHAVIOURS, Planned, generator, plan
+from traitscope.errors import DataError
+from traitscope.types import TRAITS, Corpus
+
+_LOG = logging.getLogger(__name__)
+_LOOKS, _CAMERA, _VOICE, _MOTION, _GRAIN, _WORDS = 1, 2, 3, 4, 5, 6
+_KILOBITS = (350, 550)
+_VOCABULARY = (
+    "so well then today people often think about work and home because time goes by while we talk "
+    "of music travel food weather books friends family plans ideas places summer morning"
+).split()
+_NOTES = (
+    "Rendered faces; the portrait is NASA's photograph of Eileen Collins, public domain.",
+    "Planted behaviours are kept outside this folder and are for tests and benchmarks only.",
+)
+
+
+class Config(settings.Config):
+    """What is generated; everything but ``workers`` changes the corpus."""
+
+    subjects: Annotated[int, Field(ge=4, le=999)] = 32
+    """People, each with a face, tint and background of their own."""
+    sources_per_subject: Annotated[int, Field(ge=1, le=9)] = 2
+    """Recordings of one person."""
+    clips_per_source: Annotated[int, Field(ge=1, le=9)] = 2
+    """Clips cut from one recording."""
+    seconds: Annotated[float, Field(ge=0.4, le=60)] = 4.0
+    """Length of each clip."""
+    fps: Literal[10, 20, 25, 40, 50] = 25
+    """Frames per second; a divisor of the audio rate."""
+    size: Annotated[int, Field(ge=96, le=640, multiple_of=2)] = 320
+    """Side of the picture in pixels."""
+    seed: Annotated[int, Field(ge=0)] = 0
+    """Same seed, same corpus."""
+    confound: Literal["none", "brightness"] = "none"
+    """``brightness``: extraversion brightens the picture in train and validation, not in test."""
+    workers: PositiveInt = min(2, os.cpu_count() or 1)
+    """Processes that render; no influence on the result."""
+
+
+def generate(
+    folder: Path,
+    *,
+    truth: Path | None = None,
+    config: Config = Config(),  # noqa: B008 - frozen
+    hook: Callable[[int, int, str], None] | None = None,
+) -> Path:
+    """Write the corpus, or what is missing of it.
+
+    Args:
+        folder: gets ``clips.csv``, ``clips.yaml``, ``synthetic.yaml`` and ``media/``.
+        truth: folder of ``behaviours.csv``; by default ``<folder>-truth``, beside the corpus.
+        config: what to generate.
+        hook: called with (clips done, clips in all, clip).
+
+    Returns:
+        The folder.
+
+    Raises:
+        DataError: the folder holds another corpus, or ``truth`` lies inside it.
+    """
+    folder = Path(folder)
+    truth = folder.with_name(f"{folder.name}-truth") if truth is None else Path(truth)
+    if truth.resolve().is_relative_to(folder.resolve()):
+        raise DataError(
+            f"The truth would lie inside the corpus ({truth}), where a model could read it. "
+            f"Choose a folder outside {folder}."
+        )
+    _claim(folder, config)
+    clips = _plan(config)
+    (folder / "media").mkdir(exist_ok=True)
+    truth.mkdir(parents=True, exist_ok=True)
+    _write_truth(truth / "behaviours.csv", clips)
+    _write_labels(folder, clips, config)
+    _render_missing(folder, clips, config, hook)
+    return folder
+
+
+def load(path: Path) -> Corpus:
+    """Load a generated corpus from its labels; missing media is fine.
+
+    Args:
+        path: the folder that `generate` wrote.
+    """
+    from traitscope.corpora import table
+
+    labels = Path(path) / "clips.csv"
+    if not labels.is_file():
+        raise DataError(
+            f"There is no synthetic corpus in {path} (no clips.csv). "
+            f"Make one with: traitscope demo --to {path}"
+        )
+    return table.load(labels)
+
+
+def _plan(config: Config) -> tuple[Planned, ...]:
+    shape = config.subjects, config.sources_per_subject, config.clips_per_source
+    return plan(*shape, seed=config.seed)
+
+
+def _claim(folder: Path, config: Config) -> None:
+    """Save the config in the folder, or refuse a folder with another one."""
+    record = folder / "synthetic.yaml"
+    if record.is_file():
+        saved = settings.build(Config, settings.read_yaml(record), where=str(record))
+        if saved.model_copy(update={"workers": config.workers}) != config:
+            raise DataError(
+                f"{folder} holds a synthetic corpus with other settings (see {record}). "
+                f"Choose another folder or delete this one."
+            )
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    settings.save_config(config, record)
+
+
+def _render_missing(
+    folder: Path,
+    clips: tuple[Planned, ...],
+    config: Config,
+    hook: Callable[[int, int, str], None] | None,
+) -> None:
+    missing = [clip for clip in clips if not _media_path(folder, clip).is_file()]
+    done = len(clips) - len(missing)
+    _LOG.info("%d of %d clips are there; rendering the rest.", done, len(clips))
+    for clip in _rendered(folder, missing, config):
+        done += 1
+        if hook is not None:
+            hook(done, len(clips), clip)
+
+
+def _rendered(folder: Path, clips: list[Planned], config: Config) -> Any:
+    """Yield the ids of clips as they are written."""
+    if config.workers == 1 or len(clips) < 2:
+        for clip in clips:
+            yield _write_clip(folder, clip, config)
+        return
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(min(config.workers, len(clips)), mp_context=spawn) as pool:
+        jobs = [pool.submit(_write_clip, folder, clip, config) for clip in clips]
+        for job in as_completed(jobs):
+            yield job.result()
+
+
+def _write_clip(folder: Path, clip: Planned, config: Config) -> str:
+    """Render and encode one clip; the same whichever process does it."""
+    import cv2
+
+    cv2.setNumThreads(1)
+    frames, voice = _perform(clip, config)
+    bits = generator(config.seed, _CAMERA, clip.index, 1).integers(*_KILOBITS)
+    path = _media_path(folder, clip)
+    _media.write(
+        path, frames, voice.samples, size=config.size, fps=config.fps, kilobits=int(bits)
+    )
+    return clip.clip
+
+
+def _perform(clip: Planned, config: Config) -> tuple[Any, _voice.Voice]:
+    """Play one clip: an iterator of frames, and the voice."""
+    seed, index = config.seed, clip.index
+    person = _portrait.person(config.size, generator(seed, _LOOKS, clip.subject_index))
+    voice = _speak(clip, config)
+    motion = _motion.move(
+        clip.behaviours,
+        voice,
+        seconds=config.seconds,
+        fps=config.fps,
+        rng=generator(seed, _MOTION, index),
+    )
+    frames = _face.render(
+        person, motion, exposure=_exposure(clip, config), rng=generator(seed, _GRAIN, index)
+    )
+    return frames, voice
+
+
+def _speak(clip: Planned, config: Config) -> _voice.Voice:
+    rng = generator(config.seed, _VOICE, clip.index)
+    return _voice.speak(clip.behaviours, config.seconds, rng)
+
+
+def _exposure(clip: Planned, config: Config) -> float:
+    """Gain of the picture: drawn freely, or, where confounded, following extraversion."""
+    rng = generator(config.seed, _CAMERA, clip.index)
+    free = float(rng.normal(0, 0.12))
+    if config.confound == "brightness" and clip.split != "test":
+        free = 0.12 * (clip.targets["extraversion"] - 0.5) / 0.15 + 0.25 * free
+    return float(np.exp(np.clip(free, -0.3, 0.3)))
+
+
+def _media_path(folder: Path, clip: Planned) -> Path:
+    return folder / "media" / f"{clip.clip}.mp4"
+
+
+def _write_truth(path: Path, clips: tuple[Planned, ...]) -> None:
+    rows = [[clip.clip, *clip.behaviours.values()] for clip in clips]
+    _write_csv(path, ["clip", *BEHAVIOURS], rows)
+
+
+def _write_labels(folder: Path, clips: tuple[Planned, ...], config: Config) -> None:
+    """Write ``clips.csv`` and what its columns mean, ``clips.yaml``."""
+    rows = [
+        [clip.clip, f"media/{clip.clip}.mp4", clip.source, clip.subject, clip.split]
+        + [clip.targets[trait] for trait in TRAITS]
+        + [_transcript(clip, config)]
+        for clip in clips
+    ]
+    header = ["clip", "path", "source", "subject", "split", *TRAITS, "transcript"]
+    meaning = {
+        "name": "synthetic",
+        "kind": "apparent",
+        "targets": {
+            trait: {"low": 0, "high": 1, "direction": -1 if trait == "neuroticism" else 1}
+            for trait in TRAITS
+        },
+        "notes": list(_NOTES),
+    }
+    _write_text(folder / "clips.yaml", yaml.safe_dump(meaning, sort_keys=False))
+    _write_csv(folder / "clips.csv", header, rows)
+
+
+def _transcript(clip: Planned, config: Config) -> str:
+    """Draw one word for every other syllable; which word says nothing about the traits."""
+    rng = generator(config.seed, _WORDS, clip.index)
+    count = max(1, round(config.seconds * (1 - clip.behaviours["pauses"])) * 2)
+    return " ".join(str(word) for word in rng.choice(_VOCABULARY, count))
+
+
+def _write_csv(path: Path, header: list[str], rows: list[list[Any]]) -> None:
+    partial = path.with_name(f".{path.name}.partial")
+    with partial.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([header, *rows])
+    partial.replace(path)
+
+
+def _write_text(path: Path, text: str) -> None:
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)

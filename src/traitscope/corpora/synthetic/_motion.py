@@ -1,0 +1,79 @@
+"""The movements of a synthetic clip: behaviours and the mouth's envelope in, one row per frame out."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from traitscope.corpora.synthetic._voice import Voice
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Motion:
+    """Movements, (frames,) each.
+
+    Attributes:
+        smile: 1 is the smile of the portrait, 0 a straight mouth.
+        mouth: opening in [0, 1].
+        lid: 0 open to 1 closed.
+        brow: 1 raised, -1 lowered.
+        pitch: head, degrees, positive looks down.
+        yaw: head, degrees, positive turns to the viewer's right.
+        roll: head, degrees.
+        gaze: -1 to 1, positive looks to the viewer's right.
+    """
+
+    smile: FloatArray
+    mouth: FloatArray
+    lid: FloatArray
+    brow: FloatArray
+    pitch: FloatArray
+    yaw: FloatArray
+    roll: FloatArray
+    gaze: FloatArray
+
+
+def move(
+    behaviours: Mapping[str, float],
+    voice: Voice,
+    *,
+    seconds: float,
+    fps: float,
+    rng: np.random.Generator,
+) -> Motion:
+    """Turn the behaviours of a clip into movements over time."""
+    time = np.arange(round(seconds * fps)) / fps
+    controls = np.arange(len(voice.opening)) / voice.control_hz
+    opening = np.interp(time, controls, voice.opening)
+    return Motion(
+        smile=behaviours["smile"] + 0.06 * _wave(time, 0.5, rng),
+        mouth=np.clip(behaviours["mouth"] * opening, 0, 1.2),
+        lid=_blinks(time, behaviours["blink"], rng),
+        brow=behaviours["brow"] + 0.15 * _wave(time, 0.6, rng),
+        pitch=behaviours["nod"] * _wave(time, 0.8, rng) + rng.normal(0, 1.0),
+        yaw=behaviours["turn"] * _wave(time, 0.45, rng) + rng.normal(0, 1.5),
+        roll=1.5 * _wave(time, 0.3, rng) + rng.normal(0, 1.5),
+        gaze=behaviours["gaze"] * np.tanh(4 * _wave(time, 0.55, rng)),
+    )
+
+
+def _wave(time: FloatArray, hertz: float, rng: np.random.Generator) -> FloatArray:
+    """Make a slow wave of amplitude one with a rate and a phase of its own."""
+    rate = hertz * rng.uniform(0.9, 1.1)
+    return np.asarray(np.sin(2 * np.pi * (rate * time + rng.uniform())))
+
+
+def _blinks(time: FloatArray, share: float, rng: np.random.Generator) -> FloatArray:
+    """Close the eyes for a share of the time: more blinks and longer ones, evenly scattered."""
+    seconds = float(time[-1]) + float(time[1] - time[0]) if len(time) > 1 else 1.0
+    closed = share * seconds
+    number = max(1, round(0.35 * seconds + closed / 0.25))
+    length = closed / number
+    slots = (np.arange(number) + 0.5 + rng.uniform(-0.25, 0.25, number)) * seconds / number
+    distance = np.abs(time[:, None] - slots[None, :])
+    ramp = 0.04
+    lid = np.clip((length / 2 + ramp / 2 - distance) / ramp, 0, 1)
+    return np.asarray(lid.max(axis=1))
