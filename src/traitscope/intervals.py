@@ -2,8 +2,9 @@
 
 Clips of one source resemble each other, so sources are drawn, not clips. Each source is reduced to
 the sums of ``metrics.Sums``; a resample is a row of counts times those sums, which makes ten
-thousand resamples of a whole split one matrix product. Intervals are BCa (Efron 1987): bias is
-corrected from the resamples, skewness from leaving out one source at a time.
+thousand resamples of a whole split one matrix product. Intervals are BCa (Efron 1987), with
+Student's tails: bias is corrected from the resamples; skewness and degrees of freedom come from
+leaving out one source at a time.
 """
 
 from collections.abc import Iterator, Sequence
@@ -267,13 +268,30 @@ def bca(point: Array, drawn: Array, left_out: Array, *, level: float = 0.95) -> 
             continue
         below = np.nanmean(sample < value) + np.nanmean(sample == value) / 2
         away = np.nanmean(jackknife) - jackknife[~np.isnan(jackknife)]
-        size = np.sum(away**2) ** 1.5
-        skew = np.sum(away**3) / (6 * size) if size > 0 else 0.0
+        size = np.sum(away**2)
+        skew = np.sum(away**3) / (6 * size**1.5) if size > 0 else 0.0
         limit = 1 / (2 * len(sample))
         bias = _NORMAL.inv_cdf(float(np.clip(below, limit, 1 - limit)))
-        moved = bias + (bias + tails) / (1 - skew * (bias + tails))
+        wider = bias + _student(tails, away)
+        moved = bias + wider / (1 - skew * wider)
         ends[row] = _percentiles(sample, np.array([_NORMAL.cdf(z) for z in moved]))
     return ends
+
+
+def _student(tails: Array, away: Array) -> Array:
+    """Widen normal tails to Student's, because the spread is itself estimated from sources.
+
+    Few sources, or few that weigh much, leave few degrees of freedom (Satterthwaite): twice the
+    number of sources over the excess of the kurtosis of their influence over 1. The first term of
+    the Cornish-Fisher expansion is enough for the tails used here.
+    """
+    squares = np.sum(away**2)
+    if not squares > 0:
+        return tails
+    kurtosis = len(away) * np.sum(away**4) / squares**2
+    freedom = 2 * len(away) / max(kurtosis - 1, 1e-9)
+    widened: Array = tails + (tails**3 + tails) / (4 * freedom)
+    return widened
 
 
 def _values(sums: Sums, metrics: Sequence[str]) -> dict[str, Array]:
