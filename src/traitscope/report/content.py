@@ -1,0 +1,333 @@
+"""What a report says, before it is laid out: report dicts in, groups of tables out.
+
+Reports that share corpus and split become one group: their model rows stand in one table and
+equal baselines stand in it once. Numbers are formatted here, once, for every kind of output.
+"""
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from traitscope.errors import DataError
+from traitscope.types import Target
+
+Report = Mapping[str, Any]
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Metric:
+    """How a metric is headed, explained and rounded."""
+
+    key: str
+    label: str
+    about: str
+    digits: int = 3
+
+
+METRICS: Mapping[str, Metric] = {
+    m.key: m
+    for m in (
+        Metric("accuracy", "accuracy", "1 − mean absolute error (ChaLearn); high is good", 4),
+        Metric("skill", "skill", "1 − MAE / MAE of the constant; 0 is no better than it"),
+        Metric("ccc", "CCC", "concordance; 1 is agreement, 0 none; macro over traits"),
+        Metric("pearson", "Pearson r", "linear correlation; blind to offset and scale"),
+        Metric("r2", "R²", "share of label variance explained; below 0 is worse than their mean"),
+        Metric("mae", "MAE", "mean absolute error; low is good", 4),
+        Metric("rmse", "RMSE", "root mean squared error; low is good", 4),
+        Metric("mse", "MSE", "mean squared error; low is good", 4),
+        Metric("spearman", "Spearman ρ", "rank correlation"),
+        Metric("cosine", "cosine", "cosine of the score vectors; high even for a constant"),
+    )
+}
+HEADLINE = ("accuracy", "skill", "ccc", "pearson", "r2", "mae")
+
+ROLES: Mapping[str, tuple[str, str]] = {
+    "model": ("model", "the system under test"),
+    "constant": ("constant", "one value per trait for every clip: the mean of the fitted labels"),
+    "lookup": ("look-up by source", "the mean fitted label of the same source; sees no video"),
+    "lookup_shrunk": ("look-up by source, shrunk", "the same, pulled towards the constant"),
+    "metadata": ("metadata only", "regression on clip attributes; sees no video"),
+    "permuted": ("permuted", "what is left when predictions and labels are paired at random"),
+}
+KINDS: Mapping[str, tuple[str, str]] = {
+    "apparent": (
+        "apparent personality traits",
+        "Labels are what observers perceived in a clip, not what the person is like.",
+    ),
+    "self_reported": (
+        "self-reported personality traits",
+        "Labels are people's own questionnaire answers, with the errors such answers have.",
+    ),
+}
+PARTS: Mapping[str, str] = {
+    "all": "All scored clips",
+    "source_disjoint": "Source-disjoint part: clips whose source was not fitted on",
+}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One number of a table.
+
+    Attributes:
+        value: the number; None when undefined.
+        low: lower end of the 95 % interval, when there is one.
+        high: upper end.
+        reason: why the number is undefined.
+        digits: decimals to print.
+        mark: number of the footnote that gives the reason.
+        where: left, width and middle of interval and value on the column's scale, in percent.
+    """
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    reason: str = ""
+    digits: int = 3
+    mark: int = 0
+    where: tuple[float, float, float] | None = None
+
+    @property
+    def text(self) -> str:
+        """The rounded value, or the word undefined."""
+        return "undefined" if self.value is None else number(self.value, self.digits)
+
+    @property
+    def interval(self) -> str:
+        """The rounded 95 % interval, empty when there is none."""
+        if self.value is None or self.low is None or self.high is None:
+            return ""
+        return f"{number(self.low, self.digits)} to {number(self.high, self.digits)}"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One system in a table: a model or a baseline, with its metrics.
+
+    Attributes:
+        name: the model, or the report that the baseline was computed for.
+        role: a key of ROLES.
+        metrics: metric -> target or ``macro`` -> value, low, high, reason.
+        twin: the table has another baseline of this role, so the label must tell them apart.
+    """
+
+    name: str
+    role: str
+    metrics: Mapping[str, Mapping[str, Any]]
+    twin: bool = False
+
+    @property
+    def label(self) -> str:
+        """The model's name, or what the baseline is called."""
+        if self.role == "model":
+            return self.name
+        label = ROLES.get(self.role, (self.role, ""))[0]
+        return f"{label} (beside {self.name})" if self.twin else label
+
+    @property
+    def about(self) -> str:
+        """One line on what the system is."""
+        return ROLES.get(self.role, ("", ""))[1]
+
+    def cell(self, metric: str, target: str) -> Cell:
+        """Read one number; what is absent or not finite is undefined, with a reason."""
+        found = self.metrics.get(metric, {}).get(target)
+        digits = METRICS[metric].digits if metric in METRICS else 3
+        if found is None:
+            return Cell(None, reason="not in this report", digits=digits)
+        value = finite(found.get("value"))
+        reason = str(found.get("reason") or ("" if value is not None else "no reason was given"))
+        return Cell(value, finite(found.get("low")), finite(found.get("high")), reason, digits)
+
+
+@dataclass(frozen=True)
+class Part:
+    """The rows of one part of the clips (all, source-disjoint)."""
+
+    key: str
+    title: str
+    clips: tuple[int, ...]
+    sources: tuple[int, ...]
+    rows: tuple[Row, ...]
+    reason: str = ""
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Metrics that any row has: known ones in their usual order, then others by name."""
+        there = {key for row in self.rows for key in row.metrics}
+        return (*(k for k in METRICS if k in there), *sorted(there - set(METRICS)))
+
+
+@dataclass(frozen=True)
+class Group:
+    """Reports on one corpus and split, side by side."""
+
+    reports: tuple[Report, ...]
+    targets: tuple[Mapping[str, Any], ...]
+    parts: tuple[Part, ...]
+    warnings: tuple[str, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def corpus(self) -> Mapping[str, Any]:
+        """Name, kind, targets and notes of the corpus."""
+        return self.reports[0]["corpus"]  # type: ignore[no-any-return]
+
+    @property
+    def split(self) -> str:
+        """The split that was scored."""
+        return str(self.reports[0].get("split") or "all clips")
+
+    @property
+    def kind(self) -> tuple[str, str]:
+        """What was measured, and a sentence on what that means."""
+        kind = str(self.corpus.get("kind") or "")
+        return KINDS.get(kind, (f"{kind or 'undeclared kind of'} traits", ""))
+
+
+def read_groups(reports: Sequence[Report]) -> tuple[Group, ...]:
+    """Sort reports into groups by corpus and split, in the order given.
+
+    Raises:
+        DataError: there is no report, or one lacks what a report needs.
+    """
+    if not reports:
+        raise DataError("There is no report to write. Give at least one report.json.")
+    together: dict[tuple[str, str], list[Report]] = {}
+    for report in reports:
+        _check(report)
+        key = (str(report["corpus"]["name"]), str(report.get("split")))
+        together.setdefault(key, []).append(report)
+    return tuple(_group(tuple(members)) for members in together.values())
+
+
+def number(value: float, digits: int) -> str:
+    """Round for people, with a real minus sign and no minus zero."""
+    text = f"{value:.{digits}f}"
+    if float(text) == 0:
+        text = text.lstrip("-")
+    return text.replace("-", "−")
+
+
+def finite(value: Any) -> float | None:
+    """Return a finite float, or None for what is absent, infinite or not a number."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    return float(value) if math.isfinite(value) else None
+
+
+def flatten(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Walk nested settings as dotted keys with their values as text."""
+    for key, value in tree.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, Mapping) and value:
+            yield from flatten(value, f"{name}.")
+        else:
+            yield name, plain(value)
+
+
+def plain(value: Any) -> str:
+    """Write a setting as people read it."""
+    if value is None or value in ("", [], {}):
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, int):
+        return f"{value:,}".replace(",", " ") if abs(value) >= 10000 else str(value)
+    if isinstance(value, (list, tuple)):
+        return ", ".join(plain(item) for item in value)
+    return str(value)
+
+
+def target_label(target: Mapping[str, Any]) -> str:
+    """The name of a target as tables write it, with its direction where that surprises."""
+    if target.get("direction") == -1:
+        return Target(str(target["name"]), direction=-1).label
+    return str(target.get("label") or target["name"])
+
+
+def _check(report: Report) -> None:
+    name = report.get("name", "?")
+    if report.get("schema") != SCHEMA:
+        raise DataError(
+            f"The report {name!r} has the schema {report.get('schema')!r}; this version reads "
+            f"{SCHEMA}. Write it again with: traitscope evaluate"
+        )
+    missing = [key for key in ("corpus", "parts", "counts") if not report.get(key)]
+    if missing:
+        raise DataError(
+            f"The report {name!r} has no {' and no '.join(missing)}. "
+            f"Write it again with: traitscope evaluate"
+        )
+
+
+def _group(reports: tuple[Report, ...]) -> Group:
+    targets: dict[str, Mapping[str, Any]] = {}
+    for report in reports:
+        for target in report["corpus"]["targets"]:
+            targets.setdefault(target["name"], target)
+    keys = dict.fromkeys(key for report in reports for key in report["parts"])
+    parts = tuple(_part(key, reports) for key in keys)
+    return Group(
+        reports=reports,
+        targets=tuple(targets.values()),
+        parts=parts,
+        warnings=_warnings(reports, parts),
+        labels={"macro": "macro", **{n: target_label(t) for n, t in targets.items()}},
+    )
+
+
+def _part(key: str, reports: Sequence[Report]) -> Part:
+    having = [report for report in reports if key in report["parts"]]
+    parts = [report["parts"][key] for report in having]
+    models: list[Row] = []
+    baselines: list[Row] = []
+    for report, part in zip(having, parts, strict=True):
+        for entry in part.get("rows", ()):
+            row = Row(_name(entry, report), entry["role"], entry["metrics"])
+            (models if row.role == "model" else baselines).append(row)
+    return Part(
+        key=key,
+        title=str(parts[0].get("title") or PARTS.get(key, key)),
+        clips=tuple(sorted({int(part.get("clips") or 0) for part in parts})),
+        sources=tuple(sorted({int(part.get("sources") or 0) for part in parts})),
+        rows=(*models, *_once(baselines)),
+        reason="; ".join(dict.fromkeys(str(p["reason"]) for p in parts if p.get("reason"))),
+    )
+
+
+def _name(entry: Mapping[str, Any], report: Report) -> str:
+    if entry["role"] == "model":
+        return str(entry.get("name") or report.get("name") or "model")
+    return str(report.get("name") or "")
+
+
+def _once(rows: Sequence[Row]) -> list[Row]:
+    """Keep equal baselines once; where they differ, the name says which report one is from."""
+    order = list(ROLES)
+    kept: dict[tuple[str, str], Row] = {}
+    for row in rows:
+        kept.setdefault((row.role, json.dumps(row.metrics, sort_keys=True)), row)
+    roles = [row.role for row in kept.values()]
+    named = [replace(row, twin=roles.count(row.role) > 1) for row in kept.values()]
+    return sorted(named, key=lambda row: order.index(row.role) if row.role in order else 99)
+
+
+def _warnings(reports: Sequence[Report], parts: Sequence[Part]) -> tuple[str, ...]:
+    found = [str(warning) for report in reports for warning in report.get("warnings", ())]
+    if len(reports) > 1:
+        found += [
+            f"{part.title}: the systems were scored on different numbers of clips "
+            f"({', '.join(map(str, part.clips))}), so their rows are not strictly comparable."
+            for part in parts
+            if len(part.clips) > 1
+        ]
+        fitted = {json.dumps(report.get("fit")) for report in reports}
+        if len(fitted) > 1:
+            found.append("The systems were fitted on different splits; see the facts of each.")
+    return tuple(dict.fromkeys(found))

@@ -1,0 +1,245 @@
+"""One self-contained HTML page: report dicts in, a file that needs no network out.
+
+Everything that comes from data (clip names, reasons, run names) is escaped by the template or by
+``svg``; styles and scripts are inlined, and nothing is requested.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+
+from traitscope.report import figures, tables
+from traitscope.report.content import (
+    ROLES,
+    Group,
+    Part,
+    Report,
+    flatten,
+    plain,
+    read_groups,
+)
+
+History = Sequence[Mapping[str, Any]]
+Card = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A clip without a score, and the reports that could not score it."""
+
+    clip: str
+    status: str
+    reason: str
+    reports: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class PartView:
+    """One part of the clips, as tables."""
+
+    part: Part
+    headline: tables.Table
+    by_metric: tuple[tuple[str, tables.Table], ...]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class System:
+    """One report: its figures, facts, history and card."""
+
+    name: str
+    report: Report
+    traits: tuple[tuple[str, tuple[figures.Panel, ...]], ...]
+    history: tuple[figures.Panel, ...]
+    facts: tuple[tuple[str, str], ...]
+    coverage: tuple[tuple[str, float], ...]
+    card: tuple[tuple[str, str], ...]
+
+    @property
+    def clips(self) -> list[str]:
+        """Ids of the scored clips, for the read-out under the pointer."""
+        return [str(clip) for clip in (self.report.get("points") or {}).get("clip", ())]
+
+
+@dataclass(frozen=True)
+class GroupView:
+    """One group of reports, ready for the template."""
+
+    group: Group
+    facts: tuple[tuple[str, str], ...]
+    words: tuple[str, ...]
+    parts: tuple[PartView, ...]
+    published: tuple[tables.Published, ...]
+    systems: tuple[System, ...]
+    failures: tuple[Failure, ...]
+    statuses: tuple[tuple[str, int], ...]
+
+
+def write_report(
+    reports: Sequence[Report],
+    path: Path,
+    *,
+    histories: Mapping[str, History] | None = None,
+    cards: Mapping[str, Card] | None = None,
+) -> Path:
+    """Write one or several reports as one HTML page that needs no network.
+
+    Args:
+        reports: what ``report.json`` holds, one per evaluation; those on the same corpus and
+            split stand in one table.
+        path: the page; its folder is made.
+        histories: report name -> one dict per epoch (``epoch``, ``train_loss``,
+            ``validation_ccc`` ...).
+        cards: report name -> what its author adds to the model card.
+
+    Returns:
+        The path that was written.
+
+    Raises:
+        DataError: there is no report, or one lacks what a report needs.
+    """
+    views = [_view(group, histories or {}, cards or {}) for group in read_groups(reports)]
+    text = _template().render(
+        views=views,
+        title=_title(reports),
+        created=max(str(report.get("created") or "") for report in reports)[:19],
+        style=Markup(_asset("page.css")),
+        script=Markup(_asset("page.js")),
+        licences=tables.licences(),
+        roles=ROLES,
+    )
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.part")
+    unfinished.write_text(text, encoding="utf-8")
+    unfinished.replace(path)
+    return path
+
+
+def _asset(name: str) -> str:
+    return files("traitscope.report").joinpath(name).read_text(encoding="utf-8")
+
+
+def _template() -> Any:
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["plain"] = plain
+    environment.globals["metric"] = tables.metric
+    return environment.from_string(_asset("page.html"))
+
+
+def _title(reports: Sequence[Report]) -> str:
+    names = list(dict.fromkeys(str(report.get("name") or "report") for report in reports))
+    return names[0] if len(names) == 1 else f"{len(names)} systems side by side"
+
+
+def _view(group: Group, histories: Mapping[str, History], cards: Mapping[str, Card]) -> GroupView:
+    failures = _failures(group)
+    return GroupView(
+        group=group,
+        facts=_facts(group),
+        words=_in_words(group),
+        parts=tuple(_part(group, part) for part in group.parts),
+        published=tables.published(group),
+        systems=tuple(_system(report, histories, cards) for report in group.reports),
+        failures=failures,
+        statuses=tuple(Counter(failure.status for failure in failures).most_common()),
+    )
+
+
+def _part(group: Group, part: Part) -> PartView:
+    notes = tables.Footnotes()
+    headline = tables.headline(part, notes)
+    by_metric = tuple((key, tables.per_trait(group, part, key, notes)) for key in part.metrics)
+    return PartView(part, headline, by_metric, tuple(notes.reasons))
+
+
+def _system(report: Report, histories: Mapping[str, History], cards: Mapping[str, Card]) -> System:
+    name = str(report.get("name") or "report")
+    run = dict(report.get("run") or {})
+    coverage = run.pop("coverage", None) or {}
+    shares = [(k, v) for k, v in coverage.items() if isinstance(v, (int, float))]
+    rest = {k: v for k, v in coverage.items() if not isinstance(v, (int, float))}
+    if rest:
+        run["coverage"] = rest
+    return System(
+        name=name,
+        report=report,
+        traits=tuple(
+            (trait.label, tuple(figures.panels(trait, name)))
+            for trait in figures.read_traits(report)
+        ),
+        history=tuple(figures.history_panels(histories.get(name, ()))),
+        facts=tuple(flatten(run)),
+        coverage=tuple((str(k), float(v)) for k, v in shares),
+        card=tuple(flatten(cards.get(name, {}))),
+    )
+
+
+def _facts(group: Group) -> tuple[tuple[str, str], ...]:
+    """What was measured on what; values that differ between reports stand side by side."""
+    readers: dict[str, Any] = {
+        "fitted on": lambda r: plain(list(r.get("fit") or ())),
+        "clips": lambda r: plain(r["counts"].get("clips")),
+        "scored": lambda r: plain(r["counts"].get("scored")),
+        "failed": lambda r: plain(r["counts"].get("failed")),
+        "sources": lambda r: plain(r["counts"].get("sources")),
+        "subjects": lambda r: plain(r["counts"].get("subjects")),
+        "clips fitted on": lambda r: plain(r["counts"].get("fitted_clips")),
+    }
+    found = [("corpus", str(group.corpus["name"])), ("split", group.split)]
+    for key, read in readers.items():
+        found.append((key, " / ".join(dict.fromkeys(read(report) for report in group.reports))))
+    protocols = [
+        ", ".join(f"{k} {v}" for k, v in flatten(report.get("protocol") or {})) or "–"
+        for report in group.reports
+    ]
+    return (*found, ("protocol", " / ".join(dict.fromkeys(protocols))))
+
+
+def _in_words(group: Group) -> tuple[str, ...]:
+    """One plain sentence per model: where it stands between the baselines."""
+    if not group.parts:
+        return ()
+    rows = group.parts[0].rows
+    lookup = next((row.cell("accuracy", "macro") for row in rows if row.role == "lookup"), None)
+    sentences = []
+    for row in rows:
+        if row.role != "model":
+            continue
+        accuracy, skill = row.cell("accuracy", "macro"), row.cell("skill", "macro")
+        sentence = f"{row.name} has an accuracy of {accuracy.text}; {_against_constant(skill)}"
+        if lookup and lookup.value is not None and accuracy.value is not None:
+            side = "above" if accuracy.value > lookup.value else "not above"
+            sentence += (
+                f", and is {side} the look-up by source, which sees no video ({lookup.text})"
+            )
+        sentences.append(sentence + ".")
+    return tuple(sentences)
+
+
+def _against_constant(skill: Any) -> str:
+    if skill.value is None:
+        return f"its skill against the constant is undefined ({skill.reason})"
+    shown = f"skill {skill.text}" + (f", 95 % {skill.interval}" if skill.interval else "")
+    if skill.low is not None and skill.low > 0:
+        return f"it is better than the constant ({shown})"
+    if skill.high is not None and skill.high < 0:
+        return f"it is worse than the constant ({shown})"
+    return f"it is not clearly different from the constant ({shown})"
+
+
+def _failures(group: Group) -> tuple[Failure, ...]:
+    seen: dict[tuple[str, str, str], list[str]] = {}
+    for report in group.reports:
+        for row in report.get("failures") or ():
+            key = (str(row["clip"]), str(row.get("status", "")), str(row.get("reason", "")))
+            seen.setdefault(key, []).append(str(report.get("name") or "report"))
+    return tuple(Failure(*key, tuple(names)) for key, names in seen.items())

@@ -1,0 +1,107 @@
+"""Compact pictures: numbers in, inline SVG out, coloured by the page's CSS classes.
+
+Coordinates are whole units of a 640 x 460 box, about half a pixel each on the page: 2000 points
+take 20 kB. All text is escaped.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from markupsafe import Markup, escape
+from numpy.typing import ArrayLike, NDArray
+
+WIDTH, HEIGHT = 640, 460
+LEFT, RIGHT, TOP, BOTTOM = 86, 14, 14, 78
+CHUNKS = 6
+
+
+@dataclass(frozen=True)
+class Axes:
+    """A plotting area: the ranges of data that its sides stand for."""
+
+    x: tuple[float, float]
+    y: tuple[float, float]
+
+    def across(self, values: ArrayLike) -> NDArray[np.int64]:
+        """Horizontal units of x values (any shape)."""
+        share = (np.asarray(values, dtype=float) - self.x[0]) / (self.x[1] - self.x[0])
+        return np.rint(LEFT + share * (WIDTH - LEFT - RIGHT)).astype(np.int64)
+
+    def up(self, values: ArrayLike) -> NDArray[np.int64]:
+        """Vertical units of y values (any shape)."""
+        share = (np.asarray(values, dtype=float) - self.y[0]) / (self.y[1] - self.y[0])
+        return np.rint(HEIGHT - BOTTOM - share * (HEIGHT - TOP - BOTTOM)).astype(np.int64)
+
+
+def ticks(low: float, high: float, count: int = 5) -> list[float]:
+    """Round numbers between two ends, about ``count`` of them."""
+    raw = (high - low) / max(count, 1)
+    size = 10.0 ** np.floor(np.log10(raw))
+    step = next(size * m for m in (1, 2, 2.5, 5, 10) if size * m >= raw * 0.999)
+    first = np.ceil(low / step - 1e-9) * step
+    return [float(round(v, 10)) + 0.0 for v in np.arange(first, high + step * 1e-6, step)]
+
+
+def frame(axes: Axes, x_title: str, y_title: str, *, percent: bool = False) -> str:
+    """Grid, ticks and titles of both axes."""
+    bottom, right = HEIGHT - BOTTOM, WIDTH - RIGHT
+    parts = []
+    for value in ticks(*axes.x):
+        at = int(axes.across(value))
+        parts.append(f'<path class="g" d="M{at} {TOP}V{bottom}"/>')
+        parts.append(f'<text x="{at}" y="{bottom + 30}" text-anchor="middle">{value:g}</text>')
+    for value in ticks(*axes.y, count=4):
+        at = int(axes.up(value))
+        shown = f"{value:.0%}" if percent else f"{value:g}"
+        parts.append(f'<path class="g" d="M{LEFT} {at}H{right}"/>')
+        parts.append(f'<text x="{LEFT - 9}" y="{at + 9}" text-anchor="end">{shown}</text>')
+    middle = (LEFT + right) // 2
+    parts.append(f'<path class="ax" d="M{LEFT} {TOP}V{bottom}H{right}"/>')
+    parts.append(
+        f'<text class="t" x="{middle}" y="{HEIGHT - 10}" text-anchor="middle">'
+        f"{escape(x_title)}</text>"
+    )
+    centre = (TOP + bottom) // 2
+    parts.append(
+        f'<text class="t" transform="translate(22 {centre}) rotate(-90)" text-anchor="middle">'
+        f"{escape(y_title)}</text>"
+    )
+    return "".join(parts)
+
+
+def dots(axes: Axes, x: ArrayLike, y: ArrayLike) -> str:
+    """Points (n,) as a few paths of round-capped dots, so that overlap shows as density."""
+    across, up = axes.across(x), axes.up(y)
+    chunks = zip(np.array_split(across, CHUNKS), np.array_split(up, CHUNKS), strict=True)
+    paths = (
+        "".join(f"M{a} {b}h0" for a, b in zip(xs.tolist(), ys.tolist(), strict=True))
+        for xs, ys in chunks
+        if len(xs)
+    )
+    return "".join(f'<path class="p" d="{d}"/>' for d in paths)
+
+
+def line(axes: Axes, x: ArrayLike, y: ArrayLike, kind: str) -> str:
+    """A polyline through points (n,), clipped to the plotting area; ``kind`` is its CSS class."""
+    xs = np.clip(axes.across(x), LEFT, WIDTH - RIGHT)
+    ys = np.clip(axes.up(y), TOP, HEIGHT - BOTTOM)
+    points = " ".join(f"{a} {b}" for a, b in zip(xs.tolist(), ys.tolist(), strict=True))
+    return f'<polyline class="l {kind}" points="{points}"/>'
+
+
+def steps(axes: Axes, edges: ArrayLike, counts: ArrayLike, kind: str) -> str:
+    """A histogram's outline: edges (n + 1,), counts (n,); ``kind`` is its CSS class."""
+    xs, ys = axes.across(edges).tolist(), axes.up(counts).tolist()
+    base = int(axes.up(axes.y[0]))
+    path = "".join(f"H{a}V{b}" for a, b in zip(xs, [*ys, base], strict=True))
+    return f'<path class="h {kind}" d="M{xs[0]} {base}{path}"/>'
+
+
+def picture(parts: Sequence[str], label: str, *, hover: str = "") -> Markup:
+    """Close the SVG; ``label`` says in words what it shows."""
+    body = "".join(parts)
+    return Markup(
+        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(label)}"{hover}>'
+        f"{body}</svg>"
+    )
