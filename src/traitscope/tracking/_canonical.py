@@ -1,0 +1,121 @@
+"""A mean face in the iBUG 68-point order, and the head pose that fits it to points in a picture.
+
+Unit: distance between the eye centres; axes as OpenFace's (x right, y down, z away). x and y are
+the mean of dlib's points on three adults, turned to the front with MediaPipe's rotation and made
+symmetric; z is MediaPipe's. So both backends mean the same by "straight ahead", to a few degrees.
+"""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from traitscope.tracking._rotation import Matrix
+
+FACE = np.array(
+    [
+        (-1.096, 0.106, 0.735),
+        (-1.082, 0.367, 0.962),
+        (-1.052, 0.653, 0.964),
+        (-1.002, 0.951, 0.821),
+        (-0.900, 1.228, 0.662),
+        (-0.740, 1.472, 0.491),
+        (-0.533, 1.678, 0.234),
+        (-0.288, 1.835, 0.037),
+        (0.000, 1.876, 0.008),
+        (0.288, 1.835, 0.037),
+        (0.533, 1.678, 0.234),
+        (0.740, 1.472, 0.491),
+        (0.900, 1.228, 0.662),
+        (1.002, 0.951, 0.821),
+        (1.052, 0.653, 0.964),
+        (1.082, 0.367, 0.962),
+        (1.096, 0.106, 0.735),
+        (-0.901, -0.237, 0.312),
+        (-0.781, -0.360, -0.023),
+        (-0.582, -0.411, -0.133),
+        (-0.375, -0.389, -0.230),
+        (-0.179, -0.312, -0.277),
+        (0.179, -0.312, -0.277),
+        (0.375, -0.389, -0.230),
+        (0.582, -0.411, -0.133),
+        (0.781, -0.360, -0.023),
+        (0.901, -0.237, 0.312),
+        (0.000, -0.076, -0.258),
+        (0.000, 0.114, -0.412),
+        (0.000, 0.305, -0.599),
+        (0.000, 0.491, -0.639),
+        (-0.229, 0.654, -0.294),
+        (-0.116, 0.682, -0.332),
+        (0.000, 0.710, -0.358),
+        (0.116, 0.682, -0.332),
+        (0.229, 0.654, -0.294),
+        (-0.687, 0.009, 0.092),
+        (-0.572, -0.057, -0.022),
+        (-0.432, -0.062, -0.052),
+        (-0.304, 0.007, 0.006),
+        (-0.432, 0.049, -0.027),
+        (-0.572, 0.054, 0.003),
+        (0.304, 0.007, 0.006),
+        (0.432, -0.062, -0.052),
+        (0.572, -0.057, -0.022),
+        (0.687, 0.009, 0.092),
+        (0.572, 0.054, 0.003),
+        (0.432, 0.049, -0.027),
+        (-0.433, 1.076, -0.015),
+        (-0.278, 0.981, -0.268),
+        (-0.116, 0.926, -0.331),
+        (0.000, 0.956, -0.343),
+        (0.116, 0.926, -0.331),
+        (0.278, 0.981, -0.268),
+        (0.433, 1.076, -0.015),
+        (0.284, 1.228, -0.199),
+        (0.125, 1.288, -0.245),
+        (0.000, 1.297, -0.253),
+        (-0.125, 1.288, -0.245),
+        (-0.284, 1.228, -0.199),
+        (-0.371, 1.075, -0.044),
+        (-0.118, 1.038, -0.244),
+        (0.000, 1.049, -0.257),
+        (0.118, 1.038, -0.244),
+        (0.371, 1.075, -0.044),
+        (0.119, 1.123, -0.214),
+        (0.000, 1.137, -0.227),
+        (-0.119, 1.123, -0.214),
+    ],
+    dtype=np.float64,
+)
+"""(68, 3) the mean face."""
+
+RIGID = np.array([27, 28, 29, 30, 31, 33, 35, 36, 39, 42, 45])
+"""Points that speech and expression hardly move: nose and eye corners."""
+
+
+def fit_rotation(points: Matrix, *, width: int, height: int) -> NDArray[np.float64]:
+    """Find the head rotation that puts the mean face on points in a picture.
+
+    Args:
+        points: (68, 2) in pixels.
+        width: of the picture, in pixels.
+        height: of the picture, in pixels.
+
+    Returns:
+        (3, 3) rotation with OpenFace's axes; the focal length is taken as the longer side.
+    """
+    focal = float(max(width, height))
+    centre = np.array([width, height]) / 2
+    camera = np.array([[focal, 0, centre[0]], [0, focal, centre[1]], [0, 0, 1]])
+    right, left = points[36:42].mean(axis=0), points[42:48].mean(axis=0)
+    distance = focal / max(1.0, float(np.linalg.norm(left - right)))
+    # starting in front of the camera keeps the fit away from the mirrored solution behind it
+    position = np.array([*(((left + right) / 2 - centre) * distance / focal), distance])
+    _, vector, _ = cv2.solvePnP(
+        FACE[RIGID],
+        np.asarray(points, dtype=np.float64)[RIGID],
+        camera,
+        np.zeros(4),
+        np.zeros((3, 1)),
+        position.reshape(3, 1),
+        useExtrinsicGuess=True,
+        flags=cv2.SOLVEPNP_ITERATIVE,
+    )
+    return np.asarray(cv2.Rodrigues(vector)[0], dtype=np.float64)

@@ -1,0 +1,148 @@
+"""MediaPipe's face landmarker in tracking mode: 478 points, 52 blendshapes, head rotation.
+
+Needs ``face_landmarker.task`` (``traitscope weights fetch face_landmarker.task``). The model gives
+no score for a face it has found, so confidence is always 1.
+"""
+
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from os import close, dup, dup2
+from typing import Any
+from weakref import finalize
+
+import numpy as np
+
+from traitscope import weights
+from traitscope.errors import MissingError
+from traitscope.tracking._identity import Linker
+from traitscope.tracking._rotation import from_y_up, to_angles
+from traitscope.types import Face, Frame
+
+VERSION = 1
+
+WEIGHTS = "face_landmarker.task"
+
+_NOISE = (b"W0000 ", b"I0000 ", b"INFO: ", b"WARNING: All log", b"WARNING: Logging before")
+
+
+class Tracker:
+    """Find faces in the frames of one clip after another."""
+
+    def __init__(self, *, max_faces: int = 3) -> None:
+        self._model = weights.find(WEIGHTS).read_bytes()
+        self._max_faces = max_faces
+        self._free: Callable[[], Any] = lambda: None
+        self._last_ms = -1
+        self.restart()
+
+    def restart(self) -> None:
+        """Begin a new clip: forget faces and ids of the last one.
+
+        The landmarker is opened anew (about 0.1 s): it keeps where faces were, and there is no
+        call to make it forget.
+        """
+        self.close()
+        self._linker, self._last_ms = Linker(), -1
+        mediapipe = load_mediapipe()
+        vision = mediapipe.tasks.vision
+        options = vision.FaceLandmarkerOptions(
+            base_options=mediapipe.tasks.BaseOptions(model_asset_buffer=self._model),
+            running_mode=vision.RunningMode.VIDEO,
+            num_faces=self._max_faces,
+            output_face_blendshapes=True,
+            output_facial_transformation_matrixes=True,
+        )
+        with _quiet():
+            self._landmarker = vision.FaceLandmarker.create_from_options(options)
+            # also at the end of the program: MediaPipe's own clean-up then comes too late
+            self._free = finalize(self, self._landmarker.close)
+            # the first picture makes the graph start, and log
+            self._detect(np.zeros((64, 64, 3), dtype=np.uint8), 0)
+
+    def track(self, frame: Frame) -> tuple[Face, ...]:
+        """Find the faces of the next frame of the clip."""
+        result = self._detect(frame.image, round(frame.time * 1000) + 1)
+        height, width = frame.image.shape[:2]
+        scale = np.array([width, height, width], dtype=np.float32)
+        points = [
+            np.array([(p.x, p.y, p.z) for p in face], dtype=np.float32) * scale
+            for face in result.face_landmarks
+        ]
+        boxes = [_box(p) for p in points]
+        return tuple(
+            Face(
+                box=box,
+                confidence=1.0,
+                landmarks=landmarks,
+                track=track,
+                blendshapes={b.category_name: float(b.score) for b in shapes},
+                rotation=to_angles(from_y_up(np.asarray(matrix)[:3, :3])),
+            )
+            for box, landmarks, track, shapes, matrix in zip(
+                boxes,
+                points,
+                self._linker.assign(frame.time, boxes),
+                result.face_blendshapes,
+                result.facial_transformation_matrixes,
+                strict=True,
+            )
+        )
+
+    def close(self) -> None:
+        """Free the landmarker."""
+        self._free()
+
+    def _detect(self, image: Any, time_ms: int) -> Any:
+        mediapipe = load_mediapipe()
+        self._last_ms = max(time_ms, self._last_ms + 1)  # must rise, also at 1000 frames/s
+        picture = mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=image)
+        return self._landmarker.detect_for_video(picture, self._last_ms)
+
+
+def load_mediapipe() -> Any:
+    """Import MediaPipe, or say what its import lacks.
+
+    Raises:
+        MissingError: the package or a system library is not installed.
+    """
+    try:
+        import mediapipe
+    except OSError as error:
+        raise MissingError(
+            f"MediaPipe cannot be loaded ({error}). Install its system libraries with: "
+            f"apt-get install libegl1 libgles2"
+        ) from error
+    except ModuleNotFoundError as error:
+        if error.name != "mediapipe":
+            raise
+        raise MissingError(
+            "The mediapipe backend needs the package 'mediapipe', which is not installed. "
+            "Install it with: pip install 'mediapipe>=1.0'"
+        ) from error
+    return mediapipe
+
+
+def _box(points: Any) -> tuple[float, float, float, float]:
+    left, top = points[:, :2].min(axis=0)
+    right, bottom = points[:, :2].max(axis=0)
+    return float(left), float(top), float(right), float(bottom)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Hold back what MediaPipe logs on stderr when it starts; let other lines through."""
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as held:
+        real = dup(2)
+        dup2(held.fileno(), 2)
+        try:
+            yield
+        finally:
+            dup2(real, 2)
+            held.seek(0)
+            kept = [line for line in held if not line.startswith(_NOISE)]
+            with open(real, "wb", closefd=False) as stderr:
+                stderr.writelines(kept)
+            close(real)
