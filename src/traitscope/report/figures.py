@@ -16,6 +16,7 @@ from traitscope.report import svg
 from traitscope.report.content import Report, finite, number, target_label
 
 Numbers = NDArray[np.float64]
+Curves = dict[str, dict[str, tuple[list[float], list[float]]]]
 
 
 @dataclass(frozen=True)
@@ -66,19 +67,25 @@ def panels(trait: Trait, name: str) -> list[Panel]:
     return [_scatter(trait, name), _residuals(trait), _histograms(trait), _errors(trait, name)]
 
 
-def history_panels(history: Sequence[Mapping[str, Any]]) -> list[Panel]:
+def history_panels(rows: Sequence[Mapping[str, Any]]) -> list[Panel]:
     """One panel per metric over epochs, training and validation together."""
-    curves: dict[str, dict[str, tuple[list[float], list[float]]]] = {}
-    for i, row in enumerate(history):
+    return [_curve(metric, sides) for metric, sides in read_history(rows).items()]
+
+
+def read_history(rows: Sequence[Mapping[str, Any]]) -> Curves:
+    """Sort what was logged per epoch into curves: metric -> side -> (epochs, values)."""
+    curves: Curves = {}
+    for i, row in enumerate(rows):
         epoch = finite(row.get("epoch"))
         for key, value in row.items():
             side, metric = _side(key)
-            if metric in {"epoch", "step", "seconds", "time"} or finite(value) is None:
+            known = finite(value)
+            if metric in {"epoch", "step", "seconds", "time"} or known is None:
                 continue
             xs, ys = curves.setdefault(metric, {}).setdefault(side, ([], []))
             xs.append(float(i) if epoch is None else epoch)
-            ys.append(float(value))
-    return [_curve(metric, sides) for metric, sides in curves.items()]
+            ys.append(known)
+    return curves
 
 
 def error_shares(errors: Numbers, grid: Numbers) -> Numbers:
@@ -136,7 +143,11 @@ def _scale(values: Numbers, *, padded: bool) -> tuple[float, float]:
 def _hover(trait: Trait, axes: svg.Axes, names: str) -> str:
     ends = ",".join(f"{v:.6g}" for v in (*axes.x, *axes.y))
     dropped = ",".join(map(str, trait.dropped))
-    return f' class="hover" data-ends="{ends}" data-names="{names}" data-dropped="{dropped}"'
+    box = f"{svg.LEFT},{svg.TOP},{svg.WIDTH - svg.RIGHT},{svg.HEIGHT - svg.BOTTOM}"
+    return (
+        f' class="hover" data-ends="{ends}" data-box="{box}" data-names="{names}"'
+        f' data-dropped="{dropped}"'
+    )
 
 
 def _slope(x: Numbers, y: Numbers) -> tuple[float, float] | None:

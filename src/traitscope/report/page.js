@@ -12,7 +12,8 @@
     const dropped = new Set(numbers(svg.dataset.dropped));
     const list = document.getElementById(svg.closest("[data-clips]").dataset.clips);
     const clips = JSON.parse(list.textContent).filter((_, i) => !dropped.has(i));
-    const found = { points, clips, ends: numbers(svg.dataset.ends), names: svg.dataset.names.split(",") };
+    const { ends, box, names } = svg.dataset;
+    const found = { points, clips, ends: numbers(ends), box: numbers(box), names: names.split(",") };
     cache.set(svg, found);
     return found;
   }
@@ -20,7 +21,7 @@
   function show(event) {
     const svg = event.target.closest && event.target.closest("svg.hover");
     if (!svg) return void (readout.hidden = true);
-    const { points, clips, ends, names } = read(svg);
+    const { points, clips, ends, box, names } = read(svg);
     const at = new DOMPoint(event.clientX, event.clientY).matrixTransform(svg.getScreenCTM().inverse());
     let best = -1, nearest = 900;
     points.forEach(([x, y], i) => {
@@ -30,8 +31,8 @@
     readout.hidden = best < 0;
     if (best < 0) return;
     const [x, y] = points[best];
-    const across = ends[0] + ((x - 86) / 540) * (ends[1] - ends[0]);
-    const up = ends[2] + ((382 - y) / 368) * (ends[3] - ends[2]);
+    const across = ends[0] + ((x - box[0]) / (box[2] - box[0])) * (ends[1] - ends[0]);
+    const up = ends[2] + ((box[3] - y) / (box[3] - box[1])) * (ends[3] - ends[2]);
     readout.textContent = `${clips[best] || ""} · ${names[0]} ${across.toFixed(2)} · ${names[1]} ${up.toFixed(2)}`;
     readout.style.left = `${Math.min(event.clientX + 14, innerWidth - 310)}px`;
     readout.style.top = `${event.clientY + 16}px`;

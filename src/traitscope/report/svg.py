@@ -12,7 +12,7 @@ from markupsafe import Markup, escape
 from numpy.typing import ArrayLike, NDArray
 
 WIDTH, HEIGHT = 640, 460
-LEFT, RIGHT, TOP, BOTTOM = 86, 14, 14, 78
+LEFT, RIGHT, TOP, BOTTOM = 118, 16, 14, 84
 CHUNKS = 6
 
 
@@ -43,28 +43,37 @@ def ticks(low: float, high: float, count: int = 5) -> list[float]:
     return [float(round(v, 10)) + 0.0 for v in np.arange(first, high + step * 1e-6, step)]
 
 
+def written(values: Sequence[float]) -> list[str]:
+    """Ticks as text with as many decimals as the finest of them, and a real minus sign."""
+    digits = max((len(f"{v:g}".partition(".")[2]) for v in values), default=0)
+    if any("e" in f"{v:g}" for v in values):
+        return [f"{v:g}".replace("-", "−") for v in values]
+    return [f"{v:.{digits}f}".replace("-", "−") for v in values]
+
+
 def frame(axes: Axes, x_title: str, y_title: str, *, percent: bool = False) -> str:
     """Grid, ticks and titles of both axes."""
     bottom, right = HEIGHT - BOTTOM, WIDTH - RIGHT
     parts = []
-    for value in ticks(*axes.x):
+    across, up = ticks(*axes.x), ticks(*axes.y, count=4)
+    for value, shown in zip(across, written(across), strict=True):
         at = int(axes.across(value))
         parts.append(f'<path class="g" d="M{at} {TOP}V{bottom}"/>')
-        parts.append(f'<text x="{at}" y="{bottom + 30}" text-anchor="middle">{value:g}</text>')
-    for value in ticks(*axes.y, count=4):
+        parts.append(f'<text x="{at}" y="{bottom + 32}" text-anchor="middle">{shown}</text>')
+    for value, plain in zip(up, written(up), strict=True):
         at = int(axes.up(value))
-        shown = f"{value:.0%}" if percent else f"{value:g}"
+        shown = f"{value:.0%}" if percent else plain
         parts.append(f'<path class="g" d="M{LEFT} {at}H{right}"/>')
         parts.append(f'<text x="{LEFT - 9}" y="{at + 9}" text-anchor="end">{shown}</text>')
     middle = (LEFT + right) // 2
     parts.append(f'<path class="ax" d="M{LEFT} {TOP}V{bottom}H{right}"/>')
     parts.append(
-        f'<text class="t" x="{middle}" y="{HEIGHT - 10}" text-anchor="middle">'
+        f'<text class="t" x="{middle}" y="{HEIGHT - 8}" text-anchor="middle">'
         f"{escape(x_title)}</text>"
     )
     centre = (TOP + bottom) // 2
     parts.append(
-        f'<text class="t" transform="translate(22 {centre}) rotate(-90)" text-anchor="middle">'
+        f'<text class="t" transform="translate(28 {centre}) rotate(-90)" text-anchor="middle">'
         f"{escape(y_title)}</text>"
     )
     return "".join(parts)

@@ -1,7 +1,7 @@
 """Groups as tables: cells on a shared scale, footnotes for what is undefined, published rows."""
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.resources import files
 
@@ -84,29 +84,51 @@ def metric(key: str) -> Metric:
 
 @dataclass(frozen=True)
 class Published:
-    """One number from the literature: not computed here."""
+    """A system from the literature with its numbers: not computed here.
+
+    Attributes:
+        system: as its authors call it.
+        input: what it looks at.
+        macro: metric -> value over traits, with the digits that were published.
+        traits: (label, accuracy) per trait, where published.
+        source: where the numbers stand.
+    """
 
     system: str
     input: str
-    target: str
-    metric: str
-    value: float
+    macro: Mapping[str, str]
+    traits: tuple[tuple[str, str], ...]
     source: str
 
 
 def published(group: Group) -> tuple[Published, ...]:
-    """Published numbers on the corpus of a group, from the CSV beside this file."""
+    """Published systems on the corpus of a group, from the CSV beside this file."""
     name = str(group.corpus["name"]).split(":")[0]
     if name not in {"first_impressions", "fi"}:
         return ()
-    text = files("traitscope.report").joinpath("published.csv").read_text(encoding="utf-8")
-    rows = csv.DictReader(text.splitlines())
-    return tuple(Published(value=float(row.pop("value")), **row) for row in rows)
+    systems: dict[str, list[dict[str, str]]] = {}
+    for row in _rows("published.csv"):
+        systems.setdefault(row["system"], []).append(row)
+    return tuple(_published(rows, group) for rows in systems.values())
+
+
+def _published(rows: Sequence[dict[str, str]], group: Group) -> Published:
+    macro = {row["metric"]: row["value"] for row in rows if row["target"] == "macro"}
+    traits = tuple(
+        (group.labels[row["target"]], row["value"])
+        for row in rows
+        if row["target"] in group.labels and row["target"] != "macro"
+    )
+    return Published(rows[0]["system"], rows[0]["input"], macro, traits, rows[0]["source"])
 
 
 def licences() -> list[dict[str, str]]:
     """Licences of third-party files that a run may have used."""
-    text = files("traitscope.report").joinpath("licences.csv").read_text(encoding="utf-8")
+    return _rows("licences.csv")
+
+
+def _rows(name: str) -> list[dict[str, str]]:
+    text = files("traitscope.report").joinpath(name).read_text(encoding="utf-8")
     return list(csv.DictReader(text.splitlines()))
 
 

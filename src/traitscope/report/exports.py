@@ -1,0 +1,168 @@
+"""The report for papers: report dicts in, PNG figures and CSV, Markdown and LaTeX tables out."""
+
+import csv
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from traitscope.report import plots, tables
+from traitscope.report.content import Cell, Group, Part, Report, read_groups
+
+LONG = ("corpus", "split", "part", "role", "system", "metric", "target", "value", "low", "high")
+IN_TRAIT_TABLES = ("accuracy", "ccc")
+_LATEX = {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "−": "$-$",
+    "²": "$^2$",
+    "ρ": r"$\rho$",
+    **{mark: f"\\{mark}" for mark in "&%$#_{}"},
+}
+
+
+def export(
+    reports: Sequence[Report],
+    folder: Path,
+    *,
+    histories: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
+) -> list[Path]:
+    """Write what the page shows as files to use elsewhere.
+
+    Args:
+        reports: what ``report.json`` holds, one per evaluation.
+        folder: where ``metrics.csv`` (every number, one per row), ``failures.csv``, ``tables.md``,
+            ``tables.tex`` and the PNG figures go; it is made.
+        histories: report name -> one dict per epoch, drawn too.
+
+    Returns:
+        The files, in the order written.
+
+    Raises:
+        DataError: there is no report, or one lacks what a report needs.
+    """
+    groups = read_groups(reports)
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    written = [
+        _write_csv(folder / "metrics.csv", (*LONG, "undefined"), _long_rows(groups)),
+        _write_csv(folder / "failures.csv", ("report", "clip", "status", "reason"), _lost(groups)),
+        _write_text(folder / "tables.md", _documents(groups, markdown)),
+        _write_text(folder / "tables.tex", _documents(groups, latex)),
+    ]
+    for i, group in enumerate(groups, start=1):
+        for part in group.parts:
+            if part.rows:
+                path = folder / f"comparison-{i}-{_safe(part.key)}.png"
+                written.append(plots.comparison(group, part, path))
+    for i, report in enumerate(reports, start=1):
+        name = str(report.get("name") or "report")
+        stem = folder / f"{i}-{_safe(name)}"
+        written += plots.traits(report, stem.with_name(f"{stem.name}-traits.png"))
+        history = (histories or {}).get(name, ())
+        written += plots.history(history, name, stem.with_name(f"{stem.name}-epochs.png"))
+    return written
+
+
+def markdown(heading: str, table: tables.Table) -> str:
+    """A table as GitHub Markdown, with intervals in brackets."""
+    lines = [f"### {_md(heading)}", "", _md_row(["system", *(c.label for c in table.columns)])]
+    lines.append("|---|" + "--:|" * len(table.columns))
+    for line in table.lines:
+        cells = " | ".join(map(_shown, line.cells))
+        lines.append(f"| {_md(line.row.label)} | {cells} |")
+    return "\n".join([*lines, *(f"\nundefined: {_md(why)}" for why in _reasons(table)), ""])
+
+
+def latex(heading: str, table: tables.Table) -> str:
+    """A table for the booktabs package, with intervals in brackets."""
+    head = " & ".join(_tex(text) for text in ("system", *(c.label for c in table.columns)))
+    lines = [
+        r"\begin{table}",
+        rf"\caption{{{_tex(heading)}. 95\,\% intervals in brackets.}}",
+        rf"\begin{{tabular}}{{l{'r' * len(table.columns)}}}",
+        r"\toprule",
+        rf"{head} \\",
+        r"\midrule",
+    ]
+    for line in table.lines:
+        cells = [line.row.label, *map(_shown, line.cells)]
+        lines.append(" & ".join(map(_tex, cells)) + r" \\")
+    notes = [rf"\\ {{\footnotesize undefined: {_tex(why)}}}" for why in _reasons(table)]
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", *notes, r"\end{table}", ""])
+
+
+def _documents(groups: Sequence[Group], write: Callable[[str, tables.Table], str]) -> str:
+    return "\n".join(
+        write(f"{group.corpus['name']}, {group.split}: {part.title}; {heading}", table)
+        for group in groups
+        for part in group.parts
+        if part.rows
+        for heading, table in _tables(group, part)
+    )
+
+
+def _tables(group: Group, part: Part) -> Iterator[tuple[str, tables.Table]]:
+    notes = tables.Footnotes()
+    yield "macro over traits", tables.headline(part, notes)
+    for key in IN_TRAIT_TABLES:
+        if key in part.metrics:
+            yield f"{tables.metric(key).label} per trait", tables.per_trait(group, part, key, notes)
+
+
+def _reasons(table: tables.Table) -> list[str]:
+    cells = (cell for line in table.lines for cell in line.cells)
+    return list(dict.fromkeys(cell.reason for cell in cells if cell.value is None))
+
+
+def _shown(cell: Cell) -> str:
+    return f"{cell.text} [{cell.interval.replace(' to ', ', ')}]" if cell.interval else cell.text
+
+
+def _long_rows(groups: Sequence[Group]) -> Iterator[tuple[Any, ...]]:
+    for group in groups:
+        for part in group.parts:
+            for row in part.rows:
+                head = (group.corpus["name"], group.split, part.key, row.role, row.label)
+                for key in part.metrics:
+                    for target, label in group.labels.items():
+                        cell = row.cell(key, target)
+                        yield (*head, key, label, cell.value, cell.low, cell.high, cell.reason)
+
+
+def _lost(groups: Sequence[Group]) -> Iterator[tuple[Any, ...]]:
+    for group in groups:
+        for report in group.reports:
+            for row in report.get("failures") or ():
+                yield (report.get("name"), row["clip"], row.get("status"), row.get("reason"))
+
+
+def _write_csv(path: Path, head: Sequence[str], rows: Iterator[tuple[Any, ...]]) -> Path:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(head)
+        writer.writerows(rows)
+    return path
+
+
+def _write_text(path: Path, text: str) -> Path:
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def _safe(name: str) -> str:
+    """A part of a file name, whatever a run is called."""
+    return re.sub(r"[^\w.-]+", "-", name).strip("-.")[:60] or "report"
+
+
+def _md(text: str) -> str:
+    return re.sub(r"([\\`*_|<>\[\]])", r"\\\1", text.replace("\n", " "))
+
+
+def _md_row(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(map(_md, cells)) + " |"
+
+
+def _tex(text: str) -> str:
+    return "".join(_LATEX.get(mark, mark) for mark in text)
