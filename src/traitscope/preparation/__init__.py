@@ -1,0 +1,237 @@
+"""Corpus x extractors -> store: one decode and one detection per clip, many clips at a time.
+
+What is finished is not done again; a clip that fails is a row with a reason, and the others go on.
+"""
+
+import os
+import time
+import zlib
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from traitscope.corpora import load_corpus
+from traitscope.errors import ConfigError, DataError
+from traitscope.extract import Request, extract_clip, make_request
+from traitscope.preparation import _pool
+from traitscope.preparation.summary import Summary, summarise
+from traitscope.store import OK, StatusRow, Store
+from traitscope.types import Clip, Corpus, Stream
+
+Requests = Sequence[Request] | Mapping[str, Mapping[str, Any]]
+Rows = list[tuple[str, StatusRow]]
+
+
+@dataclass(frozen=True)
+class _Task:
+    """One clip, and for each key of a feature to make, what identifies that which is read."""
+
+    clip: Clip
+    origins: Mapping[str, tuple[int, str]]
+
+
+@dataclass(frozen=True)
+class _Extraction:
+    """What a worker does with a task: extract, write, and hand back the status rows."""
+
+    store: Store
+    requests: Mapping[str, Request]
+
+    def __call__(self, task: _Task) -> Rows:
+        found = extract_clip(task.clip, [self.requests[key] for key in task.origins])
+        return [(key, self._keep(key, task, found[key])) for key in task.origins]
+
+    def _keep(self, key: str, task: _Task, result: Any) -> StatusRow:
+        media_bytes, span = task.origins[key]
+        if isinstance(result, Stream):
+            return self.store.write(key, task.clip.id, result, media_bytes=media_bytes, span=span)
+        return StatusRow(task.clip.id, result.status, str(result), 0, 0.0, media_bytes, span)
+
+
+@dataclass
+class _Plan:
+    """What is to be done.
+
+    Attributes:
+        tasks: clips to extract, with the features to make.
+        absent: rows of clips whose media is not there.
+        skipped: how many clips have nothing to do.
+        changed: ids whose stored features are of other media.
+    """
+
+    tasks: list[_Task] = field(default_factory=list)
+    absent: list[tuple[str, StatusRow]] = field(default_factory=list)
+    skipped: int = 0
+    changed: list[str] = field(default_factory=list)
+
+
+def prepare(
+    corpus: Corpus | str,
+    requests: Requests,
+    *,
+    store: Store | Path | str,
+    workers: int | None = None,
+    hook: Callable[[int, int, str], None] | None = None,
+) -> Summary:
+    """Extract features from the media of a corpus into a store.
+
+    Finished clips are skipped and failed ones tried again, so that the same call resumes an
+    interrupted one. A clip whose media differs in size or interval from what its features were
+    made of is extracted again.
+
+    Args:
+        corpus: a corpus, or its address such as ``table:clips.csv``.
+        requests: extractions, or extractor -> settings: ``{"faces": {"rate": 5}}``.
+        store: the folder of features.
+        workers: processes; one per core by default, 0 to work in this process.
+        hook: called with (done, total, clip) after each clip.
+
+    Raises:
+        MissingError: an extractor needs a model file or a package that is not there.
+        TraitscopeError: the store cannot be written.
+
+    Example:
+        >>> import traitscope
+        >>> summary = traitscope.prepare(
+        ...     "table:study/clips.csv", {"faces": {"rate": 5}}, store="store"
+        ... )  # doctest: +SKIP
+        >>> summary.failed  # doctest: +SKIP
+        ('clip_17',)
+    """
+    started = time.monotonic()
+    corpus = load_corpus(corpus) if isinstance(corpus, str) else corpus
+    store = store if isinstance(store, Store) else Store(Path(store))
+    wanted = _by_key(requests)
+    if not corpus.clips:
+        raise DataError(f"{corpus.name} has no clips.")
+    for key, request in wanted.items():
+        store.add(key, request.fingerprint)
+    plan = _plan(corpus, wanted, store)
+    try:
+        _record(store, plan.absent)
+        _extract(plan.tasks, store, wanted, _cores() if workers is None else workers, hook)
+    finally:
+        for key in wanted:
+            store.settle(key)
+    return summarise(
+        corpus,
+        wanted,
+        store,
+        extracted=len(plan.tasks),
+        skipped=plan.skipped,
+        changed=plan.changed,
+        seconds=time.monotonic() - started,
+    )
+
+
+def _by_key(requests: Requests) -> dict[str, Request]:
+    if isinstance(requests, Mapping):
+        requests = [make_request(name, to, outside=True) for name, to in requests.items()]
+    if not requests:
+        raise ConfigError("Nothing to extract: name at least one extractor, such as faces.")
+    return {request.key: request for request in requests}
+
+
+def _plan(corpus: Corpus, requests: Mapping[str, Request], store: Store) -> _Plan:
+    """Compare what is asked for with what is stored."""
+    stored = {key: store.statuses(key) for key in requests}
+    plan = _Plan()
+    for clip in corpus.clips:
+        size = _media_bytes(clip)
+        finished = {key: row for key in requests if (row := stored[key].get(clip.id))}
+        origins = {key: _origin(clip, request, size) for key, request in requests.items()}
+        finished = {key: row for key, row in finished.items() if row.status == OK}
+        other = [
+            key
+            for key, row in finished.items()
+            if origins[key] not in (None, (row.media_bytes, row.span))
+        ]
+        to_do = [key for key in requests if key in other or key not in finished]
+        possible = {key: origin for key in to_do if (origin := origins[key]) is not None}
+        plan.absent += [(key, _missing(clip)) for key in to_do if key not in possible]
+        plan.skipped += not to_do
+        if other:
+            plan.changed.append(clip.id)
+        if possible:
+            plan.tasks.append(_Task(clip, possible))
+    return plan
+
+
+def _media_bytes(clip: Clip) -> int | None:
+    """Size of a clip's file, or of the files of its folder; None if it is not there."""
+    if clip.path is None or not clip.path.exists():
+        return None
+    if clip.path.is_dir():
+        return sum(path.stat().st_size for path in clip.path.iterdir() if path.is_file())
+    return clip.path.stat().st_size
+
+
+def _origin(clip: Clip, request: Request, size: int | None) -> tuple[int, str] | None:
+    """What identifies that which an extractor reads of a clip; None if it is not there."""
+    reads_media = any(need != "text" for need in request.needs)
+    if reads_media and size is None:
+        return None
+    span = []
+    if reads_media and (clip.start or clip.end is not None or clip.fps):
+        end = "" if clip.end is None else f"{clip.end!r}"
+        span.append(f"{clip.start or 0.0!r}-{end}" + (f" at {clip.fps!r}" if clip.fps else ""))
+    if "text" in request.needs:
+        span.append(f"text {zlib.crc32((clip.transcript or '').encode()):08x}")
+    return (size or 0 if reads_media else 0, ", ".join(span))
+
+
+def _missing(clip: Clip) -> StatusRow:
+    what = f"There is no file {clip.path}." if clip.path else "No media file was found for it."
+    return StatusRow(clip.id, "missing", what)
+
+
+def _extract(
+    tasks: Sequence[_Task],
+    store: Store,
+    requests: Mapping[str, Request],
+    workers: int,
+    hook: Callable[[int, int, str], None] | None,
+) -> None:
+    """Do the tasks, and record each as it finishes."""
+    work = _Extraction(store, requests)
+    if workers < 0:
+        raise ConfigError(f"The number of workers is {workers}; it must be 0 or more.")
+    results: Generator[tuple[int, Any]]
+    if workers == 0:
+        results = ((place, work(task)) for place, task in enumerate(tasks))
+    else:
+        results = _pool.run(work, tasks, workers=workers)
+    with closing(results):  # ends the workers when recording fails
+        for done, (place, result) in enumerate(results, 1):
+            task = tasks[place]
+            crashed = isinstance(result, _pool.Crash)
+            _record(store, _crashed(task, result) if crashed else result)
+            if hook is not None:
+                hook(done, len(tasks), task.clip.id)
+
+
+def _record(store: Store, rows: Iterable[tuple[str, StatusRow]]) -> None:
+    for key, row in rows:
+        if row.status != OK:
+            store.discard(key, row.clip)  # of other media: a stream that is there counts
+        store.record(key, row)
+
+
+def _crashed(task: _Task, crash: _pool.Crash) -> Rows:
+    reason = (
+        f"The worker process ended twice on this clip ({crash.how}): out of memory, or a fault "
+        f"in a decoder. Re-encode the clip or leave it out."
+    )
+    return [
+        (key, StatusRow(task.clip.id, "crashed", reason, 0, 0.0, media_bytes, span))
+        for key, (media_bytes, span) in task.origins.items()
+    ]
+
+
+def _cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -1,0 +1,205 @@
+"""Worker processes that a task may kill: tasks in, results out as they come, one retry each.
+
+``concurrent.futures`` ends the whole pool when one worker dies, without saying which task did it.
+Here each worker has its own pipe, so a death is one task's: that task is tried once more, in a
+fresh worker, while the others go on. Workers are spawned, because threads and locks of the
+decoders must not be forked; they do not run the caller's script again, and they end when it does.
+"""
+
+import multiprocessing
+import os
+import signal
+import sys
+import traceback
+from collections import Counter, deque
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from types import ModuleType
+from typing import Any
+
+from traitscope.errors import TraitscopeError
+
+_TRIES = 2  # of a task that kills its worker
+_STARTS = 3  # of workers that die before they are ready
+_PATIENCE_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Crash:
+    """A task killed its worker each time.
+
+    Attributes:
+        how: "signal 9" or "exit code 1", of the last worker.
+    """
+
+    how: str
+
+
+@dataclass
+class _Worker:
+    process: Any
+    connection: Connection
+    task: int | None = None
+
+
+def run(
+    work: Callable[[Any], Any], tasks: Sequence[Any], *, workers: int
+) -> Generator[tuple[int, Any]]:
+    """Do the tasks in spawned processes; yield (place in tasks, result or Crash) as they finish.
+
+    Args:
+        work: sent to each worker once, when it starts; must be picklable.
+        tasks: sent one at a time; must be picklable.
+        workers: how many processes.
+
+    Raises:
+        Exception: what the work raised; the other workers are ended.
+        TraitscopeError: workers cannot be started.
+    """
+    pool = _Pool(work, tasks)
+    try:
+        for _ in range(min(workers, len(tasks))):
+            pool.start()
+        while pool.has_work():
+            yield from pool.step()
+    finally:
+        pool.end()
+
+
+class _Pool:
+    """The workers, what each is doing, and what is still to be done."""
+
+    def __init__(self, work: Callable[[Any], Any], tasks: Sequence[Any]) -> None:
+        self.work = work
+        self.tasks = tasks
+        self.waiting = deque(range(len(tasks)))
+        self.deaths: Counter[int | None] = Counter()
+        self.workers: list[_Worker] = []
+
+    def has_work(self) -> bool:
+        return bool(self.waiting) or any(worker.task is not None for worker in self.workers)
+
+    def start(self) -> None:
+        context = multiprocessing.get_context("spawn")
+        ours, theirs = context.Pipe()
+        process = context.Process(target=_serve, args=(theirs, self.work), daemon=True)
+        with _without_main(), _without_interrupts():
+            process.start()
+        theirs.close()  # so that the end of the worker is the end of the pipe
+        self.workers.append(_Worker(process, ours))
+
+    def step(self) -> Iterator[tuple[int, Any]]:
+        """Wait until something happens, and pass on what has come."""
+        ready = wait([worker.connection for worker in self.workers])
+        for worker in [w for w in self.workers if w.connection in ready]:
+            task, worker.task = worker.task, None
+            try:
+                answer = worker.connection.recv()
+            except (EOFError, OSError):
+                yield from self._bury(worker, task)
+                continue
+            if isinstance(answer, Exception):
+                raise answer
+            self._assign(worker)
+            if task is None:
+                self.deaths[None] = 0  # it has started: workers can
+            else:
+                yield task, answer
+
+    def end(self) -> None:
+        for worker in self.workers:
+            worker.process.terminate()
+        for worker in self.workers:
+            worker.process.join(_PATIENCE_SECONDS)
+            if worker.process.exitcode is None:
+                worker.process.kill()
+            worker.connection.close()
+
+    def _assign(self, worker: _Worker) -> None:
+        if self.waiting:
+            worker.task = self.waiting.popleft()
+            with suppress(OSError):  # it has just died: the next step sees that
+                worker.connection.send(self.tasks[worker.task])
+
+    def _bury(self, worker: _Worker, task: int | None) -> Iterator[tuple[int, Crash]]:
+        self.workers.remove(worker)
+        worker.connection.close()
+        worker.process.join()
+        code = worker.process.exitcode
+        how = f"signal {-code}" if code < 0 else f"exit code {code}"
+        self.deaths[task] += 1
+        if task is None and self.deaths[None] == _STARTS:
+            raise TraitscopeError(
+                f"Worker processes end before they have started ({how}). Is there enough memory? "
+                f"With workers=0 (--workers 0) the work is done in this process."
+            )
+        if task is not None and self.deaths[task] < _TRIES:
+            self.waiting.append(task)  # last: memory may be short while the others run
+        elif task is not None:
+            yield task, Crash(how)
+        if self.waiting:
+            self.start()
+
+
+def _serve(connection: Connection, work: Callable[[Any], Any]) -> None:
+    """What a worker does until it is told to end, or whoever started it is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    _use_one_thread()
+    os.dup2(2, 1)  # libraries that print must not write into the result
+    with suppress(EOFError, OSError):
+        connection.send(None)
+        while True:
+            connection.send(_answer(work, connection.recv()))
+
+
+def _answer(work: Callable[[Any], Any], task: Any) -> Any:
+    """Do one task; what it raises goes home as a value, and is raised there."""
+    try:
+        return work(task)
+    except TraitscopeError as error:
+        return error
+    except Exception:
+        return RuntimeError(f"in a worker process:\n{traceback.format_exc()}")
+
+
+def _use_one_thread() -> None:
+    """Keep libraries from starting threads of their own: there is a process for each core."""
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
+    import cv2
+
+    cv2.setNumThreads(1)
+
+
+@contextmanager
+def _without_main() -> Iterator[None]:
+    """Start processes that do not import the caller's script.
+
+    A spawned process runs the script again, up to ``if __name__ == "__main__"``: a script
+    without that line would start workers in its workers, and one that imports much would import
+    it in each. Nothing that is sent to the workers is defined there.
+    """
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
+
+
+@contextmanager
+def _without_interrupts() -> Iterator[None]:
+    """Start processes that Ctrl-C does not reach, not even while they import."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield  # Windows: until the worker ignores it, Ctrl-C ends it with a traceback
+        return
+    from multiprocessing.resource_tracker import ensure_running
+
+    ensure_running()  # or its own start would lift the block in between
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
