@@ -331,6 +331,13 @@ def macro(scores: Mapping[str, Score]) -> Score:
     return Score(float(np.mean([cell.value for cell in scores.values()])))
 
 
+def macro_scores(target: Array, prediction: Array) -> dict[str, float | None]:
+    """Macro MAE, MSE, R2 and CCC of a whole split (clips, targets), None where undefined."""
+    names = [str(column) for column in range(target.shape[1])]
+    table = score_table(target, prediction, names=names)
+    return {metric: table[metric][MACRO].value for metric in ("mae", "mse", "r2", "ccc")}
+
+
 def ranks(values: Array) -> Array:
     """Ranks from 1, ties at their mean rank; (clips,)."""
     _, place, counts = np.unique(values, return_inverse=True, return_counts=True)

@@ -313,6 +313,8 @@ class Draw:
         extract: what the model needs of the extractor's config (``{"size": 112}``).
         pool: instead of rows, these statistics of all valid rows (see ``data.POOLS``).
         size: side in pixels that images are resized to; None keeps the stored size.
+        standardize: subtract the mean and divide by the sd of each column, fitted on the fitting
+            clips and saved with the run; missing columns become 0, the mean.
     """
 
     train: Rows = field(default_factory=Rows)
@@ -321,6 +323,7 @@ class Draw:
     extract: Mapping[str, Any] = field(default_factory=dict)
     pool: tuple[str, ...] = ()
     size: int | None = None
+    standardize: bool = False
 
     def __post_init__(self) -> None:
         if self.evaluate.rule in {"random", "segments", "window"}:

@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.logging import RichHandler
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -18,6 +20,7 @@ from rich.progress import (
     TextColumn,
     TimeRemainingColumn,
 )
+from rich.table import Table
 from rich.text import Text
 
 Hook = Callable[[int, int, str], None]
@@ -72,3 +75,12 @@ def progress(title: str) -> Iterator[Hook]:
             bar.update(task, completed=done, total=total, name=name)
 
         yield hook
+
+
+def write_table(header: list[str], rows: list[list[Any]], *, title: str | None = None) -> None:
+    """Write a table as the result, on stdout; its first column is text, wrapped where needed."""
+    table = Table(*header, title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    for row in rows:
+        table.add_row(*[escape(str(cell)) for cell in row])
+    width = None if sys.stdout.isatty() else 160
+    Console(file=sys.stdout, width=width, highlight=False).print(table)

@@ -1,0 +1,33 @@
+"""``traitscope report``: one page of one or several evaluated runs."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+app = typer.Typer(rich_markup_mode=None)
+
+
+@app.command()
+def report(
+    runs: Annotated[list[Path], typer.Argument(help="Evaluated runs, or report.json files.")],
+    to: Annotated[Path, typer.Option(help="The page to write.")] = Path("report.html"),
+    split: Annotated[Literal["train", "validation", "test"], typer.Option(help="Split.")] = "test",
+    tables: Annotated[
+        Path | None, typer.Option(help="Folder for PNG, CSV, Markdown and LaTeX as well.")
+    ] = None,
+) -> None:
+    """Write one self-contained page: tables with baselines, figures, what failed.
+
+    traitscope report runs/a runs/b --to page.html
+
+    traitscope report runs/a --to page.html --tables figures
+    """
+    from traitscope.evaluation import read_report
+    from traitscope.report import export, histories_of, write_report
+
+    reports = [read_report(run, split=split) for run in runs]
+    page = write_report(reports, to, histories=histories_of(runs, reports))
+    if tables is not None:
+        export(reports, tables)
+    typer.echo(page)

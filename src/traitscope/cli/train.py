@@ -1,0 +1,44 @@
+"""``traitscope train``: a recipe or a model, on prepared features."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+app = typer.Typer(rich_markup_mode=None)
+
+
+@app.command()
+def train(
+    name: Annotated[str, typer.Argument(help="Recipe, model, YAML file or dotted path.")],
+    settings: Annotated[
+        list[str] | None, typer.Argument(help="key=value, such as train.lr=1e-3.")
+    ] = None,
+    to: Annotated[Path | None, typer.Option(help="Folder of the run.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --to.")] = False,
+    start_from: Annotated[
+        Path | None, typer.Option("--from", help="Run whose weights to start from.")
+    ] = None,
+    accelerator: Annotated[Literal["auto", "cpu", "gpu"], typer.Option(help="Where.")] = "auto",
+) -> None:
+    """Train a recipe or a model; prints the folder of the run.
+
+    traitscope train audio_lstm data.corpus=fi:/data/fi data.store=store --to runs/a
+
+    traitscope train my_lab.my_model data.corpus=table:clips.csv data.store=store train.lr=1e-4
+    """
+    from traitscope.cli._shared import log_to_stderr, progress
+    from traitscope.training import train as run_training
+
+    log_to_stderr()
+    with progress("epochs") as hook:
+        folder = run_training(
+            name,
+            settings or [],
+            to=to,
+            resume=resume,
+            start_from=start_from,
+            accelerator=accelerator,
+            hook=hook,
+        )
+    typer.echo(folder)

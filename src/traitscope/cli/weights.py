@@ -1,0 +1,70 @@
+"""``traitscope weights``: third-party model files."""
+
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+
+
+@app.command("list")
+def list_(json: Annotated[bool, typer.Option(help="Print JSON.")] = False) -> None:
+    """List the known files, where they are, their licence and their use.
+
+    Example: traitscope weights list
+    """
+    from traitscope import weights
+    from traitscope.cli._shared import write_json, write_table
+
+    rows = []
+    for name, known in weights.FILES.items():
+        path = weights.locate(name)
+        rows.append(
+            {
+                "name": name,
+                "found": str(path) if path else None,
+                "licence": known.licence,
+                "purpose": known.purpose,
+                "url": known.url,
+            }
+        )
+    if json:
+        write_json(rows)
+        return
+    write_table(
+        ["file", "found", "licence", "for"],
+        [[r["name"], r["found"] or "no", r["licence"], r["purpose"]] for r in rows],
+    )
+
+
+@app.command()
+def fetch(
+    name: Annotated[str, typer.Argument(help="File name, as `weights list` prints it.")],
+) -> None:
+    """Download a file from its publisher and verify it.
+
+    Example: traitscope weights fetch face_landmarker.task
+    """
+    from traitscope import weights
+    from traitscope.cli._shared import say
+
+    known = weights.entry(name)
+    say(f"Downloading {name} ({known.size_bytes / 1e6:.1f} MB, {known.licence}) from {known.url}")
+    typer.echo(weights.fetch(name))
+
+
+@app.command()
+def verify() -> None:
+    """Check the sha256 of every file that is there.
+
+    Example: traitscope weights verify
+    """
+    from traitscope import weights
+
+    for name in weights.FILES:
+        path = weights.locate(name)
+        if path is None:
+            typer.echo(f"{name}: not there")
+            continue
+        weights.verify(path)
+        typer.echo(f"{name}: as published ({path})")

@@ -1,0 +1,386 @@
+"""Corpus + store + draws -> examples and batches in an exact order.
+
+What a model sees of a clip is decided here and nowhere else: which rows are drawn, how images are
+normalised, how clips are padded. Everything random is a pure function of (seed, epoch, clip).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from traitscope.errors import ClipError, DataError
+from traitscope.pooling import pool, pooled_columns
+from traitscope.store import Store
+from traitscope.types import Batch, Clip, Draw, Rows, Stream
+
+IMAGENET_MEAN = np.array([0.485, 0.456, 0.406], dtype=np.float32)
+IMAGENET_SD = np.array([0.229, 0.224, 0.225], dtype=np.float32)
+
+KEPT_BYTES = 1 << 30
+"""Numbers kept in memory between epochs, per set of examples."""
+
+Array = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Scaler:
+    """Mean and sd of each column, (columns,) each, fitted on the fitting clips."""
+
+    mean: NDArray[np.float64]
+    sd: NDArray[np.float64]
+
+    def __call__(self, values: NDArray[np.floating]) -> Array:
+        """Standardise (..., columns); what is missing becomes 0, the mean."""
+        scaled = (values - self.mean) / self.sd
+        return np.where(np.isfinite(scaled), scaled, 0.0).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Example:
+    """What is drawn of one clip: stream -> rows (rows, ...) or a pooled vector, and masks."""
+
+    clip: Clip
+    streams: Mapping[str, NDArray]
+    masks: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
+
+
+def gather(
+    clips: Sequence[Clip], store: Store, keys: Mapping[str, str]
+) -> tuple[list[Clip], list[dict[str, str]]]:
+    """Split clips into those whose streams are all there and those that failed, with reasons.
+
+    Args:
+        clips: in the order to keep.
+        store: where the features are.
+        keys: stream name -> key of its folder in the store.
+
+    Raises:
+        DataError: some clips were never prepared; names the first of them.
+    """
+    statuses = {stream: store.statuses(key) for stream, key in keys.items()}
+    absent = [c.id for c in clips if any(c.id not in rows for rows in statuses.values())]
+    if absent:
+        raise DataError(
+            f"{len(absent)} of {len(clips)} clips have no features yet in {store.folder} "
+            f"(first: {absent[0]!r})."
+        )
+    ready, failures = [], []
+    for clip in clips:
+        rows = [statuses[stream][clip.id] for stream in keys]
+        bad = next((row for row in rows if row.status != "ok"), None)
+        if bad is None:
+            ready.append(clip)
+        else:
+            failures.append({"clip": clip.id, "status": bad.status, "reason": bad.reason})
+    return ready, failures
+
+
+def draw_example(
+    clip: Clip,
+    streams: Mapping[str, Stream],
+    draws: Mapping[str, Draw],
+    *,
+    rng: np.random.Generator | None,
+    scalers: Mapping[str, Scaler],
+) -> Example:
+    """Draw what the model takes of one clip.
+
+    Args:
+        clip: the clip.
+        streams: its streams, by name.
+        draws: what the model takes.
+        rng: the source of randomness in training; None in evaluation.
+        scalers: fitted scalers of the standardised streams.
+
+    Raises:
+        ClipError: a stream has no valid row.
+    """
+    values: dict[str, NDArray] = {}
+    masks: dict[str, NDArray[np.bool_]] = {}
+    drawn_times: dict[str, NDArray[np.float64]] = {}
+    for name, draw in draws.items():
+        stream = streams[name]
+        if not stream.mask.any():
+            raise ClipError(f"Clip {clip.id!r} has no usable row of {name}.", status="empty")
+        if draw.pool:
+            vector = pool(stream, draw.pool)
+            values[name] = scalers[name](vector) if name in scalers else vector
+            continue
+        rows = _rows(draw, stream, rng, drawn_times)
+        if draw.group:
+            drawn_times.setdefault(draw.group, stream.time[rows])
+        values[name] = _take(stream, rows, draw, scalers.get(name))
+        masks[name] = stream.mask[rows]
+    return Example(clip, values, masks)
+
+
+def _rows(
+    draw: Draw,
+    stream: Stream,
+    rng: np.random.Generator | None,
+    drawn_times: Mapping[str, NDArray[np.float64]],
+) -> NDArray[np.intp]:
+    if draw.group in drawn_times:
+        candidates = np.flatnonzero(stream.mask)
+        times = drawn_times[str(draw.group)]
+        return candidates[_nearest(stream.time[candidates], times)]
+    return draw_rows(draw.evaluate if rng is None else draw.train, stream.time, stream.mask, rng)
+
+
+def draw_rows(
+    rows: Rows,
+    time: NDArray[np.float64],
+    mask: NDArray[np.bool_],
+    rng: np.random.Generator | None,
+) -> NDArray[np.intp]:
+    """Choose row indices, rising, by a rule; ``even`` and ``segments`` choose among valid rows.
+
+    Args:
+        rows: the rule and its count.
+        time: (rows,) seconds.
+        mask: (rows,) True where the row is there; at least one is.
+        rng: needed by the random rules.
+    """
+    total, count = len(time), rows.count
+    if rows.rule == "all" and (count is None or total <= count):
+        return np.arange(total)
+    assert count is not None
+    if rows.rule in {"all", "center", "window"}:
+        spare = max(0, total - count)
+        if rows.rule == "window" and rng is not None:
+            first = int(rng.integers(spare + 1))
+        else:
+            first = spare // 2
+        return np.arange(first, first + min(count, total))
+    candidates = np.flatnonzero(mask)
+    if rows.rule == "random":
+        assert rng is not None
+        few = len(candidates) < count
+        return np.sort(rng.choice(candidates, size=count, replace=few))
+    step = float(np.median(np.diff(time))) if total > 1 else 1.0
+    edges = np.linspace(time[0], time[-1] + step, count + 1)
+    middles = (edges[:-1] + edges[1:] - step) / 2
+    chosen = candidates[_nearest(time[candidates], middles)]
+    if rows.rule == "segments":
+        assert rng is not None
+        part = np.clip(np.searchsorted(edges, time[candidates], side="right") - 1, 0, count - 1)
+        for index in range(count):
+            inside = candidates[part == index]
+            if len(inside):  # an empty part keeps the row nearest to its middle
+                chosen[index] = rng.choice(inside)
+    return chosen
+
+
+def _nearest(time: NDArray[np.float64], wanted: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Index of the time nearest to each wanted time; the earlier of two equals."""
+    right = np.clip(np.searchsorted(time, wanted), 1, max(1, len(time) - 1))
+    left = right - 1
+    right = np.minimum(right, len(time) - 1)
+    return np.where(np.abs(wanted - time[left]) <= np.abs(time[right] - wanted), left, right)
+
+
+def _take(stream: Stream, rows: NDArray[np.intp], draw: Draw, scaler: Scaler | None) -> NDArray:
+    if stream.images is not None:
+        return _decode([stream.images[row] for row in rows], draw.size)
+    assert stream.values is not None
+    values = stream.values[rows]
+    if values.dtype.kind not in "fiub":
+        return values
+    numbers = scaler(values) if scaler else values.astype(np.float32)
+    gone = ~stream.mask[rows]
+    if gone.any():
+        numbers = numbers.copy()
+        numbers[gone] = 0.0  # hidden by the mask
+    return numbers
+
+
+def _decode(images: Sequence[bytes], size: int | None) -> Array:
+    """Decode JPEGs to (rows, 3, height, width), RGB, normalised as for ImageNet."""
+    import cv2
+
+    decoded: list[NDArray[np.uint8] | None] = []
+    for data in images:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB) if data else None
+        if image is not None and size is not None and image.shape[:2] != (size, size):
+            image = cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA)
+        decoded.append(image)
+    shape = next(image.shape for image in decoded if image is not None)
+    stacked = np.zeros((len(images), *shape), dtype=np.float32)
+    for row, image in enumerate(decoded):
+        if image is not None:
+            stacked[row] = (image.astype(np.float32) / 255 - IMAGENET_MEAN) / IMAGENET_SD
+    return np.ascontiguousarray(stacked.transpose(0, 3, 1, 2))
+
+
+class Examples:
+    """The examples of some clips: indexed by (epoch, index) in training, by index in evaluation."""
+
+    def __init__(
+        self,
+        clips: Sequence[Clip],
+        store: Store,
+        keys: Mapping[str, str],
+        draws: Mapping[str, Draw],
+        *,
+        targets: Sequence[str],
+        scalers: Mapping[str, Scaler] | None = None,
+        seed: int | None = None,
+    ) -> None:
+        self.clips = tuple(clips)
+        self.store = store
+        self.keys = dict(keys)
+        self.draws = dict(draws)
+        self.targets = tuple(targets)
+        self.scalers = dict(scalers or {})
+        self.seed = seed  # None: evaluation, nothing is random
+        self._kept: dict[tuple[str, str], Stream] = {}
+        self._kept_bytes = 0
+
+    def __len__(self) -> int:
+        return len(self.clips)
+
+    def __getitem__(self, index: int | tuple[int, int]) -> Example:
+        epoch, position = index if isinstance(index, tuple) else (0, index)
+        clip = self.clips[position]
+        streams = {name: self.stream(name, clip.id) for name in self.keys}
+        rng = None if self.seed is None else np.random.default_rng([self.seed, epoch, position])
+        return draw_example(clip, streams, self.draws, rng=rng, scalers=self.scalers)
+
+    def stream(self, name: str, clip_id: str) -> Stream:
+        """Read a stream of a clip; numbers stay in memory up to a limit, images do not."""
+        kept = self._kept.get((name, clip_id))
+        if kept is not None:
+            return kept
+        stream = self.store.read(self.keys[name], clip_id)
+        if stream.values is not None and self._kept_bytes < KEPT_BYTES:
+            self._kept[name, clip_id] = stream
+            self._kept_bytes += stream.values.nbytes
+        return stream
+
+    def labels(self) -> NDArray[np.float64]:
+        """Labels (clips, targets), NaN where one is missing."""
+        rows = [[clip.targets.get(t, np.nan) for t in self.targets] for clip in self.clips]
+        return np.asarray(rows, dtype=np.float64).reshape(len(self.clips), len(self.targets))
+
+    def columns(self) -> dict[str, tuple[str, ...]]:
+        """Names of the last axis of each stream, after pooling."""
+        named = {}
+        for name in self.keys:
+            columns = self.stream(name, self.clips[0].id).columns
+            pools = self.draws[name].pool
+            named[name] = pooled_columns(name, columns, pools) if pools else columns
+        return named
+
+    def batch(self, indices: Sequence[int] | None = None) -> Batch:
+        """Clips side by side, in the given order (all of them by default)."""
+        chosen = range(len(self)) if indices is None else indices
+        return collate([self[i] for i in chosen], self.targets, columns=self.columns())
+
+
+def collate(
+    examples: Sequence[Example],
+    targets: Sequence[str],
+    *,
+    columns: Mapping[str, tuple[str, ...]] | None = None,
+) -> Batch:
+    """Pad examples to the longest of each stream and lay them side by side (NumPy arrays).
+
+    Labels are (clips, targets) with zeros and a False mask where one is missing.
+    """
+    labels = np.array([[e.clip.targets.get(t, np.nan) for t in targets] for e in examples])
+    labels = labels.reshape(len(examples), len(targets))
+    known = np.isfinite(labels)
+    streams, masks = {}, {}
+    for name in examples[0].streams:
+        parts = [example.streams[name] for example in examples]
+        if name not in examples[0].masks:
+            streams[name] = np.stack(parts)
+            continue
+        longest = max(len(part) for part in parts)
+        streams[name] = np.stack([_pad(part, longest) for part in parts])
+        masks[name] = np.stack([_pad(example.masks[name], longest) for example in examples])
+    return Batch(
+        clips=tuple(example.clip.id for example in examples),
+        streams=streams,
+        masks=masks,
+        targets=np.where(known, labels, 0.0).astype(np.float32),
+        target_mask=known,
+        columns=dict(columns or {}),
+    )
+
+
+def to_tensors(batch: Batch, device: Any = "cpu") -> Batch:
+    """Move a batch to a device; NumPy arrays become tensors, text stays as it is."""
+    import torch
+
+    def move(array: Any) -> Any:
+        if isinstance(array, np.ndarray):
+            if array.dtype.kind not in "fiub":
+                return array
+            array = torch.from_numpy(array)
+            array = array.float() if array.dtype == torch.float64 else array
+        return array.to(device, non_blocking=True) if hasattr(array, "to") else array
+
+    return replace(
+        batch,
+        streams={name: move(array) for name, array in batch.streams.items()},
+        masks={name: move(array) for name, array in batch.masks.items()},
+        targets=move(batch.targets),
+        target_mask=move(batch.target_mask),
+    )
+
+
+def _pad(array: NDArray, length: int) -> NDArray:
+    if len(array) == length:
+        return array
+    padding = np.zeros((length - len(array), *array.shape[1:]), dtype=array.dtype)
+    return np.concatenate([array, padding])
+
+
+def fit_scalers(examples: Examples) -> dict[str, Scaler]:
+    """Mean and sd of each column of the standardised streams, over the fitting clips alone."""
+    names = [name for name, draw in examples.draws.items() if draw.standardize]
+    sums: dict[str, tuple[NDArray, NDArray, NDArray]] = {}
+    for clip in examples.clips if names else ():
+        for name in names:
+            rows = _numbers(examples, name, clip)
+            zeros = np.zeros(rows.shape[1])
+            sums[name] = _add_moments(rows, *sums.get(name, (zeros, zeros, zeros)))
+    return {name: _scaler(*moments) for name, moments in sums.items()}
+
+
+def _numbers(examples: Examples, name: str, clip: Clip) -> NDArray[np.float64]:
+    """What is standardised of one clip, (rows, columns)."""
+    stream = examples.stream(name, clip.id)
+    draw = examples.draws[name]
+    if draw.pool:
+        return pool(stream, draw.pool)[None]
+    assert stream.values is not None
+    return stream.values[stream.mask].astype(np.float64)
+
+
+def _add_moments(
+    rows: NDArray, count: NDArray, mean: NDArray, squares: NDArray
+) -> tuple[NDArray, NDArray, NDArray]:
+    """Update per-column count, mean and summed squared deviation (Chan's parallel update)."""
+    finite = np.isfinite(rows)
+    added = finite.sum(axis=0)
+    safe = np.maximum(added, 1)
+    mean_added = np.where(finite, rows, 0).sum(axis=0) / safe
+    squares_added = (np.where(finite, rows - mean_added, 0) ** 2).sum(axis=0)
+    total = np.maximum(count + added, 1)
+    gap = mean_added - mean
+    return (
+        count + added,
+        mean + gap * added / total,
+        squares + squares_added + gap**2 * count * added / total,
+    )
+
+
+def _scaler(count: NDArray, mean: NDArray, squares: NDArray) -> Scaler:
+    sd = np.sqrt(squares / np.maximum(count, 1))
+    tiny = sd <= 1e-8 * np.maximum(np.abs(mean), 1)  # a constant column carries nothing
+    return Scaler(mean=mean, sd=np.where(tiny | (count == 0), 1.0, sd))

@@ -1,0 +1,326 @@
+"""The one training loop of all neural models: Lightning's, with our stages, order and records.
+
+In: an untrained network, examples to fit and to select on. Out: ``model.safetensors`` of the kept
+epoch, ``history.csv``, ``state.ckpt`` for resume. Batch order, draws and dropout are pure functions
+of (seed, stage, epoch), so a resumed run repeats an uninterrupted one to the bit on a CPU.
+"""
+
+import csv
+import logging
+import math
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import lightning
+import numpy as np
+import torch
+from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
+from lightning.pytorch.loggers import TensorBoardLogger
+from torch import Tensor
+from torch.utils.data import DataLoader, Sampler
+
+from traitscope import losses, metrics
+from traitscope.checkpoints import load_weights, predicted, save_fitted
+from traitscope.data import Examples, collate, to_tensors
+from traitscope.errors import TraitscopeError
+from traitscope.runs import RunConfig, Stage
+from traitscope.types import Batch
+
+Hook = Callable[[int, int, str], None]
+MONITOR = "validation_mae"
+
+
+@dataclass(frozen=True)
+class Session:
+    """What a fit needs besides the network: examples, settings, where to write, who watches."""
+
+    folder: Path
+    config: RunConfig
+    fitting: Examples
+    selection: Examples | None
+    accelerator: str = "auto"
+    workers: int = 0
+    hook: Hook | None = None
+
+
+class EpochSampler(Sampler[tuple[int, int]]):
+    """Shuffled (epoch, index) pairs whose order is a pure function of (seed, epoch)."""
+
+    def __init__(self, length: int, seed: int) -> None:
+        self.length = length
+        self.seed = seed
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch; Lightning calls this, also when it resumes."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        order = np.random.default_rng([self.seed, self.epoch]).permutation(self.length)
+        return iter([(self.epoch, int(index)) for index in order])
+
+
+def fit_stages(model: torch.nn.Module, session: Session, *, resume: bool = False) -> None:
+    """Run the stages one after the other, starting inside one of them when resuming."""
+    stages = session.config.stages
+    state = session.folder / "state.ckpt"
+    first = 0
+    if resume and state.is_file():
+        first = int(torch.load(state, map_location="cpu", weights_only=True)["stage"])
+    done = sum(stage.epochs for stage in stages[:first])
+    for index in range(first, len(stages)):
+        loop = Loop(model, session, index=index, epochs_before=done)
+        _fit_stage(loop, session, state if resume and index == first else None)
+        done += stages[index].epochs
+        if loop.best is not None:  # the next stage, and the user, get the kept epoch
+            load_weights(session.folder, model)
+
+
+def _fit_stage(loop: "Loop", session: Session, state: Path | None) -> None:
+    stage = loop.stage
+    callbacks: list[Any] = [
+        ModelCheckpoint(
+            dirpath=session.folder,
+            filename="state",
+            save_on_train_epoch_end=True,
+            enable_version_counter=False,
+        )
+    ]
+    if stage.early_stop:
+        callbacks.append(EarlyStopping(MONITOR, patience=stage.early_stop, mode="min"))
+    logger: Any = False
+    if session.config.trainer.tensorboard:
+        logger = TensorBoardLogger(session.folder, name="", version="tensorboard")
+    with _quiet():
+        trainer = lightning.Trainer(
+            accelerator=session.accelerator,
+            devices=1,
+            precision="bf16-mixed" if session.config.trainer.precision == "bf16" else "32-true",
+            max_epochs=stage.epochs,
+            accumulate_grad_batches=stage.accumulate,
+            gradient_clip_val=stage.clip_norm or None,
+            callbacks=callbacks,
+            logger=logger,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+            log_every_n_steps=1,
+            default_root_dir=session.folder,
+        )
+        selection = _evaluation_loader(session) if session.selection else None
+        trainer.fit(loop, _fitting_loader(session, stage), selection, state, weights_only=True)
+    if trainer.interrupted:
+        raise KeyboardInterrupt
+    loop.model.to("cpu")
+
+
+class Loop(lightning.LightningModule):
+    """The LightningModule of the whole zoo: models differ in forward and loss, never here."""
+
+    def __init__(
+        self, model: torch.nn.Module, session: Session, *, index: int, epochs_before: int
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self.session = session
+        self.index = index
+        self.stage: Stage = session.config.stages[index]
+        self.loss = losses.find(self.stage.loss)
+        self.epochs_before = epochs_before
+        self.best: float | None = None
+        self.validation: dict[str, float] = {}
+        self._losses: list[tuple[float, int]] = []
+        self._predictions: list[Tensor] = []
+
+    def transfer_batch_to_device(self, batch: Batch, device: Any, dataloader_idx: int) -> Batch:
+        """Move a batch; Lightning cannot look into a frozen one."""
+        return to_tensors(batch, device)
+
+    def on_train_epoch_start(self) -> None:
+        """Fix dropout and the like by (seed, stage, epoch)."""
+        seed = np.random.SeedSequence([self.session.config.seed, self.index, self.current_epoch])
+        torch.manual_seed(int(seed.generate_state(1)[0]))
+        self._losses = []
+
+    def training_step(self, batch: Batch, batch_index: int) -> Tensor:
+        """One batch -> its loss."""
+        progress = (
+            self.current_epoch + batch_index / max(1, self.trainer.num_training_batches)
+        ) / (self.stage.epochs)
+        loss = self.loss(self.model(batch), batch.targets, batch.target_mask, progress)
+        self._losses.append((float(loss.detach()), len(batch.clips)))
+        return loss
+
+    def on_validation_epoch_start(self) -> None:
+        """Begin the predictions of the whole split."""
+        self._predictions = []
+
+    def validation_step(self, batch: Batch, batch_index: int) -> None:
+        """Keep the predictions; metrics are of the whole split, never of a batch."""
+        self._predictions.append(predicted(self.model(batch)).double().cpu())
+
+    def on_validation_epoch_end(self) -> None:
+        """Score the whole split."""
+        assert self.session.selection is not None
+        examples = self.session.selection
+        predictions = torch.cat(self._predictions).numpy()
+        if not np.isfinite(predictions).all():
+            raise TraitscopeError(
+                "The training has diverged: predictions are not finite. Lower train.lr, or set "
+                "train.clip_norm=1."
+            )
+        scores = metrics.macro_scores(examples.labels(), predictions)
+        self.validation = {n: math.nan if v is None else v for n, v in scores.items()}
+        self.log(MONITOR, self.validation["mae"], batch_size=len(examples))
+
+    def on_train_epoch_end(self) -> None:
+        """Record the epoch, keep its weights if they are the best, tell who watches."""
+        count = sum(size for _, size in self._losses)
+        train_loss = sum(loss * size for loss, size in self._losses) / max(1, count)
+        scores = {f"validation_{name}": value for name, value in self.validation.items()}
+        lr = self.trainer.optimizers[0].param_groups[0]["lr"]
+        row = {"stage": self.stage.name, "epoch": self.current_epoch, "lr": lr}
+        row |= {"train_loss": train_loss, **scores}
+        _record(self.session.folder / "history.csv", row)
+        if self.logger:
+            numbers = {k: v for k, v in row.items() if isinstance(v, float) and math.isfinite(v)}
+            self.logger.log_metrics(numbers, self.epochs_before + self.current_epoch)
+        self._keep()
+        if self.session.hook:
+            total = sum(stage.epochs for stage in self.session.config.stages)
+            shown = self.validation.get("mae", train_loss)
+            what = "validation MAE" if self.validation else "loss"
+            self.session.hook(
+                self.epochs_before + self.current_epoch + 1, total, f"{what} {shown:.4f}"
+            )
+
+    def _keep(self) -> None:
+        if self.session.selection is None or self.session.config.trainer.keep == "last":
+            save_fitted(self.session.folder, self.model)
+            return
+        mae = self.validation["mae"]
+        if self.best is None or mae < self.best:
+            self.best = mae
+            save_fitted(self.session.folder, self.model)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Say which stage the state belongs to, and the best so far."""
+        checkpoint["stage"] = self.index
+        checkpoint["best"] = self.best
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Go on with the best so far."""
+        self.best = checkpoint["best"]
+
+    def configure_optimizers(self) -> Any:
+        """The stage's optimiser over the tensors that train, and its schedule."""
+        stage = self.stage
+        tensors = [tensor for tensor in self.model.parameters() if tensor.requires_grad]
+        common: dict[str, Any] = {"lr": stage.lr, "weight_decay": stage.weight_decay}
+        optimizer: torch.optim.Optimizer
+        if stage.optimizer == "sgd":
+            optimizer = torch.optim.SGD(tensors, momentum=stage.momentum, **common)
+        elif stage.optimizer == "adam":
+            optimizer = torch.optim.Adam(tensors, betas=stage.betas, **common)
+        else:
+            optimizer = torch.optim.AdamW(tensors, betas=stage.betas, **common)
+        if stage.schedule == "constant":
+            return optimizer
+        if stage.schedule == "plateau":
+            plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(
+                optimizer, factor=stage.factor, patience=stage.patience, min_lr=stage.min_lr
+            )
+            return [optimizer], [{"scheduler": plateau, "monitor": MONITOR}]
+        scale = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda epoch: lr_scale(stage, epoch))
+        return [optimizer], [scale]
+
+
+def lr_scale(stage: Stage, epoch: int) -> float:
+    """Factor on the learning rate in an epoch (from 0) under ``step`` or ``cosine``."""
+    if stage.schedule == "step":
+        return stage.factor ** sum(epoch >= milestone for milestone in stage.milestones)
+    if epoch < stage.warmup_epochs:
+        return (epoch + 1) / (stage.warmup_epochs + 1)
+    left = max(1, stage.epochs - stage.warmup_epochs)
+    floor = stage.min_lr / stage.lr
+    return floor + (1 - floor) * (1 + math.cos(math.pi * (epoch - stage.warmup_epochs) / left)) / 2
+
+
+def _fitting_loader(session: Session, stage: Stage) -> DataLoader[Any]:
+    examples = session.fitting
+    # A last batch of one breaks batch normalisation; it is dropped in this epoch's order only.
+    lonely = len(examples) % stage.batch_size == 1 and len(examples) > stage.batch_size
+    return DataLoader(
+        examples,  # type: ignore[arg-type]
+        batch_size=stage.batch_size,
+        sampler=EpochSampler(len(examples), session.config.seed),  # type: ignore[arg-type]
+        collate_fn=_Collate(examples.targets),
+        drop_last=lonely,
+        num_workers=session.workers,
+    )
+
+
+def _evaluation_loader(session: Session) -> DataLoader[Any]:
+    assert session.selection is not None
+    return DataLoader(
+        session.selection,  # type: ignore[arg-type]
+        batch_size=max(stage.batch_size for stage in session.config.stages),
+        shuffle=False,
+        drop_last=False,
+        collate_fn=_Collate(session.selection.targets),
+        num_workers=session.workers,
+    )
+
+
+@dataclass(frozen=True)
+class _Collate:
+    """Collate as a picklable callable, for loader workers."""
+
+    targets: Sequence[str]
+
+    def __call__(self, examples: list[Any]) -> Batch:
+        return to_tensors(collate(examples, self.targets))
+
+
+def _record(path: Path, row: dict[str, Any]) -> None:
+    """Append an epoch; rows of the same epoch from before an interruption are replaced."""
+    rows: list[dict[str, Any]] = []
+    if path.is_file():
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+    same = [
+        i
+        for i, old in enumerate(rows)
+        if old["stage"] == row["stage"] and int(old["epoch"]) >= row["epoch"]
+    ]
+    rows = [*rows[: same[0] if same else len(rows)], row]
+    part = path.with_suffix(".part")
+    with part.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, fieldnames=list(row))
+        writer.writeheader()
+        writer.writerows(rows)
+    part.replace(path)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep Lightning's notices and hints out of the user's terminal."""
+    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
+    levels = [logger.level for logger in loggers]
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="lightning")
+        warnings.filterwarnings("ignore", message=".*lightning.*")
+        try:
+            for logger in loggers:
+                logger.setLevel(logging.ERROR)
+            yield
+        finally:
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)

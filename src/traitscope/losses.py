@@ -1,0 +1,73 @@
+"""Losses: ``(output, target, mask, progress) -> scalar``, found by the name in a Stage.
+
+output and target are (clips, targets), mask is True where there is a label, and progress runs from
+0 to 1 over the stage. A loss that needs more than predictions takes the model's output object.
+"""
+
+import inspect
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from traitscope.errors import ConfigError
+from traitscope.registry import unknown
+
+Loss = Callable[[Any, Tensor, Tensor, float], Tensor]
+
+
+def mse(output: Tensor, target: Tensor, mask: Tensor, progress: float) -> Tensor:
+    """Mean squared error over the labels that are there."""
+    return _mean((output - target) ** 2, mask)
+
+
+def mae(output: Tensor, target: Tensor, mask: Tensor, progress: float) -> Tensor:
+    """Mean absolute error over the labels that are there."""
+    return _mean((output - target).abs(), mask)
+
+
+def smooth_l1(output: Tensor, target: Tensor, mask: Tensor, progress: float) -> Tensor:
+    """Huber's loss with a corner at 1."""
+    return _mean(torch.nn.functional.smooth_l1_loss(output, target, reduction="none"), mask)
+
+
+def concordance(output: Tensor, target: Tensor, mask: Tensor, progress: float) -> Tensor:
+    """One minus Lin's concordance over the batch, averaged over targets (Lin, 1989).
+
+    https://doi.org/10.2307/2532051
+    """
+    weight = mask.to(output.dtype)
+    count = weight.sum(dim=0).clamp(min=1)
+    output_mean = (output * weight).sum(dim=0) / count
+    target_mean = (target * weight).sum(dim=0) / count
+    output_gap, target_gap = (output - output_mean) * weight, (target - target_mean) * weight
+    shared = (output_gap * target_gap).sum(dim=0) / count
+    spread = ((output_gap**2).sum(dim=0) + (target_gap**2).sum(dim=0)) / count
+    ccc = 2 * shared / (spread + (output_mean - target_mean) ** 2 + 1e-8)
+    return 1 - ccc[weight.sum(dim=0) > 1].mean() if (weight.sum(dim=0) > 1).any() else ccc.sum() * 0
+
+
+def names() -> list[str]:
+    """List the losses of this file."""
+    functions = inspect.getmembers(sys.modules[__name__], inspect.isfunction)
+    losses = [n for n, f in functions if "progress" in inspect.signature(f).parameters]
+    return sorted(losses)
+
+
+def find(name: str) -> Loss:
+    """Look a loss up by name.
+
+    Raises:
+        ConfigError: there is no such loss.
+    """
+    if name not in names():
+        raise ConfigError(unknown(name, names(), "losses"))
+    found: Loss = getattr(sys.modules[__name__], name)
+    return found
+
+
+def _mean(errors: Tensor, mask: Tensor) -> Tensor:
+    weight = mask.to(errors.dtype)
+    return (errors * weight).sum() / weight.sum().clamp(min=1)

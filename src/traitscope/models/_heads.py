@@ -1,0 +1,36 @@
+"""Blocks that several models share: heads that end in the target range, masked means."""
+
+from collections.abc import Sequence
+
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+
+from traitscope.types import Target
+
+
+class RangeHead(nn.Module):
+    """Map scores to the range of each target: affine sigmoid if bounded, identity if not."""
+
+    low: Tensor
+    span: Tensor
+    bounded: Tensor
+
+    def __init__(self, targets: Sequence[Target]) -> None:
+        super().__init__()
+        low = [0.0 if target.low is None else target.low for target in targets]
+        high = [1.0 if target.high is None else target.high for target in targets]
+        self.register_buffer("low", torch.tensor(low))
+        self.register_buffer("span", torch.tensor(high) - torch.tensor(low))
+        self.register_buffer("bounded", torch.tensor([t.low is not None for t in targets]))
+
+    def forward(self, scores: Tensor) -> Tensor:
+        """(..., targets) -> (..., targets)."""
+        inside = self.low + self.span * torch.sigmoid(scores)
+        return torch.where(self.bounded, inside, scores)
+
+
+def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
+    """Mean of (clips, rows, features) over the rows where mask (clips, rows) is True."""
+    weights = rearrange(mask.to(values.dtype), "clips rows -> clips rows 1")
+    return (values * weights).sum(dim=1) / weights.sum(dim=1).clamp(min=1)

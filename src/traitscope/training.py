@@ -1,0 +1,366 @@
+"""Train a recipe or a model on prepared features: corpus + store + settings -> a run folder."""
+
+import logging
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from traitscope import metrics
+from traitscope.card import write_card
+from traitscope.checkpoints import (
+    Facts,
+    build_fitted,
+    load,
+    load_weights,
+    save_facts,
+    save_fitted,
+    write_json,
+)
+from traitscope.config import save_config
+from traitscope.corpora import load_corpus
+from traitscope.data import Examples, Scaler, fit_scalers, gather
+from traitscope.errors import ConfigError, DataError
+from traitscope.extract import Request, make_request
+from traitscope.protocols import groups_of, split
+from traitscope.runs import Plan, RunConfig, Stage, load_run, plan, typed_model
+from traitscope.store import Store
+from traitscope.types import Clip, Corpus, Target
+
+Hook = Callable[[int, int, str], None]
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Material:
+    """What a run is fitted on, ready: clips with features, draws, keys.
+
+    Attributes:
+        config: the run, resolved.
+        plan: its model and draws.
+        corpus: the annotations.
+        targets: what is regressed.
+        store: where the features are.
+        requests: stream -> the extraction whose features are used.
+        fitting: clips with all streams.
+        selection: validation clips with all streams; empty without validation.
+        failures: clips left out, with reasons.
+        outside: dotted path of an outside model, as the user typed it.
+    """
+
+    config: RunConfig
+    plan: Plan
+    corpus: Corpus
+    targets: tuple[Target, ...]
+    store: Store
+    requests: Mapping[str, Request]
+    fitting: tuple[Clip, ...]
+    selection: tuple[Clip, ...]
+    failures: tuple[Mapping[str, str], ...]
+    outside: str | None = None
+
+    def examples(
+        self,
+        clips: Sequence[Clip],
+        *,
+        scalers: Mapping[str, Scaler] | None = None,
+        seed: int | None = None,
+    ) -> Examples:
+        """Examples of some clips; with a seed they are drawn as in training."""
+        keys = {stream: request.key for stream, request in self.requests.items()}
+        names = [target.name for target in self.targets]
+        return Examples(
+            clips, self.store, keys, self.plan.draws, targets=names, scalers=scalers, seed=seed
+        )
+
+
+def train(
+    name: str,
+    overrides: Sequence[str] = (),
+    *,
+    to: Path | str | None = None,
+    resume: bool = False,
+    start_from: Path | str | None = None,
+    accelerator: str = "auto",
+    hook: Hook | None = None,
+) -> Path:
+    """Train and save a run.
+
+    Args:
+        name: recipe, model, YAML file or dotted path of an outside model.
+        overrides: ``key=value`` settings such as ``data.corpus=...`` and ``train.lr=1e-3``.
+        to: folder of the run; ``runs/NAME-1``, ``-2`` ... when not given.
+        resume: go on with an interrupted run in ``to``.
+        start_from: run of the same architecture whose weights to start from.
+        accelerator: ``auto``, ``cpu`` or ``gpu``.
+        hook: called as hook(done epochs, epochs, news).
+
+    Returns:
+        The folder of the run.
+
+    Raises:
+        ConfigError: settings are unknown, contradictory or incomplete.
+        DataError: features or labels are missing.
+
+    Example:
+        ``train("audio_lstm", ["data.corpus=fi:/data/fi", "data.store=store"], to="runs/a")``
+    """
+    outside = typed_model(name, overrides)
+    folder = Path(to) if to is not None else _free_folder(name)
+    if resume:
+        config = _resumed(folder, overrides)
+    else:
+        _refuse_used(folder)
+        config = load_run(name, overrides)
+    material = collect(config, outside=outside)
+    folder.mkdir(parents=True, exist_ok=True)
+    save_config(material.config, folder / "run.yaml")
+    log.info(
+        "fitting %s on %d clips, selecting on %d; %d left out",
+        config.model["name"],
+        len(material.fitting),
+        len(material.selection),
+        len(material.failures),
+    )
+    if material.plan.is_estimator:
+        _fit_estimator(material, folder, start_from=start_from)
+    else:
+        _fit_model(
+            material,
+            folder,
+            start_from=start_from,
+            resume=resume,
+            accelerator=accelerator,
+            hook=hook,
+        )
+    _finish(material, folder, start_from)
+    return folder
+
+
+def collect(config: RunConfig, *, outside: str | None = None) -> Material:
+    """Find everything a run needs before any work starts."""
+    for key in ("corpus", "store"):
+        if not getattr(config.data, key):
+            example = {"corpus": "table:clips.csv", "store": "store"}[key]
+            raise ConfigError(f"data.{key} is not set. Say, for example: data.{key}={example}")
+    run_plan = plan(config, outside=outside)
+    store = Store(Path(config.data.store))
+    requests = stored_requests(config, run_plan, store)
+    corpus = load_corpus(config.data.corpus)
+    targets = tuple(corpus.target(name) for name in config.data.targets) or corpus.targets
+    splits = split(corpus, config.protocol)
+    keys = {stream: request.key for stream, request in requests.items()}
+    labelled = [c for c in splits.fitted if any(t.name in c.targets for t in targets)]
+    fitting, left_out = gather(labelled, store, keys)
+    to_select_on = () if "validation" in splits.fit else splits.validation
+    selection, unseen = gather(to_select_on, store, keys)
+    if len(fitting) < 2:
+        raise DataError(
+            f"{len(fitting)} of {len(splits.fitted)} fitting clips have labels and usable "
+            f"features; at least 2 are needed. See: traitscope features show {store.folder}"
+        )
+    return Material(
+        config=_resolved(config, run_plan, requests, targets),
+        plan=run_plan,
+        corpus=corpus,
+        targets=targets,
+        store=store,
+        requests=requests,
+        fitting=tuple(fitting),
+        selection=tuple(selection),
+        failures=(*left_out, *unseen),
+        outside=outside,
+    )
+
+
+def stored_requests(config: RunConfig, run_plan: Plan, store: Store) -> dict[str, Request]:
+    """Choose the stored features of each stream.
+
+    A stream whose backend nobody named is taken from the store when just one backend is there, so
+    that features prepared on another machine are found.
+
+    Raises:
+        DataError: a stream is not in the store; the message is the command that makes it.
+    """
+    there = store.fingerprints()
+    chosen, absent = {}, []
+    for stream, request in run_plan.requests.items():
+        found = request if request.key in there else None
+        given = {**run_plan.draws[stream].extract, **config.features.get(stream, {})}
+        if found is None and given.get("backend", "auto") == "auto":
+            found = _other_backend(stream, request, store)
+        if found is None:
+            absent.append(request)
+        else:
+            chosen[stream] = found
+    if absent:
+        raise DataError(
+            f"{store.folder} has no {' and no '.join(r.key for r in absent)}. "
+            f"Make it with:\n  {prepare_command(config, absent)}"
+        )
+    return chosen
+
+
+def prepare_command(config: RunConfig, requests: Sequence[Request]) -> str:
+    """Write the command that makes the features of some requests."""
+    settings = []
+    for request in requests:
+        fields = type(request.config).model_fields
+        for key, value in request.config.model_dump(mode="json").items():
+            if value != fields[key].default or key == "backend":
+                settings.append(f"{request.name}.{key}={value}")
+    names = ",".join(request.name for request in requests)
+    parts = ["traitscope", "prepare", config.data.corpus, "--store", config.data.store]
+    return shlex.join([*parts, "--extract", names, *settings])
+
+
+def _other_backend(stream: str, request: Request, store: Store) -> Request | None:
+    settings = request.config.model_dump(mode="json")
+    if settings.pop("backend", None) is None:
+        return None
+    version = request.fingerprint["version"]
+    keys = store.matching(request.name, settings, version=version)
+    candidates = []
+    for key in keys:
+        backend = store.fingerprints()[key]["config"]["backend"]
+        other = make_request(request.name, {**settings, "backend": backend})
+        if other.key == key:
+            candidates.append(other)
+    if len(candidates) != 1:
+        return None
+    log.info("%s: using the features made with %s", stream, candidates[0].config.backend)
+    return candidates[0]
+
+
+def _fit_estimator(material: Material, folder: Path, *, start_from: Path | str | None) -> None:
+    if start_from is not None:
+        raise ConfigError("An estimator is fitted in one step and cannot start from another run.")
+    examples = material.examples(material.fitting)
+    batch = examples.batch()
+    facts = _facts(material, _row_shapes(examples), examples.columns())
+    estimator = build_fitted(material.plan, facts)
+    estimator.fit(batch, groups_of(material.fitting))
+    save_facts(folder, facts, {})
+    save_fitted(folder, estimator)
+
+
+def _fit_model(
+    material: Material,
+    folder: Path,
+    *,
+    start_from: Path | str | None,
+    resume: bool,
+    accelerator: str,
+    hook: Hook | None,
+) -> None:
+    import torch
+
+    from traitscope.loop import Session, fit_stages
+
+    config = material.config
+    scalers = fit_scalers(material.examples(material.fitting))
+    fitting = material.examples(material.fitting, scalers=scalers, seed=config.seed)
+    selection = material.examples(material.selection, scalers=scalers)
+    facts = _facts(material, _row_shapes(fitting), fitting.columns())
+    save_facts(folder, facts, scalers)
+    torch.manual_seed(config.seed)
+    model = build_fitted(material.plan, facts)
+    if start_from is not None:
+        load_weights(Path(start_from), model)
+    session = Session(
+        folder=folder,
+        config=config,
+        fitting=fitting,
+        selection=selection if material.selection else None,
+        accelerator=accelerator,
+        hook=hook,
+    )
+    fit_stages(model, session, resume=resume)
+
+
+def _row_shapes(examples: Examples) -> dict[str, tuple[int, ...]]:
+    """Shape of one row of each stream, or of the pooled vector, as the model gets it."""
+    first = examples[0]
+    return {
+        name: array.shape if examples.draws[name].pool else array.shape[1:]
+        for name, array in first.streams.items()
+    }
+
+
+def _facts(
+    material: Material,
+    shapes: Mapping[str, tuple[int, ...]],
+    columns: Mapping[str, tuple[str, ...]],
+) -> Facts:
+    return Facts(
+        corpus=material.corpus.name,
+        kind=material.corpus.kind,
+        targets=material.targets,
+        requests=material.requests,
+        shapes=shapes,
+        columns=columns,
+        fitted_clips=len(material.fitting),
+    )
+
+
+def _finish(material: Material, folder: Path, start_from: Path | str | None) -> None:
+    """Score the validation clips once with the kept weights, and write the card."""
+    checkpoint = load(folder, model=material.outside)
+    scores: dict[str, float | None] = {}
+    if material.selection:
+        examples = checkpoint.examples(material.selection, material.store)
+        scores = metrics.macro_scores(examples.labels(), checkpoint.predict_examples(examples))
+    facts: dict[str, Any] = {
+        "fitted_clips": len(material.fitting),
+        "validation_clips": len(material.selection),
+        "left_out": [dict(failure) for failure in material.failures],
+        "validation": scores,
+        "started_from": None if start_from is None else str(start_from),
+    }
+    write_json(folder / "metrics.json", facts)
+    write_card(checkpoint, material.corpus, facts)
+
+
+def _resolved(
+    config: RunConfig,
+    run_plan: Plan,
+    requests: Mapping[str, Request],
+    targets: Sequence[Target],
+) -> RunConfig:
+    """Write every default out, so that the saved run means the same later."""
+    features = {s: r.config.model_dump(mode="json") for s, r in requests.items()}
+    model = {"name": config.model["name"], **run_plan.options.model_dump(mode="json")}
+    stages = config.stages if run_plan.is_estimator else config.stages or (Stage(),)
+    data = config.data.model_copy(update={"targets": tuple(target.name for target in targets)})
+    update = {"features": features, "model": model, "stages": stages, "data": data}
+    return config.model_copy(update=update)
+
+
+def _resumed(folder: Path, overrides: Sequence[str]) -> RunConfig:
+    """Settings of an interrupted run; only ``train.*`` may be changed now."""
+    if not (folder / "run.yaml").is_file():
+        raise ConfigError(f"There is no run in {folder} to resume. Start it without --resume.")
+    fixed = [o for o in overrides if not o.startswith(("train.", "model.name="))]
+    config = load_run(str(folder), [o for o in overrides if o.startswith("train.")])
+    fresh = [o for o in fixed if load_run(str(folder), [o]) != load_run(str(folder))]
+    if fresh:
+        raise ConfigError(f"{fresh[0]!r} cannot change in a resumed run: start a new one.")
+    return config
+
+
+def _free_folder(name: str) -> Path:
+    stem = Path(name).stem or "run"
+    number = 1
+    while Path("runs", f"{stem}-{number}").exists():
+        number += 1
+    return Path("runs", f"{stem}-{number}")
+
+
+def _refuse_used(folder: Path) -> None:
+    """Never write a second run over a first."""
+    if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
+        raise ConfigError(
+            f"{folder} is there already. Choose another folder with --to, or go on with that run: "
+            f"--resume"
+        )
