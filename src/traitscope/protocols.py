@@ -1,0 +1,355 @@
+"""A corpus and a protocol in, the clips of each split out, and what leaks between them.
+
+Official splits are taken as they are. The splits made here keep together what belongs together:
+clips that share a source or a subject, directly or through others, land on one side. ``few``
+keeps whole groups as well, in an order that depends on the seed alone, until at least so many
+training clips are there: a smaller subset is contained in a larger one.
+"""
+
+import hashlib
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
+
+from traitscope.config import Config
+from traitscope.errors import DataError
+from traitscope.types import SPLITS, Clip, Corpus
+
+Fit = Literal["train", "train+validation"]
+Group = Literal["source+subject", "source", "subject", "none"]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+_SHINGLE = 5  # words in a row that count as one piece of a transcript
+_FEWEST_WORDS = 8  # shorter transcripts are alike by chance
+_ALIKE = 0.8  # share of the shorter transcript's pieces that makes two near-identical
+_EXAMPLES = 3
+
+
+class Protocol(Config):
+    """How clips are split."""
+
+    kind: Literal["official", "kfold", "random"] = "official"
+    """official: as the corpus says; kfold: one of ``folds`` parts is the test set and the next
+    one validation; random: by ``shares``."""
+    fit: Fit = "train"
+    """What the final model, the constant and the look-up are fitted on."""
+    group: Group = "source+subject"
+    """What stays together in kfold and random splits."""
+    folds: Annotated[int, Field(ge=3)] = 5
+    """Number of parts of kfold."""
+    fold: NonNegativeInt = 0
+    """Which part of kfold is the test set, from 0."""
+    shares: tuple[Share, Share, Share] = (0.6, 0.2, 0.2)
+    """Shares of train, validation and test in a random split."""
+    few: PositiveInt | None = None
+    """Keep only the first whole groups of training clips that make up so many clips."""
+    leaks: Literal["refuse", "warn"] = "refuse"
+    """What to do when a kfold or random split leaks; official ones only warn."""
+    seed: NonNegativeInt = 0
+    """Of kfold and random splits and of ``few``."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Protocol":
+        if abs(sum(self.shares) - 1) > 1e-6:
+            raise ValueError(f"the shares {self.shares} must add up to 1")
+        if self.fold >= self.folds:
+            raise ValueError(f"there is no fold {self.fold} of {self.folds}; the first is 0")
+        return self
+
+
+@dataclass(frozen=True)
+class Splits:
+    """The clips of each split, in the order of the corpus.
+
+    Attributes:
+        train: clips to learn from.
+        validation: clips to select with.
+        test: clips to report on.
+        fit: names of the splits that are fitted in the end.
+    """
+
+    train: tuple[Clip, ...]
+    validation: tuple[Clip, ...]
+    test: tuple[Clip, ...]
+    fit: tuple[str, ...] = ("train",)
+
+    @property
+    def fitted(self) -> tuple[Clip, ...]:
+        """Clips of all splits that are fitted."""
+        return tuple(clip for name in self.fit for clip in self.part(name))
+
+    def part(self, name: str) -> tuple[Clip, ...]:
+        """Clips of one split by name.
+
+        Raises:
+            DataError: there is no such split.
+        """
+        if name not in SPLITS:
+            raise DataError(f"There is no split {name!r}. There are: {', '.join(SPLITS)}.")
+        clips: tuple[Clip, ...] = getattr(self, name)
+        return clips
+
+
+@dataclass(frozen=True)
+class Leakage:
+    """What test clips share with fitted clips.
+
+    Attributes:
+        test_clips: number of test clips.
+        clips: ids that are on both sides.
+        sources: shared sources.
+        source_clips: number of test clips from shared sources.
+        subjects: shared subjects.
+        subject_clips: number of test clips of shared subjects.
+        media: pairs (test clip, fitted clip) with the same media file or the same bytes.
+        transcripts: pairs (test clip, fitted clip) that say nearly the same.
+    """
+
+    test_clips: int
+    clips: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+    source_clips: int = 0
+    subjects: tuple[str, ...] = ()
+    subject_clips: int = 0
+    media: tuple[tuple[str, str], ...] = ()
+    transcripts: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """One sentence for each kind of leak, with counts and examples; empty when clean."""
+        of = f"of {self.test_clips} scored clips"
+        found = (
+            (self.clips, f"{len(self.clips)} {of} were fitted themselves"),
+            (
+                self.sources,
+                f"{len(self.sources)} sources occur on both sides: {self.source_clips} {of} "
+                f"share a source with fitted clips",
+            ),
+            (
+                self.subjects,
+                f"{len(self.subjects)} subjects occur on both sides: {self.subject_clips} {of} "
+                f"share a subject with fitted clips",
+            ),
+            (_names(self.media), f"{len(self.media)} {of} have the same media as a fitted clip"),
+            (
+                _names(self.transcripts),
+                f"{len(self.transcripts)} {of} have nearly the transcript of a fitted clip",
+            ),
+        )
+        return tuple(f"{text} (such as {_some(names)})." for names, text in found if names)
+
+
+def split(corpus: Corpus, protocol: Protocol) -> Splits:
+    """Split the clips of a corpus; the same clips, protocol and seed give the same splits.
+
+    Raises:
+        DataError: the corpus has no official split, or too few groups to make one.
+    """
+    if protocol.kind == "official":
+        names = _official(corpus)
+    elif protocol.kind == "random":
+        parts = _deal(corpus, protocol.shares, protocol)
+        names = {clip: SPLITS[part] for clip, part in parts.items()}
+    else:
+        parts = _deal(corpus, (1 / protocol.folds,) * protocol.folds, protocol)
+        chosen = {protocol.fold: "test", (protocol.fold + 1) % protocol.folds: "validation"}
+        names = {clip: chosen.get(part, "train") for clip, part in parts.items()}
+    train, validation, test = (
+        tuple(clip for clip in corpus.clips if names[clip.id] == name) for name in SPLITS
+    )
+    if protocol.few is not None:
+        train = _few(train, protocol.few, protocol)
+    return Splits(train, validation, test, tuple(protocol.fit.split("+")))
+
+
+def leakage(fitted: Sequence[Clip], test: Sequence[Clip], *, media_hash: bool = False) -> Leakage:
+    """Find what test clips share with fitted clips.
+
+    Args:
+        fitted: clips whose labels were learnt from.
+        test: clips that are scored.
+        media_hash: also compare the bytes of media files of equal size.
+    """
+    sources = {clip.source for clip in fitted} & {clip.source for clip in test}
+    subjects = ({clip.subject for clip in fitted} & {clip.subject for clip in test}) - {None}
+    return Leakage(
+        test_clips=len(test),
+        clips=tuple(sorted({clip.id for clip in fitted} & {clip.id for clip in test})),
+        sources=tuple(sorted(sources)),
+        source_clips=sum(clip.source in sources for clip in test),
+        subjects=tuple(sorted(name for name in subjects if name is not None)),
+        subject_clips=sum(clip.subject in subjects for clip in test),
+        media=_same_media(fitted, test, media_hash=media_hash),
+        transcripts=_same_words(fitted, test),
+    )
+
+
+def check_leakage(
+    fitted: Sequence[Clip], test: Sequence[Clip], protocol: Protocol, *, media_hash: bool = False
+) -> tuple[str, ...]:
+    """Return the sentences to warn with, or refuse a split of our own that leaks.
+
+    Raises:
+        DataError: a kfold or random split leaks and ``protocol.leaks`` is ``refuse``.
+    """
+    sentences = leakage(fitted, test, media_hash=media_hash).sentences
+    if sentences and protocol.kind != "official" and protocol.leaks == "refuse":
+        raise DataError(
+            f"The {protocol.kind} split (group={protocol.group}) leaks: {' '.join(sentences)} "
+            f"Keep such clips together (protocol.group=source+subject, and one source or subject "
+            f"for them in the labels), or accept it with protocol.leaks=warn."
+        )
+    return sentences
+
+
+def source_disjoint(test: Sequence[Clip], fitted: Sequence[Clip]) -> tuple[Clip, ...]:
+    """Keep the test clips whose source does not occur among the fitted clips."""
+    seen = {clip.source for clip in fitted}
+    return tuple(clip for clip in test if clip.source not in seen)
+
+
+def groups(clips: Sequence[Clip], group: Group = "source+subject") -> list[list[Clip]]:
+    """Put clips together that share a source or a subject, directly or through other clips.
+
+    Returns:
+        Groups ordered by their first clip id, clips in them by id.
+    """
+    leader: dict[str, str] = {}
+
+    def find(key: str) -> str:
+        while leader.setdefault(key, key) != key:
+            leader[key] = leader[leader[key]]
+            key = leader[key]
+        return key
+
+    for clip in clips:
+        keys = [f"source:{clip.source}"] if "source" in group else []
+        if "subject" in group and clip.subject is not None:
+            keys.append(f"subject:{clip.subject}")
+        for key in keys:
+            leader[find(key)] = find(f"clip:{clip.id}")
+    members: dict[str, list[Clip]] = defaultdict(list)
+    for clip in sorted(clips, key=lambda clip: clip.id):
+        members[find(f"clip:{clip.id}")].append(clip)
+    return list(members.values())
+
+
+def _official(corpus: Corpus) -> dict[str, str]:
+    names = {clip.id: clip.split for clip in corpus.clips if clip.split is not None}
+    without = [clip.id for clip in corpus.clips if clip.split is None]
+    if without:
+        raise DataError(
+            f"{corpus.name}: {len(without)} of {len(corpus.clips)} clips have no official split "
+            f"(such as {_some(without)}). Add it to the labels, or split here: "
+            f"protocol.kind=random or protocol.kind=kfold."
+        )
+    return names
+
+
+def _deal(corpus: Corpus, shares: Sequence[float], protocol: Protocol) -> dict[str, int]:
+    """Deal whole groups, in random order, to the part that lacks most."""
+    hands = _shuffled(groups(corpus.clips, protocol.group), protocol.seed)
+    wanted = [share * len(corpus.clips) for share in shares]
+    needed = sum(share > 0 for share in shares)
+    if len(hands) < needed:
+        raise DataError(
+            f"{corpus.name} has {len(hands)} groups of clips that belong together "
+            f"({protocol.group}), too few for {needed} parts. Split by fewer ties, such as "
+            f"protocol.group=subject, or into fewer parts."
+        )
+    filled = [0] * len(shares)
+    places = {}
+    for left, hand in zip(range(len(hands), 0, -1), hands, strict=True):
+        empty = [i for i, share in enumerate(shares) if share > 0 and not filled[i]]
+        choice = empty if left <= len(empty) else [i for i, s in enumerate(shares) if s > 0]
+        part = max(choice, key=lambda i: wanted[i] - filled[i])
+        filled[part] += len(hand)
+        places.update({clip.id: part for clip in hand})
+    return places
+
+
+def _few(train: tuple[Clip, ...], few: int, protocol: Protocol) -> tuple[Clip, ...]:
+    kept: set[str] = set()
+    for group in _shuffled(groups(train, protocol.group), protocol.seed):
+        if len(kept) >= few:
+            break
+        kept.update(clip.id for clip in group)
+    if len(kept) < few:
+        raise DataError(
+            f"protocol.few={few}, but there are only {len(train)} training clips. "
+            f"Ask for fewer, or leave it out."
+        )
+    return tuple(clip for clip in train if clip.id in kept)
+
+
+def _shuffled(hands: list[list[Clip]], seed: int) -> list[list[Clip]]:
+    return [hands[i] for i in np.random.default_rng(seed).permutation(len(hands))]
+
+
+def _same_media(
+    fitted: Sequence[Clip], test: Sequence[Clip], *, media_hash: bool
+) -> tuple[tuple[str, str], ...]:
+    """Pair test clips with fitted clips of the same file or, on request, the same bytes."""
+    owners = {clip.path.resolve(): clip.id for clip in fitted if clip.path}
+    digests: dict[tuple[int, str], str] = {}
+    if media_hash:
+        sizes = {clip.path.stat().st_size for clip in test if clip.path and clip.path.is_file()}
+        for path, owner in owners.items():
+            if path.is_file() and path.stat().st_size in sizes:
+                digests[_digest(path)] = owner
+    known_sizes = {size for size, _ in digests}
+    pairs = []
+    for clip in test:
+        if clip.path is None:
+            continue
+        owner = owners.get(clip.path.resolve(), "")
+        if not owner and clip.path.is_file() and clip.path.stat().st_size in known_sizes:
+            owner = digests.get(_digest(clip.path), "")
+        if owner:
+            pairs.append((clip.id, owner))
+    return tuple(pairs)
+
+
+def _digest(path: Path) -> tuple[int, str]:
+    with path.open("rb") as file:
+        return path.stat().st_size, hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _same_words(fitted: Sequence[Clip], test: Sequence[Clip]) -> tuple[tuple[str, str], ...]:
+    """Pair test clips with the fitted clip whose transcript is nearly theirs."""
+    pieces = {clip.id: _shingles(clip.transcript) for clip in fitted}
+    holders: dict[tuple[str, ...], list[str]] = defaultdict(list)
+    for clip_id, shingles in pieces.items():
+        for shingle in shingles:
+            holders[shingle].append(clip_id)
+    pairs = []
+    for clip in test:
+        mine = _shingles(clip.transcript)
+        shared = Counter(other for shingle in mine for other in holders.get(shingle, ()))
+        for other, count in sorted(shared.items(), key=lambda item: (-item[1], item[0])):
+            if count >= _ALIKE * min(len(mine), len(pieces[other])):
+                pairs.append((clip.id, other))
+                break
+    return tuple(pairs)
+
+
+def _shingles(transcript: str | None) -> set[tuple[str, ...]]:
+    words = re.findall(r"[\w']+", (transcript or "").casefold())
+    if len(words) < _FEWEST_WORDS:
+        return set()
+    return {tuple(words[i : i + _SHINGLE]) for i in range(len(words) - _SHINGLE + 1)}
+
+
+def _names(pairs: Iterable[tuple[str, str]]) -> tuple[str, ...]:
+    return tuple(f"{one} = {two}" for one, two in pairs)
+
+
+def _some(names: Sequence[str]) -> str:
+    more = ", ..." if len(names) > _EXAMPLES else ""
+    return ", ".join(names[:_EXAMPLES]) + more
