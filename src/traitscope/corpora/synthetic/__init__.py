@@ -1,27 +1,29 @@
 """Talking faces rendered from one public-domain portrait, with traits that drive what they do.
 
-Comes in: a config. Goes out: a folder of mp4 files (h264, AAC) with labels that the ``table`` corpus
-reads too, and, outside that folder, the behaviours that were planted. NASA's portrait of Eileen
-Collins is inside the scikit-image wheel (``skimage.data.astronaut``); nothing is downloaded.
+Comes in: a config. Goes out: a folder of mp4 files (h264, AAC) with labels that the ``table``
+corpus reads too, and, outside that folder, the behaviours that were planted. NASA's portrait of
+Eileen Collins is inside the scikit-image wheel (``skimage.data.astronaut``); nothing is downloaded.
 
-Labels are *apparent* traits of a clip, mean .5, sd .15: 35 % of their variance belong to the subject,
-15 % to the source, 50 % to the clip. ``neuroticism`` is written as in First Impressions: **high =
-stable**. A behaviour is the weighted sum below of the standardised labels, plus noise up to
-variance one; ``low`` and ``high`` are its values at -2 and +2 standard deviations::
+Labels are *apparent* traits of a clip, mean .5, sd .15: 35 % of their variance belong to the
+subject, 15 % to the source, 50 % to the clip. ``neuroticism`` is written as in First Impressions:
+**high = stable**. A behaviour is the weighted sum below of the standardised labels, plus noise up
+to variance one; ``low`` and ``high`` are its values at -2 and +2 standard deviations::
 
     behaviour    driven by (weight)           low    high  unit
-    smile        agreeableness +0.90            0       1  share of the portrait's smile
-    mouth        extraversion +0.90          0.15       1  opening of the mouth in speech
-    blink        neuroticism -0.90           0.04    0.42  share of time with closed eyes
-    brow         openness +0.90              -0.4       1  height of the brows
-    nod          agreeableness +0.60            1       8  amplitude in degrees of pitch
-    turn         conscientiousness -0.90        2      18  amplitude in degrees of yaw
-    gaze         conscientiousness -0.70        0       1  amplitude of looking away
-    pitch        agreeableness +0.70          110     260  mean F0 in Hz
-    pitch_range  openness +0.80              0.05     0.5  amplitude of F0 in octaves
-    rate         conscientiousness -0.70      2.5     6.5  syllables per second
-    loudness     extraversion +0.80           -34     -16  level of speech in dB
-    pauses       neuroticism -0.80           0.05    0.55  share of time without speech
+    smile        agreeableness +0.93            0       1  share of the portrait's smile
+    mouth        extraversion +0.93           0.1       1  opening of the mouth in speech
+    blink        neuroticism -0.93           0.03    0.42  share of time with closed eyes
+    brow         openness +0.93              -0.6       1  height of the brows
+    turn         conscientiousness -0.93        2      20  amplitude in degrees of yaw
+    gaze         conscientiousness -0.85        0       1  amplitude of looking away
+    nod          extraversion +0.80             1       7  amplitude in degrees of pitch
+    tilt         openness +0.80                -6       8  degrees of roll
+    bow          neuroticism -0.80             -5       6  degrees of pitch, chin to chest
+    pitch        agreeableness +0.87          110     260  mean F0 in Hz
+    pitch_range  openness +0.87              0.03    0.55  amplitude of F0 in octaves
+    rate         conscientiousness -0.87      2.5     6.5  syllables per second
+    loudness     extraversion +0.87           -34     -16  level of speech in dB
+    pauses       neuroticism -0.87           0.05    0.55  share of time without speech
 
 Duration, background, tint, exposure and bit rate are drawn without a look at the traits.
 """
@@ -49,9 +51,10 @@ _LOG = logging.getLogger(__name__)
 _LOOKS, _CAMERA, _VOICE, _MOTION, _GRAIN, _WORDS = 1, 2, 3, 4, 5, 6
 _KILOBITS = (350, 550)
 _VOCABULARY = (
-    "so well then today people often think about work and home because time goes by while we talk "
-    "of music travel food weather books friends family plans ideas places summer morning"
-).split()
+    *("so", "well", "then", "today", "people", "often", "think", "about", "work", "and", "home"),
+    *("because", "time", "goes", "by", "while", "we", "talk", "of", "music", "travel", "food"),
+    *("books", "friends", "family", "plans", "ideas", "places", "summer", "morning"),
+)
 _NOTES = (
     "Rendered faces; the portrait is NASA's photograph of Eileen Collins, public domain.",
     "Planted behaviours are kept outside this folder and are for tests and benchmarks only.",
@@ -192,9 +195,7 @@ def _write_clip(folder: Path, clip: Planned, config: Config) -> str:
     frames, voice = _perform(clip, config)
     bits = generator(config.seed, _CAMERA, clip.index, 1).integers(*_KILOBITS)
     path = _media_path(folder, clip)
-    _media.write(
-        path, frames, voice.samples, size=config.size, fps=config.fps, kilobits=int(bits)
-    )
+    _media.write(path, frames, voice.samples, size=config.size, fps=config.fps, kilobits=int(bits))
     return clip.clip
 
 

@@ -32,18 +32,20 @@ class Behaviour:
 
 
 BEHAVIOURS: Mapping[str, Behaviour] = {
-    "smile": Behaviour({"agreeableness": 0.9}, 0.0, 1.0, "share of the portrait's smile"),
-    "mouth": Behaviour({"extraversion": 0.9}, 0.15, 1.0, "opening of the mouth in speech"),
-    "blink": Behaviour({"neuroticism": -0.9}, 0.04, 0.42, "share of time with closed eyes"),
-    "brow": Behaviour({"openness": 0.9}, -0.4, 1.0, "height of the brows"),
-    "nod": Behaviour({"agreeableness": 0.6}, 1.0, 8.0, "amplitude in degrees of pitch"),
-    "turn": Behaviour({"conscientiousness": -0.9}, 2.0, 18.0, "amplitude in degrees of yaw"),
-    "gaze": Behaviour({"conscientiousness": -0.7}, 0.0, 1.0, "amplitude of looking away"),
-    "pitch": Behaviour({"agreeableness": 0.7}, 110.0, 260.0, "mean F0 in Hz"),
-    "pitch_range": Behaviour({"openness": 0.8}, 0.05, 0.5, "amplitude of F0 in octaves"),
-    "rate": Behaviour({"conscientiousness": -0.7}, 2.5, 6.5, "syllables per second"),
-    "loudness": Behaviour({"extraversion": 0.8}, -34.0, -16.0, "level of speech in dB"),
-    "pauses": Behaviour({"neuroticism": -0.8}, 0.05, 0.55, "share of time without speech"),
+    "smile": Behaviour({"agreeableness": 0.93}, 0.0, 1.0, "share of the portrait's smile"),
+    "mouth": Behaviour({"extraversion": 0.93}, 0.1, 1.0, "opening of the mouth in speech"),
+    "blink": Behaviour({"neuroticism": -0.93}, 0.03, 0.42, "share of time with closed eyes"),
+    "brow": Behaviour({"openness": 0.93}, -0.6, 1.0, "height of the brows"),
+    "turn": Behaviour({"conscientiousness": -0.93}, 2.0, 20.0, "amplitude in degrees of yaw"),
+    "gaze": Behaviour({"conscientiousness": -0.85}, 0.0, 1.0, "amplitude of looking away"),
+    "nod": Behaviour({"extraversion": 0.8}, 1.0, 7.0, "amplitude in degrees of pitch"),
+    "tilt": Behaviour({"openness": 0.8}, -6.0, 8.0, "degrees of roll"),
+    "bow": Behaviour({"neuroticism": -0.8}, -5.0, 6.0, "degrees of pitch, chin to chest"),
+    "pitch": Behaviour({"agreeableness": 0.87}, 110.0, 260.0, "mean F0 in Hz"),
+    "pitch_range": Behaviour({"openness": 0.87}, 0.03, 0.55, "amplitude of F0 in octaves"),
+    "rate": Behaviour({"conscientiousness": -0.87}, 2.5, 6.5, "syllables per second"),
+    "loudness": Behaviour({"extraversion": 0.87}, -34.0, -16.0, "level of speech in dB"),
+    "pauses": Behaviour({"neuroticism": -0.87}, 0.05, 0.55, "share of time without speech"),
 }
 """The one table of the corpus; the text of `table` is repeated in the package's docstring."""
 

@@ -2,7 +2,8 @@
 
 Each frame is warped twice. First the expression, in the frontal view: smile, brows, eyelids and
 gaze are displacements, lips part along the line between them and the gap is painted. Then the
-head, in 2.5 dimensions: a pixel of depth z moves by z sin(angle). Depth is an ellipsoid with a nose.
+head, in 2.5 dimensions: a pixel of depth z moves by z sin(angle). Depth is an ellipsoid
+with a nose.
 """
 
 from collections.abc import Iterator
@@ -13,11 +14,11 @@ from numpy.typing import NDArray
 from traitscope.corpora.synthetic._motion import Motion
 from traitscope.corpora.synthetic._portrait import SIDE, Floats, Image, Person, bump, grid
 
-_WINDOW = (44, 158, 68, 198)
+_WINDOW = (44, 158, 68, 200)
 """Left, right, top, bottom of what the expression changes."""
 _GAP = 3.0
 """Half the height of the row of teeth in the portrait."""
-_JAW = 12.0
+_JAW = 15.0
 """How far the jaw drops for a mouth wide open, in window pixels."""
 _INSIDE = np.array([62, 22, 24], np.float32)
 _EYE_HALF = 9.6
@@ -72,7 +73,11 @@ class _Face:
         cheeks = cheeks + bump(x, y, _between(at["left_corner"], (6, -10)), 10, 9)
         self.smile_x = -5.0 * inwards + 5.0 * outwards
         self.smile_y = -6.5 * (inwards + outwards) - 1.5 * cheeks
-        brows = [bump(x, y, _between(at[f"{s}_brow"], (0, -2.5)), 16, 5.5) for s in ("right", "left")]
+        brows = [
+            bump(x, y, _between(at[f"{s}_brow"], (0, -2.5)), 16, 5.5) for s in ("right", "left")
+        ]
+        self.jaw = np.exp(-(((x - at["mouth"][0]) / 34) ** 4))
+        self.above_neck = np.clip((200 - y) / 20, 0, 1)
         self.brow_y = 5.0 * (brows[0] + brows[1])
 
     def express(self, motion: Motion, row: int) -> Image:
@@ -89,7 +94,9 @@ class _Face:
             across, down = across + move_x, down + move_y
         map_x = (self.x + across + 0.5) * self.scale - 0.5
         map_y = (self.y + down + 0.5) * self.scale - 0.5
-        patch = cv2.remap(self.image, map_x, map_y, cv2.INTER_LINEAR, borderMode=1)
+        patch = cv2.remap(
+            self.image, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        )
         paint = paint[..., None]
         picture = self.image.copy()
         picture[self.window] = (patch * (1 - paint) + _INSIDE * paint).astype(np.uint8)
@@ -101,16 +108,14 @@ class _Face:
         closing = float(np.clip((1 - smile) / 0.7, 0, 1))
         half = 20.5 - 4.5 * (1 - smile)
         arch = np.clip(1 - ((self.x - mouth_x) / half) ** 2, 0, 1)
-        lens = arch**0.6
+        lens = np.sqrt(arch)
         line = mouth_y - 6.0 * smile * (1 - arch)
         teeth = line + _GAP * (1 - closing) * arch
         below = self.y - (teeth + drop * lens)
         above = np.clip(1 - (line - self.y) / 11, 0, 1)
-        jaw = np.exp(-(((self.x - mouth_x) / 34) ** 4))
         far = np.clip((below - 3) / 16, 0, 1)
-        fade = np.clip((195 - self.y) / 22, 0, 1)
         lower = _GAP * closing * arch * np.clip(1 - below / 14, 0, 1)
-        lower = lower - drop * fade * ((1 - far) * lens + far * jaw)
+        lower = lower - drop * self.above_neck * (lens + far * (self.jaw - lens))
         down = np.where(
             below > 0, lower, np.where(self.y < line, -_GAP * closing * arch * above, 0)
         )
@@ -158,8 +163,10 @@ class _Head:
         square = (self.size, self.size)
         map_x = cv2.resize((x + 0.5) * scale - 0.5, square, interpolation=cv2.INTER_LINEAR)
         map_y = cv2.resize((y + 0.5) * scale - 0.5, square, interpolation=cv2.INTER_LINEAR)
-        head = cv2.remap(front, map_x, map_y, cv2.INTER_LINEAR, borderMode=1)
-        matte = cv2.remap(self.matte, map_x, map_y, cv2.INTER_LINEAR, borderMode=1)
+        head = cv2.remap(front, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        matte = cv2.remap(
+            self.matte, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        )
         opacity = (matte * np.float32(1 / 255))[..., None]
         return np.asarray(self.wall + (head - self.wall) * opacity, np.float32)
 
@@ -176,7 +183,9 @@ class _Head:
             scale = self.half / SIDE
             place_x = ((across + 0.5) * scale - 0.5).astype(np.float32)
             place_y = ((down + 0.5) * scale - 0.5).astype(np.float32)
-            depth = cv2.remap(self.depth, place_x, place_y, cv2.INTER_LINEAR, borderMode=1)
+            depth = cv2.remap(
+                self.depth, place_x, place_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+            )
             across, down = x - depth * np.sin(yaw), y - depth * np.sin(pitch)
         return across.astype(np.float32), down.astype(np.float32)
 

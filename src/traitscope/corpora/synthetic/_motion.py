@@ -1,4 +1,4 @@
-"""The movements of a synthetic clip: behaviours and the mouth's envelope in, one row per frame out."""
+"""The movements of a synthetic clip: behaviours and voice in, one row per frame out."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from traitscope.corpora.synthetic._voice import Voice
 
 FloatArray = NDArray[np.float64]
+_DROOP = 0.8
+"""Lids hang the lower, the longer the eyes are closed: by this much of the share of time."""
 
 
 @dataclass(frozen=True)
@@ -51,11 +53,11 @@ def move(
     return Motion(
         smile=behaviours["smile"] + 0.06 * _wave(time, 0.5, rng),
         mouth=np.clip(behaviours["mouth"] * opening, 0, 1.2),
-        lid=_blinks(time, behaviours["blink"], rng),
+        lid=np.maximum(_blinks(time, behaviours["blink"], rng), _DROOP * behaviours["blink"]),
         brow=behaviours["brow"] + 0.15 * _wave(time, 0.6, rng),
-        pitch=behaviours["nod"] * _wave(time, 0.8, rng) + rng.normal(0, 1.0),
-        yaw=behaviours["turn"] * _wave(time, 0.45, rng) + rng.normal(0, 1.5),
-        roll=1.5 * _wave(time, 0.3, rng) + rng.normal(0, 1.5),
+        pitch=behaviours["nod"] * _wave(time, 0.8, rng) + behaviours["bow"],
+        yaw=behaviours["turn"] * _wave(time, 0.45, rng) + rng.normal(0, 1.0),
+        roll=1.0 * _wave(time, 0.3, rng) + behaviours["tilt"],
         gaze=behaviours["gaze"] * np.tanh(4 * _wave(time, 0.55, rng)),
     )
 

@@ -70,14 +70,13 @@ def bump(x: Floats, y: Floats, centre: tuple[float, float], across: float, down:
 
 def person(size: int, rng: np.random.Generator) -> Person:
     """Draw a subject: shape of the face, tint of skin, hair and clothes, background."""
-    import cv2
-
     image, matte = _portrait(size)
     x, y = grid(size)
-    strength = np.clip(rng.standard_normal(7), -1.8, 1.8)
+    strength = np.clip(0.8 * rng.standard_normal(7), -1.6, 1.6)
     across, down = _reshape(x, y, strength)
     scale = size / SIDE
-    map_x, map_y = (x + across + 0.5) * scale - 0.5, (y + down + 0.5) * scale - 0.5
+    map_x = ((x + across + 0.5) * scale - 0.5).astype(np.float32)
+    map_y = ((y + down + 0.5) * scale - 0.5).astype(np.float32)
     moved = {}
     for name, (place_x, place_y) in LANDMARKS.items():
         px, py = np.full((1, 1), place_x, np.float32), np.full((1, 1), place_y, np.float32)
@@ -86,8 +85,8 @@ def person(size: int, rng: np.random.Generator) -> Person:
     tint = 1 + np.clip(0.06 * rng.standard_normal(3), -0.12, 0.12)
     tinted = np.clip(image * tint, 0, 255).astype(np.uint8)
     return Person(
-        image=_warp(cv2, tinted, map_x, map_y),
-        matte=_warp(cv2, matte, map_x, map_y),
+        image=_warp(tinted, map_x, map_y),
+        matte=_warp(matte, map_x, map_y),
         wall=_wall(size, rng),
         landmarks=moved,
     )
@@ -115,7 +114,8 @@ def _portrait(size: int) -> tuple[Image, Image]:
     import cv2
     from skimage.data import astronaut
 
-    picture = np.ascontiguousarray(astronaut()[_TOP : _TOP + SIDE, _LEFT : _LEFT + SIDE])
+    portrait = astronaut()  # type: ignore[no-untyped-call]
+    picture = np.ascontiguousarray(portrait[_TOP : _TOP + SIDE, _LEFT : _LEFT + SIDE])
     mask = np.full((SIDE, SIDE), cv2.GC_PR_BGD, np.uint8)
     cv2.ellipse(mask, (100, 90), (82, 86), 0, 0, 360, int(cv2.GC_PR_FGD), -1)
     cv2.ellipse(mask, (99, 100), (43, 72), 0, 0, 360, int(cv2.GC_FGD), -1)
@@ -123,24 +123,23 @@ def _portrait(size: int) -> tuple[Image, Image]:
     cv2.ellipse(mask, (84, 220), (80, 45), 0, 0, 360, int(cv2.GC_FGD), -1)
     mask[:10], mask[:120, :20], mask[:120, -18:] = cv2.GC_BGD, cv2.GC_BGD, cv2.GC_BGD
     cv2.setRNGSeed(0)
-    models = np.zeros((1, 65)), np.zeros((1, 65))
-    cv2.grabCut(picture, mask, None, *models, 4, cv2.GC_INIT_WITH_MASK)
+    colours, walls = np.zeros((1, 65)), np.zeros((1, 65))
+    cv2.grabCut(picture, mask, (0, 0, 1, 1), walls, colours, 4, cv2.GC_INIT_WITH_MASK)
     inside = np.isin(mask, (cv2.GC_FGD, cv2.GC_PR_FGD)).astype(np.uint8) * 255
-    inside = cv2.morphologyEx(inside, cv2.MORPH_OPEN, np.ones((5, 5), np.uint8))
-    inside = cv2.erode(inside, np.ones((3, 3), np.uint8))
-    soft = cv2.GaussianBlur(inside, (0, 0), 1.2)
+    opened = cv2.morphologyEx(inside, cv2.MORPH_OPEN, np.ones((5, 5), np.uint8))
+    inner = cv2.erode(opened, np.ones((3, 3), np.uint8))  # without the rim of the old wall
+    soft = cv2.GaussianBlur(inner, (0, 0), 1.2)
     square = (size, size)
     large = cv2.resize(picture, square, interpolation=cv2.INTER_CUBIC)
     matte = cv2.resize(soft, square, interpolation=cv2.INTER_LINEAR)
     return np.asarray(large, np.uint8), np.asarray(matte, np.uint8)
 
 
-def _warp(cv2: object, image: Image, map_x: Floats, map_y: Floats) -> Image:
-    return np.asarray(
-        cv2.remap(  # type: ignore[attr-defined]
-            image, map_x.astype(np.float32), map_y.astype(np.float32), 1, borderMode=1
-        )
-    )
+def _warp(image: Image, map_x: Floats, map_y: Floats) -> Image:
+    import cv2
+
+    moved = cv2.remap(image, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(moved, np.uint8)
 
 
 def _wall(size: int, rng: np.random.Generator) -> Image:
@@ -153,4 +152,4 @@ def _wall(size: int, rng: np.random.Generator) -> Image:
     slope = 0.5 + ((x - 100) * np.cos(angle) + (y - 100) * np.sin(angle)) / 280
     blotches = cv2.resize(rng.normal(0, 12, (6, 6, 3)), (size, size), interpolation=cv2.INTER_CUBIC)
     wall = first + (second - first) * np.clip(slope, 0, 1)[..., None] + blotches
-    return np.clip(wall, 20, 235).astype(np.uint8)
+    return np.asarray(np.clip(wall, 20, 235), np.uint8)

@@ -83,9 +83,10 @@ def _envelopes(
         phase = (time[inside] - start) / (end - start)
         bump = np.sin(np.pi * phase)
         gain[inside] = bump**0.7 * rng.uniform(0.75, 1.0)
-        opening[inside] = (0.35 + 0.65 * bump) * rng.uniform(0.85, 1.0)
+        opening[inside] = (0.55 + 0.45 * bump) * rng.uniform(0.9, 1.0)
     width = round(0.06 * _CONTROL_HZ)
-    return gain, np.convolve(opening, np.hanning(width + 2) / np.hanning(width + 2).sum(), "same")
+    window = np.hanning(width + 2)
+    return gain, np.convolve(opening, window / window.sum(), "same")
 
 
 def _formants(
@@ -100,7 +101,7 @@ def _formants(
     middles = (starts + ends) / 2
     tract = (pitch / 160.0) ** 0.3
     tracks = [np.interp(time, middles, vowels[:, number]) for number in range(3)]
-    return tract * np.stack(tracks, axis=1)
+    return np.asarray(tract * np.stack(tracks, axis=1))
 
 
 def _pitch(
@@ -137,10 +138,10 @@ def _harmonics(
 def _consonants(
     time: FloatArray, starts: FloatArray, rng: np.random.Generator, samples: int
 ) -> FloatArray:
-    """Put a short hiss at the start of every other syllable or so, (samples,)."""
+    """Put a short hiss at the start of most syllables, (samples,)."""
     envelope = np.zeros_like(time)
     for start in starts:
-        if rng.uniform() < 0.5:
+        if rng.uniform() < 0.8:
             envelope += np.exp(-0.5 * ((time - start) / 0.018) ** 2)
     hiss = np.diff(rng.standard_normal(samples + 1))
     step = SAMPLE_RATE_HZ // _CONTROL_HZ
