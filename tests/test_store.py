@@ -14,7 +14,7 @@ from traitscope.store import StatusRow, Store, file_name
 from traitscope.types import Stream
 
 KEY = "faces-1f3a9c20d4e7"
-FINGERPRINT = {"name": "faces", "version": 2, "config": {"rate": 5.0, "size": 224}}
+FINGERPRINT = {"extractor": "faces", "version": 2, "config": {"rate": 5.0, "size": 224}}
 AWKWARD = [
     "J4GQm9j0JZ0.003.mp4",
     "j4gqm9j0jz0.003.mp4",
@@ -219,13 +219,13 @@ def test_a_folder_that_cannot_be_made_is_an_error_with_its_name(tmp_path: Path) 
 
 
 def test_another_recipe_is_another_folder_and_both_are_found(store: Store) -> None:
-    other = {"name": "faces", "version": 2, "config": {"rate": 5.0, "size": 112}}
+    other = {"extractor": "faces", "version": 2, "config": {"rate": 5.0, "size": 112}}
     store.add("faces-000000000000", other)
-    store.add("my_lab.mine-000000000000", {"name": "my_lab.mine", "version": 1, "config": {}})
+    store.add("my_lab.mine-000000000000", {"extractor": "my_lab.mine", "version": 1, "config": {}})
     assert store.fingerprints() == {
         "faces-000000000000": other,
         KEY: FINGERPRINT,
-        "my_lab.mine-000000000000": {"name": "my_lab.mine", "version": 1, "config": {}},
+        "my_lab.mine-000000000000": {"extractor": "my_lab.mine", "version": 1, "config": {}},
     }
     assert store.matching("faces", {"size": 112}, version=2) == ["faces-000000000000"]
     assert store.matching("faces", {"rate": 5}, version=2) == ["faces-000000000000", KEY]

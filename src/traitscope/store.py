@@ -108,7 +108,7 @@ class Store:
         return [
             key
             for key, stored in self.fingerprints().items()
-            if (stored.get("name"), stored.get("version")) == (extractor, version)
+            if (stored.get("extractor"), stored.get("version")) == (extractor, version)
             and wanted.items() <= dict(stored.get("config", {})).items()
         ]
 

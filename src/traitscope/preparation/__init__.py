@@ -14,11 +14,13 @@ from typing import Any
 
 from traitscope.corpora import load_corpus
 from traitscope.errors import ConfigError, DataError
-from traitscope.extract import Request, extract_clip, make_request
+from traitscope.extract import Extraction, Request, extract_clip, make_request
 from traitscope.preparation import _pool
 from traitscope.preparation.summary import Summary, summarise
 from traitscope.store import OK, StatusRow, Store
 from traitscope.types import Clip, Corpus, Stream
+
+__all__ = ["Requests", "Summary", "prepare"]
 
 Requests = Sequence[Request] | Mapping[str, Mapping[str, Any]]
 Rows = list[tuple[str, StatusRow]]
@@ -33,14 +35,16 @@ class _Task:
 
 
 @dataclass(frozen=True)
-class _Extraction:
+class _Work:
     """What a worker does with a task: extract, write, and hand back the status rows."""
 
     store: Store
     requests: Mapping[str, Request]
+    extraction: Extraction
 
     def __call__(self, task: _Task) -> Rows:
-        found = extract_clip(task.clip, [self.requests[key] for key in task.origins])
+        requests = [self.requests[key] for key in task.origins]
+        found = extract_clip(task.clip, requests, extraction=self.extraction)
         return [(key, self._keep(key, task, found[key])) for key in task.origins]
 
     def _keep(self, key: str, task: _Task, result: Any) -> StatusRow:
@@ -195,21 +199,24 @@ def _extract(
     hook: Callable[[int, int, str], None] | None,
 ) -> None:
     """Do the tasks, and record each as it finishes."""
-    work = _Extraction(store, requests)
     if workers < 0:
         raise ConfigError(f"The number of workers is {workers}; it must be 0 or more.")
-    results: Generator[tuple[int, Any]]
-    if workers == 0:
-        results = ((place, work(task)) for place, task in enumerate(tasks))
-    else:
-        results = _pool.run(work, tasks, workers=workers)
-    with closing(results):  # ends the workers when recording fails
-        for done, (place, result) in enumerate(results, 1):
-            task = tasks[place]
-            crashed = isinstance(result, _pool.Crash)
-            _record(store, _crashed(task, result) if crashed else result)
-            if hook is not None:
-                hook(done, len(tasks), task.clip.id)
+    with Extraction() as extraction:  # each worker gets its own, empty, and opens its trackers
+        work = _Work(store, requests, extraction)
+        results = _pool.run(work, tasks, workers=workers) if workers else _here(work, tasks)
+        with closing(results):  # ends the workers when recording fails
+            for done, (place, result) in enumerate(results, 1):
+                task = tasks[place]
+                crashed = isinstance(result, _pool.Crash)
+                _record(store, _crashed(task, result) if crashed else result)
+                if hook is not None:
+                    hook(done, len(tasks), task.clip.id)
+
+
+def _here(work: _Work, tasks: Sequence[_Task]) -> Generator[tuple[int, Any], None, None]:
+    """Do the tasks in this process."""
+    for place, task in enumerate(tasks):
+        yield place, work(task)
 
 
 def _record(store: Store, rows: Iterable[tuple[str, StatusRow]]) -> None:
@@ -221,7 +228,7 @@ def _record(store: Store, rows: Iterable[tuple[str, StatusRow]]) -> None:
 
 def _crashed(task: _Task, crash: _pool.Crash) -> Rows:
     reason = (
-        f"The worker process ended twice on this clip ({crash.how}): out of memory, or a fault "
+        f"The worker process ended twice on this clip ({crash.how}): short of memory, or a fault "
         f"in a decoder. Re-encode the clip or leave it out."
     )
     return [

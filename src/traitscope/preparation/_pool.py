@@ -23,6 +23,7 @@ from traitscope.errors import TraitscopeError
 
 _TRIES = 2  # of a task that kills its worker
 _STARTS = 3  # of workers that die before they are ready
+_OUT_OF_MEMORY = 12  # exit code, as ENOMEM
 _PATIENCE_SECONDS = 5.0
 
 
@@ -31,7 +32,7 @@ class Crash:
     """A task killed its worker each time.
 
     Attributes:
-        how: "signal 9" or "exit code 1", of the last worker.
+        how: "signal 9", "exit code 1" or "out of memory", of the last worker.
     """
 
     how: str
@@ -46,7 +47,7 @@ class _Worker:
 
 def run(
     work: Callable[[Any], Any], tasks: Sequence[Any], *, workers: int
-) -> Generator[tuple[int, Any]]:
+) -> Generator[tuple[int, Any], None, None]:
     """Do the tasks in spawned processes; yield (place in tasks, result or Crash) as they finish.
 
     Args:
@@ -129,6 +130,7 @@ class _Pool:
         worker.process.join()
         code = worker.process.exitcode
         how = f"signal {-code}" if code < 0 else f"exit code {code}"
+        how = "out of memory" if code == _OUT_OF_MEMORY else how
         self.deaths[task] += 1
         if task is None and self.deaths[None] == _STARTS:
             raise TraitscopeError(
@@ -160,6 +162,8 @@ def _answer(work: Callable[[Any], Any], task: Any) -> Any:
         return work(task)
     except TraitscopeError as error:
         return error
+    except MemoryError:  # to be tried once more, when the others have finished
+        os._exit(_OUT_OF_MEMORY)
     except Exception:
         return RuntimeError(f"in a worker process:\n{traceback.format_exc()}")
 

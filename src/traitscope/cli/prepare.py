@@ -1,0 +1,153 @@
+"""``traitscope prepare``: extract features from the media of a corpus into a store."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from traitscope.extract import Request
+    from traitscope.preparation import Summary
+
+app = typer.Typer(rich_markup_mode=None)
+_NAMED = 10  # failed clips that are named; the rest is counted
+
+
+@app.command()
+def prepare(
+    corpus: Annotated[str, typer.Argument(help="Such as fi:/data/fi or table:clips.csv.")],
+    store: Annotated[Path, typer.Option(help="Folder of the feature store; made when needed.")],
+    settings: Annotated[
+        list[str] | None, typer.Argument(help="EXTRACTOR.key=value, such as faces.rate=5.")
+    ] = None,
+    extract: Annotated[
+        str | None, typer.Option(help="Extractors, such as faces,signals,short_term.")
+    ] = None,
+    for_: Annotated[
+        str | None, typer.Option("--for", help="Recipe or model: extract what it needs.")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=0, help="Processes; one per core by default, 0 for none.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
+) -> None:
+    """Extract features; the same command again resumes, and tries failed clips once more.
+
+    traitscope prepare table:clips.csv --store store --extract faces,short_term faces.rate=2
+
+    traitscope prepare fi:/data/fi --store store --for crnet --workers 8
+    """
+    from traitscope.cli._shared import log_to_stderr, progress, write_json
+    from traitscope.corpora import load_corpus
+    from traitscope.preparation import prepare as run_preparation
+
+    log_to_stderr()
+    requests = _requests(extract, for_, settings or [])
+    loaded = load_corpus(corpus)
+    with progress("clips") as hook:
+        summary = run_preparation(loaded, requests, store=store, workers=workers, hook=hook)
+    if json:
+        write_json(as_json(summary))
+    else:
+        _print(summary)
+    _name_failures(summary)
+    if summary.failed:
+        raise typer.Exit(1)
+
+
+def _requests(extract: str | None, for_: str | None, settings: list[str]) -> "list[Request]":
+    from traitscope.errors import ConfigError
+
+    if (extract is None) == (for_ is None):
+        raise ConfigError(
+            "Say what to extract: either --extract faces,signals or --for RECIPE (or a model)."
+        )
+    if for_ is not None:
+        from traitscope.runs import requests_for
+
+        return requests_for(for_, settings)
+    from traitscope.extract import make_request
+
+    names = [name.strip() for name in str(extract).split(",") if name.strip()]
+    return [
+        make_request(name, changes, outside=True)
+        for name, changes in by_extractor(names, settings).items()
+    ]
+
+
+def by_extractor(names: list[str], settings: list[str]) -> dict[str, dict[str, Any]]:
+    """Sort ``faces.rate=5`` to the extractors that are asked for; a name may have dots itself.
+
+    Raises:
+        ConfigError: a setting is for an extractor that is not asked for.
+    """
+    from traitscope.config import parse_overrides
+    from traitscope.errors import ConfigError
+
+    sorted_: dict[str, list[str]] = {name: [] for name in names}
+    for setting in settings:
+        key = setting.partition("=")[0]
+        owner = next((name for name in names if key.startswith(f"{name}.")), None)
+        if owner is None:
+            raise ConfigError(
+                f"{setting!r} has no effect: write EXTRACTOR.key=value for one of those in "
+                f"--extract ({', '.join(names)})."
+            )
+        sorted_[owner].append(setting.removeprefix(f"{owner}."))
+    return {name: parse_overrides(own) for name, own in sorted_.items()}
+
+
+def as_json(summary: "Summary") -> dict[str, Any]:
+    """The summary as JSON values."""
+    from dataclasses import asdict
+
+    return {
+        **asdict(summary),
+        "failures": [{"key": key, **asdict(row)} for key, row in summary.failures],
+        "failed": list(summary.failed),
+        "clips_per_second": summary.clips_per_second,
+        "size_bytes": summary.size_bytes,
+    }
+
+
+def _print(summary: "Summary") -> None:
+    from traitscope.cli._shared import write_table
+    from traitscope.cli.features import percent, size
+
+    write_table(
+        ["features", "ok", "failed", "coverage", "size"],
+        [
+            [
+                feature.key,
+                feature.ok,
+                ", ".join(f"{n} {status}" for status, n in feature.failures.items()) or 0,
+                percent(feature.coverage),
+                size(feature.size_bytes),
+            ]
+            for feature in summary.features
+        ],
+    )
+    typer.echo(
+        f"{summary.clips} clips: {summary.extracted} extracted in {summary.seconds:.1f} s "
+        f"({summary.clips_per_second:.2f} clips/s), {summary.skipped} finished before, "
+        f"{len(summary.failed)} failed; {size(summary.size_bytes)}"
+    )
+    if summary.changed:
+        typer.echo(
+            f"extracted again, because the media is not what it was: {_some(summary.changed)}"
+        )
+
+
+def _name_failures(summary: "Summary") -> None:
+    from traitscope.cli._shared import say
+
+    for key, row in summary.failures[:_NAMED]:
+        say(f"failed: {row.clip}: {key.rpartition('-')[0]}: {row.status}: {row.reason}")
+    more = len(summary.failures) - _NAMED
+    if more > 0:
+        say(f"and {more} more failures; all of them are in status.csv in the store.")
+
+
+def _some(clips: tuple[str, ...]) -> str:
+    more = f" and {len(clips) - _NAMED} more" if len(clips) > _NAMED else ""
+    return ", ".join(clips[:_NAMED]) + more
