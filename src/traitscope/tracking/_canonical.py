@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from traitscope.tracking._rotation import Matrix
+from traitscope.tracking._rotation import Matrix, to_matrix
 
 FACE = np.array(
     [
@@ -119,3 +119,27 @@ def fit_rotation(points: Matrix, *, width: int, height: int) -> NDArray[np.float
         flags=cv2.SOLVEPNP_ITERATIVE,
     )
     return np.asarray(cv2.Rodrigues(vector)[0], dtype=np.float64)
+
+
+def to_front(points: Matrix, rotation: tuple[float, float, float]) -> NDArray[np.float64]:
+    """Show points as if the head looked straight into the camera, with the mean face's depth.
+
+    Args:
+        points: (68, 2) in pixels.
+        rotation: pitch, yaw, roll in radians.
+
+    Returns:
+        (68, 2) from the middle of the eyes, in units of the distance between their centres.
+    """
+    turn = to_matrix(*rotation)[:2]
+    shown = FACE[RIGID] @ turn.T
+    seen = np.asarray(points, dtype=np.float64)
+    spread = shown - shown.mean(axis=0)
+    offset = seen[RIGID] - seen[RIGID].mean(axis=0)
+    scale = max(float((spread * offset).sum() / (spread**2).sum()), 1e-6)
+    origin = seen[RIGID].mean(axis=0) - scale * shown.mean(axis=0)
+    flat = (seen - origin) / scale - FACE[:, 2:] * turn[:, 2]
+    front = flat @ np.linalg.pinv(turn[:, :2]).T
+    right, left = front[36:42].mean(axis=0), front[42:48].mean(axis=0)
+    distance = max(float(np.hypot(*(left - right))), 1e-6)
+    return np.asarray((front - (right + left) / 2) / distance)

@@ -1,0 +1,79 @@
+"""dlib's 68 points -> the action units that their geometry shows; the rest stays unmeasured.
+
+Lengths are taken on the points turned to the front, in units of the distance between the eyes, so
+that size and (roughly) pose of the head do not matter. Neutral values are those of the mean face.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from traitscope.tracking._canonical import to_front
+from traitscope.types import Face
+
+PROVENANCE = {
+    "AU01_r": "dlib geometry: height of the inner brows",
+    "AU02_r": "dlib geometry: height of the outer brows",
+    "AU04_r": "dlib geometry: lowering and nearing of the inner brows",
+    "AU12_r": "dlib geometry: mouth width and lift of its corners",
+    "AU25_r": "dlib geometry: gap between the lips",
+    "AU26_r": "dlib geometry: nose to chin",
+    "AU45_r": "dlib geometry: eye aspect ratio, against the open eyes of the clip",
+    "pose_Rx": "dlib points fitted by a mean face",
+    "pose_Ry": "dlib points fitted by a mean face",
+    "pose_Rz": "dlib points fitted by a mean face",
+}
+
+_OPEN_EYES = 80
+"""Percentile of the eye aspect ratio over a clip that counts as open eyes."""
+
+
+def measure(face: Face) -> dict[str, float]:
+    """Read the action units 0-5 of one face; AU45_r is the eye aspect ratio until `settle`.
+
+    Neutral is 1 rather than 0 where a movement has two directions, so that neither is cut off.
+    """
+    points = to_front(face.landmarks, face.rotation or (0.0, 0.0, 0.0))
+    inner, outer = -points[[20, 21, 22, 23], 1].mean(), -points[[17, 18, 25, 26], 1].mean()
+    apart = points[22, 0] - points[21, 0]
+    width = points[54, 0] - points[48, 0]
+    lift = points[[51, 62], 1].mean() - points[[48, 54], 1].mean()
+    gap = np.linalg.norm(points[[61, 62, 63]] - points[[67, 66, 65]], axis=1).mean()
+    drop = points[8, 1] - points[33, 1]
+    raised, spread = (inner - 0.35) / 0.15, (outer - 0.30) / 0.15
+    lowered = (0.35 - inner) / 0.15 + (0.36 - apart) / 0.15
+    smile = (width - 0.82) / 0.30 + (lift + 0.08) / 0.15
+    return {
+        "AU01_r": _intensity(1 + 3 * raised),
+        "AU02_r": _intensity(1 + 3 * spread),
+        "AU04_r": _intensity(1 + 1.5 * lowered),
+        "AU12_r": _intensity(1 + 1.5 * smile),
+        "AU25_r": _intensity(5 * gap / 0.4),
+        "AU26_r": _intensity(1 + 4 * (drop - 1.12) / 0.5),
+        "AU45_r": _eye_aspect(points),
+    }
+
+
+def settle(aspect: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Turn eye aspect ratios of a clip (rows,) into blink intensities 0-5; NaN stays NaN.
+
+    Eyes differ from person to person, so a blink is measured against the clip's own open eyes.
+    """
+    if not np.isfinite(aspect).any():
+        return aspect
+    opened = max(float(np.nanpercentile(aspect, _OPEN_EYES)), 1e-3)
+    return np.clip(5.0 * (1.0 - aspect / opened) / 0.6, 0.0, 5.0)
+
+
+def _eye_aspect(points: NDArray[np.float64]) -> float:
+    """Mean height of the eyes over their width."""
+
+    def aspect(first: int) -> float:
+        eye = points[first : first + 6]
+        height = np.linalg.norm(eye[1] - eye[5]) + np.linalg.norm(eye[2] - eye[4])
+        return float(height / 2 / max(float(np.linalg.norm(eye[0] - eye[3])), 1e-6))
+
+    return (aspect(36) + aspect(42)) / 2
+
+
+def _intensity(value: float) -> float:
+    return float(np.clip(value, 0.0, 5.0))

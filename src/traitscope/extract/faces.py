@@ -1,0 +1,163 @@
+"""Aligned face chips: tracks in, one JPEG per sampled time out, empty where the face is missing.
+
+The eyes are level, their distance a fixed share of the chip, and the framing that of dlib's chip
+with padding 0.25. Backends without landmarks (Haar) give the padded box instead.
+"""
+
+from typing import Annotated, Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, PositiveFloat
+
+from traitscope.config import Config as BaseConfig
+from traitscope.extract._selection import Policy, Tracks
+from traitscope.tracking import Backend
+from traitscope.types import Face, FloatArray, Frame, Inputs, Stream
+
+VERSION = 1
+NEEDS = ("frames", "tracks")
+
+_EYE_SHARE = 0.525
+_EYE_HEIGHT = 0.221
+"""In dlib's mean face: eye distance and height of the eyes, as shares of the unpadded chip."""
+
+_EYES = {
+    68: (np.arange(36, 42), np.arange(42, 48)),
+    478: (np.array([33, 133]), np.array([362, 263])),
+}
+"""Points whose means are the eye centres (left and right in the picture), by landmark count."""
+
+
+class Config(BaseConfig):
+    """Settings of the face chips."""
+
+    rate: PositiveFloat | Literal["native"] = 5.0
+    """Chips per second, or every frame."""
+    backend: Backend = "auto"
+    """Tracking backend; auto takes MediaPipe if its model file is there, and dlib if not."""
+    select: Policy = "largest"
+    """Which track is the face."""
+    size: Annotated[int, Field(ge=16, le=1024)] = 224
+    """Side of a chip in pixels."""
+    padding: Annotated[float, Field(ge=0, le=2)] = 0.25
+    """Room around the face on each side, as a share of the unpadded chip."""
+    quality: Annotated[int, Field(ge=1, le=100)] = 90
+    """JPEG quality."""
+
+
+class Extractor:
+    """Collect the chips of one clip."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._tracks = Tracks()
+        self._times: list[float] = []
+        self._chips: list[dict[int, bytes]] = []
+
+    def see(self, frame: Frame, faces: tuple[Face, ...]) -> None:
+        """Encode a chip of each face, since only the end shows which track is chosen."""
+        self._tracks.see(frame, faces)
+        self._times.append(frame.time)
+        self._chips.append({face.track: self._encode(frame.image, face) for face in faces})
+
+    def finish(self, inputs: Inputs) -> Stream:
+        """Give the chips of the chosen track; missing ones are empty and not valid."""
+        track = self._tracks.choose(self._config.select, inputs.clip.id)
+        images = tuple(chips.get(track, b"") for chips in self._chips)
+        facts = self._tracks.facts(track, len(self._times))
+        return Stream(
+            time=np.array(self._times),
+            images=images,
+            valid=np.array([bool(image) for image in images]),
+            info={"backend": self._config.backend, "size": self._config.size, **facts},
+        )
+
+    def _encode(self, image: NDArray[np.uint8], face: Face) -> bytes:
+        pixels = chip(image, face, size=self._config.size, padding=self._config.padding)
+        done, data = cv2.imencode(
+            ".jpg",
+            cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR),
+            [cv2.IMWRITE_JPEG_QUALITY, self._config.quality],
+        )
+        assert done
+        return bytes(data)
+
+
+def chip(image: NDArray[np.uint8], face: Face, *, size: int, padding: float) -> NDArray[np.uint8]:
+    """Cut an aligned face out of a picture.
+
+    Args:
+        image: (height, width, 3) RGB.
+        face: with the landmarks that place its eyes.
+        size: side of the chip in pixels.
+        padding: room around the face, as a share of the unpadded chip.
+
+    Returns:
+        (size, size, 3) RGB; black where it reaches beyond the picture.
+    """
+    matrix = _alignment(face, size=size, padding=padding)
+    scale = float(np.hypot(matrix[0, 0], matrix[0, 1]))
+    shrink = int(1 / scale) if scale > 0 else 1
+    if shrink > 1:  # average first: warpAffine alone would skip pixels
+        image, offset = _around(image, matrix, size)
+        height, width = (max(1, side // shrink) for side in image.shape[:2])
+        ratio = np.array([image.shape[1] / width, image.shape[0] / height])
+        image = np.asarray(
+            cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA), dtype=np.uint8
+        )
+        matrix = np.hstack(
+            [
+                matrix[:, :2] * ratio,
+                (matrix[:, 2] + matrix[:, :2] @ (offset + (ratio - 1) / 2))[:, None],
+            ]
+        )
+    warped = cv2.warpAffine(image, matrix, (size, size), flags=cv2.INTER_LINEAR)
+    return np.asarray(warped, dtype=np.uint8)
+
+
+def _alignment(face: Face, *, size: int, padding: float) -> NDArray[np.float64]:
+    """(2, 3) affine matrix from picture to chip."""
+    whole = 1 + 2 * padding
+    eyes = eye_centres(face.landmarks)
+    if eyes is None:
+        left, top, right, bottom = face.box
+        side = max(right - left, bottom - top) * whole
+        scale = size / max(side, 1e-6)
+        middle = np.array([(left + right) / 2, (top + bottom) / 2])
+        return np.array(
+            [
+                [scale, 0, size / 2 - scale * middle[0]],
+                [0, scale, size / 2 - scale * middle[1]],
+            ]
+        )
+    one, other = eyes
+    across = other - one
+    scale = size * _EYE_SHARE / whole / max(float(np.hypot(*across)), 1e-6)
+    angle = np.arctan2(across[1], across[0])
+    cos, sin = scale * np.cos(angle), scale * np.sin(angle)
+    turn = np.array([[cos, sin], [-sin, cos]])
+    target = np.array([size / 2, size * (padding + _EYE_HEIGHT) / whole])
+    return np.hstack([turn, (target - turn @ ((one + other) / 2))[:, None]])
+
+
+def eye_centres(landmarks: FloatArray) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+    """Centres of the eyes left and right in the picture, (2,) each; None without landmarks."""
+    groups = _EYES.get(len(landmarks))
+    if groups is None:
+        return None
+    points = np.asarray(landmarks, dtype=np.float64)[:, :2]
+    return points[groups[0]].mean(axis=0), points[groups[1]].mean(axis=0)
+
+
+def _around(
+    image: NDArray[np.uint8], matrix: NDArray[np.float64], size: int
+) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+    """Cut the part of a picture that a chip shows, with the position of its corner."""
+    back = cv2.invertAffineTransform(matrix)
+    corners = np.array([[0, 0], [size, 0], [0, size], [size, size]]) @ back[:, :2].T + back[:, 2]
+    height, width = image.shape[:2]
+    left, top = np.clip(np.floor(corners.min(axis=0)).astype(int) - 2, 0, [width - 1, height - 1])
+    right, bottom = np.clip(np.ceil(corners.max(axis=0)).astype(int) + 2, [left + 1, top + 1], None)
+    return image[top:bottom, left:right], np.array([left, top], dtype=np.float64)

@@ -1,0 +1,226 @@
+"""The 68 short-term audio features known from pyAudioAnalysis, computed for all windows at once.
+
+Waveform in; one row per window out: 34 features and their differences to the previous window. The
+definitions are those of the package's documentation and papers; the values agree with what version
+0.3.14 of the package returns. Standardise per feature before training: mfcc_1 is far larger than
+the rest.
+"""
+
+from functools import lru_cache
+from typing import Annotated
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from pydantic import Field, PositiveInt
+from scipy.fft import dct, rfft
+
+from traitscope.config import Config as BaseConfig
+from traitscope.errors import ClipError
+from traitscope.media import is_silent
+from traitscope.types import Inputs, Stream
+
+VERSION = 1
+NEEDS = ("audio",)
+
+BASE_COLUMNS = (
+    "zcr",
+    "energy",
+    "energy_entropy",
+    "spectral_centroid",
+    "spectral_spread",
+    "spectral_entropy",
+    "spectral_flux",
+    "spectral_rolloff",
+    *(f"mfcc_{number}" for number in range(1, 14)),
+    *(f"chroma_{number}" for number in range(1, 13)),
+    "chroma_sd",
+)
+COLUMNS = (*BASE_COLUMNS, *(f"delta_{name}" for name in BASE_COLUMNS))
+
+_EPS = float(np.finfo(np.float64).eps)
+_BLOCKS = 10
+_ROLLOFF = 0.90
+_BATCH = 512
+"""Windows computed at once, so that an hour of sound needs no more memory than a minute."""
+
+Array = NDArray[np.float64]
+
+
+class Config(BaseConfig):
+    """Settings of the short-term features."""
+
+    sample_rate_hz: PositiveInt = 16000
+    """Samples per second of the sound they are computed from."""
+    window_seconds: Annotated[float, Field(gt=0, le=60)] = 0.050
+    """Length of a window; not used with segments."""
+    step_seconds: Annotated[float, Field(gt=0, le=60)] = 0.025
+    """From one window to the next; not used with segments."""
+    segments: PositiveInt | None = None
+    """Cut the clip into so many equal windows instead."""
+
+
+class Extractor:
+    """Compute the features of one clip."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+
+    def finish(self, inputs: Inputs) -> Stream:
+        """Give one row per window, at the time of the window's middle."""
+        assert inputs.waveform is not None
+        rate, samples = inputs.waveform.sample_rate_hz, inputs.waveform.samples
+        window, step = self._lengths(len(samples), rate)
+        if len(samples) < window or window < 2 * _BLOCKS:
+            raise ClipError(
+                f"The sound of clip {inputs.clip.id!r} is too short for one window "
+                f"({len(samples)} samples, window {window}). Leave the clip out or set a smaller "
+                f"window.",
+                status="too_short",
+            )
+        values = short_term_features(samples, rate, window, step).T
+        time = (np.arange(len(values)) * step + window / 2) / rate
+        info = {"silent": is_silent(inputs.waveform), "units": "pyAudioAnalysis 0.3.14"}
+        return Stream(time=time, values=values, columns=COLUMNS, info=info)
+
+    def _lengths(self, samples: int, rate: int) -> tuple[int, int]:
+        if self._config.segments is not None:
+            part = samples // self._config.segments
+            return part, part
+        return (
+            max(1, round(self._config.window_seconds * rate)),
+            max(1, round(self._config.step_seconds * rate)),
+        )
+
+
+def short_term_features(waveform: ArrayLike, sample_rate_hz: int, window: int, step: int) -> Array:
+    """Compute the 34 short-term features and their differences.
+
+    Args:
+        waveform: (samples,) int16, or float in [-1, 1]; both give equal results.
+        sample_rate_hz: samples per second.
+        window: length of a window in samples.
+        step: samples from one window to the next.
+
+    Returns:
+        (68, windows) in the order of `COLUMNS`; (68, 0) when no window fits.
+    """
+    signal = _normalised(np.asarray(waveform))
+    starts = np.arange(0, len(signal) - window + 1, step)
+    values = np.zeros((2 * len(BASE_COLUMNS), len(starts)))
+    base = values[: len(BASE_COLUMNS)]
+    last_share: Array | None = None
+    for first in range(0, len(starts), _BATCH):
+        rows = slice(first, first + _BATCH)
+        frames = signal[starts[rows, None] + np.arange(window)]
+        spectrum = np.abs(rfft(frames, axis=1))[:, : window // 2] / (window // 2)
+        base[:3, rows] = _from_samples(frames)
+        base[3:8, rows], last_share = _from_spectrum(spectrum, sample_rate_hz, last_share)
+        base[8:21, rows] = _mfcc(spectrum, sample_rate_hz)
+        base[21:34, rows] = _chroma(spectrum, sample_rate_hz)
+    values[len(BASE_COLUMNS) :, 1:] = np.diff(base, axis=1)
+    return values
+
+
+def _normalised(waveform: NDArray[np.generic]) -> Array:
+    """Remove the mean and scale the whole signal to a maximum of one."""
+    signal = waveform.astype(np.float64)
+    if np.issubdtype(waveform.dtype, np.integer):
+        signal /= 2.0**15
+    if not len(signal):
+        return signal
+    signal = signal - signal.mean()
+    return np.asarray(signal / (np.abs(signal).max() + 1e-10))
+
+
+def _entropy(energies: Array) -> Array:
+    """Entropy in bits of the shares of ten equal blocks; (windows, samples) of energies."""
+    length = energies.shape[1] // _BLOCKS
+    total = energies.sum(axis=1, keepdims=True)
+    blocks = energies[:, : length * _BLOCKS].reshape(len(energies), _BLOCKS, length)
+    share = blocks.sum(axis=2) / (total + _EPS)
+    return np.asarray(-(share * np.log2(share + _EPS)).sum(axis=1))
+
+
+def _from_samples(frames: Array) -> Array:
+    """Features 1-3 from (windows, samples)."""
+    window = frames.shape[1]
+    zcr = np.abs(np.diff(np.sign(frames), axis=1)).sum(axis=1) / 2 / (window - 1)
+    energies = frames**2
+    return np.stack([zcr, energies.sum(axis=1) / window, _entropy(energies)])
+
+
+def _from_spectrum(
+    spectrum: Array, sample_rate_hz: int, last_share: Array | None
+) -> tuple[Array, Array]:
+    """Features 4-8 from (windows, bins); also the last share, where the next batch goes on."""
+    bins = spectrum.shape[1]
+    frequency = np.arange(1, bins + 1) * (sample_rate_hz / (2.0 * bins))
+    top = spectrum.max(axis=1, keepdims=True)
+    scaled = spectrum / np.where(top == 0, _EPS, top)
+    weight = scaled.sum(axis=1) + _EPS
+    centroid = (scaled @ frequency) / weight
+    deviation = (frequency - centroid[:, None]) ** 2
+    spread = np.sqrt((deviation * scaled).sum(axis=1) / weight)
+    nyquist = sample_rate_hz / 2.0
+    power = spectrum**2
+    share = spectrum / (spectrum.sum(axis=1, keepdims=True) + _EPS)
+    before = np.concatenate([share[:1] if last_share is None else last_share, share[:-1]])
+    flux = ((share - before) ** 2).sum(axis=1)
+    reached = np.cumsum(power, axis=1) + _EPS > _ROLLOFF * power.sum(axis=1, keepdims=True)
+    rolloff = np.where(reached.any(axis=1), reached.argmax(axis=1) / bins, 0.0)
+    rows = [centroid / nyquist, spread / nyquist, _entropy(power), flux, rolloff]
+    return np.stack(rows), share[-1:]
+
+
+def _mfcc(spectrum: Array, sample_rate_hz: int) -> Array:
+    """Features 9-21 from (windows, bins)."""
+    filters = _filters(spectrum.shape[1], sample_rate_hz)
+    bands = np.log10(spectrum @ filters.T + _EPS)
+    return np.asarray(dct(bands, type=2, norm="ortho", axis=1)[:, :13].T)
+
+
+@lru_cache(maxsize=8)
+def _filters(bins: int, sample_rate_hz: int) -> Array:
+    """(40, bins) triangles: 13 linear from 133.33 Hz in steps of 66.67 Hz, 27 log-spaced."""
+    corners = np.zeros(42)
+    corners[:13] = 133.33 + np.arange(13) * 200 / 3.0
+    corners[13:] = corners[12] * 1.0711703 ** np.arange(1, 30)
+    heights = 2.0 / (corners[2:] - corners[:-2])
+    frequency = np.arange(bins) * sample_rate_hz / bins
+    filters = np.zeros((40, bins))
+    scale = bins / sample_rate_hz
+    for row, (low, centre, high) in enumerate(
+        zip(corners[:-2], corners[1:-1], corners[2:], strict=True)
+    ):
+        first, middle, last = (int(np.floor(edge * scale)) + 1 for edge in (low, centre, high))
+        rising = np.arange(first, min(middle, bins))
+        falling = np.arange(middle, min(last, bins))
+        filters[row, rising] = heights[row] / (centre - low) * (frequency[rising] - low)
+        filters[row, falling] = heights[row] / (high - centre) * (high - frequency[falling])
+    return filters
+
+
+def _chroma(spectrum: Array, sample_rate_hz: int) -> Array:
+    """Features 22-34 from (windows, bins)."""
+    folding = _chroma_folding(spectrum.shape[1], sample_rate_hz)
+    power = spectrum**2
+    chroma = power @ folding / np.where((total := power.sum(axis=1)) == 0, _EPS, total)[:, None]
+    return np.concatenate([chroma, chroma.std(axis=1, keepdims=True)], axis=1).T
+
+
+@lru_cache(maxsize=8)
+def _chroma_folding(bins: int, sample_rate_hz: int) -> Array:
+    """(bins, 12) weights from bin to note, as the package's output shows them.
+
+    Only the last bin of a semitone counts, and the divisor is the number of bins of the semitone
+    found by looking the semitone up twice as if it were a bin: a least-squares fit to its output.
+    """
+    frequency = np.arange(1, bins + 1) * sample_rate_hz / (2.0 * bins)
+    semitone = np.rint(12.0 * np.log2(frequency / 27.5)).astype(int)
+    _, where, counts = np.unique(semitone, return_inverse=True, return_counts=True)
+    last_bin = np.full(bins, -1)
+    last_bin[semitone] = np.arange(bins)  # negative semitones wrap around, as they do there
+    place = np.nonzero(last_bin >= 0)[0]
+    folding = np.zeros((bins, 12))
+    folding[last_bin[place], place % 12] = 1.0 / counts[where][semitone[place]]
+    return folding
