@@ -1,0 +1,223 @@
+"""Anybody's predictions and a corpus in, report.json out: every number from the table alone."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from traitscope import baselines, protocols
+from traitscope.errors import DataError
+from traitscope.predictions import Predictions, align, comparable, labelled, read_predictions
+from traitscope.protocols import Fit, Protocol, check_leakage, source_disjoint
+from traitscope.scoring import Row, Scoring, Truth, by_subject, score_part, undefined, verdicts
+from traitscope.types import Clip, Corpus, Target
+
+SCHEMA = 1
+_FEW_SOURCES = 30
+_DIGITS = 5
+_EXAMPLES = 10
+
+
+def evaluate_predictions(
+    predictions: Path | pd.DataFrame,
+    corpus: Corpus,
+    *,
+    split: str = "test",
+    fit_on: Fit | None = None,
+    protocol: Protocol | None = None,
+    name: str | None = None,
+    failures: Sequence[Mapping[str, str]] = (),
+    targets: Sequence[Target] | None = None,
+    run: Mapping[str, Any] | None = None,
+    scoring: Scoring | None = None,
+) -> dict[str, Any]:
+    """Score a table of predictions beside the baselines, on all clips and on unseen sources.
+
+    Args:
+        predictions: predictions.csv or its content (see ``predictions``).
+        corpus: the labels.
+        split: which split was predicted.
+        fit_on: what was fitted, for the constant, the look-up and the leakage check; overrides
+            ``protocol.fit``.
+        protocol: how the clips are split; official by default.
+        name: of the model in the tables; the file's by default.
+        failures: why clips have no prediction: ``clip``, ``status``, ``reason``.
+        targets: what was predicted, when the model was trained on another corpus: directions are
+            flipped and ranges stretched to those of the labels, and the report says so.
+        run: facts about the run to keep in the report.
+        scoring: aggregation, resamples, seed.
+
+    Returns:
+        The report, plain JSON.
+
+    Raises:
+        DataError: the table cannot be used, or a split made here leaks.
+    """
+    scoring = scoring or Scoring()
+    protocol = protocol or Protocol()
+    protocol = protocol.model_copy(update={"fit": fit_on}) if fit_on else protocol
+    splits = protocols.split(corpus, protocol)
+    asked, fitted = splits.part(split), splits.fitted
+    if not asked or not fitted:
+        empty = split if not asked else protocol.fit
+        raise DataError(f"{corpus.name} has no clips in {empty!r}. Choose another split.")
+    leaks = check_leakage(fitted, asked, protocol, media_hash=scoring.media_hash)
+    read = read_predictions(predictions, asked, targets=corpus.target_names)
+    read = align(labelled(read), corpus, targets)
+    read = read.explain(failures)
+    named = name or (str(predictions) if isinstance(predictions, Path) else "predictions")
+    truth = _truth(read, corpus, fitted, targets)
+    rows = [_model(named, read), *_baselines(fitted, read, protocol, scoring)]
+    unseen = np.isin([c.id for c in read.clips], [c.id for c in source_disjoint(asked, fitted)])
+    if scoring.aggregate == "subject":
+        truth, rows, unseen = by_subject(read.clips, truth, rows, unseen)
+    parts, said = _parts(split, truth, rows, unseen, scoring)
+    return {
+        "schema": SCHEMA,
+        "name": named,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "corpus": _corpus_facts(corpus, read.targets),
+        "protocol": protocol.model_dump(mode="json"),
+        "scoring": scoring.model_dump(mode="json"),
+        "split": split,
+        "fit": list(splits.fit),
+        "counts": _counts(asked, read, fitted),
+        "failures": list(read.failures),
+        "parts": parts,
+        "warnings": [*said, *leaks, *read.notes, *_cautions(read, truth, len(asked))],
+        "points": _points(truth, rows[0]),
+        "run": dict(run or {}),
+    }
+
+
+def _truth(
+    read: Predictions, corpus: Corpus, fitted: Sequence[Clip], targets: Sequence[Target] | None
+) -> Truth:
+    meant = [corpus.target(name) for name in read.targets]
+    given = {target.name: target for target in (*meant, *(targets or ()))}
+    return Truth(
+        ids=tuple(clip.id for clip in read.clips),
+        sources=tuple(clip.source for clip in read.clips),
+        target=corpus.with_clips(read.clips).labels(read.targets),
+        names=read.targets,
+        spans=tuple(None if t.low is None or t.high is None else t.high - t.low for t in meant),
+        constants=baselines.fitted_means(fitted, read.targets),
+        mismatch=frozenset(t.name for t in meant if not comparable(given[t.name], t)),
+    )
+
+
+def _model(name: str, read: Predictions) -> Row:
+    """The model's row; several seeds are averaged, and kept beside it."""
+    several = len(read.seeds) > 1
+    title = f"{name} (mean of {len(read.seeds)} seeds)" if several else name
+    return Row(title, "model", read.values.mean(axis=0), read.values, read.seeds)
+
+
+def _baselines(
+    fitted: Sequence[Clip], read: Predictions, protocol: Protocol, scoring: Scoring
+) -> list[Row]:
+    clips, names = read.clips, read.targets
+    k = baselines.fit_shrinkage(fitted, names)
+    shrunk = baselines.lookup_shrunk(fitted, clips, names, shrinkage=k)
+    rows = [
+        Row(
+            f"constant (mean of {protocol.fit})",
+            "constant",
+            baselines.constant(fitted, clips, names),
+        ),
+        Row("look-up by source", "lookup", baselines.lookup(fitted, clips, names)),
+        Row(f"look-up by source, shrunk (k={k})", "lookup_shrunk", shrunk),
+    ]
+    if baselines.has_metadata(fitted, clips):
+        metadata = baselines.metadata(fitted, clips, names)
+        rows.append(Row("metadata only (ridge)", "metadata", metadata))
+    permuted = baselines.permuted(fitted, clips, names, seed=scoring.seed)
+    return [*rows, Row("permuted labels", "permuted", permuted)]
+
+
+def _parts(
+    split: str,
+    truth: Truth,
+    rows: Sequence[Row],
+    unseen: np.ndarray[Any, Any],
+    scoring: Scoring,
+) -> tuple[dict[str, Any], list[str]]:
+    """Score everything and, where sources were seen, the unseen rest apart; with the verdicts."""
+    title = f"{split}, all {'subjects' if scoring.aggregate == 'subject' else 'clips'}"
+    parts = {"all": score_part(title, truth, rows, scoring)}
+    said = list(undefined(parts["all"], truth.names))
+    said += verdicts(title, truth, rows, scoring, unseen=bool(unseen.all()))
+    if unseen.all():
+        return parts, said
+    title = f"{split}, sources never seen in fitting"
+    rest = truth.keep(unseen)
+    kept = [row.each(lambda values: values[..., unseen, :]) for row in rows]
+    parts["source_disjoint"] = score_part(title, rest, kept, scoring)
+    if not rest.ids:
+        parts["source_disjoint"]["reason"] = "the source of every scored clip was fitted"
+        return parts, [f"{title}: none are left, so nothing shows what carries over.", *said]
+    lost = undefined(parts["source_disjoint"], truth.names)
+    return parts, [*verdicts(title, rest, kept, scoring, unseen=True), *said, *lost]
+
+
+def _cautions(read: Predictions, truth: Truth, asked: int) -> list[str]:
+    """What a reader must know about the clips behind the numbers."""
+    cautions = []
+    if read.failures:
+        names = [f"{f['clip']} ({f['status']})" for f in read.failures[:_EXAMPLES]]
+        more = ", ..." if len(read.failures) > _EXAMPLES else ""
+        cautions.append(
+            f"{len(read.failures)} of {asked} clips are not scored: {', '.join(names)}{more}. "
+            f"Compare with others on the same clips only."
+        )
+    sources = len(set(truth.sources))
+    if sources < _FEW_SOURCES:
+        cautions.append(f"Only {sources} sources: intervals are rough, or missing.")
+    return cautions
+
+
+def _counts(
+    asked: Sequence[Clip], read: Predictions, fitted: Sequence[Clip]
+) -> dict[str, int | None]:
+    subjects = {clip.subject for clip in read.clips} - {None}
+    return {
+        "clips": len(asked),
+        "scored": len(read.clips),
+        "failed": len(read.failures),
+        "sources": len({clip.source for clip in read.clips}),
+        "subjects": len(subjects) or None,
+        "fitted_clips": len(fitted),
+    }
+
+
+def _corpus_facts(corpus: Corpus, names: Sequence[str]) -> dict[str, Any]:
+    facts = [
+        {"name": t.name, "label": t.label, "low": t.low, "high": t.high, "direction": t.direction}
+        for t in map(corpus.target, names)
+    ]
+    return {
+        "name": corpus.name,
+        "kind": corpus.kind,
+        "targets": facts,
+        "notes": list(corpus.notes),
+    }
+
+
+def _points(truth: Truth, model: Row) -> dict[str, Any]:
+    """Labels and predictions to plot, None where a label is missing."""
+
+    def columns(values: np.ndarray[Any, Any]) -> dict[str, list[float | None]]:
+        return {
+            name: [None if np.isnan(v) else round(float(v), _DIGITS) for v in column]
+            for name, column in zip(truth.names, values.T, strict=True)
+        }
+
+    return {
+        "clip": list(truth.ids),
+        "true": columns(truth.target),
+        "predicted": columns(model.values),
+        "source": list(truth.sources),
+    }
