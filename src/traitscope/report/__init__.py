@@ -6,9 +6,10 @@ from typing import Any
 _HOMES = {
     "write_report": "traitscope.report.page",
     "export": "traitscope.report.exports",
+    "histories_of": "traitscope.report.histories",
 }
 
-__all__ = ["export", "write_report"]
+__all__ = ["export", "histories_of", "write_report"]
 
 
 def __getattr__(name: str) -> Any:

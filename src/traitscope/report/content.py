@@ -50,7 +50,7 @@ ROLES: Mapping[str, tuple[str, str]] = {
     "lookup": ("look-up by source", "the mean fitted label of the same source; sees no video"),
     "lookup_shrunk": ("look-up by source, shrunk", "the same, pulled towards the constant"),
     "metadata": ("metadata only", "regression on clip attributes; sees no video"),
-    "permuted": ("permuted", "what is left when predictions and labels are paired at random"),
+    "permuted": ("permuted", "labels of fitted clips drawn at random: what chance gives"),
 }
 KINDS: Mapping[str, tuple[str, str]] = {
     "apparent": (

@@ -6,6 +6,7 @@ prediction histograms, and the error distribution against the constant's and the
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from traitscope.report import svg
 from traitscope.report.content import Report, finite, number, target_label
 
+NOT_DRAWN = {"epoch", "step", "stage", "seconds", "time", "lr", "mse", "rmse", "spearman", "cosine"}
 Numbers = NDArray[np.float64]
 Curves = dict[str, dict[str, tuple[list[float], list[float]]]]
 
@@ -73,19 +75,32 @@ def history_panels(rows: Sequence[Mapping[str, Any]]) -> list[Panel]:
 
 
 def read_history(rows: Sequence[Mapping[str, Any]]) -> Curves:
-    """Sort what was logged per epoch into curves: metric -> side -> (epochs, values)."""
+    """Sort what was logged per epoch into curves: metric -> side -> (epochs, values).
+
+    Numbers may be text, as ``csv`` reads them. Epochs that start again (a second stage) are
+    counted on.
+    """
+    epochs = [_logged(row.get("epoch")) for row in rows]
+    known = [epoch for epoch in epochs if epoch is not None]
+    if len(known) < len(rows) or any(b <= a for a, b in pairwise(known)):
+        known = [float(i) for i in range(len(rows))]
     curves: Curves = {}
-    for i, row in enumerate(rows):
-        epoch = finite(row.get("epoch"))
-        for key, value in row.items():
+    for epoch, row in zip(known, rows, strict=True):
+        for key, text in row.items():
             side, metric = _side(key)
-            known = finite(value)
-            if metric in {"epoch", "step", "seconds", "time"} or known is None:
-                continue
-            xs, ys = curves.setdefault(metric, {}).setdefault(side, ([], []))
-            xs.append(float(i) if epoch is None else epoch)
-            ys.append(known)
+            value = _logged(text)
+            if metric not in NOT_DRAWN and value is not None:
+                xs, ys = curves.setdefault(metric, {}).setdefault(side, ([], []))
+                xs.append(epoch)
+                ys.append(value)
     return curves
+
+
+def _logged(value: Any) -> float | None:
+    try:
+        return finite(float(value))
+    except (TypeError, ValueError):
+        return None
 
 
 def error_shares(errors: Numbers, grid: Numbers) -> Numbers:

@@ -1,12 +1,15 @@
 """One self-contained HTML page: report dicts in, a file that needs no network out.
 
 Everything that comes from data (clip names, reasons, run names) is escaped by the template or by
-``svg``; styles and scripts are inlined, and nothing is requested.
+``svg``; styles and scripts are inlined, and nothing is requested: the page forbids itself any
+request and any script but its own, should something ever slip through.
 """
 
+from base64 import b64encode
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -26,7 +29,7 @@ from traitscope.report.content import (
 )
 
 History = Sequence[Mapping[str, Any]]
-Card = Mapping[str, Any]
+Card = Mapping[str, Any] | str
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,7 @@ class System:
     facts: tuple[tuple[str, str], ...]
     coverage: tuple[tuple[str, float], ...]
     card: tuple[tuple[str, str], ...]
+    words: str
 
     @property
     def clips(self) -> list[str]:
@@ -96,7 +100,7 @@ def write_report(
         path: the page; its folder is made.
         histories: report name -> one dict per epoch (``epoch``, ``train_loss``,
             ``validation_ccc`` ...).
-        cards: report name -> what its author adds to the model card.
+        cards: report name -> what its author adds to the model card, as facts or as text.
 
     Returns:
         The path that was written.
@@ -105,12 +109,14 @@ def write_report(
         DataError: there is no report, or one lacks what a report needs.
     """
     views = [_view(group, histories or {}, cards or {}) for group in read_groups(reports)]
+    script = _asset("page.js")
     text = _template().render(
         views=views,
         title=_title(reports),
         created=max(str(report.get("created") or "") for report in reports)[:19],
         style=Markup(_asset("page.css")),
-        script=Markup(_asset("page.js")),
+        script=Markup(script),
+        script_hash=f"sha256-{b64encode(sha256(script.encode()).digest()).decode()}",
         licences=tables.licences(),
         roles=ROLES,
     )
@@ -163,6 +169,7 @@ def _part(group: Group, part: Part) -> PartView:
 
 def _system(report: Report, histories: Mapping[str, History], cards: Mapping[str, Card]) -> System:
     name = str(report.get("name") or "report")
+    card = cards.get(name, "")
     run = dict(report.get("run") or {})
     coverage = run.pop("coverage", None) or {}
     shares = [(k, v) for k, v in coverage.items() if isinstance(v, (int, float))]
@@ -179,7 +186,8 @@ def _system(report: Report, histories: Mapping[str, History], cards: Mapping[str
         history=tuple(figures.history_panels(histories.get(name, ()))),
         facts=tuple(flatten(run)),
         coverage=tuple((str(k), float(v)) for k, v in shares),
-        card=tuple(flatten(cards.get(name, {}))),
+        card=() if isinstance(card, str) else tuple(flatten(card)),
+        words=card if isinstance(card, str) else "",
     )
 
 

@@ -1,0 +1,58 @@
+"""The files for papers: every number in CSV, tables that a typesetter accepts, readable PNGs."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from matplotlib.image import imread
+
+from traitscope.report import export
+
+from .sample import make_history, make_report
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    tmp_path = tmp_path_factory.mktemp("export")
+    report = make_report("runs/a_b|c & 100%", clips=40)
+    export([report], tmp_path / "made", histories={report["name"]: make_history()})
+    return tmp_path / "made"
+
+
+def test_every_number_is_in_the_csv(folder: Path) -> None:
+    table = pd.read_csv(folder / "metrics.csv")
+    assert len(table) == 2 * 6 * 10 * 6  # parts, systems, metrics, macro and traits
+    undefined = table[table["value"].isna()]
+    assert set(undefined["undefined"]) == {"the predictions are constant"}
+    assert "neuroticism (high = stable)" in set(table["target"])
+
+
+def test_failures_are_in_the_csv(folder: Path) -> None:
+    assert list(pd.read_csv(folder / "failures.csv")["status"]) == [
+        "no_face",
+        "no_audio",
+        "undecodable",
+    ]
+
+
+def test_markdown_and_latex_escape_names(folder: Path) -> None:
+    markdown = (folder / "tables.md").read_text()
+    latex = (folder / "tables.tex").read_text()
+    assert r"runs/a\_b\|c & 100%" in markdown
+    assert r"runs/a\_b|c \& 100\%" in latex
+    assert "undefined: the predictions are constant" in markdown
+    assert latex.count(r"\begin{tabular}") == latex.count(r"\end{tabular}") == 6
+    widths = {line.count("|") for line in markdown.splitlines() if line.startswith("| look")}
+    assert widths == {8}
+
+
+def test_figures_are_large_enough_for_print(folder: Path) -> None:
+    pictures = sorted(path.name for path in folder.glob("*.png"))
+    assert len(pictures) == 4
+    assert all(imread(path).shape[1] >= 1400 for path in folder.glob("*.png"))
+
+
+def test_names_of_runs_cannot_leave_the_folder(tmp_path: Path) -> None:
+    files = export([make_report("../../etc/x", clips=20)], tmp_path / "made")
+    assert all(path.parent == tmp_path / "made" for path in files)
+    assert all(path.is_file() for path in files)
