@@ -1,6 +1,6 @@
-"""Anybody's predictions and a corpus in, report.json out: every number from the table alone."""
+"""A run or anybody's predictions in, report.json out: every number from the table alone."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -9,16 +9,155 @@ import numpy as np
 import pandas as pd
 
 from traitscope import baselines, protocols
+from traitscope.checkpoints import Checkpoint, load, read_json, write_json
+from traitscope.corpora import load_corpus
+from traitscope.data import gather
 from traitscope.errors import DataError
-from traitscope.predictions import Predictions, align, comparable, labelled, read_predictions
+from traitscope.predictions import (
+    Predictions,
+    align,
+    comparable,
+    labelled,
+    read_predictions,
+    write_predictions,
+)
 from traitscope.protocols import Fit, Protocol, check_leakage, source_disjoint
 from traitscope.scoring import Row, Scoring, Truth, by_subject, score_part, undefined, verdicts
+from traitscope.store import Store
 from traitscope.types import Clip, Corpus, Target
 
+Hook = Callable[[int, int, str], None]
 SCHEMA = 1
 _FEW_SOURCES = 30
 _DIGITS = 5
 _EXAMPLES = 10
+
+
+def evaluate(
+    run: Path | str,
+    *,
+    split: str = "test",
+    corpus: str | None = None,
+    store: Path | str | None = None,
+    to: Path | str | None = None,
+    model: str | None = None,
+    hook: Hook | None = None,
+) -> dict[str, Any]:
+    """Score a run on a split and write ``predictions.csv`` and ``report.json``.
+
+    Args:
+        run: folder of a trained run.
+        split: which clips.
+        corpus: address of another corpus than the run's own; directions are aligned.
+        store: where that corpus' features are; the run's own store by default.
+        to: folder of the results; ``RUN/evaluation/SPLIT`` by default.
+        model: the dotted path of an outside model the run was trained with.
+        hook: called as hook(done, total, name).
+
+    Returns:
+        The report, as JSON values.
+
+    Raises:
+        DataError: features are missing; the message is the command that makes them.
+
+    Example:
+        ``evaluate("runs/a")["parts"]["all"]["rows"][0]["metrics"]["accuracy"]["macro"]``
+    """
+    checkpoint = load(run, model=model)
+    config = checkpoint.config
+    labels = load_corpus(corpus or config.data.corpus)
+    protocol = Protocol() if corpus else config.protocol
+    asked = protocols.split(labels, protocol).part(split)
+    features = Store(Path(store or config.data.store))
+    ready, failures = _prepared(checkpoint, asked, features, corpus or config.data.corpus)
+    values = _predict(checkpoint, ready, features, hook)
+    folder = Path(to) if to else Path(run, "evaluation", _folder_name(split, corpus))
+    folder.mkdir(parents=True, exist_ok=True)
+    targets = checkpoint.facts.targets
+    write_predictions(
+        folder / "predictions.csv",
+        ready,
+        values,
+        targets=[target.name for target in targets],
+        split=split,
+        seed=config.seed,
+    )
+    report = evaluate_predictions(
+        folder / "predictions.csv",
+        labels,
+        split=split,
+        protocol=protocol,
+        name=str(run),
+        failures=failures,
+        targets=targets if corpus else None,
+        run=_run_facts(checkpoint, features, ready),
+    )
+    write_json(folder / "report.json", report)
+    return report
+
+
+def read_report(run: Path | str, *, split: str = "test") -> dict[str, Any]:
+    """Read the report of an evaluated run, or a report file.
+
+    Raises:
+        DataError: the run was not evaluated on that split.
+    """
+    path = Path(run)
+    if path.is_dir():
+        path = path / "evaluation" / split / "report.json"
+    if not path.is_file():
+        raise DataError(
+            f"There is no {path}. Make it with: traitscope evaluate {run} --split {split}"
+        )
+    report: dict[str, Any] = read_json(path)
+    return report
+
+
+def _folder_name(split: str, corpus: str | None) -> str:
+    if corpus is None:
+        return split
+    return f"{split}-{''.join(c if c.isalnum() else '_' for c in corpus)}"
+
+
+def _prepared(
+    checkpoint: Checkpoint, asked: Sequence[Clip], store: Store, address: str
+) -> tuple[list[Clip], list[dict[str, str]]]:
+    try:
+        return gather(asked, store, checkpoint.keys)
+    except DataError as error:
+        command = f"traitscope prepare {address} --store {store.folder} --for {checkpoint.folder}"
+        raise DataError(f"{error} Make them with: {command}") from error
+
+
+def _predict(
+    checkpoint: Checkpoint, clips: Sequence[Clip], store: Store, hook: Hook | None
+) -> np.ndarray[Any, Any]:
+    size = 64
+    parts = []
+    for first in range(0, len(clips), size):
+        examples = checkpoint.examples(clips[first : first + size], store)
+        parts.append(checkpoint.predict_examples(examples))
+        if hook:
+            hook(min(first + size, len(clips)), len(clips), "")
+    return np.concatenate(parts) if parts else np.empty((0, len(checkpoint.facts.targets)))
+
+
+def _run_facts(checkpoint: Checkpoint, store: Store, clips: Sequence[Clip]) -> dict[str, Any]:
+    """What the report says of the run behind the numbers."""
+    coverage = {}
+    for stream, key in checkpoint.keys.items():
+        rows = store.statuses(key)
+        shares = [rows[clip.id].coverage for clip in clips]
+        coverage[stream] = round(float(np.mean(shares)), 4) if shares else None
+    return {
+        "model": checkpoint.config.model["name"],
+        "seed": checkpoint.config.seed,
+        "streams": checkpoint.keys,
+        "backend": checkpoint.backend,
+        "coverage": coverage,
+        "fitted_clips": checkpoint.facts.fitted_clips,
+        "allow_attributes": checkpoint.config.data.allow_attributes,
+    }
 
 
 def evaluate_predictions(

@@ -22,6 +22,7 @@ FEWEST_SOURCES = 5
 """Below this many sources there is no interval."""
 
 _CHUNK = 500  # resamples at a time: a few megabytes of counts
+_LOST = 0.05  # share of undefined resamples above which there is no interval
 _NORMAL = NormalDist()
 
 
@@ -263,11 +264,12 @@ def bca(point: Array, drawn: Array, left_out: Array, *, level: float = 0.95) -> 
     ends = np.full((len(point), 2), np.nan)
     tails = np.array([_NORMAL.inv_cdf((1 - level) / 2), _NORMAL.inv_cdf((1 + level) / 2)])
     for row, value in enumerate(point):
-        sample, jackknife = drawn[:, row], left_out[:, row]
-        if np.isnan(value) or np.isnan(sample).mean() > 0.05:
+        sample = drawn[:, row]
+        jackknife = left_out[~np.isnan(left_out[:, row]), row]
+        if np.isnan(value) or np.isnan(sample).mean() > _LOST or not jackknife.size:
             continue
         below = np.nanmean(sample < value) + np.nanmean(sample == value) / 2
-        away = np.nanmean(jackknife) - jackknife[~np.isnan(jackknife)]
+        away = jackknife.mean() - jackknife
         size = np.sum(away**2)
         skew = np.sum(away**3) / (6 * size**1.5) if size > 0 else 0.0
         limit = 1 / (2 * len(sample))
@@ -368,7 +370,7 @@ def _weighted_correlation(t: Array, p: Array, weights: Array) -> Array:
 
 
 def _percentiles(sample: Array, shares: Array) -> Array:
-    if np.isnan(sample).mean() > 0.05:
+    if np.isnan(sample).mean() > _LOST:
         return np.full(len(shares), np.nan)
     return np.asarray(np.nanquantile(sample, shares), dtype=np.float64)
 

@@ -6,6 +6,7 @@ come in any order. What cannot be used is a named failure, never a silent skip.
 """
 
 import re
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -253,32 +254,42 @@ def _collect(
     frame: pd.DataFrame, clips: Sequence[Clip], found: Sequence[str]
 ) -> tuple[dict[str, Array], tuple[dict[str, str], ...], list[str]]:
     """Rows (seeds, targets) by clip id, failures, and a note on harmless duplicates."""
-    columns = [f"predicted_{name}" for name in found]
-    seeds = sorted(set(frame["seed"]))
-    by_clip = {str(name): part for name, part in frame.groupby("clip", sort=False)}
+    seeds = frame["seed"].tolist()
+    values = frame[[f"predicted_{name}" for name in found]].to_numpy(dtype=float)
+    given: dict[str, list[tuple[int, Array]]] = defaultdict(list)
+    for clip_id, seed, row in zip(frame["clip"], seeds, values, strict=True):
+        given[clip_id].append((seed, row))
     rows: dict[str, Array] = {}
     failures, copies = [], []
     for clip in clips:
-        mine = by_clip.get(clip.id)
-        if mine is None:
-            failures.append(_failure(clip, "missing", "the predictions have no row for it"))
+        mine = given.get(clip.id, [])
+        once = dict(mine)
+        fault = _fault(mine, found, set(seeds))
+        if fault is not None:
+            failures.append(_failure(clip, *fault))
             continue
-        once = mine[["seed", *columns]].drop_duplicates()
-        values = once[columns].to_numpy(dtype=float)
-        if once["seed"].duplicated().any():
-            reason = f"{len(mine)} rows with different predictions"
-            failures.append(_failure(clip, "duplicate", reason))
-        elif not np.isfinite(values).all():
-            bad = [n for n, v in zip(found, values.T, strict=True) if not np.isfinite(v).all()]
-            failures.append(_failure(clip, "nan", f"no finite prediction of {', '.join(bad)}"))
-        elif len(once) < len(seeds):
-            there = ", ".join(map(str, sorted(once["seed"])))
-            failures.append(_failure(clip, "missing", f"predicted for seed {there} only"))
-        else:
-            rows[clip.id] = values[np.argsort(once["seed"].to_numpy())]
-            copies += [clip.id] if len(mine) > len(once) else []
+        rows[clip.id] = np.stack([once[seed] for seed in sorted(once)])
+        copies += [clip.id] if len(mine) > len(once) else []
     notes = [f"{len(copies)} clips occur twice with equal predictions: {_some(copies)}."]
     return rows, tuple(failures), notes if copies else []
+
+
+def _fault(
+    mine: Sequence[tuple[int, Array]], found: Sequence[str], seeds: set[int]
+) -> tuple[str, str] | None:
+    """Status and reason why the rows (seed, predictions) of a clip cannot be used."""
+    if not mine:
+        return "missing", "the predictions have no row for it"
+    once = dict(mine)
+    if any(not np.array_equal(row, once[seed], equal_nan=True) for seed, row in mine):
+        return "duplicate", f"{len(mine)} rows with different predictions"
+    finite = np.isfinite(np.stack([row for _, row in mine]))
+    if not finite.all():
+        names = [name for name, good in zip(found, finite.T, strict=True) if not good.all()]
+        return "nan", f"no finite prediction of {', '.join(names)}"
+    if set(once) < seeds:
+        return "missing", f"predicted for seed {', '.join(map(str, sorted(once)))} only"
+    return None
 
 
 def _failure(clip: Clip, status: str, reason: str) -> dict[str, str]:

@@ -6,6 +6,7 @@ were never seen in fitting. A report is plain JSON; ``table_rows`` and ``format_
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import product
 from typing import Any, Literal
 
 import numpy as np
@@ -165,10 +166,10 @@ def score_part(title: str, truth: Truth, rows: Sequence[Row], scoring: Scoring) 
 
 def undefined(part: Mapping[str, Any], names: Sequence[str]) -> tuple[str, ...]:
     """Write a sentence for each reason why relations of the model to labels are undefined."""
-    model = next((row for row in part["rows"] if row["role"] == "model"), None)
+    models = [row["metrics"] for row in part["rows"] if row["role"] == "model"]
     found: dict[tuple[str, str], list[str]] = {}
-    for name in names if model else ():
-        cells = {metric: model["metrics"][metric][name] for metric in ("r2", "pearson", "ccc")}
+    for model, name in product(models, names):
+        cells = {metric: model[metric][name] for metric in ("r2", "pearson", "ccc")}
         lost = [metric for metric, cell in cells.items() if cell["value"] is None]
         if lost:
             key = (", ".join(lost), cells[lost[-1]]["reason"])
