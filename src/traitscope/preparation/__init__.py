@@ -105,6 +105,9 @@ def prepare(
         ('clip_17',)
     """
     started = time.monotonic()
+    workers = _cores() if workers is None else workers
+    if workers < 0:
+        raise ConfigError(f"The number of workers is {workers}; it must be 0 or more.")
     corpus = load_corpus(corpus) if isinstance(corpus, str) else corpus
     store = store if isinstance(store, Store) else Store(Path(store))
     wanted = _by_key(requests)
@@ -115,7 +118,7 @@ def prepare(
     plan = _plan(corpus, wanted, store)
     try:
         _record(store, plan.absent)
-        _extract(plan.tasks, store, wanted, _cores() if workers is None else workers, hook)
+        _extract(plan.tasks, store, wanted, workers, hook)
     finally:
         for key in wanted:
             store.settle(key)
@@ -199,8 +202,6 @@ def _extract(
     hook: Callable[[int, int, str], None] | None,
 ) -> None:
     """Do the tasks, and record each as it finishes."""
-    if workers < 0:
-        raise ConfigError(f"The number of workers is {workers}; it must be 0 or more.")
     with Extraction() as extraction:  # each worker gets its own, empty, and opens its trackers
         work = _Work(store, requests, extraction)
         results = _pool.run(work, tasks, workers=workers) if workers else _here(work, tasks)

@@ -1,0 +1,102 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from traitscope.cli import main
+
+DECLARED = """
+kind: self_reported
+targets:
+  neuroticism: {low: 0, high: 1, direction: -1}
+  warmth: {low: null, high: null, direction: null}
+attributes: [gender]
+notes: [Not for hiring.]
+"""
+TABLE = """clip,source,subject,split,neuroticism,warmth,gender
+a,one,s1,train,0.2,-1,f
+b,one,s1,train,0.4,,f
+c,two,s2,test,0.6,3,
+d,one,s1,test,,3,m
+"""
+
+
+def run(*arguments: str | Path) -> int:
+    with pytest.raises(SystemExit) as caught:
+        main([str(argument) for argument in arguments])
+    return int(caught.value.code or 0)
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    (tmp_path / "clips.yaml").write_text(DECLARED)
+    (tmp_path / "a.wav").touch()
+    path = tmp_path / "clips.csv"
+    path.write_text(TABLE)
+    return path
+
+
+def test_labels_without_media_are_a_corpus_with_facts(
+    table: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("corpus", "check", f"table:{table}", "--json") == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert (facts["clips"], facts["kind"]) == (4, "self_reported")
+    assert facts["splits"] == {
+        "train": {"clips": 2, "sources": 1, "subjects": 1, "transcripts": 0},
+        "test": {"clips": 2, "sources": 2, "subjects": 2, "transcripts": 0},
+    }
+    assert facts["shared"] == {"train and test": {"sources": 1, "subjects": 1}}
+    assert facts["missing_media"] == {"count": 3, "first": ["b", "c", "d"]}
+    stability, warmth = facts["targets"]
+    assert stability["label"] == "neuroticism (high = stable)"
+    assert stability["splits"]["train"] == {
+        "labels": 2,
+        "mean": pytest.approx(0.3),
+        "sd": pytest.approx(0.1),
+    }
+    assert stability["splits"]["test"]["labels"] == 1
+    assert (warmth["low"], warmth["direction"]) == (None, None)
+    assert facts["attributes"] == {"gender": 3}
+    warnings = "\n".join(facts["warnings"])
+    assert "No direction is declared for warmth" in warnings
+    assert "neuroticism: 1 of 4 clips have no label" in warnings
+    assert "train and test: " in warnings
+
+
+def test_the_facts_are_printed_for_people(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("corpus", "check", f"table:{table}") == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    for part in [
+        "table:clips.csv: 4 clips, self-reported traits",
+        "Not for hiring.",
+        "neuroticism (high = stable)",
+        "0.3000 (0.1000, 2)",
+        "z-scores",
+        "not declared",
+        "shared by train and test: 1 sources, 1 subjects",
+        "attribute gender: 3 of 4 clips",
+        "media: 3 of 4 clips have no file that is there",
+    ]:
+        assert part in out
+
+
+def test_a_split_without_labels_of_a_target_is_printed(
+    table: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table.write_text(TABLE.replace("0.6", ""))
+    assert run("corpus", "check", f"table:{table}") == 0
+    assert "no labels" in capsys.readouterr().out
+
+
+def test_faults_are_listed_and_the_exit_code_is_2(
+    table: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table.write_text(TABLE.replace("0.2", "2").replace("train,0.4", "dev,x"))
+    assert run("corpus", "check", f"table:{table}") == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "neuroticism: outside 0 to 1: a (2)" in err
+    assert "neuroticism: not a number: b (x)" in err
+    assert "b ('dev')" in err
