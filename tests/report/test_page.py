@@ -61,7 +61,7 @@ def test_one_report_says_what_was_measured_on_what(tmp_path: Path) -> None:
         "Apparent personality traits",
         "what observers perceived",
         "first_impressions:fi",
-        "kind official",
+        "protocol official",
         "constant",
         "look-up by source, shrunk",
         "metadata only",

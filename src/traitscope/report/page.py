@@ -49,6 +49,7 @@ class PartView:
     part: Part
     headline: tables.Table
     by_metric: tuple[tuple[str, tables.Table], ...]
+    headline_notes: tuple[str, ...]
     notes: tuple[str, ...]
 
 
@@ -61,6 +62,7 @@ class System:
     traits: tuple[tuple[str, tuple[figures.Panel, ...]], ...]
     history: tuple[figures.Panel, ...]
     facts: tuple[tuple[str, str], ...]
+    settings: tuple[tuple[str, str], ...]
     coverage: tuple[tuple[str, float], ...]
     card: tuple[tuple[str, str], ...]
     words: str
@@ -163,8 +165,9 @@ def _view(group: Group, histories: Mapping[str, History], cards: Mapping[str, Ca
 def _part(group: Group, part: Part) -> PartView:
     notes = tables.Footnotes()
     headline = tables.headline(part, notes)
+    first = tuple(notes.reasons)
     by_metric = tuple((key, tables.per_trait(group, part, key, notes)) for key in part.metrics)
-    return PartView(part, headline, by_metric, tuple(notes.reasons))
+    return PartView(part, headline, by_metric, first, tuple(notes.reasons))
 
 
 def _system(report: Report, histories: Mapping[str, History], cards: Mapping[str, Card]) -> System:
@@ -185,6 +188,7 @@ def _system(report: Report, histories: Mapping[str, History], cards: Mapping[str
         ),
         history=tuple(figures.history_panels(histories.get(name, ()))),
         facts=tuple(flatten(run)),
+        settings=tuple(flatten({k: report[k] for k in ("protocol", "scoring") if report.get(k)})),
         coverage=tuple((str(k), float(v)) for k, v in shares),
         card=() if isinstance(card, str) else tuple(flatten(card)),
         words=card if isinstance(card, str) else "",
@@ -205,11 +209,16 @@ def _facts(group: Group) -> tuple[tuple[str, str], ...]:
     found = [("corpus", str(group.corpus["name"])), ("split", group.split)]
     for key, read in readers.items():
         found.append((key, " / ".join(dict.fromkeys(read(report) for report in group.reports))))
-    protocols = [
-        ", ".join(f"{k} {v}" for k, v in flatten(report.get("protocol") or {})) or "–"
-        for report in group.reports
-    ]
-    return (*found, ("protocol", " / ".join(dict.fromkeys(protocols))))
+    protocols = dict.fromkeys(_protocol(report.get("protocol") or {}) for report in group.reports)
+    return (*found, ("protocol", " / ".join(protocols)))
+
+
+def _protocol(settings: Mapping[str, Any]) -> str:
+    """The settings that matter for this kind of protocol; all of them stand in the card."""
+    kind = str(settings.get("kind") or "–")
+    keys = {"official": (), "kfold": ("folds", "fold", "group"), "random": ("shares", "group")}
+    shown = [key for key in (*keys.get(kind, ()), "few") if settings.get(key) is not None]
+    return ", ".join([kind, *(f"{key} {plain(settings[key])}" for key in shown)])
 
 
 def _in_words(group: Group) -> tuple[str, ...]:
