@@ -13,8 +13,8 @@ from traitscope.types import Face
 PROVENANCE = {
     "AU01_r": "dlib geometry: height of the inner brows",
     "AU02_r": "dlib geometry: height of the outer brows",
-    "AU04_r": "dlib geometry: lowering and nearing of the inner brows",
-    "AU12_r": "dlib geometry: mouth width and lift of its corners",
+    "AU04_r": "dlib geometry: lowering of the inner brows",
+    "AU12_r": "dlib geometry: mouth width, lift of its corners and of the upper lip",
     "AU25_r": "dlib geometry: gap between the lips",
     "AU26_r": "dlib geometry: nose to chin",
     "AU45_r": "dlib geometry: eye aspect ratio, against the open eyes of the clip",
@@ -33,22 +33,21 @@ def measure(face: Face) -> dict[str, float]:
     Neutral is 1 rather than 0 where a movement has two directions, so that neither is cut off.
     """
     points = to_front(face.landmarks, face.rotation or (0.0, 0.0, 0.0))
-    inner, outer = -points[[20, 21, 22, 23], 1].mean(), -points[[17, 18, 25, 26], 1].mean()
-    apart = points[22, 0] - points[21, 0]
+    inner, outer = -points[19:25, 1].mean(), -points[[17, 18, 19, 24, 25, 26], 1].mean()
     width = points[54, 0] - points[48, 0]
-    lift = points[[51, 62], 1].mean() - points[[48, 54], 1].mean()
+    corners = points[33, 1] - points[[48, 54], 1].mean()
+    lip = points[51, 1] - points[33, 1]
     gap = np.linalg.norm(points[[61, 62, 63]] - points[[67, 66, 65]], axis=1).mean()
-    drop = points[8, 1] - points[33, 1]
-    raised, spread = (inner - 0.35) / 0.15, (outer - 0.30) / 0.15
-    lowered = (0.35 - inner) / 0.15 + (0.36 - apart) / 0.15
-    smile = (width - 0.82) / 0.30 + (lift + 0.08) / 0.15
+    drop = points[[8, 57], 1].mean() - points[33, 1]
+    # a smile widens the mouth, lifts its corners (that an open mouth pulls down) and the lip
+    smile = (width - 0.79) / 0.25 + (corners + 0.4 + 0.3 * gap) / 0.25 + (0.285 - lip) / 0.2
     return {
-        "AU01_r": _intensity(1 + 3 * raised),
-        "AU02_r": _intensity(1 + 3 * spread),
-        "AU04_r": _intensity(1 + 1.5 * lowered),
+        "AU01_r": _intensity(1 + (inner - 0.34) / 0.05),
+        "AU02_r": _intensity(1 + (outer - 0.34) / 0.05),
+        "AU04_r": _intensity(1 - (inner - 0.34) / 0.05),
         "AU12_r": _intensity(1 + 1.5 * smile),
         "AU25_r": _intensity(5 * gap / 0.4),
-        "AU26_r": _intensity(1 + 4 * (drop - 1.12) / 0.5),
+        "AU26_r": _intensity(1 + 4 * (drop - 0.88) / 0.4),
         "AU45_r": _eye_aspect(points),
     }
 

@@ -22,7 +22,7 @@ from traitscope.media.info import (
     orientation,
     video_stream,
 )
-from traitscope.media.sampling import Rate, is_wanted
+from traitscope.media.sampling import TOLERANCE_SECONDS, Rate, is_wanted
 from traitscope.types import Frame
 
 Picture = tuple[float, Callable[[], NDArray[np.uint8]]]
@@ -118,14 +118,14 @@ class FrameReader:
             waiting, last = (time, convert), time
         if waiting is None:
             raise self._nothing_found()
-        nominal = 1.0 / self.info.fps if self.info.fps else 0.04
         self._check_length(last)
-        yield from self._deliver(waiting, since, min(last + nominal, self._end) - self._start)
+        until = min(self._last_display(last), self._end) - self._start
+        # a last frame that the end cuts to almost nothing is still a frame
+        yield from self._deliver(waiting, since, max(until, since + 2 * TOLERANCE_SECONDS))
 
     def _deliver(
         self, picture: Picture, since: float, until: float
     ) -> Iterator[tuple[Frame, tuple[bool, ...]]]:
-        # a frame shorter than the tolerance (a last one cut by the end) is still a frame
         flags = tuple(is_wanted(since, until, rate) for rate in self._rates)
         if any(flags):
             time, convert = picture
@@ -190,6 +190,12 @@ class FrameReader:
         expected = min(self.info.duration_seconds, self._end)
         if last + _SHORTFALL_SECONDS < expected:
             self._note(f"video ends at {last:.2f} s of {expected:.2f} s")
+
+    def _last_display(self, last: float) -> float:
+        """Time into the file at which the last frame leaves the display."""
+        if last < self.info.duration_seconds < last + _SHORTFALL_SECONDS:
+            return self.info.duration_seconds
+        return last + (1.0 / self.info.fps if self.info.fps else 0.04)
 
     def _nothing_found(self) -> ClipError:
         if self._seen:
