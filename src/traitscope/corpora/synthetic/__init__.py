@@ -21,7 +21,7 @@ to variance one; ``low`` and ``high`` are its values at -2 and +2 standard devia
     bow          neuroticism -0.80             -5       6  degrees of pitch, chin to chest
     pitch        agreeableness +0.87          110     260  mean F0 in Hz
     pitch_range  openness +0.87              0.03    0.55  amplitude of F0 in octaves
-    rate         conscientiousness -0.87      2.5     6.5  syllables per second
+    rate         conscientiousness -0.87        2     7.5  syllables per second
     loudness     extraversion +0.87           -34     -16  level of speech in dB
     pauses       neuroticism -0.87           0.05    0.55  share of time without speech
 
@@ -181,17 +181,22 @@ def _rendered(folder: Path, clips: list[Planned], config: Config) -> Any:
             yield _write_clip(folder, clip, config)
         return
     spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(config.workers, len(clips)), mp_context=spawn) as pool:
+    workers = min(config.workers, len(clips))
+    with ProcessPoolExecutor(workers, mp_context=spawn, initializer=_take_one_core) as pool:
         jobs = [pool.submit(_write_clip, folder, clip, config) for clip in clips]
         for job in as_completed(jobs):
             yield job.result()
 
 
-def _write_clip(folder: Path, clip: Planned, config: Config) -> str:
-    """Render and encode one clip; the same whichever process does it."""
+def _take_one_core() -> None:
+    """Keep OpenCV of a worker process from starting threads of its own."""
     import cv2
 
     cv2.setNumThreads(1)
+
+
+def _write_clip(folder: Path, clip: Planned, config: Config) -> str:
+    """Render and encode one clip; the same whichever process does it."""
     frames, voice = _perform(clip, config)
     bits = generator(config.seed, _CAMERA, clip.index, 1).integers(*_KILOBITS)
     path = _media_path(folder, clip)

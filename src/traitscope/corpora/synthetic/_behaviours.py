@@ -43,7 +43,7 @@ BEHAVIOURS: Mapping[str, Behaviour] = {
     "bow": Behaviour({"neuroticism": -0.8}, -5.0, 6.0, "degrees of pitch, chin to chest"),
     "pitch": Behaviour({"agreeableness": 0.87}, 110.0, 260.0, "mean F0 in Hz"),
     "pitch_range": Behaviour({"openness": 0.87}, 0.03, 0.55, "amplitude of F0 in octaves"),
-    "rate": Behaviour({"conscientiousness": -0.87}, 2.5, 6.5, "syllables per second"),
+    "rate": Behaviour({"conscientiousness": -0.87}, 2.0, 7.5, "syllables per second"),
     "loudness": Behaviour({"extraversion": 0.87}, -34.0, -16.0, "level of speech in dB"),
     "pauses": Behaviour({"neuroticism": -0.87}, 0.05, 0.55, "share of time without speech"),
 }

@@ -45,7 +45,7 @@ def speak(behaviours: Mapping[str, float], seconds: float, rng: np.random.Genera
     pitch = _pitch(time, behaviours, rng)
     voiced = _harmonics(pitch, gain, formants, behaviours["loudness"])
     burst = _consonants(time, starts, rng, len(voiced))
-    speech = voiced / _level(voiced) + 0.25 * burst
+    speech = voiced / _level(voiced) + 0.4 * burst
     talking = max(float(np.mean(gain > 0.05)), 0.05)
     speech *= 10 ** (behaviours["loudness"] / 20) * np.sqrt(talking) / _level(speech)
     room = rng.standard_normal(len(speech)) * 10 ** (_ROOM_DB / 20)
