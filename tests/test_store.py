@@ -319,3 +319,18 @@ def test_discarding_removes_one_stream(store: Store) -> None:
     store.discard(KEY, "a")
     assert 0 < store.size_bytes(KEY) < both
     assert list(store.statuses(KEY)) == ["b"]
+
+
+def test_a_reader_sees_the_old_stream_or_the_new_one_whole(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.write(KEY, "a", numbers())
+    old = store.path(KEY, "a").read_bytes()
+    with store.path(KEY, "a").open("rb") as reader:
+        store.write(KEY, "a", numbers(50))
+        assert reader.read() == old
+    with monkeypatch.context() as patch:
+        patch.setattr("numpy.lib.format.write_array", lambda *_, **__: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            store.write(KEY, "a", numbers())
+    assert_same(store.read(KEY, "a"), numbers(50))

@@ -77,7 +77,7 @@ def test_the_facts_are_printed_for_people(table: Path, capsys: pytest.CaptureFix
         "not declared",
         "shared by train and test: 1 sources, 1 subjects",
         "attribute gender: 3 of 4 clips",
-        "media: 3 of 4 clips have no file that is there",
+        "media: missing for 3 of 4 clips",
     ]:
         assert part in out
 

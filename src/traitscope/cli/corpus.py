@@ -82,7 +82,7 @@ def _print(facts: dict[str, Any]) -> None:
     for name, count in facts["attributes"].items():
         typer.echo(f"attribute {name}: {count} of {facts['clips']} clips")
     missing = facts["missing_media"]
-    typer.echo(f"media: {missing['count']} of {facts['clips']} clips have no file that is there")
+    typer.echo(f"media: missing for {missing['count']} of {facts['clips']} clips")
     if missing["count"]:
         more = missing["count"] - len(missing["first"])
         typer.echo(f"  {', '.join(missing['first'])}" + (f" and {more} more" if more else ""))
