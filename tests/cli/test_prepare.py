@@ -90,7 +90,10 @@ def test_all_clips_done_is_exit_code_0(table: Path, capsys: pytest.CaptureFixtur
         (("--extract", "short_term", "--for", "x"), "Say what to extract: either --extract"),
         (("--extract", "short"), "There is no 'short' in extract. Did you mean 'short_term'"),
         (("--extract", "short_term", "faces.rate=5"), "'faces.rate=5' has no effect"),
-        (("--extract", "short_term", "short_term.segment=5"), "unknown key 'segment'; did you mean"),
+        (
+            ("--extract", "short_term", "short_term.segment=5"),
+            "unknown key 'segment'; did you mean",
+        ),
         (("--for", "nothing"), "nothing"),
     ],
 )
