@@ -56,8 +56,7 @@ class Tracker:
         )
         with _quiet():
             self._landmarker = vision.FaceLandmarker.create_from_options(options)
-            # also at the end of the program: MediaPipe's own clean-up then comes too late
-            self._free = finalize(self, self._landmarker.close)
+            self._free = finalize(self, _close, self._landmarker)
             # the first picture makes the graph start, and log
             self._detect(np.zeros((64, 64, 3), dtype=np.uint8), 0)
 
@@ -122,6 +121,15 @@ def load_mediapipe() -> Any:
             "Install it with: pip install 'mediapipe>=1.0'"
         ) from error
     return mediapipe
+
+
+def _close(landmarker: Any) -> None:
+    """Close a landmarker, also of a program that ends without closing it."""
+    try:
+        landmarker.close()
+    except RuntimeError:
+        # its worker thread has ended with the program; without this its __del__ prints a traceback
+        landmarker._handle = None
 
 
 def _box(points: Any) -> tuple[float, float, float, float]:
