@@ -101,6 +101,11 @@ def test_attributes_without_meaning_fall_back_to_the_constant() -> None:
     assert not baselines.has_metadata(FITTED, TEST)
 
 
+def test_an_attribute_that_is_the_same_for_all_is_no_attribute() -> None:
+    same = [clip(f"c{i}", f"s{i}", 0.1 * i, age=30.0, hair="a") for i in range(9)]
+    assert not baselines.has_metadata(same, same)
+
+
 def test_permuted_labels_are_fitted_labels_in_another_order() -> None:
     predicted = baselines.permuted(FITTED, TEST, TARGETS, seed=1)
     assert sorted(predicted[:, 0]) == pytest.approx([0.2, 0.4, 0.9])

@@ -207,6 +207,16 @@ def test_a_split_of_our_own_that_leaks_is_refused() -> None:
     assert lookup["macro"]["value"] == constant["macro"]["value"]
 
 
+def test_scoring_what_was_fitted_is_allowed_and_said() -> None:
+    corpus = made()
+    table = seeing(corpus.clips, 0.1)
+    protocol = Protocol(kind="random", fit="train+validation")
+    report = evaluate_predictions(
+        table, corpus, split="validation", protocol=protocol, scoring=FAST
+    )
+    assert "The split 'validation' was itself fitted: this is no test." in report["warnings"]
+
+
 def udiva(people: int = 40, tasks: int = 4) -> Corpus:
     """Z-scores, several clips per person, no person in two splits."""
     rng = np.random.default_rng(1)

@@ -167,6 +167,13 @@ def test_systems_on_different_clips_are_not_compared() -> None:
         compare(one, two, names=("a", "b"), resamples=10)
 
 
+def test_systems_with_other_labels_are_not_compared() -> None:
+    target, prediction, owner = draw(np.random.default_rng(13), 20)
+    one, two = clustered(target, prediction, owner), clustered(target + 1, prediction, owner)
+    with pytest.raises(ValueError, match="same labels only"):
+        compare(one, two, names=("a", "b"), resamples=10)
+
+
 def test_arrays_that_do_not_belong_together_are_refused() -> None:
     with pytest.raises(ValueError, match="do not belong together"):
         cluster(np.zeros((3, 1)), np.zeros((3, 1)), ["a", "b"])

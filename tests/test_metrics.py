@@ -209,3 +209,11 @@ def test_values_that_are_not_finite_are_refused(bad: float) -> None:
 def test_labels_far_from_zero_keep_their_digits() -> None:
     target, prediction = np.array(TARGET) + 1e5, np.array(PREDICTION) + 1e5
     assert value(metrics.r2(target * 10, prediction * 10)) == pytest.approx(0.9, abs=1e-6)
+
+
+def test_macro_scores_are_those_of_the_table() -> None:
+    target = np.array([[0.2, 0.5], [0.4, 0.7], [0.6, 0.8]])
+    found = metrics.macro_scores(target, target + 0.1)
+    assert found["mae"] == pytest.approx(0.1)
+    assert set(found) == {"mae", "mse", "r2", "ccc"}
+    assert metrics.macro_scores(target[:1], target[:1])["ccc"] is None

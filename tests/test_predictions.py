@@ -7,7 +7,13 @@ import pandas as pd
 import pytest
 
 from traitscope.errors import DataError
-from traitscope.predictions import align_directions, comparable, read_predictions, write_predictions
+from traitscope.predictions import (
+    align_directions,
+    comparable,
+    labelled,
+    read_predictions,
+    write_predictions,
+)
 from traitscope.types import Clip, Target
 
 TARGETS = ("openness", "neuroticism")
@@ -119,6 +125,12 @@ def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
     (tmp_path / "empty.csv").write_text("")
     with pytest.raises(DataError, match="not readable as CSV"):
         read_predictions(tmp_path / "empty.csv", CLIPS, targets=TARGETS)
+
+
+def test_a_split_without_labels_is_an_error() -> None:
+    read = read_predictions(table(), [Clip(clip.id) for clip in CLIPS], targets=TARGETS)
+    with pytest.raises(DataError, match="None of the 4 predicted clips has a label"):
+        labelled(read)
 
 
 def test_directions_are_flipped_within_the_range() -> None:

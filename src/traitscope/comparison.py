@@ -12,11 +12,11 @@ import pandas as pd
 from traitscope import baselines, protocols
 from traitscope.errors import DataError
 from traitscope.intervals import Clustered, Difference, cluster, compare, correct
-from traitscope.metrics import MACRO
-from traitscope.predictions import labelled, read_predictions
+from traitscope.metrics import MACRO, Array
+from traitscope.predictions import Predictions, labelled, read_predictions
 from traitscope.protocols import Protocol
 from traitscope.scoring import Scoring
-from traitscope.types import Corpus
+from traitscope.types import Clip, Corpus
 
 
 def compare_predictions(
@@ -60,29 +60,37 @@ def compare_predictions(
     clips = [clip for clip in asked if clip.id in shared]
     if not names or not clips:
         raise DataError("The systems have no clips or no targets in common to compare them on.")
-    target = corpus.with_clips(clips).labels(names)
-    spans = [_span(corpus, name) for name in names]
-    systems: dict[str, Clustered] = {}
-    for name, each in read.items():
-        places = {clip.id: i for i, clip in enumerate(each.clips)}
-        columns = [each.targets.index(n) for n in names]
-        values = each.values.mean(axis=0)[[places[clip.id] for clip in clips]][:, columns]
-        means = baselines.fitted_means(splits.fitted, names)
-        sources = [clip.source for clip in clips]
-        systems[name] = cluster(target, values, sources, constant=means, span=spans)
+    means = baselines.fitted_means(splits.fitted, names)
+    systems = {name: _cluster(each, clips, corpus, names, means) for name, each in read.items()}
     return {
         "systems": list(systems),
         "clips": len(clips),
         "sources": len({clip.source for clip in clips}),
         "targets": names,
         "differences": _differences(systems, names, metrics, scoring),
-        "notes": [f"{name}: {note}" for name, each in read.items() for note in each.notes]
-        + [
-            f"{name}: {len(each.failures)} of {len(asked)} clips have no usable prediction."
-            for name, each in read.items()
-            if each.failures
-        ],
+        "notes": _notes(read, len(asked)),
     }
+
+
+def _cluster(
+    read: Predictions, clips: Sequence[Clip], corpus: Corpus, names: Sequence[str], means: Array
+) -> Clustered:
+    """Reduce the predictions of the shared clips and targets to sums per source."""
+    places = {clip.id: place for place, clip in enumerate(read.clips)}
+    columns = [read.targets.index(name) for name in names]
+    values = read.values.mean(axis=0)[[places[clip.id] for clip in clips]][:, columns]
+    target = corpus.with_clips(clips).labels(names)
+    spans = [_span(corpus, name) for name in names]
+    return cluster(target, values, [clip.source for clip in clips], constant=means, span=spans)
+
+
+def _notes(read: Mapping[str, Predictions], asked: int) -> list[str]:
+    notes = [f"{name}: {note}" for name, each in read.items() for note in each.notes]
+    return notes + [
+        f"{name}: {len(each.failures)} of {asked} clips have no usable prediction."
+        for name, each in read.items()
+        if each.failures
+    ]
 
 
 def _differences(
