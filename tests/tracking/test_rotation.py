@@ -52,7 +52,6 @@ def test_axes_that_point_up_are_turned_over() -> None:
 def test_a_turned_face_looks_like_the_same_face_from_the_front() -> None:
     straight = to_front(project(np.eye(3)), (0, 0, 0))
     turned = to_front(project(to_matrix(0.2, 0.3, 0.1)), (0.2, 0.3, 0.1))
-    assert np.abs(straight[:, 0] - straight[::-1][:0].sum()).max() > 0
     assert np.abs(turned[17:] - straight[17:]).max() < 0.1
     assert np.linalg.norm(turned[42:48].mean(0) - turned[36:42].mean(0)) == pytest.approx(1)
 

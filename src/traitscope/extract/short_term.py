@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Annotated
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike, NDArray
 from pydantic import Field, PositiveInt
 from scipy.fft import dct, rfft
@@ -107,16 +108,23 @@ def short_term_features(waveform: ArrayLike, sample_rate_hz: int, window: int, s
     signal = _normalised(np.asarray(waveform))
     starts = np.arange(0, len(signal) - window + 1, step)
     values = np.zeros((2 * len(BASE_COLUMNS), len(starts)))
+    if not len(starts):
+        return values
+    every = sliding_window_view(signal, window)[::step]
+    turns = np.concatenate([[0.0], np.cumsum(np.abs(np.diff(np.sign(signal))) / 2)])
     base = values[: len(BASE_COLUMNS)]
     last_share: Array | None = None
     for first in range(0, len(starts), _BATCH):
         rows = slice(first, first + _BATCH)
-        frames = signal[starts[rows, None] + np.arange(window)]
-        spectrum = np.abs(rfft(frames, axis=1))[:, : window // 2] / (window // 2)
-        base[:3, rows] = _from_samples(frames)
-        base[3:8, rows], last_share = _from_spectrum(spectrum, sample_rate_hz, last_share)
+        frames = every[rows]
+        half = rfft(frames, axis=1)[:, : window // 2]
+        power = (half.real**2 + half.imag**2) / (window // 2) ** 2
+        spectrum = np.sqrt(power)
+        base[0, rows] = (turns[starts[rows] + window - 1] - turns[starts[rows]]) / (window - 1)
+        base[1:3, rows] = _from_samples(frames)
+        base[3:8, rows], last_share = _from_spectrum(spectrum, power, sample_rate_hz, last_share)
         base[8:21, rows] = _mfcc(spectrum, sample_rate_hz)
-        base[21:34, rows] = _chroma(spectrum, sample_rate_hz)
+        base[21:34, rows] = _chroma(power, sample_rate_hz)
     values[len(BASE_COLUMNS) :, 1:] = np.diff(base, axis=1)
     return values
 
@@ -142,17 +150,15 @@ def _entropy(energies: Array) -> Array:
 
 
 def _from_samples(frames: Array) -> Array:
-    """Features 1-3 from (windows, samples)."""
-    window = frames.shape[1]
-    zcr = np.abs(np.diff(np.sign(frames), axis=1)).sum(axis=1) / 2 / (window - 1)
+    """Features 2-3 from (windows, samples)."""
     energies = frames**2
-    return np.stack([zcr, energies.sum(axis=1) / window, _entropy(energies)])
+    return np.stack([energies.mean(axis=1), _entropy(energies)])
 
 
 def _from_spectrum(
-    spectrum: Array, sample_rate_hz: int, last_share: Array | None
+    spectrum: Array, power: Array, sample_rate_hz: int, last_share: Array | None
 ) -> tuple[Array, Array]:
-    """Features 4-8 from (windows, bins); also the last share, where the next batch goes on."""
+    """Features 4-8 from (windows, bins); also the last share, for the flux of the next batch."""
     bins = spectrum.shape[1]
     frequency = np.arange(1, bins + 1) * (sample_rate_hz / (2.0 * bins))
     top = spectrum.max(axis=1, keepdims=True)
@@ -162,7 +168,6 @@ def _from_spectrum(
     deviation = (frequency - centroid[:, None]) ** 2
     spread = np.sqrt((deviation * scaled).sum(axis=1) / weight)
     nyquist = sample_rate_hz / 2.0
-    power = spectrum**2
     share = spectrum / (spectrum.sum(axis=1, keepdims=True) + _EPS)
     before = np.concatenate([share[:1] if last_share is None else last_share, share[:-1]])
     flux = ((share - before) ** 2).sum(axis=1)
@@ -200,10 +205,9 @@ def _filters(bins: int, sample_rate_hz: int) -> Array:
     return filters
 
 
-def _chroma(spectrum: Array, sample_rate_hz: int) -> Array:
-    """Features 22-34 from (windows, bins)."""
-    folding = _chroma_folding(spectrum.shape[1], sample_rate_hz)
-    power = spectrum**2
+def _chroma(power: Array, sample_rate_hz: int) -> Array:
+    """Features 22-34 from (windows, bins) of squared magnitudes."""
+    folding = _chroma_folding(power.shape[1], sample_rate_hz)
     chroma = power @ folding / np.where((total := power.sum(axis=1)) == 0, _EPS, total)[:, None]
     return np.concatenate([chroma, chroma.std(axis=1, keepdims=True)], axis=1).T
 
@@ -214,13 +218,17 @@ def _chroma_folding(bins: int, sample_rate_hz: int) -> Array:
 
     Only the last bin of a semitone counts, and the divisor is the number of bins of the semitone
     found by looking the semitone up twice as if it were a bin: a least-squares fit to its output.
+    With fewer bins than semitones, where the package stops, all bins count as in the definition.
     """
     frequency = np.arange(1, bins + 1) * sample_rate_hz / (2.0 * bins)
     semitone = np.rint(12.0 * np.log2(frequency / 27.5)).astype(int)
     _, where, counts = np.unique(semitone, return_inverse=True, return_counts=True)
+    folding = np.zeros((bins, 12))
+    if semitone.max() >= bins:
+        folding[np.arange(bins), semitone % 12] = 1.0 / counts[where]
+        return folding
     last_bin = np.full(bins, -1)
     last_bin[semitone] = np.arange(bins)  # negative semitones wrap around, as they do there
     place = np.nonzero(last_bin >= 0)[0]
-    folding = np.zeros((bins, 12))
     folding[last_bin[place], place % 12] = 1.0 / counts[where][semitone[place]]
     return folding
