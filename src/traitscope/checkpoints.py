@@ -87,8 +87,8 @@ class Checkpoint:
     @property
     def backend(self) -> str | None:
         """The tracking backend of its face features, if it uses any."""
-        configs = [request.config for request in self.facts.requests.values()]
-        return next((c.backend for c in configs if hasattr(c, "backend")), None)
+        requests = self.facts.requests.values()
+        return next((r.backend for r in requests if "tracks" in r.needs), None)
 
 
 def predict_batch(fitted: Any, batch: Batch) -> NDArray[np.float64]:
@@ -103,7 +103,8 @@ def predict_batch(fitted: Any, batch: Batch) -> NDArray[np.float64]:
     with torch.inference_mode():
         output = predicted(fitted(to_tensors(batch, device)))
     fitted.train(was_training)
-    return output.double().cpu().numpy()
+    values: NDArray[np.float64] = output.double().cpu().numpy()
+    return values
 
 
 def predicted(output: Any) -> Any:

@@ -23,6 +23,7 @@ KEPT_BYTES = 1 << 30
 """Numbers kept in memory between epochs, per set of examples."""
 
 Array = NDArray[np.float32]
+AnyArray = NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Example:
     """What is drawn of one clip: stream -> rows (rows, ...) or a pooled vector, and masks."""
 
     clip: Clip
-    streams: Mapping[str, NDArray]
+    streams: Mapping[str, AnyArray]
     masks: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
 
 
@@ -98,7 +99,7 @@ def draw_example(
     Raises:
         ClipError: a stream has no valid row.
     """
-    values: dict[str, NDArray] = {}
+    values: dict[str, AnyArray] = {}
     masks: dict[str, NDArray[np.bool_]] = {}
     drawn_times: dict[str, NDArray[np.float64]] = {}
     for name, draw in draws.items():
@@ -166,7 +167,8 @@ def draw_rows(
     chosen = candidates[_nearest(time[candidates], middles)]
     if rows.rule == "segments":
         assert rng is not None
-        part = np.clip(np.searchsorted(edges, time[candidates], side="right") - 1, 0, count - 1)
+        share = (time[candidates] - edges[0]) / (edges[-1] - edges[0])
+        part = (share * count + 1e-9).astype(int)  # a row on an edge begins the part
         for index in range(count):
             inside = candidates[part == index]
             if len(inside):  # an empty part keeps the row nearest to its middle
@@ -182,7 +184,7 @@ def _nearest(time: NDArray[np.float64], wanted: NDArray[np.float64]) -> NDArray[
     return np.where(np.abs(wanted - time[left]) <= np.abs(time[right] - wanted), left, right)
 
 
-def _take(stream: Stream, rows: NDArray[np.intp], draw: Draw, scaler: Scaler | None) -> NDArray:
+def _take(stream: Stream, rows: NDArray[np.intp], draw: Draw, scaler: Scaler | None) -> AnyArray:
     if stream.images is not None:
         return _decode([stream.images[row] for row in rows], draw.size)
     assert stream.values is not None
@@ -201,7 +203,7 @@ def _decode(images: Sequence[bytes], size: int | None) -> Array:
     """Decode JPEGs to (rows, 3, height, width), RGB, normalised as for ImageNet."""
     import cv2
 
-    decoded: list[NDArray[np.uint8] | None] = []
+    decoded: list[AnyArray | None] = []
     for data in images:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB) if data else None
         if image is not None and size is not None and image.shape[:2] != (size, size):
@@ -333,7 +335,7 @@ def to_tensors(batch: Batch, device: Any = "cpu") -> Batch:
     )
 
 
-def _pad(array: NDArray, length: int) -> NDArray:
+def _pad(array: AnyArray, length: int) -> AnyArray:
     if len(array) == length:
         return array
     padding = np.zeros((length - len(array), *array.shape[1:]), dtype=array.dtype)
@@ -343,7 +345,7 @@ def _pad(array: NDArray, length: int) -> NDArray:
 def fit_scalers(examples: Examples) -> dict[str, Scaler]:
     """Mean and sd of each column of the standardised streams, over the fitting clips alone."""
     names = [name for name, draw in examples.draws.items() if draw.standardize]
-    sums: dict[str, tuple[NDArray, NDArray, NDArray]] = {}
+    sums: dict[str, tuple[AnyArray, AnyArray, AnyArray]] = {}
     for clip in examples.clips if names else ():
         for name in names:
             rows = _numbers(examples, name, clip)
@@ -363,8 +365,8 @@ def _numbers(examples: Examples, name: str, clip: Clip) -> NDArray[np.float64]:
 
 
 def _add_moments(
-    rows: NDArray, count: NDArray, mean: NDArray, squares: NDArray
-) -> tuple[NDArray, NDArray, NDArray]:
+    rows: AnyArray, count: AnyArray, mean: AnyArray, squares: AnyArray
+) -> tuple[AnyArray, AnyArray, AnyArray]:
     """Update per-column count, mean and summed squared deviation (Chan's parallel update)."""
     finite = np.isfinite(rows)
     added = finite.sum(axis=0)
@@ -380,7 +382,7 @@ def _add_moments(
     )
 
 
-def _scaler(count: NDArray, mean: NDArray, squares: NDArray) -> Scaler:
+def _scaler(count: AnyArray, mean: AnyArray, squares: AnyArray) -> Scaler:
     sd = np.sqrt(squares / np.maximum(count, 1))
     tiny = sd <= 1e-8 * np.maximum(np.abs(mean), 1)  # a constant column carries nothing
     return Scaler(mean=mean, sd=np.where(tiny | (count == 0), 1.0, sd))

@@ -54,9 +54,6 @@ def evaluate(
         model: the dotted path of an outside model the run was trained with.
         hook: called as hook(done, total, name).
 
-    Returns:
-        The report, as JSON values.
-
     Raises:
         DataError: features are missing; the message is the command that makes them.
 
@@ -73,17 +70,11 @@ def evaluate(
     values = _predict(checkpoint, ready, features, hook)
     folder = Path(to) if to else Path(run, "evaluation", _folder_name(split, corpus))
     folder.mkdir(parents=True, exist_ok=True)
-    targets = checkpoint.facts.targets
-    write_predictions(
-        folder / "predictions.csv",
-        ready,
-        values,
-        targets=[target.name for target in targets],
-        split=split,
-        seed=config.seed,
-    )
+    table, targets = folder / "predictions.csv", checkpoint.facts.targets
+    names = [target.name for target in targets]
+    write_predictions(table, ready, values, targets=names, split=split, seed=config.seed)
     report = evaluate_predictions(
-        folder / "predictions.csv",
+        table,
         labels,
         split=split,
         protocol=protocol,
@@ -229,7 +220,7 @@ def evaluate_predictions(
         "failures": list(read.failures),
         "parts": parts,
         "warnings": [*said, *leaks, *read.notes, *_cautions(read, truth, len(asked))],
-        "points": _points(truth, rows[0]),
+        "points": _points(truth, rows),
         "run": dict(run or {}),
     }
 
@@ -347,7 +338,7 @@ def _corpus_facts(corpus: Corpus, names: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def _points(truth: Truth, model: Row) -> dict[str, Any]:
+def _points(truth: Truth, rows: Sequence[Row]) -> dict[str, Any]:
     """Labels and predictions to plot, None where a label is missing."""
 
     def columns(values: np.ndarray[Any, Any]) -> dict[str, list[float | None]]:
@@ -356,9 +347,11 @@ def _points(truth: Truth, model: Row) -> dict[str, Any]:
             for name, column in zip(truth.names, values.T, strict=True)
         }
 
+    shown = {"constant", "lookup"}
     return {
         "clip": list(truth.ids),
         "true": columns(truth.target),
-        "predicted": columns(model.values),
+        "predicted": columns(rows[0].values),
+        "baselines": {row.role: columns(row.values) for row in rows if row.role in shown},
         "source": list(truth.sources),
     }

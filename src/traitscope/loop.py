@@ -115,7 +115,13 @@ def _fit_stage(loop: "Loop", session: Session, state: Path | None) -> None:
             default_root_dir=session.folder,
         )
         selection = _evaluation_loader(session) if session.selection else None
-        trainer.fit(loop, _fitting_loader(session, stage), selection, state, weights_only=True)
+        trainer.fit(
+            loop,
+            _fitting_loader(session, stage),
+            selection,
+            ckpt_path=state,
+            weights_only=True,
+        )
     if trainer.interrupted:
         raise KeyboardInterrupt
     loop.model.to("cpu")
@@ -260,7 +266,7 @@ def _fitting_loader(session: Session, stage: Stage) -> DataLoader[Any]:
     return DataLoader(
         examples,  # type: ignore[arg-type]
         batch_size=stage.batch_size,
-        sampler=EpochSampler(len(examples), session.config.seed),  # type: ignore[arg-type]
+        sampler=EpochSampler(len(examples), session.config.seed),
         collate_fn=_Collate(examples.targets),
         drop_last=lonely,
         num_workers=session.workers,

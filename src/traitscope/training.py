@@ -23,7 +23,7 @@ from traitscope.corpora import load_corpus
 from traitscope.data import Examples, Scaler, fit_scalers, gather
 from traitscope.errors import ConfigError, DataError
 from traitscope.extract import Request, make_request
-from traitscope.protocols import groups_of, split
+from traitscope.protocols import check_leakage, groups, split
 from traitscope.runs import Plan, RunConfig, Stage, load_run, plan, typed_model
 from traitscope.store import Store
 from traitscope.types import Clip, Corpus, Target
@@ -100,8 +100,7 @@ def train(
         The folder of the run.
 
     Raises:
-        ConfigError: settings are unknown, contradictory or incomplete.
-        DataError: features or labels are missing.
+        TraitscopeError: settings are wrong, or features or labels are missing.
 
     Example:
         ``train("audio_lstm", ["data.corpus=fi:/data/fi", "data.store=store"], to="runs/a")``
@@ -126,14 +125,8 @@ def train(
     if material.plan.is_estimator:
         _fit_estimator(material, folder, start_from=start_from)
     else:
-        _fit_model(
-            material,
-            folder,
-            start_from=start_from,
-            resume=resume,
-            accelerator=accelerator,
-            hook=hook,
-        )
+        how: dict[str, Any] = {"resume": resume, "accelerator": accelerator, "hook": hook}
+        _fit_model(material, folder, start_from=start_from, **how)
     _finish(material, folder, start_from)
     return folder
 
@@ -150,6 +143,9 @@ def collect(config: RunConfig, *, outside: str | None = None) -> Material:
     corpus = load_corpus(config.data.corpus)
     targets = tuple(corpus.target(name) for name in config.data.targets) or corpus.targets
     splits = split(corpus, config.protocol)
+    for part in {"validation", "test"} - set(splits.fit):
+        for warning in check_leakage(splits.fitted, splits.part(part), config.protocol):
+            log.warning("%s: %s", part, warning)
     keys = {stream: request.key for stream, request in requests.items()}
     labelled = [c for c in splits.fitted if any(t.name in c.targets for t in targets)]
     fitting, left_out = gather(labelled, store, keys)
@@ -229,7 +225,7 @@ def _other_backend(stream: str, request: Request, store: Store) -> Request | Non
             candidates.append(other)
     if len(candidates) != 1:
         return None
-    log.info("%s: using the features made with %s", stream, candidates[0].config.backend)
+    log.info("%s: using the features made with %s", stream, candidates[0].backend)
     return candidates[0]
 
 
@@ -240,7 +236,8 @@ def _fit_estimator(material: Material, folder: Path, *, start_from: Path | str |
     batch = examples.batch()
     facts = _facts(material, _row_shapes(examples), examples.columns())
     estimator = build_fitted(material.plan, facts)
-    estimator.fit(batch, groups_of(material.fitting))
+    together = {c.id: str(g) for g, clips in enumerate(groups(material.fitting)) for c in clips}
+    estimator.fit(batch, [together[clip] for clip in batch.clips])
     save_facts(folder, facts, {})
     save_fitted(folder, estimator)
 

@@ -66,13 +66,13 @@ def progress(title: str) -> Iterator[Hook]:
         MofNCompleteColumn(),
         _Rate(),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[name]}"),
+        TextColumn("{task.fields[name]}", markup=False),
     )
     with Progress(*columns, console=messages()) as bar:
-        task = bar.add_task(title, total=None, name="")
+        task = bar.add_task(title, total=None, name="", visible=False)
 
         def hook(done: int, total: int, name: str) -> None:
-            bar.update(task, completed=done, total=total, name=name)
+            bar.update(task, completed=done, total=total, name=name, visible=True)
 
         yield hook
 

@@ -25,12 +25,11 @@ def demo(
     traitscope demo --to elsewhere --seed 1
     """
     from traitscope.cli._shared import log_to_stderr, progress, say
-    from traitscope.cli.evaluate import print_report
+    from traitscope.cli.evaluate import print_reports
     from traitscope.demonstration import demonstrate
 
     log_to_stderr()
     result = demonstrate(to, seed=seed, backend=backend, stage=progress)
-    for report in result.reports:
-        print_report(report)
+    print_reports(list(result.reports))
     say(f"The page: {result.page}")
     say(f"The run:  {result.run}   (try: traitscope predict {result.run} YOUR_CLIP.mp4)")

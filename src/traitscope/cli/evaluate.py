@@ -50,7 +50,7 @@ def evaluate(
     if json:
         write_json(report)
     else:
-        print_report(report)
+        print_reports([report])
     for failure in report["failures"][:10]:
         say(f"not scored: {failure['clip']}: {failure['reason']}")
     if report["failures"]:
@@ -60,27 +60,36 @@ def evaluate(
 def _outside_predictions(
     predictions: Path | None, labels: str | None, split: str, fit_on: Any, to: Path | None
 ) -> dict[str, Any]:
+    from traitscope.checkpoints import write_json
     from traitscope.corpora import load_corpus
     from traitscope.errors import ConfigError
-    from traitscope.evaluation import evaluate_predictions, write_results
+    from traitscope.evaluation import evaluate_predictions
 
     if labels is None or predictions is None:
         raise ConfigError("--predictions needs --labels, such as --labels fi:/data/fi")
     report = evaluate_predictions(predictions, load_corpus(labels), split=split, fit_on=fit_on)
     if to is not None:
-        write_results(report, to)
+        to.mkdir(parents=True, exist_ok=True)
+        write_json(to / "report.json", report)
     return report
 
 
-def print_report(report: dict[str, Any]) -> None:
-    """Print the table of each part of a report, then its warnings."""
+def print_reports(reports: list[dict[str, Any]]) -> None:
+    """Print each part once: the models' rows, then the baselines they share, then warnings."""
     from traitscope.cli._shared import say, write_table
-    from traitscope.scoring import HEADER, table_rows
+    from traitscope.scoring import COLUMNS, table_rows
 
-    kind = report["corpus"]["kind"].replace("_", "-")
-    for name, part in report["parts"].items():
+    first = reports[0]
+    kind = first["corpus"]["kind"].replace("_", "-")
+    for name, part in first["parts"].items():
+        cells: dict[str, list[str]] = {}
+        for report in reports:
+            cells |= {label: row for label, row in table_rows(report, name) if label not in cells}
+        models = {report["name"] for report in reports}
+        order = sorted(cells, key=lambda label: label not in models)
         title = f"{part['title']}: {part['clips']} clips, {part['sources']} sources ({kind})"
-        rows = [[label, *cells] for label, cells in table_rows(report, name)]
-        write_table([*HEADER], rows, title=title)
-    for warning in report["warnings"]:
+        write_table(["", *COLUMNS], [[label, *cells[label]] for label in order], title=title)
+        if not part["rows"]:
+            say(part["reason"])
+    for warning in dict.fromkeys(w for report in reports for w in report["warnings"]):
         say(f"warning: {warning}")

@@ -27,7 +27,8 @@ def report(
     from traitscope.report import export, histories_of, write_report
 
     reports = [read_report(run, split=split) for run in runs]
-    page = write_report(reports, to, histories=histories_of(runs, reports))
+    histories = histories_of(runs, reports)
+    page = write_report(reports, to, histories=histories)
     if tables is not None:
-        export(reports, tables)
+        export(reports, tables, histories=histories)
     typer.echo(page)

@@ -37,7 +37,7 @@ TINY = Config(parts=3, embedding=8, hidden=8)
 
 def inputs(config: Config) -> dict[str, Draw]:
     """One stream: mean and sd of 34 audio features over each part."""
-    return {"mid_term": Draw(extract={"parts": config.parts}, standardize=True)}
+    return {"mid_term": Draw(extract={"segments": config.parts}, standardize=True)}
 
 
 class Model(nn.Module):

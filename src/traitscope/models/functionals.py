@@ -19,6 +19,10 @@ from traitscope.types import Batch, Draw, Target
 
 Array = NDArray[np.float64]
 
+FARTHEST = 3.0
+"""Standard deviations from the mean beyond which a column has no more to say: a line fitted on
+rendered or studio clips must not be drawn out to whatever a webcam brings."""
+
 
 class Config(BaseConfig):
     """Which streams, how they are pooled, which penalties are tried."""
@@ -130,7 +134,8 @@ class Estimator:
             raise DataError(
                 f"The model was fitted on {len(self.mean)} columns and was given {table.shape[1]}."
             )
-        return np.nan_to_num((table - self.mean) / self.sd, nan=0.0, posinf=0.0, neginf=0.0)
+        scaled = np.nan_to_num((table - self.mean) / self.sd, nan=0.0)
+        return np.clip(scaled, -FARTHEST, FARTHEST)
 
 
 def _ridge(

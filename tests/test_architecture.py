@@ -1,0 +1,205 @@
+"""The rules of the house, as tests."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from traitscope import registry
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "src" / "traitscope"
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+ORDER = [
+    "errors",
+    "types",
+    "extras",
+    "registry",
+    "config",
+    "weights",
+    "media",
+    "corpora",
+    "protocols",
+    "tracking",
+    "extract",
+    "store",
+    "preparation",
+    "augment",
+    "pooling",
+    "data",
+    "models",
+    "metrics",
+    "losses",
+    "intervals",
+    "baselines",
+    "runs",
+    "checkpoints",
+    "card",
+    "loop",
+    "training",
+    "predictions",
+    "scoring",
+    "comparison",
+    "evaluation",
+    "prediction",
+    "audit",
+    "analysis",
+    "report",
+    "demonstration",
+    "doctor",
+    "cli",
+]
+"""Rooms in the order data walks; a room imports only from rooms before it."""
+
+
+def room_of(path: Path) -> str:
+    """The room a file belongs to."""
+    first = path.relative_to(PACKAGE).parts[0]
+    return first.removesuffix(".py")
+
+
+def imports_of(path: Path) -> list[tuple[str, int, bool]]:
+    """Rooms a file imports, with the line, and whether at the top level."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    top = set(map(id, tree.body))
+    found = []
+    for node in ast.walk(tree):
+        names = []
+        if isinstance(node, ast.ImportFrom) and node.module:
+            if node.module == "traitscope":
+                names = [f"traitscope.{alias.name}" for alias in node.names]
+            else:
+                names = [node.module]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        found += [(n, node.lineno, id(node) in top) for n in names]
+    return found
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_rooms_import_upstream_only(path: Path) -> None:
+    room = room_of(path)
+    if room == "__init__":
+        return
+    assert room in ORDER, f"{room} is a new room: put it into ORDER where data reaches it"
+    for name, line, _ in imports_of(path):
+        parts = name.split(".")
+        if parts[0] != "traitscope" or len(parts) < 2 or parts[1] not in ORDER:
+            continue
+        assert ORDER.index(parts[1]) <= ORDER.index(room), f"{path.name}:{line} imports {name}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_files_and_functions_stay_readable(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert text.count("\n") <= 400
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            length = (node.end_lineno or node.lineno) - node.lineno + 1
+            assert length <= 60, f"{path.name}:{node.lineno} {node.name} has {length} lines"
+
+
+def test_nothing_is_called_utils() -> None:
+    names = {"utils", "helpers", "common", "manager", "engine"}
+    assert not [path for path in FILES if path.stem in names or path.parent.name in names]
+
+
+def test_notes_to_do_have_an_issue_number() -> None:
+    for path in FILES:
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+            assert "TODO" not in line or "#" in line.partition("TODO")[2], f"{path}:{number}"
+
+
+def test_nothing_unpickles() -> None:
+    allowed = {"_unpickling.py"}
+    for path in FILES:
+        for name, line, _ in imports_of(path):
+            module = name.split(".")[0]
+            assert module not in {"pickle", "cPickle", "dill", "joblib"} or path.name in allowed, (
+                f"{path.name}:{line} imports {name}"
+            )
+        text = path.read_text(encoding="utf-8")
+        assert "allow_pickle=True" not in text
+        assert "weights_only=False" not in text
+
+
+def test_only_verbs_that_say_so_use_the_network() -> None:
+    for path in FILES:
+        for name, line, _ in imports_of(path):
+            network = name.split(".")[0] in {"requests", "httpx", "aiohttp"} or name.startswith(
+                ("urllib.request", "http.client")
+            )
+            assert not network or path.name == "weights.py", f"{path.name}:{line} imports {name}"
+
+
+def loaded_after(statement: str) -> set[str]:
+    """Modules in memory of a fresh interpreter after a statement."""
+    code = f"import sys\n{statement}\nprint(' '.join(sys.modules))"
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    return set(result.stdout.splitlines()[-1].split())
+
+
+HEAVY = {"torch", "numpy", "cv2", "pandas", "lightning", "mediapipe", "scipy", "av", "pydantic"}
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "import traitscope",
+        "import traitscope.cli",
+        "from traitscope import registry; registry.names('models')",
+        "from traitscope.cli.ls import describe; describe('models', 'audio_lstm')",
+        *[
+            f"import traitscope.cli.{path.stem}"
+            for path in sorted((PACKAGE / "cli").glob("[a-z]*.py"))
+        ],
+    ],
+)
+def test_importing_and_listing_stays_light(statement: str) -> None:
+    assert not loaded_after(statement) & HEAVY
+
+
+def test_public_verbs_are_not_shadowed_by_modules() -> None:
+    import importlib
+    import pkgutil
+
+    import traitscope
+
+    for module in pkgutil.walk_packages(traitscope.__path__, "traitscope."):
+        importlib.import_module(module.name)
+    for verb in traitscope.__all__:
+        if verb == "__version__":
+            continue
+        for _ in range(2):
+            assert callable(getattr(traitscope, verb)), verb
+
+
+@pytest.mark.parametrize("room", ["corpora", "tracking", "extract", "models"])
+def test_every_entry_says_what_it_is(room: registry.Room) -> None:
+    from traitscope.cli.ls import describe
+
+    for name in registry.names(room):
+        assert describe(room, name)["about"].endswith("."), f"{room}/{name}"
+
+
+def test_recipes_are_short_and_hold_no_machine_facts() -> None:
+    for name in registry.names("recipes"):
+        lines = (PACKAGE / "recipes" / f"{name}.yaml").read_text(encoding="utf-8").splitlines()
+        assert len(lines) <= 25, name
+        assert lines[0].startswith("# "), name
+        for word in ("device", "accelerator", "/data", "workers", "store:", "corpus:"):
+            assert not any(word in line for line in lines[1:]), f"{name}: {word}"
+
+
+def test_constraints_are_names_and_versions_only() -> None:
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").split("\n")
+    for line in filter(None, lines):
+        name, _, version = line.partition("==")
+        assert name.replace("-", "").replace("_", "").replace(".", "").isalnum(), line
+        assert version, line
+        assert "/" not in line, line

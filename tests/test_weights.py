@@ -1,0 +1,52 @@
+"""Model files are looked for, verified and never fetched behind anyone's back."""
+
+from pathlib import Path
+
+import pytest
+
+from traitscope import weights
+from traitscope.errors import MissingError, TraitscopeError
+
+NAME = "face_landmarker.task"
+
+
+def test_a_missing_file_names_the_command_that_brings_it() -> None:
+    with pytest.raises(MissingError, match=f"traitscope weights fetch {NAME}"):
+        weights.find(NAME)
+
+
+def test_a_wrong_file_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRAITSCOPE_WEIGHTS", str(tmp_path))
+    (tmp_path / NAME).write_bytes(b"not the model")
+    assert weights.locate(NAME) == tmp_path / NAME
+    with pytest.raises(TraitscopeError, match="not the published file"):
+        weights.find(NAME)
+
+
+def test_the_given_folder_comes_before_the_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRAITSCOPE_WEIGHTS", str(tmp_path / "given"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    assert weights.folders() == (tmp_path / "given", tmp_path / "cache" / "traitscope")
+    monkeypatch.delenv("TRAITSCOPE_WEIGHTS")
+    assert weights.folders() == (tmp_path / "cache" / "traitscope",)
+
+
+def test_an_unknown_file_lists_those_known() -> None:
+    with pytest.raises(TraitscopeError, match=f"There are: .*{NAME}"):
+        weights.find("other.task")
+
+
+def test_a_failed_download_leaves_nothing_and_says_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRAITSCOPE_WEIGHTS", str(tmp_path))
+    with pytest.raises(TraitscopeError, match="Copy the file from another machine"):
+        weights.fetch(NAME)  # there is no network in tests
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.shared
+def test_the_real_file_is_the_published_one(shared_weights: Path) -> None:
+    assert weights.find(NAME) == shared_weights / NAME
