@@ -81,7 +81,7 @@ def test_int16_and_float_give_equal_results() -> None:
 def test_batches_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
     signal = signals()["chirp"]
     whole = short_term_features(signal, RATE, 800, 400)
-    monkeypatch.setattr("traitscope.extract.short_term._BATCH", 7)
+    monkeypatch.setattr("traitscope.extract.short_term._BATCH_SAMPLES", 7000)
     np.testing.assert_allclose(short_term_features(signal, RATE, 800, 400), whole, atol=1e-9)
 
 

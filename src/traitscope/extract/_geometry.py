@@ -45,7 +45,7 @@ def measure(face: Face) -> dict[str, float]:
         "AU01_r": _intensity(1 + (inner - 0.34) / 0.05),
         "AU02_r": _intensity(1 + (outer - 0.34) / 0.05),
         "AU04_r": _intensity(1 - (inner - 0.34) / 0.05),
-        "AU12_r": _intensity(1 + 1.5 * smile),
+        "AU12_r": _intensity(1 + 1.2 * smile),
         "AU25_r": _intensity(5 * gap / 0.4),
         "AU26_r": _intensity(1 + 4 * (drop - 0.88) / 0.4),
         "AU45_r": _eye_aspect(points),

@@ -7,13 +7,14 @@ the rest.
 """
 
 from functools import lru_cache
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike, NDArray
 from pydantic import Field, PositiveInt
 from scipy.fft import dct, rfft
+from scipy.sparse import csr_array
 
 from traitscope.config import Config as BaseConfig
 from traitscope.errors import ClipError
@@ -41,8 +42,8 @@ COLUMNS = (*BASE_COLUMNS, *(f"delta_{name}" for name in BASE_COLUMNS))
 _EPS = float(np.finfo(np.float64).eps)
 _BLOCKS = 10
 _ROLLOFF = 0.90
-_BATCH = 512
-"""Windows computed at once, so that an hour of sound needs no more memory than a minute."""
+_BATCH_SAMPLES = 2**15
+"""Samples computed at once: what fits the processor's cache, whatever the length of the sound."""
 
 Array = NDArray[np.float64]
 
@@ -111,18 +112,20 @@ def short_term_features(waveform: ArrayLike, sample_rate_hz: int, window: int, s
     if not len(starts):
         return values
     every = sliding_window_view(signal, window)[::step]
-    turns = np.concatenate([[0.0], np.cumsum(np.abs(np.diff(np.sign(signal))) / 2)])
+    sign = (signal > 0).astype(np.int8) - (signal < 0)
+    turns = np.concatenate([[0.0], np.cumsum(np.abs(np.diff(sign))) / 2])
     base = values[: len(BASE_COLUMNS)]
     last_share: Array | None = None
-    for first in range(0, len(starts), _BATCH):
-        rows = slice(first, first + _BATCH)
+    batch = max(1, _BATCH_SAMPLES // window)
+    for first in range(0, len(starts), batch):
+        rows = slice(first, first + batch)
         frames = every[rows]
         half = rfft(frames, axis=1)[:, : window // 2]
         power = (half.real**2 + half.imag**2) / (window // 2) ** 2
         spectrum = np.sqrt(power)
         base[0, rows] = (turns[starts[rows] + window - 1] - turns[starts[rows]]) / (window - 1)
         base[1:3, rows] = _from_samples(frames)
-        base[3:8, rows], last_share = _from_spectrum(spectrum, power, sample_rate_hz, last_share)
+        base[3:8, rows], last_share = _from_spectrum(spectrum, power, last_share)
         base[8:21, rows] = _mfcc(spectrum, sample_rate_hz)
         base[21:34, rows] = _chroma(power, sample_rate_hz)
     values[len(BASE_COLUMNS) :, 1:] = np.diff(base, axis=1)
@@ -155,38 +158,37 @@ def _from_samples(frames: Array) -> Array:
     return np.stack([energies.mean(axis=1), _entropy(energies)])
 
 
-def _from_spectrum(
-    spectrum: Array, power: Array, sample_rate_hz: int, last_share: Array | None
-) -> tuple[Array, Array]:
+def _from_spectrum(spectrum: Array, power: Array, last_share: Array | None) -> tuple[Array, Array]:
     """Features 4-8 from (windows, bins); also the last share, for the flux of the next batch."""
     bins = spectrum.shape[1]
-    frequency = np.arange(1, bins + 1) * (sample_rate_hz / (2.0 * bins))
-    top = spectrum.max(axis=1, keepdims=True)
-    scaled = spectrum / np.where(top == 0, _EPS, top)
-    weight = scaled.sum(axis=1) + _EPS
-    centroid = (scaled @ frequency) / weight
-    deviation = (frequency - centroid[:, None]) ** 2
-    spread = np.sqrt((deviation * scaled).sum(axis=1) / weight)
-    nyquist = sample_rate_hz / 2.0
-    share = spectrum / (spectrum.sum(axis=1, keepdims=True) + _EPS)
-    before = np.concatenate([share[:1] if last_share is None else last_share, share[:-1]])
-    flux = ((share - before) ** 2).sum(axis=1)
-    reached = np.cumsum(power, axis=1) + _EPS > _ROLLOFF * power.sum(axis=1, keepdims=True)
+    top = spectrum.max(axis=1)
+    frequency = np.arange(1, bins + 1) / bins
+    moments = spectrum @ np.stack([np.ones(bins), frequency, frequency**2], axis=1)
+    total, first, second = moments.T / np.where(top == 0, _EPS, top)
+    centroid = first / (total + _EPS)
+    # rounding may put the difference of a pure tone's moments below zero
+    spread = np.sqrt(np.maximum(second / (total + _EPS) - centroid**2, 0))
+    share = spectrum / (moments[:, :1] + _EPS)
+    first_change = share[:1] - (share[:1] if last_share is None else last_share)
+    change = np.concatenate([first_change, np.diff(share, axis=0)])
+    flux = np.einsum("wb,wb->w", change, change)
+    reached = np.cumsum(power, axis=1)
+    reached = reached > _ROLLOFF * reached[:, -1:] - _EPS
     rolloff = np.where(reached.any(axis=1), reached.argmax(axis=1) / bins, 0.0)
-    rows = [centroid / nyquist, spread / nyquist, _entropy(power), flux, rolloff]
+    rows = [centroid, spread, _entropy(power), flux, rolloff]
     return np.stack(rows), share[-1:]
 
 
 def _mfcc(spectrum: Array, sample_rate_hz: int) -> Array:
     """Features 9-21 from (windows, bins)."""
     filters = _filters(spectrum.shape[1], sample_rate_hz)
-    bands = np.log10(spectrum @ filters.T + _EPS)
+    bands = np.log10((filters @ spectrum.T).T + _EPS)
     return np.asarray(dct(bands, type=2, norm="ortho", axis=1)[:, :13].T)
 
 
 @lru_cache(maxsize=8)
-def _filters(bins: int, sample_rate_hz: int) -> Array:
-    """(40, bins) triangles: 13 linear from 133.33 Hz in steps of 66.67 Hz, 27 log-spaced."""
+def _filters(bins: int, sample_rate_hz: int) -> Any:
+    """Sparse (40, bins) triangles: 13 linear from 133.33 Hz in steps of 66.67 Hz, 27 log-spaced."""
     corners = np.zeros(42)
     corners[:13] = 133.33 + np.arange(13) * 200 / 3.0
     corners[13:] = corners[12] * 1.0711703 ** np.arange(1, 30)
@@ -202,19 +204,20 @@ def _filters(bins: int, sample_rate_hz: int) -> Array:
         falling = np.arange(middle, min(last, bins))
         filters[row, rising] = heights[row] / (centre - low) * (frequency[rising] - low)
         filters[row, falling] = heights[row] / (high - centre) * (high - frequency[falling])
-    return filters
+    return csr_array(filters)
 
 
 def _chroma(power: Array, sample_rate_hz: int) -> Array:
     """Features 22-34 from (windows, bins) of squared magnitudes."""
     folding = _chroma_folding(power.shape[1], sample_rate_hz)
-    chroma = power @ folding / np.where((total := power.sum(axis=1)) == 0, _EPS, total)[:, None]
+    total = power.sum(axis=1, keepdims=True)
+    chroma = (folding @ power.T).T / np.where(total == 0, _EPS, total)
     return np.concatenate([chroma, chroma.std(axis=1, keepdims=True)], axis=1).T
 
 
 @lru_cache(maxsize=8)
-def _chroma_folding(bins: int, sample_rate_hz: int) -> Array:
-    """(bins, 12) weights from bin to note, as the package's output shows them.
+def _chroma_folding(bins: int, sample_rate_hz: int) -> Any:
+    """Sparse (12, bins) weights from bin to note, as the package's output shows them.
 
     Only the last bin of a semitone counts, and the divisor is the number of bins of the semitone
     found by looking the semitone up twice as if it were a bin: a least-squares fit to its output.
@@ -223,12 +226,12 @@ def _chroma_folding(bins: int, sample_rate_hz: int) -> Array:
     frequency = np.arange(1, bins + 1) * sample_rate_hz / (2.0 * bins)
     semitone = np.rint(12.0 * np.log2(frequency / 27.5)).astype(int)
     _, where, counts = np.unique(semitone, return_inverse=True, return_counts=True)
-    folding = np.zeros((bins, 12))
+    folding = np.zeros((12, bins))
     if semitone.max() >= bins:
-        folding[np.arange(bins), semitone % 12] = 1.0 / counts[where]
-        return folding
+        folding[semitone % 12, np.arange(bins)] = 1.0 / counts[where]
+        return csr_array(folding)
     last_bin = np.full(bins, -1)
     last_bin[semitone] = np.arange(bins)  # negative semitones wrap around, as they do there
     place = np.nonzero(last_bin >= 0)[0]
-    folding[last_bin[place], place % 12] = 1.0 / counts[where][semitone[place]]
-    return folding
+    folding[place % 12, last_bin[place]] = 1.0 / counts[where][semitone[place]]
+    return csr_array(folding)
