@@ -2,12 +2,13 @@
 
 In: an untrained network, examples to fit and to select on. Out: ``model.safetensors`` of the kept
 epoch, ``history.csv``, ``state.ckpt`` for resume. Batch order, draws and dropout are pure functions
-of (seed, stage, epoch), so a resumed run repeats an uninterrupted one to the bit on a CPU.
+of (seed, stage, epoch, batch), so a resumed run repeats an uninterrupted one to the bit on a CPU.
 """
 
 import csv
 import logging
 import math
+import signal
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -115,15 +116,13 @@ def _fit_stage(loop: "Loop", session: Session, state: Path | None) -> None:
             default_root_dir=session.folder,
         )
         selection = _evaluation_loader(session) if session.selection else None
-        trainer.fit(
-            loop,
-            _fitting_loader(session, stage),
-            selection,
-            ckpt_path=state,
-            weights_only=True,
-        )
-    if trainer.interrupted:
-        raise KeyboardInterrupt
+        loaders = _fitting_loader(session, stage), selection
+        ctrl_c = signal.getsignal(signal.SIGINT)
+        try:
+            trainer.fit(loop, *loaders, ckpt_path=state, weights_only=True)
+        except SystemExit as error:  # what Lightning makes of Ctrl-C, after muting the next one
+            signal.signal(signal.SIGINT, ctrl_c)
+            raise KeyboardInterrupt from error
     loop.model.to("cpu")
 
 
@@ -150,13 +149,14 @@ class Loop(lightning.LightningModule):
         return to_tensors(batch, device)
 
     def on_train_epoch_start(self) -> None:
-        """Fix dropout and the like by (seed, stage, epoch)."""
-        seed = np.random.SeedSequence([self.session.config.seed, self.index, self.current_epoch])
-        torch.manual_seed(int(seed.generate_state(1)[0]))
+        """Begin the losses of the epoch."""
         self._losses = []
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
-        """One batch -> its loss."""
+        """One batch -> its loss; dropout and the like are fixed by seed, stage, epoch and batch."""
+        # Per batch: loaders draw from the same generator, in another number when resuming.
+        place = [self.session.config.seed, self.index, self.current_epoch, batch_index]
+        torch.manual_seed(int(np.random.SeedSequence(place).generate_state(1)[0]))
         progress = (
             self.current_epoch + batch_index / max(1, self.trainer.num_training_batches)
         ) / (self.stage.epochs)
