@@ -60,10 +60,20 @@ def test_a_folder_without_images_has_no_video(tmp_path: Path) -> None:
     assert caught.value.status == "no_video"
 
 
-def test_a_broken_image_is_named(folder: Path) -> None:
+def test_a_broken_image_is_named_and_left_out(folder: Path) -> None:
     (folder / "frame_3.bmp").write_bytes(b"")
-    with pytest.raises(ClipError, match=r"frame_3\.bmp is not a readable image"):
-        list(read_frames(folder, rates=["native"], fps=4))
+    reader = read_frames(folder, rates=["native"], fps=4)
+    assert [number_of(frame.image) for frame, _ in reader] == [0, 1, *range(3, 12)]
+    assert "frame_3.bmp is not a readable image" in str(reader.problem)
+
+
+def test_a_folder_of_broken_images_is_undecodable(folder: Path) -> None:
+    reader = read_frames(folder, rates=["native"], fps=4)
+    for file in folder.iterdir():
+        file.write_bytes(b"no image")
+    with pytest.raises(ClipError, match="No frame of") as caught:
+        list(reader)
+    assert caught.value.status == "undecodable"
 
 
 def test_an_image_folder_is_read_in_rgb(folder: Path) -> None:

@@ -172,8 +172,8 @@ def _from_spectrum(spectrum: Array, power: Array, last_share: Array | None) -> t
     first_change = share[:1] - (share[:1] if last_share is None else last_share)
     change = np.concatenate([first_change, np.diff(share, axis=0)])
     flux = np.einsum("wb,wb->w", change, change)
-    reached = np.cumsum(power, axis=1)
-    reached = reached > _ROLLOFF * reached[:, -1:] - _EPS
+    cumulative = np.cumsum(power, axis=1)
+    reached = cumulative > _ROLLOFF * cumulative[:, -1:] - _EPS
     rolloff = np.where(reached.any(axis=1), reached.argmax(axis=1) / bins, 0.0)
     rows = [centroid, spread, _entropy(power), flux, rolloff]
     return np.stack(rows), share[-1:]

@@ -28,6 +28,8 @@ from traitscope.types import Frame
 Picture = tuple[float, Callable[[], NDArray[np.uint8]]]
 """Seconds into the file, and a function that converts the picture when it is wanted."""
 
+_PROBLEM_LENGTH = 300
+
 _SHORTFALL_SECONDS = 1.0
 """A track that ends this much before the length its file declares was cut off."""
 
@@ -95,7 +97,7 @@ class FrameReader:
         self.problem: str | None = None
         self._path, self._rates = path, tuple(rates)
         self._start, self._end = start or 0.0, float("inf") if end is None else end
-        self._fps, self._seen = fps, False
+        self._fps, self._seen, self._delivered, self._exhausted = fps, False, False, False
         if path.is_dir():
             self.info = images.probe(path, fps=fps)
             return
@@ -122,14 +124,23 @@ class FrameReader:
         until = min(self._last_display(last), self._end) - self._start
         # a last frame that the end cuts to almost nothing is still a frame
         yield from self._deliver(waiting, since, max(until, since + 2 * TOLERANCE_SECONDS))
+        if not self._delivered:
+            raise self._nothing_found()
 
     def _deliver(
         self, picture: Picture, since: float, until: float
     ) -> Iterator[tuple[Frame, tuple[bool, ...]]]:
         flags = tuple(is_wanted(since, until, rate) for rate in self._rates)
-        if any(flags):
-            time, convert = picture
-            yield Frame(time=time - self._start, image=convert()), flags
+        if not any(flags):
+            return
+        time, convert = picture
+        try:
+            image = convert()
+        except ClipError as error:  # one bad image of a folder; the others are still good
+            self._note(str(error))
+            return
+        self._delivered = True
+        yield Frame(time=time - self._start, image=image), flags
 
     def _pictures(self) -> Iterator[Picture]:
         """Pictures of the interval, from files or from a decoder."""
@@ -140,6 +151,7 @@ class FrameReader:
                 return
             if time >= self._start - 1e-9:
                 yield time, convert
+        self._exhausted = True
 
     def _from_folder(self) -> Iterator[Picture]:
         for time, file in images.timed_files(self._path, fps=self._fps):
@@ -179,26 +191,36 @@ class FrameReader:
                 time = float(
                     number * step if frame.pts is None else (frame.pts - zero) * stream.time_base
                 )
+                if frame.is_corrupt:
+                    self._note("some pictures were damaged")
                 if time > last:
                     last = time
                     yield time, partial(to_rgb, frame)
 
     def _note(self, problem: str) -> None:
-        self.problem = self.problem or problem
+        if self.problem is None:
+            self.problem = problem
+        elif problem not in self.problem:
+            self.problem = f"{self.problem}; {problem}"[:_PROBLEM_LENGTH]
 
     def _check_length(self, last: float) -> None:
         expected = min(self.info.duration_seconds, self._end)
-        if last + _SHORTFALL_SECONDS < expected:
+        if self._exhausted and last + max(_SHORTFALL_SECONDS, 2 * self._nominal) < expected:
             self._note(f"video ends at {last:.2f} s of {expected:.2f} s")
+
+    @property
+    def _nominal(self) -> float:
+        """Usual time of one frame on display, in seconds."""
+        return 1.0 / self.info.fps if self.info.fps else 0.04
 
     def _last_display(self, last: float) -> float:
         """Time into the file at which the last frame leaves the display."""
         if last < self.info.duration_seconds < last + _SHORTFALL_SECONDS:
             return self.info.duration_seconds
-        return last + (1.0 / self.info.fps if self.info.fps else 0.04)
+        return last + self._nominal
 
     def _nothing_found(self) -> ClipError:
-        if self._seen:
+        if self._seen and self.problem is None:
             return ClipError(
                 f"{self._path} has no frame from {self._start:g} s to {self._end:g} s; it lasts "
                 f"{self.info.duration_seconds:.2f} s. Correct start and end.",
@@ -231,4 +253,6 @@ def _first_frame(container: Any, stream: Any) -> Any | None:
 def _use_threads(stream: Any) -> None:
     """Let the decoder use the processors of this process, up to what short clips profit from."""
     stream.thread_type = "AUTO"
-    stream.codec_context.thread_count = min(4, len(os.sched_getaffinity(0)))
+    affinity = getattr(os, "sched_getaffinity", None)  # Linux only
+    processors = len(affinity(0)) if affinity else os.cpu_count() or 1
+    stream.codec_context.thread_count = min(4, processors)

@@ -141,9 +141,14 @@ def _box(points: Any) -> tuple[float, float, float, float]:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Hold back what MediaPipe logs on stderr when it starts; let other lines through."""
-    sys.stderr.flush()
-    with tempfile.TemporaryFile() as held:
+    try:
         real = dup(2)
+    except OSError:  # a program without stderr
+        yield
+        return
+    if sys.stderr is not None:
+        sys.stderr.flush()
+    with tempfile.TemporaryFile() as held:
         dup2(held.fileno(), 2)
         try:
             yield
