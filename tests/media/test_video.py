@@ -1,5 +1,7 @@
+import gc
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
@@ -79,6 +81,19 @@ def test_an_interval_beyond_the_end_is_named(tmp_path: Path) -> None:
     with pytest.raises(ClipError, match=r"no frame from 5 s to 6 s; it lasts 1\.00 s") as caught:
         read(path, start=5, end=6)
     assert caught.value.status == "empty"
+
+
+def test_frames_do_not_pile_up(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "a.mp4", frames=200)
+    gc.collect()
+    gc.disable()  # nothing may hang on the collector of cycles
+    try:
+        most = 0
+        for _ in read_frames(path, rates=["native"]):
+            most = max(most, sum(isinstance(o, av.VideoFrame) for o in gc.get_objects()))
+    finally:
+        gc.enable()
+    assert most < 20
 
 
 def test_one_frame_is_a_clip(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import av
 import numpy as np
+from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 from traitscope.errors import ClipError
@@ -183,9 +184,11 @@ class FrameReader:
                     return
             step = 1 / (stream.average_rate or stream.guessed_rate or Fraction(25))
             last = -float("inf")
+            convert = _Converter()
             for number, frame in zip(count(), decoded(container, stream, self._note)):
                 if number == 0:
                     self.info = describe(container, frame)
+                    convert.orientation = orientation(frame)
                 if frame.pts is None and seek:
                     return
                 time = float(
@@ -195,7 +198,7 @@ class FrameReader:
                     self._note("some pictures were damaged")
                 if time > last:
                     last = time
-                    yield time, partial(to_rgb, frame)
+                    yield time, partial(convert, frame)
 
     def _note(self, problem: str) -> None:
         if self.problem is None:
@@ -233,14 +236,24 @@ class FrameReader:
         )
 
 
-def to_rgb(frame: Any) -> NDArray[np.uint8]:
-    """Convert a decoded frame to (height, width, 3) RGB, turned as its file asks."""
-    turns, mirrored = orientation(frame)
-    image = frame.to_ndarray(format="rgb24")
-    image = image[:, ::-1] if mirrored else image
-    image = np.rot90(image, turns) if turns else image
-    rgb: NDArray[np.uint8] = np.ascontiguousarray(image)
-    return rgb
+class _Converter:
+    """Turn decoded frames of one file into (height, width, 3) RGB, upright as the file asks.
+
+    The orientation is read once: asking a frame for its side data ties it into a reference cycle,
+    so that frames would pile up until the garbage collector comes by.
+    """
+
+    def __init__(self) -> None:
+        self.orientation = (0, False)
+        self._reformatter = VideoReformatter()
+
+    def __call__(self, frame: Any) -> NDArray[np.uint8]:
+        turns, mirrored = self.orientation
+        image = self._reformatter.reformat(frame, format="rgb24").to_ndarray()
+        image = image[:, ::-1] if mirrored else image
+        image = np.rot90(image, turns) if turns else image
+        rgb: NDArray[np.uint8] = np.ascontiguousarray(image)
+        return rgb
 
 
 def _first_frame(container: Any, stream: Any) -> Any | None:
