@@ -203,3 +203,34 @@ def test_constraints_are_names_and_versions_only() -> None:
         assert name.replace("-", "").replace("_", "").replace(".", "").isalnum(), line
         assert version, line
         assert "/" not in line, line
+
+
+def commands() -> list[str]:
+    """Every traitscope command line in the README."""
+    blocks = (ROOT / "README.md").read_text(encoding="utf-8").split("```")[1::2]
+    lines = [line for block in blocks for line in block.splitlines()]
+    starts = ("traitscope ", ".venv/bin/traitscope ")
+    return [line.strip().removeprefix(".venv/bin/") for line in lines if line.startswith(starts)]
+
+
+@pytest.mark.parametrize("command", commands())
+def test_commands_of_the_readme_exist_with_their_options(command: str) -> None:
+    words = command.split()[1:]
+    verb = [word for word in words[:2] if word.isalpha()]
+    code = "import sys; from traitscope.cli import main; sys.exit(main())"
+    for depth in range(len(verb), 0, -1):
+        result = subprocess.run(
+            [sys.executable, "-c", code, *verb[:depth], "--help"], capture_output=True, text=True
+        )
+        if result.returncode == 0:
+            break
+    assert result.returncode == 0, result.stderr
+    for option in (word for word in words if word.startswith("--")):
+        assert option in result.stdout, f"{option} of: {command}"
+
+
+def test_documented_exports_are_there() -> None:
+    import traitscope
+
+    for verb in ("prepare", "train", "evaluate", "predict"):
+        assert verb in traitscope.__all__

@@ -170,8 +170,7 @@ def evaluate_predictions(
         predictions: predictions.csv or its content (see ``predictions``).
         corpus: the labels.
         split: which split was predicted.
-        fit_on: what was fitted, for the constant, the look-up and the leakage check; overrides
-            ``protocol.fit``.
+        fit_on: what was fitted, for baselines and leakage; overrides ``protocol.fit``.
         protocol: how the clips are split; official by default.
         name: of the model in the tables; the file's by default.
         failures: why clips have no prediction: ``clip``, ``status``, ``reason``.
@@ -179,27 +178,13 @@ def evaluate_predictions(
             flipped and ranges stretched to those of the labels, and the report says so.
         run: facts about the run to keep in the report.
         scoring: aggregation, resamples, seed.
-
-    Returns:
-        The report, plain JSON.
-
-    Raises:
-        DataError: the table cannot be used, or a split made here leaks.
     """
     scoring = scoring or Scoring()
     protocol = protocol or Protocol()
     protocol = protocol.model_copy(update={"fit": fit_on}) if fit_on else protocol
-    splits = protocols.split(corpus, protocol)
-    asked, fitted = splits.part(split), splits.fitted
-    if not asked or not fitted:
-        empty = split if not asked else protocol.fit
-        raise DataError(f"{corpus.name} has no clips in {empty!r}. Choose another split.")
-    leaks: Sequence[str] = (f"The split {split!r} was itself fitted: this is no test.",)
-    if split not in splits.fit:
-        leaks = check_leakage(fitted, asked, protocol, media_hash=scoring.media_hash)
+    asked, fitted, leaks = _asked(corpus, protocol, split, scoring)
     read = read_predictions(predictions, asked, targets=corpus.target_names)
-    read = align(labelled(read), corpus, targets)
-    read = read.explain(failures)
+    read = align(labelled(read), corpus, targets).explain(failures)
     named = name or (str(predictions) if isinstance(predictions, Path) else "predictions")
     truth = _truth(read, corpus, fitted, targets)
     rows = [_model(named, read), *_baselines(fitted, read, protocol, scoring)]
@@ -215,7 +200,7 @@ def evaluate_predictions(
         "protocol": protocol.model_dump(mode="json"),
         "scoring": scoring.model_dump(mode="json"),
         "split": split,
-        "fit": list(splits.fit),
+        "fit": protocol.fit.split("+"),
         "counts": _counts(asked, read, fitted),
         "failures": list(read.failures),
         "parts": parts,
@@ -223,6 +208,21 @@ def evaluate_predictions(
         "points": _points(truth, rows),
         "run": dict(run or {}),
     }
+
+
+def _asked(
+    corpus: Corpus, protocol: Protocol, split: str, scoring: Scoring
+) -> tuple[tuple[Clip, ...], tuple[Clip, ...], Sequence[str]]:
+    """Clips to score, clips that were fitted, and what leaks from these to those."""
+    splits = protocols.split(corpus, protocol)
+    asked, fitted = splits.part(split), splits.fitted
+    if not asked or not fitted:
+        empty = split if not asked else protocol.fit
+        raise DataError(f"{corpus.name} has no clips in {empty!r}. Choose another split.")
+    if split in splits.fit:
+        return asked, fitted, (f"The split {split!r} was itself fitted: this is no test.",)
+    leaks = check_leakage(fitted, asked, protocol, media_hash=scoring.media_hash)
+    return asked, fitted, leaks
 
 
 def _truth(

@@ -68,13 +68,18 @@ def progress(title: str) -> Iterator[Hook]:
         TimeRemainingColumn(),
         TextColumn("{task.fields[name]}", markup=False),
     )
-    with Progress(*columns, console=messages()) as bar:
-        task = bar.add_task(title, total=None, name="", visible=False)
+    bar = Progress(*columns, console=messages())
+    task = bar.add_task(title, total=None, name="")
 
-        def hook(done: int, total: int, name: str) -> None:
-            bar.update(task, completed=done, total=total, name=name, visible=True)
+    def hook(done: int, total: int, name: str) -> None:
+        bar.start()  # only now: work that has nothing to do shows no bar
+        bar.update(task, completed=done, total=total, name=name)
 
+    try:
         yield hook
+    finally:
+        if bar.live.is_started:
+            bar.stop()
 
 
 def write_table(header: list[str], rows: list[list[Any]], *, title: str | None = None) -> None:
