@@ -40,7 +40,7 @@ ORDER = [
     "card",
     "loop",
     "training",
-    "predictions",
+    "prediction_tables",
     "scoring",
     "comparison",
     "evaluation",

@@ -13,7 +13,7 @@ from traitscope import baselines, protocols
 from traitscope.errors import DataError
 from traitscope.intervals import Clustered, Difference, cluster, compare, correct
 from traitscope.metrics import MACRO, Array
-from traitscope.predictions import Predictions, labelled, read_predictions
+from traitscope.prediction_tables import Predictions, labelled, read_predictions
 from traitscope.protocols import Protocol
 from traitscope.scoring import Scoring
 from traitscope.types import Clip, Corpus

@@ -13,7 +13,7 @@ from traitscope.checkpoints import Checkpoint, load, read_json, write_json
 from traitscope.corpora import load_corpus
 from traitscope.data import gather
 from traitscope.errors import DataError
-from traitscope.predictions import (
+from traitscope.prediction_tables import (
     Predictions,
     align,
     comparable,
@@ -167,7 +167,7 @@ def evaluate_predictions(
     """Score a table of predictions beside the baselines, on all clips and on unseen sources.
 
     Args:
-        predictions: predictions.csv or its content (see ``predictions``).
+        predictions: predictions.csv or its content (see ``prediction_tables``).
         corpus: the labels.
         split: which split was predicted.
         fit_on: what was fitted, for baselines and leakage; overrides ``protocol.fit``.

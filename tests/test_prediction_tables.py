@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from traitscope.errors import DataError
-from traitscope.predictions import (
+from traitscope.prediction_tables import (
     align_directions,
     comparable,
     labelled,
