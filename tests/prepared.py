@@ -69,7 +69,7 @@ def make_store(
             rows, columns = widths[name]
             values = rng.normal(size=(rows, columns)).astype(np.float32)
             values[:, : len(TRAITS)] += 20 * np.array(list(clip.targets.values()))
-            named = tuple(f"x{i}" for i in range(columns))
+            named = (*(f"AU{i}" for i in range(columns - 3)), "gaze_x", "pose_y", "frame")
             stream = Stream(time=np.arange(rows) / 5, values=values, columns=named)
             store.record(request.key, store.write(request.key, clip.id, stream))
         store.settle(request.key)

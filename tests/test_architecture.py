@@ -29,6 +29,7 @@ ORDER = [
     "preparation",
     "augment",
     "pooling",
+    "scaling",
     "data",
     "models",
     "metrics",

@@ -207,6 +207,16 @@ def test_pooled_streams_come_as_one_named_vector(store: Store) -> None:
     assert "s" not in batch.masks
 
 
+def test_columns_are_chosen_by_pattern_everywhere(store: Store) -> None:
+    made = examples(store, Draw(columns=("b",), standardize=True))
+    assert made.columns()["s"] == ("b",)
+    assert made[0].streams["s"].shape == (4, 1)
+    np.testing.assert_array_equal(made[0].streams["s"][0, 0], 1.0)
+    assert fit_scalers(made)["s"].mean.shape == (1,)
+    with pytest.raises(DataError, match=r"No column matches 'AU\*'\. There are: a, b"):
+        examples(store, Draw(columns=("AU*",))).batch()
+
+
 def test_draws_depend_on_seed_epoch_and_clip_alone(store: Store) -> None:
     made = examples(store, Draw(train=Rows("random", 2), evaluate=Rows("even", 2)), seed=5)
 

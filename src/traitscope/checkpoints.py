@@ -18,10 +18,11 @@ from safetensors.numpy import load_file, save_file
 
 from traitscope import __version__
 from traitscope.config import build, read_yaml
-from traitscope.data import Examples, Scaler, to_tensors
+from traitscope.data import Examples, to_tensors
 from traitscope.errors import ConfigError, DataError
 from traitscope.extract import Request, make_request
 from traitscope.runs import Plan, RunConfig, plan
+from traitscope.scaling import Scaler
 from traitscope.store import Store
 from traitscope.types import Batch, Clip, Draw, Target
 

@@ -4,6 +4,7 @@ What a model sees of a clip is decided here and nowhere else: which rows are dra
 normalised, how clips are padded. Everything random is a pure function of (seed, epoch, clip).
 """
 
+import fnmatch
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from traitscope.errors import ClipError, DataError
 from traitscope.pooling import pool, pooled_columns
+from traitscope.scaling import Moments, Scaler
 from traitscope.store import Store
 from traitscope.types import Batch, Clip, Draw, Rows, Stream
 
@@ -24,19 +26,6 @@ KEPT_BYTES = 1 << 30
 
 Array = NDArray[np.float32]
 AnyArray = NDArray[Any]
-
-
-@dataclass(frozen=True)
-class Scaler:
-    """Mean and sd of each column, (columns,) each, fitted on the fitting clips."""
-
-    mean: NDArray[np.float64]
-    sd: NDArray[np.float64]
-
-    def __call__(self, values: NDArray[np.floating]) -> Array:
-        """Standardise (..., columns); what is missing becomes 0, the mean."""
-        scaled = (values - self.mean) / self.sd
-        return np.where(np.isfinite(scaled), scaled, 0.0).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -103,7 +92,7 @@ def draw_example(
     masks: dict[str, NDArray[np.bool_]] = {}
     drawn_times: dict[str, NDArray[np.float64]] = {}
     for name, draw in draws.items():
-        stream = streams[name]
+        stream = chosen_columns(streams[name], draw.columns)
         if not stream.mask.any():
             raise ClipError(f"Clip {clip.id!r} has no usable row of {name}.", status="empty")
         if draw.pool:
@@ -116,6 +105,29 @@ def draw_example(
         values[name] = _take(stream, rows, draw, scalers.get(name))
         masks[name] = stream.mask[rows]
     return Example(clip, values, masks)
+
+
+def chosen_columns(stream: Stream, patterns: Sequence[str]) -> Stream:
+    """Keep the columns of a stream whose name matches a pattern such as ``AU*_r``.
+
+    Raises:
+        DataError: a pattern matches none of the stream's columns.
+    """
+    if not patterns:
+        return stream
+    for pattern in patterns:
+        if not fnmatch.filter(stream.columns, pattern):
+            raise DataError(
+                f"No column matches {pattern!r}. There are: {', '.join(stream.columns) or 'none'}."
+            )
+    kept = [
+        index
+        for index, column in enumerate(stream.columns)
+        if any(fnmatch.fnmatchcase(column, pattern) for pattern in patterns)
+    ]
+    assert stream.values is not None
+    names = tuple(stream.columns[index] for index in kept)
+    return replace(stream, values=stream.values[..., kept], columns=names)
 
 
 def _rows(
@@ -271,8 +283,9 @@ class Examples:
         """Names of the last axis of each stream, after pooling."""
         named = {}
         for name in self.keys:
-            columns = self.stream(name, self.clips[0].id).columns
-            pools = self.draws[name].pool
+            draw = self.draws[name]
+            columns = chosen_columns(self.stream(name, self.clips[0].id), draw.columns).columns
+            pools = draw.pool
             named[name] = pooled_columns(name, columns, pools) if pools else columns
         return named
 
@@ -345,44 +358,15 @@ def _pad(array: AnyArray, length: int) -> AnyArray:
 def fit_scalers(examples: Examples) -> dict[str, Scaler]:
     """Mean and sd of each column of the standardised streams, over the fitting clips alone."""
     names = [name for name, draw in examples.draws.items() if draw.standardize]
-    sums: dict[str, tuple[AnyArray, AnyArray, AnyArray]] = {}
+    moments: dict[str, Moments] = {}
     for clip in examples.clips if names else ():
         for name in names:
-            rows = _numbers(examples, name, clip)
-            zeros = np.zeros(rows.shape[1])
-            sums[name] = _add_moments(rows, *sums.get(name, (zeros, zeros, zeros)))
-    return {name: _scaler(*moments) for name, moments in sums.items()}
-
-
-def _numbers(examples: Examples, name: str, clip: Clip) -> NDArray[np.float64]:
-    """What is standardised of one clip, (rows, columns)."""
-    stream = examples.stream(name, clip.id)
-    draw = examples.draws[name]
-    if draw.pool:
-        return pool(stream, draw.pool)[None]
-    assert stream.values is not None
-    return stream.values[stream.mask].astype(np.float64)
-
-
-def _add_moments(
-    rows: AnyArray, count: AnyArray, mean: AnyArray, squares: AnyArray
-) -> tuple[AnyArray, AnyArray, AnyArray]:
-    """Update per-column count, mean and summed squared deviation (Chan's parallel update)."""
-    finite = np.isfinite(rows)
-    added = finite.sum(axis=0)
-    safe = np.maximum(added, 1)
-    mean_added = np.where(finite, rows, 0).sum(axis=0) / safe
-    squares_added = (np.where(finite, rows - mean_added, 0) ** 2).sum(axis=0)
-    total = np.maximum(count + added, 1)
-    gap = mean_added - mean
-    return (
-        count + added,
-        mean + gap * added / total,
-        squares + squares_added + gap**2 * count * added / total,
-    )
-
-
-def _scaler(count: AnyArray, mean: AnyArray, squares: AnyArray) -> Scaler:
-    sd = np.sqrt(squares / np.maximum(count, 1))
-    tiny = sd <= 1e-8 * np.maximum(np.abs(mean), 1)  # a constant column carries nothing
-    return Scaler(mean=mean, sd=np.where(tiny | (count == 0), 1.0, sd))
+            draw = examples.draws[name]
+            stream = chosen_columns(examples.stream(name, clip.id), draw.columns)
+            if draw.pool:
+                rows = pool(stream, draw.pool)[None]
+            else:
+                assert stream.values is not None
+                rows = stream.values[stream.mask].astype(np.float64)
+            moments[name] = moments.get(name, Moments.none(rows.shape[1])).add(rows)
+    return {name: found.scaler() for name, found in moments.items()}

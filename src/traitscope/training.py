@@ -20,11 +20,12 @@ from traitscope.checkpoints import (
 )
 from traitscope.config import save_config
 from traitscope.corpora import load_corpus
-from traitscope.data import Examples, Scaler, fit_scalers, gather
+from traitscope.data import Examples, fit_scalers, gather
 from traitscope.errors import ConfigError, DataError
 from traitscope.extract import Request, make_request
 from traitscope.protocols import check_leakage, groups, split
 from traitscope.runs import Plan, RunConfig, Stage, load_run, plan, typed_model
+from traitscope.scaling import Scaler
 from traitscope.store import Store
 from traitscope.types import Clip, Corpus, Target
 

@@ -120,6 +120,8 @@ class Corpus:
         targets: what is regressed, in the order of TRAITS (then others).
         clips: in a fixed order.
         notes: facts a user must read (licence, excluded uses, what was ignored while loading).
+        aggregate: what a prediction is about before any metric: a clip, or a person (``subject``)
+            whose clips are averaged, where labels belong to people.
     """
 
     name: str
@@ -127,6 +129,7 @@ class Corpus:
     targets: tuple[Target, ...]
     clips: tuple[Clip, ...]
     notes: tuple[str, ...] = ()
+    aggregate: Literal["clip", "subject"] = "clip"
 
     def __post_init__(self) -> None:
         seen: set[str] = set()
@@ -311,7 +314,9 @@ class Draw:
         evaluate: rows drawn in evaluation; must not be random.
         group: streams of one group are drawn at the same times, with the same flip and crop.
         extract: what the model needs of the extractor's config (``{"size": 112}``).
-        pool: instead of rows, these statistics of all valid rows (see ``data.POOLS``).
+        pool: instead of rows, these statistics of all valid rows (see ``pooling.POOLS``).
+        columns: patterns of the columns to take (``AU*_r``), in the order of the stream; all
+            columns when empty.
         size: side in pixels that images are resized to; None keeps the stored size.
         standardize: subtract the mean and divide by the sd of each column, fitted on the fitting
             clips and saved with the run; missing columns become 0, the mean.
@@ -322,6 +327,7 @@ class Draw:
     group: str | None = None
     extract: Mapping[str, Any] = field(default_factory=dict)
     pool: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
     size: int | None = None
     standardize: bool = False
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import PositiveFloat
+from pydantic import Field, PositiveFloat
 
 from traitscope.config import Config as BaseConfig
 from traitscope.errors import DataError
@@ -24,11 +24,17 @@ FARTHEST = 3.0
 rendered or studio clips must not be drawn out to whatever a webcam brings."""
 
 
+SIGNALS_ONLY: dict[str, tuple[str, ...]] = {"signals": ("AU*", "gaze_*", "pose_*")}
+"""What a face does, without the bookkeeping (frame number, confidence) of the tracker."""
+
+
 class Config(BaseConfig):
     """Which streams, how they are pooled, which penalties are tried."""
 
     streams: tuple[str, ...] = ("signals", "short_term")
     """Extractors to pool."""
+    columns: dict[str, tuple[str, ...]] = Field(default_factory=lambda: dict(SIGNALS_ONLY))
+    """Extractor -> patterns of the columns to pool; all of an extractor that is not named."""
     pools: tuple[str, ...] = ("mean", "sd", "min", "max", "change")
     """Statistics per column, see ``pooling.POOLS``."""
     penalties: tuple[PositiveFloat, ...] = (1, 3, 10, 30, 100, 300, 1000, 3000, 10000)
@@ -40,7 +46,10 @@ TINY = Config(streams=("short_term",), pools=("mean",), penalties=(1, 100))
 
 def inputs(config: Config) -> dict[str, Draw]:
     """Every stream, pooled."""
-    return {stream: Draw(pool=config.pools) for stream in config.streams}
+    return {
+        stream: Draw(pool=config.pools, columns=config.columns.get(stream, ()))
+        for stream in config.streams
+    }
 
 
 class Estimator:
