@@ -6,7 +6,7 @@ from sklearn.linear_model import Ridge
 
 from traitscope.errors import DataError
 from traitscope.models import functionals
-from traitscope.models.functionals import Config, Estimator, _left_out_error, _ridge
+from traitscope.models.functionals import Config, Estimator, _left_out_error, fit_ridge
 from traitscope.types import Batch, Target
 
 TARGET = Target("openness", 0, 1, 1)
@@ -36,7 +36,7 @@ def estimator() -> Estimator:
 
 def test_weights_equal_those_of_scikit_learn() -> None:
     x, y, groups = data()
-    weights, intercept, penalty = _ridge(x, y, groups, [7.0])
+    weights, intercept, penalty = fit_ridge(x, y, groups, [7.0])
     model = Ridge(alpha=7.0).fit(x, y)
     np.testing.assert_allclose(weights, model.coef_, rtol=1e-9)
     assert intercept == pytest.approx(model.intercept_)
@@ -62,8 +62,8 @@ def test_the_left_out_error_equals_refitting_without_each_group() -> None:
 def test_pure_noise_gets_the_largest_penalty_and_signal_a_small_one() -> None:
     x, y, groups = data()
     noise = np.random.default_rng(1).normal(size=len(y))
-    assert _ridge(x, y, groups, [0.1, 1e5])[2] == 0.1
-    assert _ridge(x, noise, groups, [0.1, 1e5])[2] == 1e5
+    assert fit_ridge(x, y, groups, [0.1, 1e5])[2] == 0.1
+    assert fit_ridge(x, noise, groups, [0.1, 1e5])[2] == 1e5
 
 
 def test_missing_values_are_the_mean_and_constant_columns_have_no_say() -> None:

@@ -89,7 +89,7 @@ class Estimator:
             rows = np.asarray(batch.target_mask)[:, index]
             if rows.sum() < 2:
                 raise DataError(f"Target {target.name!r} has {rows.sum()} labels to fit on.")
-            fit = _ridge(
+            fit = fit_ridge(
                 features[rows],
                 labels[rows, index],
                 np.asarray(groups)[rows],
@@ -147,7 +147,7 @@ class Estimator:
         return np.clip(scaled, -FARTHEST, FARTHEST)
 
 
-def _ridge(
+def fit_ridge(
     features: Array, labels: Array, groups: NDArray[Any], penalties: Sequence[float]
 ) -> tuple[Array, float, float]:
     """Fit one target: weights (features,), intercept, chosen penalty.
