@@ -1,0 +1,191 @@
+"""How far predictions are drawn to the mean, and whether their intervals hold: table in, JSON out.
+
+Per target: mean residual; slope and intercept of predictions on labels (1 and 0 for perfect
+predictions; a slope below 1 is regression to the mean, as every honest predictor of a noisy label
+shows); slope of labels on predictions (below 1: scores are spread more widely than is warranted);
+sd of predictions over sd of labels. Between targets: correlations of predictions beside those of
+labels, since models often predict one "good impression" five times. Coverage of the system's own
+intervals where the table has ``sd_<target>``, or ``low_<target>`` and ``high_<target>``.
+"""
+
+from statistics import NormalDist
+from typing import Any
+
+import numpy as np
+
+from traitscope.audit.clustered import RESAMPLES, Estimate, by_cluster, estimate
+from traitscope.audit.scored import Scored, numbers
+from traitscope.metrics import Array
+
+LEVELS = (0.5, 0.8, 0.9, 0.95)
+"""Nominal coverages at which a stated sd is checked."""
+MEASURES = (
+    "bias",
+    "slope",
+    "intercept",
+    "label_slope",
+    "label_sd",
+    "prediction_sd",
+    "sd_ratio",
+    "correlation",
+)
+_CONSTANT = 1e-9  # variance, as a share of the squared scale, below which predictions are constant
+
+
+def audit_calibration(
+    scored: Scored, *, level: float = 0.95, resamples: int = RESAMPLES, seed: int = 0
+) -> dict[str, Any]:
+    """Say how predictions are spread against labels, and whether stated intervals hold.
+
+    Args:
+        scored: predictions and labels, with intervals where the system states them.
+        level: nominal coverage of ``low_`` to ``high_``.
+        resamples: of the intervals.
+        seed: of the intervals.
+
+    Returns:
+        ``cells``: target -> measure -> value, low, high; ``between``: correlations among labels
+        and among predictions with their means; ``coverage``: one row per target and level.
+    """
+    cells = {
+        name: _target(scored, place, resamples, seed) for place, name in enumerate(scored.names)
+    }
+    coverage = _coverage(scored, level, resamples, seed)
+    between = _between(scored, resamples, seed) if len(scored.names) > 1 else None
+    return dict(
+        numbers(
+            scored.head("calibration")
+            | {"cells": cells, "between": between, "coverage": coverage}
+            | {"notes": _notes(scored, cells, between, coverage)}
+        )
+    )
+
+
+def _target(scored: Scored, place: int, resamples: int, seed: int) -> dict[str, Any]:
+    label, score = scored.labels[:, place], scored.predicted[:, place]
+    there = np.isfinite(label)
+    if there.sum() < 3:
+        return {m: {"value": np.nan, "low": np.nan, "high": np.nan} for m in MEASURES}
+    centre = label[there].mean()  # subtracted first, so that sums of squares keep their digits
+    t, p = label[there] - centre, score[there] - centre
+    terms = np.stack([np.ones_like(t), t, p, t * t, p * p, t * p], axis=-1)
+
+    def statistic(sums: Array) -> Array:
+        n, t, p, tt, pp, tp = np.moveaxis(sums, -1, 0)
+        t, p = t / n, p / n
+        vt, vp, cov = tt / n - t * t, pp / n - p * p, tp / n - t * p
+        vt = np.where(vt > _CONSTANT * (centre**2 + 1), vt, np.nan)
+        varying = vp > _CONSTANT * (centre**2 + 1)
+        some = np.where(varying, vp, np.nan)
+        slope = np.where(varying, cov, 0.0) / vt
+        intercept = p + centre - slope * (t + centre)
+        sd = np.sqrt(np.where(varying, vp, 0.0))
+        ratio, both = sd / np.sqrt(vt), cov / np.sqrt(some * vt)
+        columns = [p - t, slope, intercept, cov / some, np.sqrt(vt), sd, ratio, both]
+        return np.stack(columns, axis=-1)
+
+    sums = by_cluster(terms, _renumbered(scored.clusters[there]))
+    found = estimate(sums, statistic, resamples=resamples, seed=seed)
+    return {measure: found.cell(i) for i, measure in enumerate(MEASURES)}
+
+
+def _between(scored: Scored, resamples: int, seed: int) -> dict[str, Any]:
+    """Correlations between targets, of labels and of predictions, on fully labelled clips."""
+    whole = np.isfinite(scored.labels).all(axis=1)
+    targets = len(scored.names)
+    upper = np.triu_indices(targets, 1)
+    both = np.stack([scored.labels[whole], scored.predicted[whole]])
+    both = both - both.mean(axis=1, keepdims=True)
+    terms = [np.ones((whole.sum(), 1))]
+    for values in both:
+        pairs = values[:, :, None] * values[:, None, :]
+        terms += [values, pairs.reshape(len(values), targets * targets)]
+
+    def matrices(sums: Array) -> Array:
+        n, rest = sums[..., :1], sums[..., 1:]
+        sides = []
+        for side in np.split(rest, 2, axis=-1):
+            mean, square = side[..., :targets] / n, side[..., targets:] / n[..., :]
+            square = square.reshape(*side.shape[:-1], targets, targets)
+            cov = square - mean[..., :, None] * mean[..., None, :]
+            variance = np.diagonal(cov, axis1=-2, axis2=-1)
+            variance = np.where(variance > _CONSTANT, variance, np.nan)
+            sides.append(cov / np.sqrt(variance[..., :, None] * variance[..., None, :]))
+        return np.stack(sides, axis=-3)
+
+    def statistic(sums: Array) -> Array:
+        found = matrices(sums)[..., upper[0], upper[1]].mean(axis=-1)
+        return np.concatenate([found, found[..., 1:] - found[..., :1]], axis=-1)
+
+    sums = by_cluster(np.concatenate(terms, axis=1), _renumbered(scored.clusters[whole]))
+    found = estimate(sums, statistic, resamples=resamples, seed=seed)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        labels, predictions = matrices(sums.sum(axis=0))
+    names = ("mean_labels", "mean_predictions", "mean_difference")
+    means = {name: found.cell(i) for i, name in enumerate(names)}
+    return {"clips": int(whole.sum()), "labels": labels, "predictions": predictions, **means}
+
+
+def _coverage(scored: Scored, level: float, resamples: int, seed: int) -> list[dict[str, Any]]:
+    """Share of labels inside the system's own intervals, per target and nominal coverage."""
+    rows = []
+    spans: list[tuple[str, float, Array, Array]] = []
+    given = scored.spreads
+    if {"low", "high"} <= set(given):
+        spans.append(("low to high", level, given["low"], given["high"]))
+    if "sd" in given:
+        for nominal in LEVELS:
+            reach = NormalDist().inv_cdf((1 + nominal) / 2) * given["sd"]
+            spans.append(("sd", nominal, scored.predicted - reach, scored.predicted + reach))
+    for kind, nominal, low, high in spans:
+        for place, name in enumerate(scored.names):
+            label = scored.labels[:, place]
+            there = np.isfinite(label) & np.isfinite(low[:, place]) & np.isfinite(high[:, place])
+            if not there.any():
+                continue
+            inside = (label >= low[:, place]) & (label <= high[:, place])
+            terms = np.stack([there, there & inside], axis=-1)[there].astype(float)
+            found = _share(terms, scored.clusters[there], resamples, seed)
+            width = float((high - low)[there, place].mean())
+            row = {"target": name, "kind": kind, "nominal": nominal, "clips": int(there.sum())}
+            rows.append({**row, "mean_width": width, "coverage": found.cell(0)})
+    return rows
+
+
+def _share(terms: Array, clusters: Any, resamples: int, seed: int) -> Estimate:
+    sums = by_cluster(terms, _renumbered(clusters))
+    return estimate(sums, lambda s: s[..., 1:] / s[..., :1], resamples=resamples, seed=seed)
+
+
+def _renumbered(clusters: Any) -> Any:
+    """Number the clusters that occur from 0 without gaps."""
+    return np.unique(clusters, return_inverse=True)[1]
+
+
+def _notes(
+    scored: Scored, cells: dict[str, Any], between: dict[str, Any] | None, coverage: list[Any]
+) -> list[str]:
+    notes = []
+    flat = [t.label for t in scored.targets if not cells[t.name]["prediction_sd"]["value"] > 0]
+    if flat:
+        notes.append(f"The predictions of {', '.join(flat)} are constant: relations are undefined.")
+    ratios = [c["sd_ratio"]["value"] for c in cells.values()]
+    if np.isfinite(ratios).any():
+        notes.append(
+            f"Predictions have {np.nanmin(ratios):.0%} to {np.nanmax(ratios):.0%} of the labels' "
+            f"sd. Below 100 % is what least squares gives for noisy labels; it means that extreme "
+            f"scores are rare whoever is scored."
+        )
+    if between is not None and np.isfinite(between["mean_difference"]["low"]):
+        low = between["mean_difference"]["low"]
+        if low > 0:
+            notes.append(
+                "Predicted traits are more alike than labelled ones: part of what is predicted is "
+                "one common impression."
+            )
+    if not coverage:
+        notes.append(
+            "The predictions state no intervals (no sd_, or low_ and high_ columns), so there is "
+            "no coverage to check."
+        )
+    return notes

@@ -1,0 +1,58 @@
+"""What the scored clips share with the fitted ones: a protocol's clips in, counts and examples out.
+
+The same check as that of training and evaluation (`traitscope.protocols.leakage`), in full.
+"""
+
+from typing import Any
+
+from traitscope.audit.scored import Scored
+from traitscope.protocols import leakage
+
+_EXAMPLES = 20
+
+
+def audit_leakage(scored: Scored, *, media_hash: bool = False) -> dict[str, Any]:
+    """Count what leaks from fitted to scored clips.
+
+    Args:
+        scored: predictions, with the clips that were fitted.
+        media_hash: also compare the bytes of media files of equal size.
+
+    Returns:
+        ``findings``: kind, how many scored clips it touches, what is shared (at most 20 named);
+        ``sentences``: the same in words.
+    """
+    found = leakage(scored.fitted, scored.clips, media_hash=media_hash)
+    kinds: tuple[tuple[str, int, tuple[Any, ...]], ...] = (
+        ("clips that were fitted", len(found.clips), found.clips),
+        ("clips from a fitted source", found.source_clips, found.sources),
+        ("clips of a fitted subject", found.subject_clips, found.subjects),
+        ("clips with a fitted clip's media", len(found.media), found.media),
+        ("clips with nearly a fitted clip's words", len(found.transcripts), found.transcripts),
+    )
+    subjects = any(clip.subject is not None for clip in scored.clips)
+    notes = [
+        f"Fitted: {scored.protocol.fit} of the {scored.protocol.kind} split, "
+        f"{len(scored.fitted)} clips. What a system was really fitted on, only its author knows."
+    ]
+    if not subjects:
+        notes.append("Subjects are not known, so a person on both sides would not be seen.")
+    if not media_hash:
+        notes.append("Media files were compared by name only; --media-hash compares their bytes.")
+    return scored.head("leakage") | {
+        "fitted_clips": len(scored.fitted),
+        "findings": [
+            {
+                "kind": kind,
+                "clips": count,
+                "shared": [
+                    " = ".join(item) if isinstance(item, tuple) else item
+                    for item in shared[:_EXAMPLES]
+                ],
+                "shared_count": len(shared),
+            }
+            for kind, count, shared in kinds
+        ],
+        "sentences": list(found.sentences),
+        "notes": notes,
+    }

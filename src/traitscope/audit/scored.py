@@ -1,0 +1,233 @@
+"""A run's or anyone's table of predictions -> labels and predictions of the same clips, to audit.
+
+Clips of one person or one recording resemble each other, so every interval of the audits is
+clustered by what ``protocols.groups`` ties together: source and, where it is known, subject.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from traitscope import protocols
+from traitscope.checkpoints import read_json, write_json
+from traitscope.config import build, read_yaml
+from traitscope.corpora import load_corpus
+from traitscope.errors import DataError
+from traitscope.metrics import Array
+from traitscope.prediction_tables import Predictions, labelled, read_predictions
+from traitscope.protocols import Fit, Protocol
+from traitscope.runs import RunConfig
+from traitscope.types import Clip, Corpus, Target
+
+SCHEMA = 1
+AUDITS = ("fairness", "calibration", "leakage", "perturbation")
+SPREADS = ("sd", "low", "high")
+"""Columns ``sd_<target>`` or ``low_<target>`` and ``high_<target>``: a system's own intervals."""
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Predictions beside the labels they are held against.
+
+    Attributes:
+        name: of the run or the file.
+        corpus: the labels; its clips are all clips of the corpus.
+        split: which clips were predicted.
+        clips: clips with predictions and at least one label.
+        fitted: clips whose labels were learnt from.
+        protocol: how the clips were split.
+        targets: what was predicted, with the meaning of the labels.
+        labels: (clips, targets), NaN where one is missing.
+        predicted: (clips, targets), mean over seeds.
+        spreads: ``sd`` or ``low`` and ``high`` (clips, targets), NaN where missing; often empty.
+        lost: how many clips that were asked for have no usable prediction.
+        folder: where audits of these predictions are kept; None for predictions in memory.
+    """
+
+    name: str
+    corpus: Corpus
+    split: str
+    clips: tuple[Clip, ...]
+    fitted: tuple[Clip, ...]
+    protocol: Protocol
+    targets: tuple[Target, ...]
+    labels: Array
+    predicted: Array
+    spreads: Mapping[str, Array] = field(default_factory=dict)
+    lost: int = 0
+    folder: Path | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the targets."""
+        return tuple(target.name for target in self.targets)
+
+    @cached_property
+    def clusters(self) -> NDArray[np.intp]:
+        """(clips,) number of the group of clips, by source and subject, that each belongs to."""
+        return cluster_numbers(self.clips)
+
+    def head(self, audit: str) -> dict[str, Any]:
+        """What every audit says of where its numbers come from."""
+        return {
+            "schema": SCHEMA,
+            "audit": audit,
+            "name": self.name,
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+            "corpus": self.corpus.name,
+            "kind": self.corpus.kind,
+            "split": self.split,
+            "clips": len(self.clips),
+            "clusters": int(self.clusters.max(initial=-1)) + 1,
+            "lost": self.lost,
+            "targets": [{"name": t.name, "label": t.label} for t in self.targets],
+        }
+
+
+def cluster_numbers(clips: Sequence[Clip]) -> NDArray[np.intp]:
+    """Number of the group by source and subject that each clip belongs to, (clips,) from 0."""
+    places = {
+        clip.id: number for number, group in enumerate(protocols.groups(clips)) for clip in group
+    }
+    return np.array([places[clip.id] for clip in clips], dtype=np.intp)
+
+
+def scored_run(run: Path | str, *, split: str = "test") -> Scored:
+    """Read what a run predicted on its own corpus.
+
+    Raises:
+        DataError: it is no run, or was not evaluated on that split.
+    """
+    folder = Path(run)
+    if not (folder / "run.yaml").is_file():
+        raise DataError(
+            f"{folder} is not a run: it has no run.yaml. Name a trained run, or give anyone's "
+            f"predictions with --predictions FILE --labels CORPUS."
+        )
+    config = build(RunConfig, read_yaml(folder / "run.yaml"), where=str(folder / "run.yaml"))
+    evaluation = folder / "evaluation" / split
+    table = evaluation / "predictions.csv"
+    if not table.is_file():
+        raise DataError(
+            f"There is no {table}. Make it with: traitscope evaluate {folder} --split {split}"
+        )
+    corpus = load_corpus(config.data.corpus)
+    return scored_table(
+        table, corpus, split=split, protocol=config.protocol, name=str(run), folder=evaluation
+    )
+
+
+def scored_table(
+    table: Path | pd.DataFrame,
+    corpus: Corpus,
+    *,
+    split: str = "test",
+    fit_on: Fit | None = None,
+    protocol: Protocol | None = None,
+    name: str | None = None,
+    folder: Path | None = None,
+) -> Scored:
+    """Join anyone's predictions to labels.
+
+    Args:
+        table: predictions.csv, or its content.
+        corpus: the labels.
+        split: which split was predicted.
+        fit_on: what was fitted; overrides ``protocol.fit``.
+        protocol: how the clips are split; official by default.
+        name: of the system; the file's by default.
+        folder: where audits of these predictions are kept.
+
+    Raises:
+        DataError: columns are missing, or no row belongs to a labelled clip.
+    """
+    protocol = protocol or Protocol()
+    protocol = protocol.model_copy(update={"fit": fit_on}) if fit_on else protocol
+    splits = protocols.split(corpus, protocol)
+    asked = splits.part(split)
+    read = labelled(read_predictions(table, asked, targets=corpus.target_names))
+    return Scored(
+        name=name or (str(table) if isinstance(table, Path) else "predictions"),
+        corpus=corpus,
+        split=split,
+        clips=read.clips,
+        fitted=splits.fitted,
+        protocol=protocol,
+        targets=tuple(corpus.target(target) for target in read.targets),
+        labels=corpus.with_clips(read.clips).labels(read.targets),
+        predicted=read.values.mean(axis=0),
+        spreads=_spreads(table, read),
+        lost=len(read.failures),
+        folder=folder,
+    )
+
+
+def save(audit: Mapping[str, Any], folder: Path) -> Path:
+    """Write an audit as ``audit-NAME.json`` into a folder, where ``report`` looks for it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"audit-{audit['audit']}.json"
+    write_json(path, dict(audit))
+    return path
+
+
+def read_audits(folder: Path) -> list[dict[str, Any]]:
+    """Read the audits that were saved in a folder, in the order of AUDITS."""
+    paths = [folder / f"audit-{name}.json" for name in AUDITS]
+    found = []
+    for path in paths:
+        if not path.is_file():
+            continue
+        audit = read_json(path)
+        if not isinstance(audit, dict) or audit.get("schema") != SCHEMA:
+            raise DataError(
+                f"{path} was not written by this version. Make it again with: traitscope audit"
+            )
+        found.append(audit)
+    return found
+
+
+def numbers(tree: Any) -> Any:
+    """Make JSON values of numbers: six digits, None for what is not finite."""
+    if isinstance(tree, Mapping):
+        return {str(key): numbers(value) for key, value in tree.items()}
+    if isinstance(tree, (list, tuple, np.ndarray)):
+        return [numbers(value) for value in tree]
+    if isinstance(tree, (bool, np.bool_)):
+        return bool(tree)
+    if isinstance(tree, (float, np.floating)):
+        return float(f"{tree:.6g}") if np.isfinite(tree) else None
+    return int(tree) if isinstance(tree, np.integer) else tree
+
+
+def _spreads(table: Path | pd.DataFrame, read: Predictions) -> dict[str, Array]:
+    """Read ``sd_``, ``low_`` and ``high_`` columns by the rules that hold for predictions."""
+    frame = (
+        table
+        if isinstance(table, pd.DataFrame)
+        else pd.read_csv(table, dtype=str, keep_default_na=False)
+    )
+    found = {}
+    for kind in SPREADS:
+        there = [name for name in read.targets if f"{kind}_{name}" in frame]
+        if not there:
+            continue
+        found[kind] = np.full((len(read.clips), len(read.targets)), np.nan)
+        for name in there:  # one by one: a clip without this number may have the others
+            renamed = {f"{kind}_{name}": f"predicted_{name}"}
+            kept = frame[[c for c in ("clip", "seed") if c in frame] + list(renamed)]
+            try:
+                values = read_predictions(kept.rename(columns=renamed), read.clips, targets=[name])
+            except DataError:  # not one finite number in the column
+                continue
+            scores = values.values.mean(axis=0)[:, 0]
+            known = {clip.id: score for clip, score in zip(values.clips, scores, strict=True)}
+            column = [known.get(clip.id, np.nan) for clip in read.clips]
+            found[kind][:, read.targets.index(name)] = column
+    return found
