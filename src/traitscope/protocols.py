@@ -28,6 +28,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 _SHINGLE = 5  # words in a row that count as one piece of a transcript
 _FEWEST_WORDS = 8  # shorter transcripts are alike by chance
 _ALIKE = 0.8  # share of the shorter transcript's pieces that makes two near-identical
+_STOCK_PHRASE = 50  # a piece that more transcripts hold is a phrase of everybody's
 _EXAMPLES = 3
 
 
@@ -322,8 +323,13 @@ def _digest(path: Path) -> tuple[int, str]:
 
 
 def _same_words(fitted: Sequence[Clip], test: Sequence[Clip]) -> tuple[tuple[str, str], ...]:
-    """Pair test clips with the fitted clip whose transcript is nearly theirs."""
+    """Pair test clips with the fitted clip whose transcript is nearly theirs.
+
+    Stock phrases, which many transcripts hold, are no reason to compare two of them: otherwise
+    the work would grow with the square of the clips.
+    """
     pieces = {clip.id: _shingles(clip.transcript) for clip in fitted}
+    equal = {frozenset(shingles): clip for clip, shingles in pieces.items() if shingles}
     holders: dict[tuple[str, ...], list[str]] = defaultdict(list)
     for clip_id, shingles in pieces.items():
         for shingle in shingles:
@@ -331,9 +337,11 @@ def _same_words(fitted: Sequence[Clip], test: Sequence[Clip]) -> tuple[tuple[str
     pairs = []
     for clip in test:
         mine = _shingles(clip.transcript)
-        shared = Counter(other for shingle in mine for other in holders.get(shingle, ()))
-        for other, count in sorted(shared.items(), key=lambda item: (-item[1], item[0])):
-            if count >= _ALIKE * min(len(mine), len(pieces[other])):
+        same = equal.get(frozenset(mine))
+        rare = (held for piece in mine if len(held := holders.get(piece, ())) <= _STOCK_PHRASE)
+        candidates = Counter(other for held in rare for other in held)
+        for other in [same] if same else sorted(candidates, key=lambda o: (-candidates[o], o)):
+            if len(mine & pieces[other]) >= _ALIKE * min(len(mine), len(pieces[other])):
                 pairs.append((clip.id, other))
                 break
     return tuple(pairs)

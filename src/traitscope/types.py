@@ -122,6 +122,7 @@ class Corpus:
         notes: facts a user must read (licence, excluded uses, what was ignored while loading).
         aggregate: what a prediction is about before any metric: a clip, or a person (``subject``)
             whose clips are averaged, where labels belong to people.
+        optional: targets that clips may carry too, regressed only when asked for by name.
     """
 
     name: str
@@ -130,6 +131,7 @@ class Corpus:
     clips: tuple[Clip, ...]
     notes: tuple[str, ...] = ()
     aggregate: Literal["clip", "subject"] = "clip"
+    optional: tuple[Target, ...] = ()
 
     def __post_init__(self) -> None:
         seen: set[str] = set()
@@ -146,16 +148,17 @@ class Corpus:
         return tuple(target.name for target in self.targets)
 
     def target(self, name: str) -> Target:
-        """Find a target by name.
+        """Find a target by name, an optional one as well.
 
         Raises:
             DataError: the corpus has no such target.
         """
-        for target in self.targets:
+        known = (*self.targets, *self.optional)
+        for target in known:
             if target.name == name:
                 return target
         raise DataError(
-            f"{self.name} has no target {name!r}. It has: {', '.join(self.target_names)}."
+            f"{self.name} has no target {name!r}. It has: {', '.join(t.name for t in known)}."
         )
 
     def with_clips(self, clips: Sequence[Clip]) -> "Corpus":

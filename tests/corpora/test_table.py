@@ -172,9 +172,9 @@ def test_many_faults_of_a_kind_are_counted(tmp_path: Path) -> None:
 
 def test_columns_that_are_not_used_are_a_note(tmp_path: Path) -> None:
     declared = {"kind": "self_reported", "targets": {"openness": UNIT}}
-    text = "clip,openness,extraversion,rater\na,1,1,x\n"
+    text = "clip,openness,extraversion,coder\na,1,1,x\n"
     corpus = table.load(write(tmp_path, text, declared=declared))
-    assert corpus.notes == ("Columns that are not used: extraversion, rater.",)
+    assert corpus.notes == ("Columns that are not used: extraversion, coder.",)
 
 
 def test_a_target_in_capitals_is_asked_about(tmp_path: Path) -> None:
@@ -237,8 +237,8 @@ def test_a_declared_name_that_is_another_column_is_a_fault(tmp_path: Path) -> No
     [
         (b"", "has no rows"),
         (b"clip,openness\n", "has no rows"),
-        (b"clip,openness,clip\na,1,2\n", "the column 'clip' twice"),
-        (b"clip,openness\na,0,5\nb,1\n", r"more cells than columns in row 2 \(and 0 others\)"),
+        (b"clip,openness,clip\na,1,2\n", "the column 'clip' is there twice"),
+        (b"clip,openness\na,0,5\nb,1\n", r"more cells than columns .*quotes\): row 2\n"),
         ("clip,openness\nMüller,1\n".encode("cp1252"), "is not UTF-8 text.*CSV UTF-8"),
         (b'clip,openness\n"a,1\n', "is not readable as CSV"),
     ],

@@ -1,45 +1,39 @@
 """Your own data: a CSV or Parquet table of clips, with ``clips.yaml`` beside it -> Corpus.
 
 Columns: ``clip`` and the targets; optional ``path``, ``source``, ``subject``, ``split``,
-``start``, ``end``, ``fps``, ``transcript`` and the attributes that ``clips.yaml`` names. What a
-number means is never guessed: ``clips.yaml`` states range and direction of each target.
+``start``, ``end``, ``fps``, ``transcript`` and the attributes that ``clips.yaml`` names. With a
+column ``rater`` a clip has one row per rater: labels are averaged, and how far raters agree is
+said. What a number means is never guessed: ``clips.yaml`` states range and direction of targets.
 
 Every fault of the table is listed in one error; nothing is dropped silently.
 """
 
-import csv
-import io
-import math
-import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path, PureWindowsPath
-from typing import Any, Literal
+from typing import Literal
+
+import numpy as np
 
 from traitscope.config import Config, build, read_yaml
+from traitscope.corpora._cells import Cells
+from traitscope.corpora._faults import Faults
+from traitscope.corpora._reading import Table, read_table
+from traitscope.corpora._reliability import agreement
 from traitscope.errors import ConfigError, DataError
 from traitscope.types import TRAITS, Clip, Corpus, Kind, Target
 
 DECLARATION = "clips.yaml"
-COLUMNS = ("clip", "path", "source", "subject", "split", "start", "end", "fps", "transcript")
-SPLIT_WORDS = {
-    "train": "train",
-    "training": "train",
-    "val": "validation",
-    "valid": "validation",
-    "validation": "validation",
-    "test": "test",
-}
+COLUMNS = (
+    *("clip", "path", "source", "subject", "split", "start", "end", "fps", "transcript"),
+    "rater",
+)
 SUFFIXES = (
     *(".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp"),
     *(".wav", ".flac", ".mp3", ".m4a", ".aac", ".ogg", ".opus"),
 )
 """Of media that is looked for by the clip's id, best first."""
 _USUAL_ATTRIBUTES = ("age", "gender", "sex", "ethnicity", "race", "language", "country")
-_NOTHING = ("", "nan", "na", "n/a", "null")
-_SHOWN = 20  # examples of one kind of fault; the rest is counted
-_OF_FILES = {"start": "seconds", "end": "seconds", "fps": "frames per second"}
 
 
 class TargetRange(Config):
@@ -66,65 +60,59 @@ class Declaration(Config):
     """Columns such as age and gender, for baselines and audits only."""
     notes: tuple[str, ...] = ()
     """Facts that readers of results must know: licence, excluded uses."""
+    aggregate: Literal["clip", "subject"] = "clip"
+    """subject: labels belong to people, whose clips are averaged before any metric."""
     media: str = "."
     """Folder of the media, relative to the table."""
 
 
-@dataclass(frozen=True)
-class _Table:
-    """A table as text: rows of column -> cell."""
-
-    path: Path
-    columns: tuple[str, ...]
-    rows: tuple[Mapping[str, str], ...]
-    decimal_comma: bool = False
-
-
-@dataclass
-class _Faults:
-    """Faults by kind, each with where it occurred, in the order they were met."""
-
-    found: dict[str, list[str]] = field(default_factory=dict)
-
-    def add(self, kind: str, where: str = "") -> None:
-        self.found.setdefault(kind, []).append(where)
-
-    def lines(self) -> list[str]:
-        return [f"{kind}{self._places(places)}" for kind, places in self.found.items()]
-
-    def _places(self, places: list[str]) -> str:
-        named = [place for place in places if place]
-        more = f" and {len(named) - _SHOWN} more" if len(named) > _SHOWN else ""
-        return f": {', '.join(named[:_SHOWN])}{more}" if named else ""
-
-
-def load(path: Path) -> Corpus:
+def load(path: Path, *, suffixes: Sequence[str] = SUFFIXES) -> Corpus:
     """Load a table of clips, or the ``clips.csv`` or ``clips.parquet`` of a folder.
+
+    Args:
+        path: the table, or its folder.
+        suffixes: of the files that are looked for by the clip's id, best first.
 
     Raises:
         DataError: lists every fault of the table.
         ConfigError: ``clips.yaml`` is wrong, or missing: then it shows one to fill in.
     """
     path = _find(path)
-    table = _read(path)
+    faults = Faults()
+    table = read_table(path, faults)
     declared_in = path.parent / DECLARATION
     if not declared_in.exists():
         raise ConfigError(_ask_for_declaration(table, declared_in))
-    declaration = build(Declaration, read_yaml(declared_in), where=str(declared_in))
-    targets = _targets(declaration)
-    faults = _Faults()
+    declaration = read_declaration(declared_in)
+    targets = declared_targets(declaration)
     notes = _check_columns(table, declaration, faults)
-    clips = _clips(table, declaration, targets, faults)
-    if faults.found:
-        lines = "\n  ".join(faults.lines())
-        raise DataError(f"{path} has faults; mend them there or in {DECLARATION}:\n  {lines}")
+    rows = _rows_by_clip(table, faults)
+    clips = _clips(table, rows, declaration, suffixes, faults)
+    faults.stop(path, where=f"there or in {DECLARATION}")
     return Corpus(
         name=declaration.name or f"table:{path.name}",
         kind=declaration.kind,
-        targets=tuple(targets.values()),
+        targets=targets,
         clips=tuple(clips),
-        notes=(*declaration.notes, *notes),
+        notes=(*declaration.notes, *notes, *_agreement_of_raters(table, rows, targets)),
+        aggregate=declaration.aggregate,
     )
+
+
+def read_declaration(path: Path) -> Declaration:
+    """Read what a ``clips.yaml`` says.
+
+    Raises:
+        ConfigError: it is missing or wrong; every wrong key is named.
+    """
+    return build(Declaration, read_yaml(path), where=str(path))
+
+
+def declared_targets(declaration: Declaration) -> tuple[Target, ...]:
+    """The declared targets, traits first and in their order."""
+    order = {name: place for place, name in enumerate(TRAITS)}
+    names = sorted(declaration.targets, key=lambda name: order.get(name, len(order)))
+    return tuple(Target(name=name, **declaration.targets[name].model_dump()) for name in names)
 
 
 def _find(path: Path) -> Path:
@@ -136,75 +124,7 @@ def _find(path: Path) -> Path:
     return found
 
 
-def _targets(declaration: Declaration) -> dict[str, Target]:
-    """The declared targets, traits first and in their order."""
-    order = {name: place for place, name in enumerate(TRAITS)}
-    names = sorted(declaration.targets, key=lambda name: order.get(name, len(order)))
-    return {name: Target(name=name, **declaration.targets[name].model_dump()) for name in names}
-
-
-def _read(path: Path) -> _Table:
-    if path.suffix.lower() == ".parquet":
-        return _read_parquet(path)
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"{path} is not UTF-8 text ({error.reason} at byte {error.start}). In Excel, save it "
-            f"as 'CSV UTF-8'."
-        ) from error
-    lines = text.splitlines()
-    header = lines[0] if lines else ""
-    separator = max(",;\t", key=header.count)
-    try:
-        reader = list(csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True))
-    except csv.Error as error:
-        raise DataError(f"{path} is not readable as CSV: {error}.") from error
-    return _as_table(path, reader, decimal_comma=separator != ",")
-
-
-def _as_table(path: Path, lines: list[list[str]], *, decimal_comma: bool) -> _Table:
-    filled = [(n, line) for n, line in enumerate(lines, 1) if any(cell.strip() for cell in line)]
-    if len(filled) < 2:
-        raise DataError(f"{path} has no rows. It needs a line of column names, then the clips.")
-    columns = tuple(cell.strip() for cell in filled[0][1])
-    twice = sorted({name for name in columns if columns.count(name) > 1 and name})
-    if twice:
-        raise DataError(f"{path} has the column {twice[0]!r} twice. Rename or remove one.")
-    odd = [n for n, line in filled[1:] if any(cell.strip() for cell in line[len(columns) :])]
-    if odd:
-        raise DataError(
-            f"{path} has more cells than columns in row {odd[0]} (and {len(odd) - 1} others). "
-            f"Put cells that hold the separator in double quotes."
-        )
-    rows = tuple(
-        {name: cell.strip() for name, cell in zip(columns, line, strict=False)}
-        for _, line in filled[1:]
-    )
-    return _Table(path, columns, rows, decimal_comma)
-
-
-def _read_parquet(path: Path) -> _Table:
-    import pyarrow
-    import pyarrow.parquet
-
-    try:
-        table = pyarrow.parquet.ParquetFile(path).read()
-    except (pyarrow.ArrowInvalid, OSError) as error:
-        raise DataError(f"{path} is not readable as Parquet: {error}") from error
-    names = table.column_names
-    lines = [[_as_text(row[name]) for name in names] for row in table.to_pylist()]
-    return _as_table(path, [names, *lines], decimal_comma=False)
-
-
-def _as_text(value: Any) -> str:
-    """A Parquet cell as a CSV cell: nothing for null and NaN, whole floats as integers."""
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return ""
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
-
-
-def _check_columns(table: _Table, declaration: Declaration, faults: _Faults) -> list[str]:
+def _check_columns(table: Table, declaration: Declaration, faults: Faults) -> list[str]:
     """Note faults of the columns, and return notes on those that are not used."""
     declared = [*declaration.targets, *declaration.attributes]
     for name in ("clip", *declared):
@@ -225,32 +145,50 @@ def _check_columns(table: _Table, declaration: Declaration, faults: _Faults) -> 
     return [f"Columns that are not used: {', '.join(unused)}."] if unused else []
 
 
-def _clips(
-    table: _Table, declaration: Declaration, targets: Mapping[str, Target], faults: _Faults
-) -> list[Clip]:
-    find_media = _media_finder(table.path.parent, table.path.parent / declaration.media)
+def _rows_by_clip(table: Table, faults: Faults) -> dict[str, list[Mapping[str, str]]]:
+    """The rows of each clip: one, or one per rater."""
     rows = [row for row in table.rows if row.get("clip")]
     if "clip" in table.columns and len(rows) < len(table.rows):
         faults.add(f"{len(table.rows) - len(rows)} rows have no clip id")
-    seen: set[str] = set()
-    clips = []
+    found: dict[str, list[Mapping[str, str]]] = {}
+    seen: set[tuple[str, str | None]] = set()
     for row in rows:
-        if row["clip"] in seen:
-            faults.add("clip ids occur more than once", repr(row["clip"]))
+        clip, rater = row["clip"], row.get("rater")
+        if rater == "":
+            faults.add("rows have no rater", repr(clip))
+        elif (clip, rater) in seen:
+            kind = "clip ids occur more than once" if rater is None else "rated twice by one rater"
+            faults.add(kind, repr(clip) + (f" ({rater})" if rater else ""))
             continue
-        seen.add(row["clip"])
-        cell = _Cells(row, table.decimal_comma, faults)
-        times = cell.times()
-        labels = {name: cell.label(target) for name, target in targets.items()}
+        seen.add((clip, rater))
+        found.setdefault(clip, []).append(row)
+    return found
+
+
+def _clips(
+    table: Table,
+    rows: Mapping[str, Sequence[Mapping[str, str]]],
+    declaration: Declaration,
+    suffixes: Sequence[str],
+    faults: Faults,
+) -> list[Clip]:
+    base, targets = table.path.parent, declared_targets(declaration)
+    find_media = _media_finder(base, base / declaration.media, suffixes)
+    clips = []
+    for clip_id, mine in rows.items():
+        row = _merged(mine, [*COLUMNS, *declaration.attributes], faults)
+        cell = Cells(row, table.decimal_comma, faults)
+        times, split = cell.times(), cell.split()
+        labels = [Cells(one, table.decimal_comma, faults).labels(targets) for one in mine]
         try:
             clip = Clip(
-                id=row["clip"],
-                path=find_media(row["clip"], row.get("path", "")),
+                id=clip_id,
+                path=find_media(clip_id, row.get("path", "")),
                 **times,
                 source=row.get("source", ""),
                 subject=row.get("subject") or None,
-                split=cell.split(),
-                targets={name: label for name, label in labels.items() if label is not None},
+                split=split,
+                targets=_mean_labels(labels, targets),
                 transcript=row.get("transcript") or None,
                 attributes=cell.attributes(declaration.attributes),
             )
@@ -261,75 +199,62 @@ def _clips(
     return clips
 
 
-@dataclass(frozen=True)
-class _Cells:
-    """Reads the cells of one row; a cell that cannot be used is noted and left out."""
-
-    row: Mapping[str, str]
-    decimal_comma: bool
-    faults: _Faults
-
-    def number(self, name: str) -> float | None:
-        text = self.row.get(name, "")
-        if text.lower() in _NOTHING:
-            return None
-        if self.decimal_comma and re.fullmatch(r"[+-]?\d*,\d+", text):
-            text = text.replace(",", ".")
-        try:
-            number = float(text)
-        except ValueError:
-            number = math.nan
-        if not math.isfinite(number):
-            self._note(f"{name}: not a number", text)
-            return None
-        return number
-
-    def label(self, target: Target) -> float | None:
-        number = self.number(target.name)
-        if number is None or target.contains(number):
-            return number
-        self._note(f"{target.name}: outside {target.low:g} to {target.high:g}", f"{number:g}")
-        return None
-
-    def times(self) -> dict[str, float | None]:
-        """Start, end and fps; none of them negative, none of them upside down."""
-        times = {name: self.number(name) for name in _OF_FILES}
-        for name, unit in _OF_FILES.items():
-            value = times[name]
-            if value is not None and (value < 0 or (value == 0 and name != "start")):
-                self._note(f"{name}: not a possible number of {unit}", f"{value:g}")
-                times[name] = None
-        start, end = times["start"], times["end"]
-        if end is not None and end <= (start or 0):
-            self._note("end: not after start", f"{start or 0:g} to {end:g}")
-            times["start"] = times["end"] = None
-        return times
-
-    def split(self) -> str | None:
-        text = self.row.get("split", "")
-        if text and text.lower() not in SPLIT_WORDS:
-            self._note(f"split: not one of {', '.join(SPLIT_WORDS)}", repr(text))
-        return SPLIT_WORDS.get(text.lower())
-
-    def attributes(self, names: Sequence[str]) -> dict[str, str | float]:
-        """Numbers where they are numbers, words where they are words, nothing where empty."""
-        quiet = _Cells(self.row, self.decimal_comma, _Faults())
-        cells = {name: self.row.get(name, "") for name in names}
-        filled = {name: text for name, text in cells.items() if text.lower() not in _NOTHING}
-        numbers = {name: quiet.number(name) for name in filled}
-        return {
-            name: text if (number := numbers[name]) is None else number
-            for name, text in filled.items()
-        }
-
-    def _note(self, kind: str, value: str) -> None:
-        self.faults.add(kind, f"{self.row['clip']} ({value})")
+def _merged(
+    rows: Sequence[Mapping[str, str]], columns: Sequence[str], faults: Faults
+) -> Mapping[str, str]:
+    """What several raters' rows say of one clip; they must not contradict each other."""
+    if len(rows) == 1:
+        return rows[0]
+    merged = dict(rows[0])
+    for name in columns:
+        said = list(dict.fromkeys(cell for row in rows if (cell := row.get(name, ""))))
+        merged[name] = said[0] if said else ""
+        if len(said) > 1 and name != "rater":
+            faults.add(f"{name}: differs between raters", f"{merged['clip']} ({', '.join(said)})")
+    return merged
 
 
-def _media_finder(base: Path, media: Path) -> Callable[[str, str], Path | None]:
+def _mean_labels(
+    labels: Sequence[Mapping[str, float]], targets: Sequence[Target]
+) -> dict[str, float]:
+    """Mean over the raters that gave a label."""
+    given = {t.name: [each[t.name] for each in labels if t.name in each] for t in targets}
+    return {name: float(np.mean(values)) for name, values in given.items() if values}
+
+
+def _agreement_of_raters(
+    table: Table, rows: Mapping[str, Sequence[Mapping[str, str]]], targets: Sequence[Target]
+) -> list[str]:
+    """Say how many raters there are, and how far one of them and their mean can be relied on."""
+    if "rater" not in table.columns:
+        return []
+    raters = {row["rater"] for mine in rows.values() for row in mine if row.get("rater")}
+    sizes = [len(mine) for mine in rows.values()]
+    said = []
+    for target in targets:
+        cells = [
+            [Cells(row, table.decimal_comma, Faults()).number(target.name) for row in mine]
+            for mine in rows.values()
+        ]
+        found = agreement([[v for v in values if v is not None] for values in cells])
+        if found.single is None or found.mean is None:
+            said.append(f"{target.name} undefined")
+        else:
+            said.append(
+                f"{target.name} {found.single:.2f} (mean of {found.size:.1f}: {found.mean:.2f})"
+            )
+    return [
+        f"Labels are means over {min(sizes)} to {max(sizes)} of {len(raters)} raters. Reliability "
+        f"of one rater, ICC(1), and of the mean, ICC(1, k): {'; '.join(said)}."
+    ]
+
+
+def _media_finder(
+    base: Path, media: Path, suffixes: Sequence[str]
+) -> Callable[[str, str], Path | None]:
     """Make the function that finds a clip's media by its path cell, else by its id."""
     by_name = {entry.name: entry for entry in sorted(media.iterdir())} if media.is_dir() else {}
-    suffix_rank = {suffix: rank for rank, suffix in enumerate(SUFFIXES)}
+    suffix_rank = {suffix: rank for rank, suffix in enumerate(suffixes)}
     by_stem: dict[str, Path] = {}
     usable = [p for p in by_name.values() if p.suffix.lower() in suffix_rank]
     for entry in sorted(usable, key=lambda p: suffix_rank[p.suffix.lower()]):
@@ -345,7 +270,7 @@ def _media_finder(base: Path, media: Path) -> Callable[[str, str], Path | None]:
     return find
 
 
-def _ask_for_declaration(table: _Table, path: Path) -> str:
+def _ask_for_declaration(table: Table, path: Path) -> str:
     """Write the error for a missing clips.yaml, with one to copy and fill in."""
     ranges = {name: _observed(table, name) for name in table.columns if name not in COLUMNS}
     numeric = [name for name, seen in ranges.items() if seen and name not in _USUAL_ATTRIBUTES]
@@ -369,8 +294,8 @@ def _ask_for_declaration(table: _Table, path: Path) -> str:
     )
 
 
-def _observed(table: _Table, name: str) -> str:
+def _observed(table: Table, name: str) -> str:
     """The least and greatest number of a column, empty if it holds none."""
-    cells = [_Cells(row, table.decimal_comma, _Faults()) for row in table.rows]
+    cells = [Cells(row, table.decimal_comma, Faults()) for row in table.rows]
     numbers = [number for cell in cells if (number := cell.number(name)) is not None]
     return f"{min(numbers):g} to {max(numbers):g}" if numbers else ""

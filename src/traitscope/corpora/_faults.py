@@ -1,0 +1,44 @@
+"""Faults of label files, by kind, so that one error can list all of them."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from traitscope.errors import DataError
+
+_SHOWN = 20  # examples of one kind of fault; the rest is counted
+
+
+@dataclass
+class Faults:
+    """Faults by kind, each with where it occurred, in the order they were met."""
+
+    found: dict[str, dict[str, None]] = field(default_factory=dict)
+
+    def add(self, kind: str, where: str = "") -> None:
+        """Note a fault of some kind, and where it is; the same place counts once."""
+        self.found.setdefault(kind, {})[where] = None
+
+    def lines(self) -> list[str]:
+        """One line for each kind of fault, with examples and how many more there are."""
+        return [f"{kind}{_places(list(places))}" for kind, places in self.found.items()]
+
+    def stop(self, path: Path, *, where: str) -> None:
+        """Raise one error that lists every fault, if there is any.
+
+        Raises:
+            DataError: there are faults.
+        """
+        if self.found:
+            lines = "\n  ".join(self.lines())
+            raise DataError(f"{path} has faults; mend them {where}:\n  {lines}")
+
+
+def some(names: list[str], shown: int = _SHOWN) -> str:
+    """Join the first names, and count the rest."""
+    more = f" and {len(names) - shown} more" if len(names) > shown else ""
+    return f"{', '.join(names[:shown])}{more}"
+
+
+def _places(places: list[str]) -> str:
+    named = [place for place in places if place]
+    return f": {some(named)}" if named else ""

@@ -1,0 +1,283 @@
+"""ChaLearn First Impressions V2: 10 000 clips of people talking, rated by observers.
+
+``fi:FOLDER`` holds ``annotation_{training,validation,test}.pkl``, at most two folders down; beside
+them, where there are any, transcripts (``transcription_*.pkl``), ``metadata*.csv`` (age group) and
+``eth_gender_annotations_*.csv``. Videos may lie in any folders below, or be missing. The split of a
+clip comes from its label file, never from its folder; its source is the YouTube id, the first 11
+characters of its name.
+
+The key ``neuroticism`` of the labels is emotional stability: a high value means *less*. The five
+traits are the targets; ``interview`` is there on request: ``data.targets=[...,interview]``.
+"""
+
+import os
+import re
+import shlex
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from traitscope.corpora._cells import SPLIT_WORDS
+from traitscope.corpora._faults import Faults, some
+from traitscope.corpora._reading import read_table
+from traitscope.corpora._unpickling import read_pickle
+from traitscope.errors import DataError
+from traitscope.types import SPLITS, TRAITS, Clip, Corpus, Target
+
+TARGETS = tuple(Target(name, 0.0, 1.0, -1 if name == "neuroticism" else 1) for name in TRAITS)
+INTERVIEW = Target("interview", 0.0, 1.0, 1)
+NOTES = (
+    "ChaLearn First Impressions V2: CC BY-NC 4.0, by registration with ChaLearn (chalearnlap.cvc."
+    "uab.cat). The organisers advise against using it to build systems that decide about people.",
+    "The key 'neuroticism' of the labels is emotional stability: high = stable.",
+)
+ETHNICITIES = {"1": "Asian", "2": "Caucasian", "3": "African-American"}
+GENDERS = {"1": "male", "2": "female"}
+SOURCE_CHARACTERS = 11
+"""Length of a YouTube id, with which every clip's name begins."""
+
+CLIP_NAME = re.compile(r"([\w-]{11})\.\d{3}(\.mp4)?", re.ASCII)
+"""Of a clip: YouTube id, number, perhaps the suffix."""
+
+_LABELS = re.compile(rf"annotation_({'|'.join(SPLIT_WORDS)})\.pkl", re.IGNORECASE)
+_TRANSCRIPTS = re.compile(rf"transcription_({'|'.join(SPLIT_WORDS)})\.pkl", re.IGNORECASE)
+_AGES = re.compile(r".*metadata.*\.csv", re.IGNORECASE)
+_PEOPLE = re.compile(r"eth_gender_annotations.*\.csv", re.IGNORECASE)
+_LABELS_DEPTH = 2
+_VIDEOS_DEPTH = 5
+
+
+@dataclass(frozen=True)
+class _Files:
+    """What lies in the folder.
+
+    Attributes:
+        labels: split -> its label file.
+        transcripts: files of transcripts.
+        ages: tables with age groups.
+        people: tables with ethnicity and gender.
+        videos: name of a clip -> its file.
+        zips: folders with zips in them.
+    """
+
+    labels: Mapping[str, Path]
+    transcripts: tuple[Path, ...]
+    ages: tuple[Path, ...]
+    people: tuple[Path, ...]
+    videos: Mapping[str, Path]
+    zips: tuple[Path, ...]
+
+
+def load(path: Path) -> Corpus:
+    """Load the labels of a folder; videos may be missing, or only some of them there.
+
+    Raises:
+        DataError: there are no label files, or they have faults: all of them are listed.
+    """
+    faults = Faults()
+    files = _find(path, faults)
+    labels, splits = _labels(files, faults)
+    transcripts = _transcripts(files, faults)
+    attributes, notes = _attributes(files, faults)
+    extras = (("transcripts", transcripts), ("attributes", attributes), ("videos", files.videos))
+    notes = [*_remarks(files, labels, extras), *notes]
+    faults.stop(path, where="in the label files, or copy those again")
+    clips = [
+        Clip(
+            id=name,
+            path=files.videos.get(name),
+            source=name[:SOURCE_CHARACTERS],
+            split=splits[name],
+            targets=values,
+            transcript=transcripts.get(name),
+            attributes=attributes.get(name, {}),
+        )
+        for name, values in labels.items()
+    ]
+    optional = (INTERVIEW,) if any(INTERVIEW.name in clip.targets for clip in clips) else ()
+    return Corpus(
+        name="first_impressions",
+        kind="apparent",
+        targets=TARGETS,
+        clips=tuple(clips),
+        notes=(*NOTES, *notes),
+        optional=optional,
+    )
+
+
+def _find(folder: Path, faults: Faults) -> _Files:
+    """Look through the folder once; the first of several copies counts, in order of their paths."""
+    labels: dict[str, Path] = {}
+    tables: dict[re.Pattern[str], dict[str, Path]] = {_TRANSCRIPTS: {}, _AGES: {}, _PEOPLE: {}}
+    videos: dict[str, Path] = {}
+    zips: dict[Path, None] = {}
+    for file, depth in _walk(folder):
+        suffix = file.suffix.lower()
+        if suffix == ".mp4":
+            videos.setdefault(_full(file.name), file)
+        elif suffix == ".zip":
+            zips[file.parent] = None
+        elif depth <= _LABELS_DEPTH and (found := _LABELS.fullmatch(file.name)):
+            split = SPLIT_WORDS[found[1].lower()]
+            first = labels.setdefault(split, file)
+            if first != file and first.read_bytes() != file.read_bytes():
+                faults.add(f"two different label files of {split}", f"{first} and {file}")
+        elif depth <= _LABELS_DEPTH:
+            for pattern, same in tables.items():
+                if pattern.fullmatch(file.name):
+                    same.setdefault(file.name.lower(), file)
+    if not labels:
+        raise DataError(_without_labels(folder, tuple(zips)))
+    transcripts, ages, people = (tuple(same.values()) for same in tables.values())
+    return _Files(labels, transcripts, ages, people, videos, tuple(zips))
+
+
+def _walk(folder: Path) -> Iterator[tuple[Path, int]]:
+    """Files below a folder with how many folders down they are, in a fixed order."""
+    for place, below, names in os.walk(folder):
+        here = Path(place)
+        depth = len(here.relative_to(folder).parts)
+        below[:] = sorted(n for n in below if n[0] != ".") if depth < _VIDEOS_DEPTH else []
+        for name in sorted(names):
+            if name[0] != ".":  # among them ._NAME.mp4, which macOS leaves on other disks
+                yield here / name, depth
+
+
+def _without_labels(folder: Path, zips: Sequence[Path]) -> str:
+    if not folder.is_dir():
+        return f"There is no folder {folder}. Write fi:FOLDER of the label files and videos."
+    if zips:
+        return (
+            f"{folder} holds zips and no label files. Zips are not read; unpack them (those with "
+            f"labels ask for ChaLearn's password):\n  {_unzip(zips)}"
+        )
+    return (
+        f"{folder} has no label files (annotation_training.pkl, annotation_validation.pkl, "
+        f"annotation_test.pkl), nor have its folders two levels down. Put them there."
+    )
+
+
+def _unzip(folders: Sequence[Path]) -> str:
+    """The command that unpacks every zip where it lies; unzip itself expands the star."""
+    commands = [
+        f"unzip -n -q {shlex.quote(str(folder / '*.zip'))} -d {shlex.quote(str(folder))}"
+        for folder in folders
+    ]
+    return "\n  ".join(commands)
+
+
+def _labels(files: _Files, faults: Faults) -> tuple[dict[str, dict[str, float]], dict[str, str]]:
+    """Labels and split of each clip, in the order of the splits, then of the file."""
+    labels: dict[str, dict[str, float]] = {}
+    splits: dict[str, str] = {}
+    for split in (name for name in SPLITS if name in files.labels):
+        file = files.labels[split]
+        tree = dict(_items(_mapping(file, faults), file.name, faults))
+        for target in (*TARGETS, INTERVIEW):
+            if target.name not in tree and target != INTERVIEW:
+                faults.add(f"{file.name} has no key {target.name!r}")
+            for name, value in _items(
+                tree.get(target.name, {}), f"{file.name}: {target.name}", faults
+            ):
+                clip = _full(name)
+                if splits.setdefault(clip, split) != split:
+                    faults.add("clips are in two splits", f"{clip} ({splits[clip]} and {split})")
+                elif _usable(clip, value, target, faults):
+                    labels.setdefault(clip, {})[target.name] = float(value)
+    return {name: labels.get(name, {}) for name in splits}, splits
+
+
+def _usable(clip: str, value: Any, target: Target, faults: Faults) -> bool:
+    if not CLIP_NAME.fullmatch(clip):
+        faults.add("not the name of a clip (YouTube id, number, .mp4)", repr(clip))
+    elif type(value) not in (int, float):
+        faults.add(f"{target.name}: not a number", f"{clip} ({type(value).__name__})")
+    elif not target.contains(value):
+        faults.add(f"{target.name}: outside 0 to 1", f"{clip} ({value:g})")
+    else:
+        return True
+    return False
+
+
+def _transcripts(files: _Files, faults: Faults) -> dict[str, str]:
+    """What is said in each clip; an empty text is a clip in which nothing was understood."""
+    found: dict[str, str] = {}
+    for file in files.transcripts:
+        for name, text in _items(_mapping(file, faults), file.name, faults):
+            if isinstance(text, str):
+                found[_full(name)] = _mended(text)
+            else:
+                faults.add(f"{file.name}: not text", f"{name} ({type(text).__name__})")
+    return found
+
+
+def _mended(text: str) -> str:
+    """Read text as UTF-8 where its bytes are that; Python 2 pickles do not say what they are."""
+    try:
+        return text.encode("latin-1").decode("utf-8")
+    except UnicodeError:
+        return text
+
+
+def _attributes(
+    files: _Files, faults: Faults
+) -> tuple[dict[str, dict[str, str | float]], list[str]]:
+    """Age group (1 to 8), ethnicity and gender by clip, and notes on codes that are not known."""
+    found: dict[str, dict[str, str | float]] = {}
+    unknown: list[str] = []
+    for file in (*files.ages, *files.people):
+        for row in read_table(file, faults).rows:
+            cells = {name.casefold().replace("_", ""): cell for name, cell in row.items()}
+            clip = _full(cells.get("filename") or cells.get("videoname") or "")
+            mine = found.setdefault(clip, {})
+            if age := cells.get("agegroup"):
+                mine |= {"age_group": float(age)} if age.isdecimal() else {}
+                unknown += [] if age.isdecimal() else [f"age group {age!r} of {clip}"]
+            for name, words in (("ethnicity", ETHNICITIES), ("gender", GENDERS)):
+                if code := cells.get(name):
+                    mine |= {name: words[code]} if code in words else {}
+                    unknown += [] if code in words else [f"{name} {code!r} of {clip}"]
+    return found, [f"Codes that are not known: {some(unknown, 5)}."] if unknown else []
+
+
+def _remarks(
+    files: _Files, labels: Mapping[str, Any], extras: Iterable[tuple[str, Mapping[str, Any]]]
+) -> list[str]:
+    """What is there without labels, and what is not there."""
+    remarks = []
+    absent = [split for split in SPLITS if split not in files.labels]
+    if absent:
+        remarks.append(f"There are no label files of {' and '.join(absent)}.")
+    for kind, entries in extras:
+        strangers = sorted(set(entries) - set(labels))
+        if strangers:
+            remarks.append(
+                f"{len(strangers)} {kind} have no labels and are left out: {some(strangers, 5)}."
+            )
+    if files.zips and len(files.videos) < len(labels):
+        remarks.append(f"Zips are not read. Unpack them with: {_unzip(files.zips)}")
+    return remarks
+
+
+def _mapping(file: Path, faults: Faults) -> Any:
+    """What a pickle holds; one that cannot be read is a fault beside the others."""
+    try:
+        return read_pickle(file)
+    except DataError as error:
+        faults.add(str(error))
+        return {}
+
+
+def _items(tree: Any, where: str, faults: Faults) -> Iterator[tuple[str, Any]]:
+    if not isinstance(tree, dict):
+        faults.add(f"{where}: no dict, but {type(tree).__name__}")
+        return
+    for name, value in tree.items():
+        yield str(name), value
+
+
+def _full(name: str) -> str:
+    """The name of a clip as the labels write it, with its suffix."""
+    stem = name[:-4] if name[-4:].lower() == ".mp4" else name
+    return f"{stem}.mp4" if stem else ""
