@@ -27,9 +27,9 @@ ORDER = [
     "extract",
     "store",
     "preparation",
-    "augment",
     "pooling",
     "scaling",
+    "augment",
     "data",
     "models",
     "metrics",
@@ -180,7 +180,7 @@ def test_public_verbs_are_not_shadowed_by_modules() -> None:
             assert callable(getattr(traitscope, verb)), verb
 
 
-@pytest.mark.parametrize("room", ["corpora", "tracking", "extract", "models"])
+@pytest.mark.parametrize("room", ["corpora", "tracking", "extract", "augment", "models"])
 def test_every_entry_says_what_it_is(room: registry.Room) -> None:
     from traitscope.cli.ls import describe
 

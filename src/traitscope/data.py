@@ -12,14 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from traitscope.augment import Augmentation, Sample, blend, change
 from traitscope.errors import ClipError, DataError
 from traitscope.pooling import pool, pooled_columns
-from traitscope.scaling import Moments, Scaler
+from traitscope.scaling import IMAGENET_MEAN, IMAGENET_SD, Moments, Scaler
 from traitscope.store import Store
 from traitscope.types import Batch, Clip, Draw, Rows, Stream
-
-IMAGENET_MEAN = np.array([0.485, 0.456, 0.406], dtype=np.float32)
-IMAGENET_SD = np.array([0.229, 0.224, 0.225], dtype=np.float32)
 
 KEPT_BYTES = 1 << 30
 """Numbers kept in memory between epochs, per set of examples."""
@@ -242,6 +240,7 @@ class Examples:
         targets: Sequence[str],
         scalers: Mapping[str, Scaler] | None = None,
         seed: int | None = None,
+        augment: Sequence[Augmentation] = (),
     ) -> None:
         self.clips = tuple(clips)
         self.store = store
@@ -249,7 +248,8 @@ class Examples:
         self.draws = dict(draws)
         self.targets = tuple(targets)
         self.scalers = dict(scalers or {})
-        self.seed = seed  # None: evaluation, nothing is random
+        self.seed = seed  # None: evaluation, nothing is random and nothing is augmented
+        self.augment = tuple(augment) if seed is not None else ()
         self._kept: dict[tuple[str, str], Stream] = {}
         self._kept_bytes = 0
 
@@ -261,7 +261,25 @@ class Examples:
         clip = self.clips[position]
         streams = {name: self.stream(name, clip.id) for name in self.keys}
         rng = None if self.seed is None else np.random.default_rng([self.seed, epoch, position])
-        return draw_example(clip, streams, self.draws, rng=rng, scalers=self.scalers)
+        example = draw_example(clip, streams, self.draws, rng=rng, scalers=self.scalers)
+        if not self.augment:
+            return example
+        rng = np.random.default_rng([self.seed or 0, epoch, position, 1])
+        return Example(clip, *change(example.streams, example.masks, self.augment, rng))
+
+    def __getitems__(self, indices: Sequence[int | tuple[int, int]]) -> list[Example]:
+        """Give the examples of a batch; a loader calls this, so that clips may be mixed."""
+        examples = [self[index] for index in indices]
+        if not any(transform.mix for transform in self.augment):
+            return examples
+        rng = np.random.default_rng([self.seed or 0, *np.ravel(np.asarray(indices)).tolist()])
+        samples: list[Sample] = [(e.streams, e.masks, e.clip.targets) for e in examples]
+        return [  # a mixed example keeps the name of its clip and gets mixed labels
+            Example(replace(example.clip, targets=labels), streams, masks)
+            for example, (streams, masks, labels) in zip(
+                examples, blend(samples, self.augment, rng), strict=True
+            )
+        ]
 
     def stream(self, name: str, clip_id: str) -> Stream:
         """Read a stream of a clip; numbers stay in memory up to a limit, images do not."""

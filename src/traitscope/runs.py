@@ -21,6 +21,7 @@ from pydantic import (
 )
 
 from traitscope import registry
+from traitscope.augment import Augmentation, settle
 from traitscope.config import Config, build, merge, parse_overrides, read_yaml
 from traitscope.errors import ConfigError
 from traitscope.extract import Request, make_request
@@ -129,6 +130,8 @@ class RunConfig(Config):
     """How clips are split and what is fitted on."""
     features: dict[str, dict[str, Any]] = Field(default_factory=dict)
     """Extractor -> settings that differ from its defaults."""
+    augment: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    """Transform of training examples -> settings that differ from its defaults, in order."""
     model: dict[str, Any]
     """``name`` of the model, and its own settings."""
     stages: tuple[Stage, ...] = ()
@@ -162,12 +165,14 @@ class Plan:
         options: the model's own Config.
         draws: stream name -> Draw.
         requests: stream name -> the extraction that makes it.
+        augment: transforms of training examples, in order.
     """
 
     module: ModuleType
     options: Config
     draws: Mapping[str, Draw]
     requests: Mapping[str, Request]
+    augment: tuple[Augmentation, ...] = ()
 
     @property
     def is_estimator(self) -> bool:
@@ -218,9 +223,10 @@ def plan(config: RunConfig, *, outside: str | None = None) -> Plan:
         raise ConfigError(
             f"features.{idle[0]} has no effect: {name} takes {', '.join(sorted(draws)) or 'none'}."
         )
-    if hasattr(module, "Estimator") and config.stages:
+    if hasattr(module, "Estimator") and (config.stages or config.augment):
         raise ConfigError(
-            f"{name} is fitted in one step: stages and train.* settings have no effect on it."
+            f"{name} is fitted in one step: stages, train.* and augment.* settings have no effect "
+            f"on it."
         )
     requests = {
         stream: make_request(
@@ -228,7 +234,7 @@ def plan(config: RunConfig, *, outside: str | None = None) -> Plan:
         )
         for stream, draw in draws.items()
     }
-    return Plan(module, options, draws, requests)
+    return Plan(module, options, draws, requests, settle(config.augment, draws))
 
 
 def typed_model(name: str, overrides: Sequence[str] = ()) -> str | None:

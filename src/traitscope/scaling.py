@@ -8,6 +8,10 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
+IMAGENET_MEAN = np.array([0.485, 0.456, 0.406], dtype=np.float32)
+IMAGENET_SD = np.array([0.229, 0.224, 0.225], dtype=np.float32)
+"""Of red, green and blue in [0, 1]; every image a model gets is standardised with them."""
+
 
 @dataclass(frozen=True)
 class Scaler:

@@ -72,7 +72,14 @@ class Material:
         keys = {stream: request.key for stream, request in self.requests.items()}
         names = [target.name for target in self.targets]
         return Examples(
-            clips, self.store, keys, self.plan.draws, targets=names, scalers=scalers, seed=seed
+            clips,
+            self.store,
+            keys,
+            self.plan.draws,
+            targets=names,
+            scalers=scalers,
+            seed=seed,
+            augment=self.plan.augment,
         )
 
 
@@ -332,6 +339,7 @@ def _resolved(
     stages = config.stages if run_plan.is_estimator else config.stages or (Stage(),)
     data = config.data.model_copy(update={"targets": tuple(target.name for target in targets)})
     update = {"features": features, "model": model, "stages": stages, "data": data}
+    update["augment"] = {a.name: a.config.model_dump(mode="json") for a in run_plan.augment}
     return config.model_copy(update=update)
 
 

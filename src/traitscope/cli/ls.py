@@ -12,7 +12,7 @@ app = typer.Typer(rich_markup_mode=None)
 @app.command()
 def ls(
     room: Annotated[
-        Literal["models", "extractors", "corpora", "recipes", "backends"],
+        Literal["models", "extractors", "corpora", "recipes", "backends", "augment"],
         typer.Argument(help="What to list."),
     ],
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
