@@ -142,13 +142,20 @@ def save_facts(folder: Path, facts: Facts, scalers: Mapping[str, Scaler]) -> Non
         save_file(arrays, folder / "scalers.safetensors")
 
 
-def save_fitted(folder: Path, fitted: Any) -> None:
-    """Write what was learned; the file appears whole or not at all."""
+def save_fitted(folder: Path, fitted: Any, *, tensors: Mapping[str, Any] | None = None) -> None:
+    """Write what was learned; the file appears whole or not at all.
+
+    Args:
+        folder: the run.
+        fitted: a Model or an Estimator.
+        tensors: other tensors than those the Model has now, such as their running mean.
+    """
     part = folder / "model.safetensors.part"
     if hasattr(fitted, "forward"):
         from safetensors.torch import save_file as save_tensors
 
-        save_tensors({k: v.contiguous().clone() for k, v in fitted.state_dict().items()}, part)
+        state = tensors or fitted.state_dict()
+        save_tensors({name: t.contiguous().clone() for name, t in state.items()}, part)
     else:
         arrays, facts = fitted.state()
         save_file({name: np.ascontiguousarray(a) for name, a in arrays.items()}, part)

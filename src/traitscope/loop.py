@@ -14,12 +14,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import lightning
 import numpy as np
 import torch
-from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
+from lightning.pytorch.callbacks import EarlyStopping, EMAWeightAveraging, ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
 from torch.utils.data import DataLoader, Sampler
@@ -28,11 +28,12 @@ from traitscope import losses, metrics
 from traitscope.checkpoints import load_weights, predicted, save_fitted
 from traitscope.data import Examples, collate, to_tensors
 from traitscope.errors import TraitscopeError
+from traitscope.optimisation import freeze, hold_frozen, optimizer_of, rescale, schedule_of
 from traitscope.runs import RunConfig, Stage
 from traitscope.types import Batch
 
 Hook = Callable[[int, int, str], None]
-MONITOR = "validation_mae"
+HIGHER_IS_BETTER = frozenset({"r2", "ccc"})
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,20 @@ class Session:
     accelerator: str = "auto"
     workers: int = 0
     hook: Hook | None = None
+
+    def __deepcopy__(self, memo: object) -> "Session":
+        """Stay one when the loop is copied to average its weights: the data is not copied."""
+        return self
+
+    @property
+    def monitor(self) -> str:
+        """Name of the score that decides which epoch is best."""
+        return f"validation_{self.config.trainer.monitor}"
+
+    @property
+    def mode(self) -> Literal["min", "max"]:
+        """Whether the deciding score is better when lower or higher."""
+        return "max" if self.config.trainer.monitor in HIGHER_IS_BETTER else "min"
 
 
 class EpochSampler(Sampler[tuple[int, int]]):
@@ -71,17 +86,21 @@ class EpochSampler(Sampler[tuple[int, int]]):
 def fit_stages(model: torch.nn.Module, session: Session, *, resume: bool = False) -> None:
     """Run the stages one after the other, starting inside one of them when resuming."""
     stages = session.config.stages
+    trainable = frozenset(name for name, t in model.named_parameters() if t.requires_grad)
     state = session.folder / "state.ckpt"
     first = 0
     if resume and state.is_file():
         first = int(torch.load(state, map_location="cpu", weights_only=True)["stage"])
     done = sum(stage.epochs for stage in stages[:first])
     for index in range(first, len(stages)):
+        freeze(model, stages[index], trainable)
         loop = Loop(model, session, index=index, epochs_before=done)
         _fit_stage(loop, session, state if resume and index == first else None)
         done += stages[index].epochs
         if loop.best is not None:  # the next stage, and the user, get the kept epoch
             load_weights(session.folder, model)
+        else:
+            save_fitted(session.folder, model)
 
 
 def _fit_stage(loop: "Loop", session: Session, state: Path | None) -> None:
@@ -95,7 +114,11 @@ def _fit_stage(loop: "Loop", session: Session, state: Path | None) -> None:
         )
     ]
     if stage.early_stop:
-        callbacks.append(EarlyStopping(MONITOR, patience=stage.early_stop, mode="min"))
+        callbacks.append(
+            EarlyStopping(session.monitor, patience=stage.early_stop, mode=session.mode)
+        )
+    if session.config.trainer.ema:
+        callbacks.append(EMAWeightAveraging(decay=session.config.trainer.ema))
     logger: Any = False
     if session.config.trainer.tensorboard:
         logger = TensorBoardLogger(session.folder, name="", version="tensorboard")
@@ -141,6 +164,11 @@ class Loop(lightning.LightningModule):
         self.epochs_before = epochs_before
         self.best: float | None = None
         self.validation: dict[str, float] = {}
+        self._compiled = [torch.compile(model)] if session.config.trainer.compile else []
+        self._lr = self.stage.lr  # of this epoch and the first group
+        self._rates: list[float] = []  # of each group of tensors, before any schedule
+        self._rates_saved: list[float] = []
+        self._scored: dict[str, Tensor] = {}
         self._losses: list[tuple[float, int]] = []
         self._predictions: list[Tensor] = []
 
@@ -149,7 +177,9 @@ class Loop(lightning.LightningModule):
         return to_tensors(batch, device)
 
     def on_train_epoch_start(self) -> None:
-        """Begin the losses of the epoch."""
+        """Begin the losses of the epoch, with frozen parts held still."""
+        hold_frozen(self.model)
+        self._lr = float(self.trainer.optimizers[0].param_groups[0]["lr"])
         self._losses = []
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
@@ -160,13 +190,16 @@ class Loop(lightning.LightningModule):
         progress = (
             self.current_epoch + batch_index / max(1, self.trainer.num_training_batches)
         ) / (self.stage.epochs)
-        loss = self.loss(self.model(batch), batch.targets, batch.target_mask, progress)
+        model = self._compiled[0] if self._compiled else self.model
+        loss = self.loss(model(batch), batch.targets, batch.target_mask, progress)
         self._losses.append((float(loss.detach()), len(batch.clips)))
         return loss
 
     def on_validation_epoch_start(self) -> None:
-        """Begin the predictions of the whole split."""
+        """Begin the predictions of the whole split, and note which weights make them."""
         self._predictions = []
+        if self.session.config.trainer.ema:  # the averaged weights are in place only until the end
+            self._scored = {name: t.clone() for name, t in self.model.state_dict().items()}
 
     def validation_step(self, batch: Batch, batch_index: int) -> None:
         """Keep the predictions; metrics are of the whole split, never of a batch."""
@@ -184,15 +217,15 @@ class Loop(lightning.LightningModule):
             )
         scores = metrics.macro_scores(examples.labels(), predictions)
         self.validation = {n: math.nan if v is None else v for n, v in scores.items()}
-        self.log(MONITOR, self.validation["mae"], batch_size=len(examples))
+        score = self.validation[self.session.config.trainer.monitor]
+        self.log(self.session.monitor, score, batch_size=len(examples))
 
     def on_train_epoch_end(self) -> None:
         """Record the epoch, keep its weights if they are the best, tell who watches."""
         count = sum(size for _, size in self._losses)
         train_loss = sum(loss * size for loss, size in self._losses) / max(1, count)
         scores = {f"validation_{name}": value for name, value in self.validation.items()}
-        lr = self.trainer.optimizers[0].param_groups[0]["lr"]
-        row = {"stage": self.stage.name, "epoch": self.current_epoch, "lr": lr}
+        row = {"stage": self.stage.name, "epoch": self.current_epoch, "lr": self._lr}
         row |= {"train_loss": train_loss, **scores}
         _record(self.session.folder / "history.csv", row)
         if self.logger:
@@ -211,52 +244,39 @@ class Loop(lightning.LightningModule):
         if self.session.selection is None or self.session.config.trainer.keep == "last":
             save_fitted(self.session.folder, self.model)
             return
-        mae = self.validation["mae"]
-        if self.best is None or mae < self.best:
-            self.best = mae
-            save_fitted(self.session.folder, self.model)
+        score = self.validation[self.session.config.trainer.monitor]
+        loss = -score if self.session.mode == "max" else score
+        if self.best is None or loss < self.best:
+            self.best = loss
+            save_fitted(self.session.folder, self.model, tensors=self._scored)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Say which stage the state belongs to, and the best so far."""
+        """Say which stage the state belongs to, the best so far, and the rates it began with."""
         checkpoint["stage"] = self.index
         checkpoint["best"] = self.best
+        checkpoint["rates"] = self._rates
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Go on with the best so far."""
         self.best = checkpoint["best"]
+        self._rates_saved = checkpoint["rates"]
+
+    def on_train_start(self) -> None:
+        """Apply a learning rate that was changed for the rest of a resumed run."""
+        if self._rates_saved and self._rates_saved != self._rates:
+            ratios = [new / old for new, old in zip(self._rates, self._rates_saved, strict=True)]
+            schedules = self.trainer.lr_scheduler_configs
+            schedule = schedules[0].scheduler if schedules else None
+            rescale(self.trainer.optimizers[0], schedule, ratios)
 
     def configure_optimizers(self) -> Any:
         """The stage's optimiser over the tensors that train, and its schedule."""
-        stage = self.stage
-        tensors = [tensor for tensor in self.model.parameters() if tensor.requires_grad]
-        common: dict[str, Any] = {"lr": stage.lr, "weight_decay": stage.weight_decay}
-        optimizer: torch.optim.Optimizer
-        if stage.optimizer == "sgd":
-            optimizer = torch.optim.SGD(tensors, momentum=stage.momentum, **common)
-        elif stage.optimizer == "adam":
-            optimizer = torch.optim.Adam(tensors, betas=stage.betas, **common)
-        else:
-            optimizer = torch.optim.AdamW(tensors, betas=stage.betas, **common)
-        if stage.schedule == "constant":
+        optimizer = optimizer_of(self.model, self.stage)
+        self._rates = [float(group["lr"]) for group in optimizer.param_groups]
+        schedule = schedule_of(optimizer, self.stage, self.session.mode)
+        if schedule is None:
             return optimizer
-        if stage.schedule == "plateau":
-            plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(
-                optimizer, factor=stage.factor, patience=stage.patience, min_lr=stage.min_lr
-            )
-            return [optimizer], [{"scheduler": plateau, "monitor": MONITOR}]
-        scale = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda epoch: lr_scale(stage, epoch))
-        return [optimizer], [scale]
-
-
-def lr_scale(stage: Stage, epoch: int) -> float:
-    """Factor on the learning rate in an epoch (from 0) under ``step`` or ``cosine``."""
-    if stage.schedule == "step":
-        return stage.factor ** sum(epoch >= milestone for milestone in stage.milestones)
-    if epoch < stage.warmup_epochs:
-        return (epoch + 1) / (stage.warmup_epochs + 1)
-    left = max(1, stage.epochs - stage.warmup_epochs)
-    floor = stage.min_lr / stage.lr
-    return floor + (1 - floor) * (1 + math.cos(math.pi * (epoch - stage.warmup_epochs) / left)) / 2
+        return [optimizer], [{"scheduler": schedule, "monitor": self.session.monitor}]
 
 
 def _fitting_loader(session: Session, stage: Stage) -> DataLoader[Any]:

@@ -4,8 +4,10 @@ In: a name (recipe, model, file or dotted path) and ``key=value`` settings. Out:
 and a Plan that says which streams with which settings its model takes.
 """
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Any, Literal
@@ -28,7 +30,11 @@ from traitscope.extract import Request, make_request
 from traitscope.protocols import Protocol
 from traitscope.types import Draw
 
+IMPORTED = "imported"
+"""The extractor that stands for tables brought into the store."""
+
 Share = Annotated[float, Field(gt=0, lt=1)]
+log = logging.getLogger(__name__)
 
 
 class DataConfig(Config):
@@ -72,7 +78,7 @@ class Stage(Config):
     min_lr: NonNegativeFloat = 0.0
     """Floor of ``cosine`` and ``plateau``."""
     warmup_epochs: NonNegativeInt = 0
-    """Epochs of linear warm-up before ``cosine``."""
+    """Epochs of linear warm-up, before any schedule but ``plateau``."""
     epochs: PositiveInt = 30
     """Passes over the fitting clips."""
     batch_size: PositiveInt = 32
@@ -83,6 +89,10 @@ class Stage(Config):
     """Largest norm of the gradient; 0 for none."""
     early_stop: NonNegativeInt = 0
     """Epochs without gain on validation before stopping; 0 for never."""
+    freeze: tuple[str, ...] = ()
+    """Patterns of tensor names that do not train in this stage, such as ``backbone.*``."""
+    lr_factors: dict[str, PositiveFloat] = Field(default_factory=dict)
+    """Pattern of tensor names -> factor on the learning rate; the first match decides."""
 
     @model_validator(mode="after")
     def _no_idle_setting(self) -> "Stage":
@@ -94,7 +104,7 @@ class Stage(Config):
             "factor": self.schedule in {"step", "plateau"},
             "patience": self.schedule == "plateau",
             "min_lr": self.schedule in {"cosine", "plateau"},
-            "warmup_epochs": self.schedule == "cosine",
+            "warmup_epochs": self.schedule != "plateau",
         }
         default = type(self).model_fields
         idle = [
@@ -117,6 +127,12 @@ class TrainerConfig(Config):
     """Arithmetic of the forward and backward pass."""
     keep: Literal["best", "last"] = "best"
     """Which epoch's weights are kept: best on validation, or the last."""
+    monitor: Literal["mae", "mse", "r2", "ccc"] = "mae"
+    """Macro score on validation that decides what is best, when to stop, and ``plateau``."""
+    ema: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Decay of the running mean of the weights that is validated and kept; 0 for none."""
+    compile: bool = False
+    """Compile the network with torch.compile."""
     tensorboard: bool = True
     """Write TensorBoard event files into the run."""
 
@@ -229,12 +245,17 @@ def plan(config: RunConfig, *, outside: str | None = None) -> Plan:
             f"on it."
         )
     requests = {
-        stream: make_request(
-            stream, merge(draw.extract, config.features.get(stream, {})), outside="." in stream
-        )
+        stream: _request(stream, merge(draw.extract, config.features.get(stream, {})))
         for stream, draw in draws.items()
     }
     return Plan(module, options, draws, requests, settle(config.augment, draws))
+
+
+def _request(stream: str, settings: Mapping[str, Any]) -> Request:
+    """The extraction of a stream; one that is no extractor is a table brought into the store."""
+    if stream in registry.names("extract") or "." in stream:
+        return make_request(stream, settings, outside="." in stream)
+    return make_request(IMPORTED, {"name": stream, **settings})
 
 
 def typed_model(name: str, overrides: Sequence[str] = ()) -> str | None:
@@ -252,7 +273,23 @@ def requests_for(name: str, overrides: Sequence[str] = ()) -> list[Request]:
     draws = plan(load_run(name), outside=typed_model(name)).draws
     full = [f"features.{o}" if o.split(".")[0] in draws else o for o in overrides]
     config = load_run(name, full)
-    return list(plan(config, outside=typed_model(name, full)).requests.values())
+    found = plan(config, outside=typed_model(name, full)).requests
+    tables = [stream for stream, request in found.items() if request.name == IMPORTED]
+    if tables and len(tables) == len(found):
+        raise ConfigError(
+            f"{name} has nothing to extract: {no_extractor(tables[0])} Bring a table in with: "
+            f"traitscope features import"
+        )
+    for stream in tables:
+        log.warning("%s", no_extractor(stream))
+    return [request for stream, request in found.items() if stream not in tables]
+
+
+def no_extractor(stream: str) -> str:
+    """Say that a stream has to come from a table, with the extractor that may be meant."""
+    near = get_close_matches(stream, registry.names("extract"), n=1)
+    hint = f" (is {near[0]!r} meant?)" if near else ""
+    return f"{stream!r} is no extractor{hint}, so it is taken from an imported table."
 
 
 def recipe_path(name: str) -> Path:
@@ -280,7 +317,7 @@ def _change_stages(stages: list[dict[str, Any]], changes: dict[str, Any]) -> lis
     """Lay ``train.*`` settings over the stages they name."""
     known = [stage.get("name", "fit") for stage in stages]
     for key, value in changes.items():
-        if isinstance(value, dict):
+        if isinstance(value, dict) and key not in Stage.model_fields:
             if key not in known:
                 raise ConfigError(registry.unknown(key, known, "stages"))
             index = known.index(key)

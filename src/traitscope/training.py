@@ -1,7 +1,6 @@
 """Train a recipe or a model on prepared features: corpus + store + settings -> a run folder."""
 
 import logging
-import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from traitscope.checkpoints import (
     build_fitted,
     load,
     load_weights,
+    read_json,
     save_facts,
     save_fitted,
     write_json,
@@ -22,11 +22,12 @@ from traitscope.config import save_config
 from traitscope.corpora import load_corpus
 from traitscope.data import Examples, fit_scalers, gather
 from traitscope.errors import ConfigError, DataError
-from traitscope.extract import Request, make_request
+from traitscope.extract import Request
 from traitscope.protocols import check_leakage, groups, split
 from traitscope.runs import Plan, RunConfig, Stage, load_run, plan, typed_model
 from traitscope.scaling import Scaler
 from traitscope.store import Store
+from traitscope.stored import stored_requests
 from traitscope.types import Clip, Corpus, Target
 
 Hook = Callable[[int, int, str], None]
@@ -178,65 +179,6 @@ def collect(config: RunConfig, *, outside: str | None = None) -> Material:
     )
 
 
-def stored_requests(config: RunConfig, run_plan: Plan, store: Store) -> dict[str, Request]:
-    """Choose the stored features of each stream.
-
-    A stream whose backend nobody named is taken from the store when just one backend is there, so
-    that features prepared on another machine are found.
-
-    Raises:
-        DataError: a stream is not in the store; the message is the command that makes it.
-    """
-    there = store.fingerprints()
-    chosen, absent = {}, []
-    for stream, request in run_plan.requests.items():
-        found = request if request.key in there else None
-        given = {**run_plan.draws[stream].extract, **config.features.get(stream, {})}
-        if found is None and given.get("backend", "auto") == "auto":
-            found = _other_backend(stream, request, store)
-        if found is None:
-            absent.append(request)
-        else:
-            chosen[stream] = found
-    if absent:
-        raise DataError(
-            f"{store.folder} has no {' and no '.join(r.key for r in absent)}. "
-            f"Make it with:\n  {prepare_command(config, absent)}"
-        )
-    return chosen
-
-
-def prepare_command(config: RunConfig, requests: Sequence[Request]) -> str:
-    """Write the command that makes the features of some requests."""
-    settings = []
-    for request in requests:
-        fields = type(request.config).model_fields
-        for key, value in request.config.model_dump(mode="json").items():
-            if value != fields[key].default or key == "backend":
-                settings.append(f"{request.name}.{key}={value}")
-    names = ",".join(request.name for request in requests)
-    parts = ["traitscope", "prepare", config.data.corpus, "--store", config.data.store]
-    return shlex.join([*parts, "--extract", names, *settings])
-
-
-def _other_backend(stream: str, request: Request, store: Store) -> Request | None:
-    settings = request.config.model_dump(mode="json")
-    if settings.pop("backend", None) is None:
-        return None
-    version = request.fingerprint["version"]
-    keys = store.matching(request.name, settings, version=version)
-    candidates = []
-    for key in keys:
-        backend = store.fingerprints()[key]["config"]["backend"]
-        other = make_request(request.name, {**settings, "backend": backend})
-        if other.key == key:
-            candidates.append(other)
-    if len(candidates) != 1:
-        return None
-    log.info("%s: using the features made with %s", stream, candidates[0].backend)
-    return candidates[0]
-
-
 def _fit_estimator(material: Material, folder: Path, *, start_from: Path | str | None) -> None:
     if start_from is not None:
         raise ConfigError("An estimator is fitted in one step and cannot start from another run.")
@@ -344,15 +286,26 @@ def _resolved(
 
 
 def _resumed(folder: Path, overrides: Sequence[str]) -> RunConfig:
-    """Settings of an interrupted run; only ``train.*`` may be changed now."""
+    """Settings of an interrupted run; only ``train.*`` may be changed now, which is recorded."""
     if not (folder / "run.yaml").is_file():
         raise ConfigError(f"There is no run in {folder} to resume. Start it without --resume.")
-    fixed = [o for o in overrides if not o.startswith(("train.", "model.name="))]
-    config = load_run(str(folder), [o for o in overrides if o.startswith("train.")])
-    fresh = [o for o in fixed if load_run(str(folder), [o]) != load_run(str(folder))]
-    if fresh:
-        raise ConfigError(f"{fresh[0]!r} cannot change in a resumed run: start a new one.")
-    return config
+    before = load_run(str(folder))
+    changes = [o for o in overrides if load_run(str(folder), [o]) != before]
+    for change in changes:
+        if not change.startswith("train.") or {"freeze", "lr_factors", "optimizer"} & set(
+            change.partition("=")[0].split(".")
+        ):
+            raise ConfigError(f"{change!r} cannot change in a resumed run: start a new one.")
+    if changes:
+        path = folder / "changes.json"
+        earlier = read_json(path) if path.is_file() else []
+        write_json(path, [*earlier, {"epochs_done": _epochs_done(folder), "changes": changes}])
+    return load_run(str(folder), changes)
+
+
+def _epochs_done(folder: Path) -> int:
+    path = folder / "history.csv"
+    return len(path.read_text(encoding="utf-8").splitlines()) - 1 if path.is_file() else 0
 
 
 def _free_folder(name: str) -> Path:

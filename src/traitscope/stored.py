@@ -1,0 +1,94 @@
+"""Which stored features a run uses: its plan and a store in, one extraction per stream out."""
+
+import logging
+import shlex
+from collections.abc import Sequence
+
+from traitscope.errors import DataError
+from traitscope.extract import Request, make_request
+from traitscope.runs import IMPORTED, Plan, RunConfig, no_extractor
+from traitscope.store import Store
+
+log = logging.getLogger(__name__)
+
+
+def stored_requests(config: RunConfig, run_plan: Plan, store: Store) -> dict[str, Request]:
+    """Choose the stored features of each stream.
+
+    A stream whose backend nobody named is taken from the store when just one backend is there, so
+    that features prepared on another machine are found.
+
+    Raises:
+        DataError: a stream is not in the store; the message is the command that makes it.
+    """
+    there = store.fingerprints()
+    chosen, absent = {}, []
+    for stream, request in run_plan.requests.items():
+        found = request if request.key in there else None
+        given = {**run_plan.draws[stream].extract, **config.features.get(stream, {})}
+        if request.name == IMPORTED:
+            found = found or _imported(stream, request, store)
+        elif found is None and given.get("backend", "auto") == "auto":
+            found = _other_backend(stream, request, store)
+        if found is None:
+            absent.append(request)
+        else:
+            chosen[stream] = found
+    if absent:
+        raise DataError(
+            f"{store.folder} has no {' and no '.join(r.key for r in absent)}. "
+            f"Make it with:\n  {prepare_command(config, absent)}"
+        )
+    return chosen
+
+
+def prepare_command(config: RunConfig, requests: Sequence[Request]) -> str:
+    """Write the command that makes the features of some requests."""
+    settings = []
+    for request in requests:
+        fields = type(request.config).model_fields
+        for key, value in request.config.model_dump(mode="json").items():
+            if value != fields[key].default or key == "backend":
+                settings.append(f"{request.name}.{key}={value}")
+    names = ",".join(request.name for request in requests)
+    parts = ["traitscope", "prepare", config.data.corpus, "--store", config.data.store]
+    return shlex.join([*parts, "--extract", names, *settings])
+
+
+def _other_backend(stream: str, request: Request, store: Store) -> Request | None:
+    settings = request.config.model_dump(mode="json")
+    if settings.pop("backend", None) is None:
+        return None
+    version = request.fingerprint["version"]
+    keys = store.matching(request.name, settings, version=version)
+    candidates = []
+    for key in keys:
+        backend = store.fingerprints()[key]["config"]["backend"]
+        other = make_request(request.name, {**settings, "backend": backend})
+        if other.key == key:
+            candidates.append(other)
+    if len(candidates) != 1:
+        return None
+    log.info("%s: using the features made with %s", stream, candidates[0].backend)
+    return candidates[0]
+
+
+def _imported(stream: str, request: Request, store: Store) -> Request:
+    """Find the imported table of a name, whatever is in it unless the user said what."""
+    wanted = {key: value for key, value in request.config.model_dump(mode="json").items() if value}
+    stored = store.fingerprints()
+    keys = store.matching(IMPORTED, wanted, version=request.version)
+    contents = [stored[key]["config"] for key in keys]
+    if len(contents) == 1:
+        return make_request(IMPORTED, contents[0])
+    name = wanted["name"]
+    if not contents:
+        raise DataError(
+            f"{store.folder} has no table {name!r}. {no_extractor(stream)} Bring it in with:\n"
+            f"  traitscope features import {store.folder} TABLE.csv --name {name} --corpus CORPUS"
+        )
+    known = ", ".join(content["content"] for content in contents)
+    raise DataError(
+        f"{store.folder} has {len(contents)} tables {name!r} of different content. Say which: "
+        f"features.{stream}.content=... with one of {known}; or delete the folder of the other."
+    )
