@@ -1,18 +1,26 @@
-"""A trained run + any media file -> a Prediction with its coverage, or the reason for none."""
+"""A trained run + media, words or a table -> Predictions with coverage, or the reason for none."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from traitscope.card import KINDS
 from traitscope.checkpoints import Checkpoint, load
 from traitscope.data import collate, draw_example
-from traitscope.errors import ClipError
+from traitscope.errors import ClipError, ConfigError
 from traitscope.extract import extract_clip
+from traitscope.extract.imported import read_table
+from traitscope.extract.transcript import read_words
+from traitscope.runs import IMPORTED
 from traitscope.types import Clip, Prediction, Stream
 
 Hook = Callable[[int, int, str], None]
 
+TABLES = (".csv", ".tsv", ".parquet")
+"""Suffixes of files that hold one row, or rows with times, for each of many clips."""
 NOT = (
     "Not a statement about a person's character: a model's guess at {what}, "
     "trained on {corpus}. Not for decisions about people."
@@ -22,22 +30,25 @@ NOT = (
 def predict(
     run: Checkpoint | Path | str,
     *media: Path | str,
+    text: Path | str | None = None,
     model: str | None = None,
     hook: Hook | None = None,
 ) -> list[Prediction]:
-    """Estimate the traits of media files with a trained run.
+    """Estimate the traits of clips with a trained run.
 
     Args:
         run: a run folder, or a loaded checkpoint.
-        media: video or audio files, or folders of images.
+        media: video or audio files, folders of images, text files, or tables with the columns
+            of the run's imported features (or ``transcript``) and one or more rows per clip.
+        text: a .txt, .srt or .vtt file with the words of the one clip, alone if there is none.
         model: the dotted path of an outside model the run was trained with.
         hook: called as hook(done, total, name).
 
     Returns:
-        One prediction per file, in order; a file that cannot be scored has a status and a reason.
+        One prediction per clip, in order; one that cannot be scored has a status and a reason.
 
     Raises:
-        DataError: the run is damaged or unfinished.
+        DataError: the run is damaged or unfinished, or a table lacks columns.
         MissingError: its backend needs a file or package that is not here.
 
     Example:
@@ -45,13 +56,50 @@ def predict(
     """
     checkpoint = run if isinstance(run, Checkpoint) else load(run, model=model)
     predictions = []
-    for done, path in enumerate(map(Path, media)):
+    for done, path in enumerate(paths := _paths(media, text)):
         if hook:
-            hook(done, len(media), path.name)
-        predictions.append(predict_clip(checkpoint, clip_of(path)))
-    if hook and media:
-        hook(len(media), len(media), "")
+            hook(done, len(paths), path.name)
+        for clip, given in _clips(checkpoint, path):
+            if text is not None:
+                clip = replace(clip, transcript=read_words(Path(text)))
+            predictions.append(predict_clip(checkpoint, clip, given=given))
+    if hook and paths:
+        hook(len(paths), len(paths), "")
     return predictions
+
+
+def _paths(media: Sequence[Path | str], text: Path | str | None) -> list[Path]:
+    if text is not None and len(media) > 1:
+        raise ConfigError(
+            f"One text ({text}) cannot be of {len(media)} clips. Give one clip, or put the words "
+            f"beside each: NAME.txt."
+        )
+    return [Path(path) for path in media or ([text] if text is not None else [])]
+
+
+def _clips(checkpoint: Checkpoint, path: Path) -> Iterator[tuple[Clip, dict[str, Stream]]]:
+    """The clips of one argument, with the streams that it brings along."""
+    if path.suffix.lower() not in TABLES:
+        yield clip_of(path), {}
+        return
+    wanted = {
+        stream: tuple(getattr(request.config, "columns", ()))
+        for stream, request in checkpoint.facts.requests.items()
+        if request.name == IMPORTED
+    }
+    together = list(dict.fromkeys(column for columns in wanted.values() for column in columns))
+    table = read_table(path, columns=together, text=True)
+    for clip, rows in table.streams.items():
+        given = {stream: _only(rows, columns) for stream, columns in wanted.items()}
+        yield Clip(id=clip, transcript=table.transcripts.get(clip)), given
+
+
+def _only(rows: Stream, columns: Sequence[str]) -> Stream:
+    assert rows.values is not None
+    places = [rows.columns.index(name) for name in columns]
+    values = rows.values[:, places]
+    valid = np.isfinite(values).any(axis=1)
+    return replace(rows, values=values, columns=tuple(columns), valid=valid)
 
 
 def clip_of(path: Path) -> Clip:
@@ -60,13 +108,16 @@ def clip_of(path: Path) -> Clip:
     return Clip(id=name or str(path.resolve().name) or "clip", path=path)
 
 
-def predict_clip(checkpoint: Checkpoint, clip: Clip) -> Prediction:
-    """Extract what the run needs from one clip and score it."""
+def predict_clip(
+    checkpoint: Checkpoint, clip: Clip, *, given: Mapping[str, Stream] | None = None
+) -> Prediction:
+    """Extract what the run needs from one clip, beside the streams that are given, and score it."""
+    given = given or {}
     requests = checkpoint.facts.requests
-    found = extract_clip(clip, list(requests.values()))
+    found = extract_clip(clip, [r for name, r in requests.items() if name not in given])
     streams: dict[str, Stream] = {}
     for name, request in requests.items():
-        result = found[request.key]
+        result = given[name] if name in given else found[request.key]
         if isinstance(result, ClipError):
             return _failed(clip, result, streams, checkpoint)
         streams[name] = result

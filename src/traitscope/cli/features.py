@@ -5,10 +5,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from traitscope.cli._features_import import import_table
+
 if TYPE_CHECKING:
     from traitscope.store import Store
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+app.command("import")(import_table)
 
 
 @app.callback()

@@ -16,7 +16,13 @@ app = typer.Typer(rich_markup_mode=None)
 @app.command()
 def predict(
     run: Annotated[Path, typer.Argument(help="Folder of a trained run.")],
-    media: Annotated[list[Path], typer.Argument(help="Video or audio files.")],
+    media: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Video, audio or text files, or tables of imported features."),
+    ] = None,
+    text: Annotated[
+        Path | None, typer.Option(help="Words of the clip (.txt, .srt, .vtt), or words alone.")
+    ] = None,
     json: Annotated[
         bool, typer.Option("--json", help="Print JSON (the default in a pipe).")
     ] = False,
@@ -28,16 +34,21 @@ def predict(
     traitscope predict runs/a clip.mp4
 
     traitscope predict runs/a clips/*.mp4 --csv scores.csv
+
+    traitscope predict runs/text --text speech.txt
     """
     from traitscope.checkpoints import load
     from traitscope.cli._shared import log_to_stderr, progress, say, write_json
+    from traitscope.errors import ConfigError
     from traitscope.prediction import as_tree
     from traitscope.prediction import predict as predict_media
 
     log_to_stderr()
+    if not media and text is None:
+        raise ConfigError("Nothing to score: name a media file or a table, or give --text FILE.")
     checkpoint = load(run, model=model)
     with progress("clips") as hook:
-        predictions = predict_media(checkpoint, *media, hook=hook)
+        predictions = predict_media(checkpoint, *(media or ()), text=text, hook=hook)
     if csv:
         _write_csv(csv, checkpoint, predictions)
     if json or not sys.stdout.isatty():

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from traitscope.corpora import load_corpus
-from traitscope.errors import ConfigError, DataError
+from traitscope.errors import ClipError, ConfigError, DataError
 from traitscope.extract import Extraction, Request, extract_clip, make_request
+from traitscope.extract.transcript import find_transcript
 from traitscope.preparation import _pool
 from traitscope.preparation.summary import Summary, summarise
 from traitscope.store import OK, StatusRow, Store
@@ -177,16 +178,30 @@ def _media_bytes(clip: Clip) -> int | None:
 
 def _origin(clip: Clip, request: Request, size: int | None) -> tuple[int, str] | None:
     """What identifies that which an extractor reads of a clip; None if it is not there."""
-    reads_media = any(need != "text" for need in request.needs)
+    needs = _needs(request)
+    reads_media = bool(needs & {"frames", "tracks", "audio"})
     if reads_media and size is None:
         return None
     span = []
     if reads_media and (clip.start or clip.end is not None or clip.fps):
         end = "" if clip.end is None else f"{clip.end!r}"
         span.append(f"{clip.start or 0.0!r}-{end}" + (f" at {clip.fps!r}" if clip.fps else ""))
-    if "text" in request.needs:
-        span.append(f"text {zlib.crc32((clip.transcript or '').encode()):08x}")
+    if "text" in needs:
+        words = _words(clip, request).encode("utf-8", "surrogatepass")
+        span.append(f"text {zlib.crc32(words):08x}")
     return (size or 0 if reads_media else 0, ", ".join(span))
+
+
+def _needs(request: Request) -> set[str]:
+    """What an extractor reads of a clip, itself or through the streams it is made from."""
+    return set(request.needs).union(*(_needs(below) for below in request.upstream))
+
+
+def _words(clip: Clip, request: Request) -> str:
+    try:
+        return find_transcript(clip, language=getattr(request.config, "language", "en"))[0]
+    except ClipError:  # becomes its status row when the clip's turn comes
+        return ""
 
 
 def _missing(clip: Clip) -> StatusRow:
