@@ -1,8 +1,9 @@
 """Sound of a media file -> one mono waveform at the asked sample rate."""
 
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import av
 import numpy as np
@@ -15,6 +16,11 @@ from traitscope.types import Waveform
 
 SILENCE = 1e-4
 """A peak below this (-80 dBFS) is silence."""
+
+_LONG_SAMPLES = 2**23
+"""Samples that are held in memory; more, such as 9 minutes at 16 kHz, are kept in a file."""
+
+_BLOCK = 2**20
 
 
 def read_waveform(
@@ -70,7 +76,8 @@ def read_sound(
 
 def is_silent(waveform: Waveform) -> bool:
     """Tell whether nothing can be heard: the peak is below `SILENCE`."""
-    return not len(waveform.samples) or float(np.abs(waveform.samples).max()) < SILENCE
+    blocks = range(0, len(waveform.samples), _BLOCK)
+    return all(np.abs(waveform.samples[b : b + _BLOCK]).max() < SILENCE for b in blocks)
 
 
 def _sound_of(path: Path) -> Path:
@@ -107,42 +114,69 @@ def _collect(
     start, end = interval
     stop = None if end == float("inf") else round((end - start) * sample_rate_hz)
     zero = float((stream.start_time or 0) * stream.time_base)
-    chunks: list[NDArray[np.float32]] = []
+    spool = _Spool()
     position: int | None = None
-    for time, samples in _resampled(container, stream, sample_rate_hz, problems):
+    for time, piece in _resampled(container, stream, sample_rate_hz, problems):
         if position is None:
             position = round((time - zero - start) * sample_rate_hz)
-            chunks.append(np.zeros(max(0, position), dtype=np.float32))
-        chunks.append(
-            samples[max(0, -position) : None if stop is None else max(0, stop - position)]
-        )
+            spool.add(np.zeros(max(0, position), dtype=np.int32))
+        samples = piece.to_ndarray()[0]
+        spool.add(samples[max(0, -position) : None if stop is None else max(0, stop - position)])
         position += len(samples)
         if stop is not None and position >= stop:
             break
-    return None if position is None else np.concatenate(chunks)[:stop]
+    return None if position is None else spool.samples()[:stop]
+
+
+class _Spool:
+    """Collect pieces of 32-bit sound; what is long goes to a file, not to memory."""
+
+    def __init__(self) -> None:
+        self._pieces: list[NDArray[np.int32]] = []
+        self._held = 0
+        self._file: IO[bytes] | None = None
+
+    def add(self, piece: NDArray[np.int32]) -> None:
+        self._pieces.append(piece)
+        self._held += len(piece)
+        if self._held > _LONG_SAMPLES:
+            self._file = self._file or tempfile.TemporaryFile()  # noqa: SIM115
+            self._file.write(self._settled().tobytes())
+
+    def samples(self) -> NDArray[np.float32]:
+        """Everything, in [-1, 1]; of a long sound a view of the file, which goes when it goes."""
+        rest = self._settled()
+        if self._file is None:
+            return rest
+        with self._file as file:
+            file.write(rest.tobytes())
+            file.flush()
+            return np.memmap(file, dtype=np.float32, mode="r")
+
+    def _settled(self) -> NDArray[np.float32]:
+        whole = np.concatenate([*self._pieces, np.empty(0, np.int32)]).astype(np.float32)
+        self._pieces, self._held = [], 0
+        whole /= np.float32(2**31)
+        return whole
 
 
 def _resampled(
     container: Any, stream: Any, sample_rate_hz: int, problems: list[str]
-) -> Iterator[tuple[float, NDArray[np.float32]]]:
-    """Yield pieces of mono sound with the time in seconds of the frame they came from."""
-    resampler, time = _resampler(sample_rate_hz), 0.0
+) -> Iterator[tuple[float, Any]]:
+    """Yield pieces of mono sound with the time in seconds of the first frame."""
+    resampler, time = _resampler(sample_rate_hz), None
     for frame in decoded(container, stream, problems.append):
-        time = time if frame.pts is None else float(frame.pts * frame.time_base)
+        if time is None:
+            time = 0.0 if frame.pts is None else float(frame.pts * frame.time_base)
         try:
             pieces = resampler.resample(frame)
         except ValueError:  # rate or layout changed in the middle of the track
             resampler = _resampler(sample_rate_hz)
             pieces = resampler.resample(frame)
-        yield from ((time, _to_float(piece)) for piece in pieces)
-    yield from ((time, _to_float(piece)) for piece in resampler.resample(None))
+        yield from ((time, piece) for piece in pieces)
+    yield from ((time or 0.0, piece) for piece in resampler.resample(None))
 
 
 def _resampler(sample_rate_hz: int) -> Any:
     # 32-bit integers: only for integer formats swresample keeps a downmix within full scale
     return av.AudioResampler(format="s32p", layout="mono", rate=sample_rate_hz)
-
-
-def _to_float(piece: Any) -> NDArray[np.float32]:
-    samples: NDArray[np.float32] = piece.to_ndarray()[0].astype(np.float32) / np.float32(2**31)
-    return samples

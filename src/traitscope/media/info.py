@@ -110,6 +110,15 @@ def decoded(container: Any, stream: Any, note: Callable[[str], None]) -> Iterato
         stream: which of its tracks.
         note: is told, in a few words, what went wrong.
     """
+    for packet in packets_of(container, stream, note):
+        try:
+            yield from packet.decode()
+        except av.error.FFmpegError as error:
+            note(f"damaged {stream.type} was skipped: {error.strerror}")
+
+
+def packets_of(container: Any, stream: Any, note: Callable[[str], None]) -> Iterator[Any]:
+    """Read the packets of a track until the end, or until reading fails; see `decoded`."""
     packets = container.demux(stream)
     while True:
         try:
@@ -119,10 +128,7 @@ def decoded(container: Any, stream: Any, note: Callable[[str], None]) -> Iterato
             return
         if packet is None:
             return
-        try:
-            yield from packet.decode()
-        except av.error.FFmpegError as error:
-            note(f"damaged {stream.type} was skipped: {error.strerror}")
+        yield packet
 
 
 def orientation(frame: Any) -> tuple[int, bool]:

@@ -3,18 +3,46 @@
 Times in seconds (float) and counts come in; flags, row numbers and intervals go out.
 """
 
+import bisect
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-Rate = float | Literal["native"]
-"""Frames per second to look at, or every frame there is."""
+Moments = tuple[float, ...]
+"""Rising times in seconds from the start of the clip."""
+
+Rate = float | Literal["native"] | Moments
+"""Frames per second to look at, or every frame there is, or the moments themselves."""
 
 TOLERANCE_SECONDS = 5.1e-4
 """Containers such as Matroska round times to 1 ms: a frame may be half of that late."""
+
+
+@dataclass(frozen=True)
+class Spread:
+    """So many moments over a clip, whatever its length.
+
+    Attributes:
+        rule: ``even`` takes the middle of each of equal parts, ``segments`` a random moment of
+            each, ``random`` moments anywhere.
+        count: how many moments; a frame that is on display at two of them is one row.
+        seed: of the random rules.
+    """
+
+    rule: Literal["even", "segments", "random"]
+    count: int
+    seed: int = 0
+
+    def moments(self, duration_seconds: float) -> Moments:
+        """The moments for a clip of this length."""
+        rng = np.random.default_rng(self.seed)
+        place = np.full(self.count, 0.5) if self.rule == "even" else rng.random(self.count)
+        share = place if self.rule == "random" else (np.arange(self.count) + place) / self.count
+        return tuple(float(moment) for moment in np.sort(share) * duration_seconds)
 
 
 def is_wanted(since: float, until: float, rate: Rate) -> bool:
@@ -26,10 +54,13 @@ def is_wanted(since: float, until: float, rate: Rate) -> bool:
     Args:
         since: time of the frame; for the first frame of a clip the clip's start, zero.
         until: time of the next frame, or the end of the clip.
-        rate: moments per second, or ``"native"`` for every frame.
+        rate: moments per second, ``"native"`` for every frame, or the moments themselves.
     """
     if rate == "native":
         return True
+    if isinstance(rate, tuple):
+        place = bisect.bisect_left(rate, since - TOLERANCE_SECONDS)
+        return place < len(rate) and rate[place] < until - TOLERANCE_SECONDS
     tick = max(0, math.ceil((since - TOLERANCE_SECONDS) * rate))
     return tick / rate < until - TOLERANCE_SECONDS
 

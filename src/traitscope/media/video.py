@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Generator, Iterator, Sequence
 from fractions import Fraction
 from functools import partial
-from itertools import count
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +15,23 @@ from numpy.typing import NDArray
 
 from traitscope.errors import ClipError
 from traitscope.media import images
+from traitscope.media._sparing import CODECS, AstrayError, sparing
 from traitscope.media.info import (
     MediaInfo,
     decoded,
     describe,
     open_container,
     orientation,
+    packets_of,
     video_stream,
 )
-from traitscope.media.sampling import TOLERANCE_SECONDS, Rate, is_wanted
+from traitscope.media.sampling import TOLERANCE_SECONDS, Rate, Spread, is_wanted
 from traitscope.types import Frame
 
 Picture = tuple[float, Callable[[], NDArray[np.uint8]]]
 """Seconds into the file, and a function that converts the picture when it is wanted."""
+
+_EDGE = 1e-9
 
 _PROBLEM_LENGTH = 300
 
@@ -55,19 +59,22 @@ def probe(path: Path, *, fps: float | None = None) -> MediaInfo:
 def read_frames(
     path: Path,
     *,
-    rates: Sequence[Rate],
+    rates: Sequence[Rate | Spread],
     start: float | None = None,
     end: float | None = None,
     fps: float | None = None,
+    skip: bool = True,
 ) -> "FrameReader":
     """Open a clip for reading at several rates at once.
 
     Args:
         path: media file or folder of images.
-        rates: frames per second, or ``"native"`` for every frame; one flag for each comes out.
+        rates: frames per second, ``"native"`` for every frame, or moments spread over the clip;
+            one flag for each comes out.
         start: seconds into the file where the clip starts.
         end: seconds into the file where it ends, exclusive.
         fps: frames per second of a folder of images.
+        skip: leave out decoding what changes nothing; frames and times are the same without.
 
     Returns:
         An iterable of (frame, one flag per rate) with only the frames that some rate wants.
@@ -76,7 +83,7 @@ def read_frames(
         ClipError: the file is missing, empty, no media or has no video; while iterating: no
             frame can be decoded, or none lies in the interval.
     """
-    return FrameReader(path, rates, start, end, fps)
+    return FrameReader(path, rates, (start or 0.0, end), fps, skip=skip)
 
 
 class FrameReader:
@@ -90,28 +97,46 @@ class FrameReader:
     def __init__(
         self,
         path: Path,
-        rates: Sequence[Rate],
-        start: float | None,
-        end: float | None,
+        rates: Sequence[Rate | Spread],
+        interval: tuple[float, float | None],
         fps: float | None,
+        *,
+        skip: bool,
     ) -> None:
         self.problem: str | None = None
-        self._path, self._rates = path, tuple(rates)
-        self._start, self._end = start or 0.0, float("inf") if end is None else end
-        self._fps, self._seen, self._delivered, self._exhausted = fps, False, False, False
+        self._path, self._fps = path, fps
+        self._start, self._end = interval[0], float("inf") if interval[1] is None else interval[1]
+        self._skip = skip and "native" not in rates
+        self._seen, self._delivered, self._exhausted = False, False, False
         if path.is_dir():
             self.info = images.probe(path, fps=fps)
-            return
-        with open_container(path) as container:
-            self.info = describe(container, None)
+        else:
+            with open_container(path) as container:
+                self.info = describe(container, None)
         if not self.info.has_video:
             raise ClipError(
                 f"{path} has no video track. Use extractors that need none, or another file.",
                 status="no_video",
             )
+        length = min(self.info.duration_seconds, self._end) - self._start
+        self._rates: tuple[Rate, ...] = tuple(
+            rate.moments(max(length, 0.0)) if isinstance(rate, Spread) else rate for rate in rates
+        )
 
     def __iter__(self) -> Iterator[tuple[Frame, tuple[bool, ...]]]:
-        """Decode, pairing each picture with the time of the next to know its display interval."""
+        """Deliver the wanted frames; what was left out in vain is decoded a second time."""
+        delivered = 0
+        try:
+            for found in self._frames():
+                yield found
+                delivered += 1
+        except AstrayError:
+            self._skip, self.problem = False, None
+            self._seen, self._delivered, self._exhausted = False, False, False
+            yield from islice(self._frames(), delivered, None)
+
+    def _frames(self) -> Iterator[tuple[Frame, tuple[bool, ...]]]:
+        """Pair each picture with the time of the next to know its display interval."""
         waiting: Picture | None = None
         since = last = 0.0
         for time, convert in self._pictures():
@@ -148,9 +173,9 @@ class FrameReader:
         source = self._from_folder() if self._path.is_dir() else self._from_decoder()
         for time, convert in source:
             self._seen = True
-            if time >= self._end - 1e-9:
+            if time >= self._end - _EDGE:
                 return
-            if time >= self._start - 1e-9:
+            if time >= self._start - _EDGE:
                 yield time, convert
         self._exhausted = True
 
@@ -185,20 +210,40 @@ class FrameReader:
             step = 1 / (stream.average_rate or stream.guessed_rate or Fraction(25))
             last = -float("inf")
             convert = _Converter()
-            for number, frame in zip(count(), decoded(container, stream, self._note)):
-                if number == 0:
+            for number, (pts, frame) in enumerate(self._decoded(container, stream, zero)):
+                if frame is not None and convert.orientation is None:
                     self.info = describe(container, frame)
                     convert.orientation = orientation(frame)
-                if frame.pts is None and seek:
+                if pts is None and seek:
                     return
-                time = float(
-                    number * step if frame.pts is None else (frame.pts - zero) * stream.time_base
-                )
-                if frame.is_corrupt:
+                time = float(number * step) if pts is None else _seconds(pts - zero, stream)
+                if frame is not None and frame.is_corrupt:
                     self._note("some pictures were damaged")
                 if time > last:
                     last = time
-                    yield time, partial(convert, frame)
+                    yield time, _left_out if frame is None else partial(convert, frame)
+
+    def _decoded(
+        self, container: Any, stream: Any, zero: int
+    ) -> Iterator[tuple[int | None, Any | None]]:
+        """Times and frames, in order; None for a frame that nothing asks for."""
+        if not self._skip or stream.codec_context.name not in CODECS:
+            yield from ((frame.pts, frame) for frame in decoded(container, stream, self._note))
+            return
+
+        def wanted(before: int | None, pts: int, after: int | None) -> bool:
+            time = _seconds(pts - zero, stream)
+            if not self._start - _EDGE <= time < self._end - _EDGE:
+                return False
+            since = None if before is None else _seconds(before - zero, stream)
+            until = float("inf") if after is None else _seconds(after - zero, stream)
+            if since is None or since < self._start - _EDGE or until >= self._end - _EDGE:
+                return True  # the first and the last have rules of their own
+            since, until = time - self._start, until - self._start
+            return any(is_wanted(since, until, rate) for rate in self._rates)
+
+        packets = packets_of(container, stream, self._note)
+        yield from sparing(packets, stream.codec_context, wanted)
 
     def _note(self, problem: str) -> None:
         if self.problem is None:
@@ -244,16 +289,25 @@ class _Converter:
     """
 
     def __init__(self) -> None:
-        self.orientation = (0, False)
+        self.orientation: tuple[int, bool] | None = None
         self._reformatter = VideoReformatter()
 
     def __call__(self, frame: Any) -> NDArray[np.uint8]:
-        turns, mirrored = self.orientation
+        turns, mirrored = self.orientation or (0, False)
         image = self._reformatter.reformat(frame, format="rgb24").to_ndarray()
         image = image[:, ::-1] if mirrored else image
         image = np.rot90(image, turns) if turns else image
         rgb: NDArray[np.uint8] = np.ascontiguousarray(image)
         return rgb
+
+
+def _left_out() -> NDArray[np.uint8]:
+    """Stands for a picture that was not decoded: asking for it shows that it should have been."""
+    raise AstrayError
+
+
+def _seconds(ticks: int, stream: Any) -> float:
+    return float(ticks * stream.time_base.numerator / stream.time_base.denominator)
 
 
 def _first_frame(container: Any, stream: Any) -> Any | None:
