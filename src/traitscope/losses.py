@@ -2,8 +2,10 @@
 
 output and target are (clips, targets), mask is True where there is a label, and progress runs from
 0 to 1 over the stage. A loss that needs more than predictions takes the model's output object.
+Where a model scores every row of a clip (``rows`` in its output), each row is a sample of its own.
 """
 
+import functools
 import inspect
 import sys
 from collections.abc import Callable
@@ -64,8 +66,22 @@ def find(name: str) -> Loss:
     """
     if name not in names():
         raise ConfigError(unknown(name, names(), "losses"))
-    found: Loss = getattr(sys.modules[__name__], name)
-    return found
+    return _of_rows(getattr(sys.modules[__name__], name))
+
+
+def _of_rows(loss: Loss) -> Loss:
+    """Give a loss the scores of every valid row, where the output has them."""
+
+    @functools.wraps(loss)
+    def of_rows(output: Any, target: Tensor, mask: Tensor, *rest: float) -> Tensor:
+        rows = getattr(output, "rows", None)
+        if rows is None:
+            return loss(output, target, mask, *rest)
+        there = output.row_mask
+        targets, masks = (t.unsqueeze(1).expand(rows.shape)[there] for t in (target, mask))
+        return loss(rows[there], targets, masks, *rest)
+
+    return of_rows
 
 
 def _mean(errors: Tensor, mask: Tensor) -> Tensor:

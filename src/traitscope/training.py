@@ -215,6 +215,8 @@ def _fit_model(
     model = build_fitted(material.plan, facts)
     if start_from is not None:
         load_weights(Path(start_from), model)
+    elif hasattr(model, "load_pretrained") and not resume:
+        model.load_pretrained()
     session = Session(
         folder=folder,
         config=config,

@@ -1,12 +1,31 @@
 """Blocks that several models share: heads that end in the target range, masked means."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from einops import rearrange
 from torch import Tensor, nn
 
 from traitscope.types import Target
+
+
+@dataclass
+class RowScores:
+    """Scores of every row of a clip, and their mean: the loss sees rows, everyone else the mean.
+
+    Attributes:
+        rows: (clips, rows, targets).
+        row_mask: (clips, rows) True where the row is there.
+    """
+
+    rows: Tensor
+    row_mask: Tensor
+
+    @property
+    def prediction(self) -> Tensor:
+        """(clips, targets)."""
+        return masked_mean(self.rows, self.row_mask)
 
 
 class RangeHead(nn.Module):
