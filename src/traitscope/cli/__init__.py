@@ -17,6 +17,7 @@ VERBS = {
     "features": "Look at what was extracted.",
     "train": "Train a recipe or a model on prepared features.",
     "evaluate": "Score a run, or anyone's predictions, beside honest baselines.",
+    "audit": "Audit predictions: groups of people, calibration, leakage, recording.",
     "report": "Make one page of one or several evaluated runs.",
     "predict": "Estimate the traits of new clips with a trained run.",
     "ls": "List models, extractors, corpora, recipes or backends.",

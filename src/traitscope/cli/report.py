@@ -17,18 +17,19 @@ def report(
         Path | None, typer.Option(help="Folder for PNG, CSV, Markdown and LaTeX as well.")
     ] = None,
 ) -> None:
-    """Write one self-contained page: tables with baselines, figures, what failed.
+    """Write one self-contained page: tables with baselines, figures, audits, what failed.
 
     traitscope report runs/a runs/b --to page.html
 
     traitscope report runs/a --to page.html --tables figures
     """
     from traitscope.evaluation import read_report
-    from traitscope.report import export, histories_of, write_report
+    from traitscope.report import audits_of, export, histories_of, write_report
 
     reports = [read_report(run, split=split) for run in runs]
     histories = histories_of(runs, reports)
-    page = write_report(reports, to, histories=histories)
+    audits = audits_of(runs, reports, split=split)
+    page = write_report(reports, to, histories=histories, audits=audits)
     if tables is not None:
-        export(reports, tables, histories=histories)
+        export(reports, tables, histories=histories, audits=audits)
     typer.echo(page)

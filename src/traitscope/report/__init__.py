@@ -6,10 +6,11 @@ from typing import Any
 _HOMES = {
     "write_report": "traitscope.report.page",
     "export": "traitscope.report.exports",
-    "histories_of": "traitscope.report.histories",
+    "audits_of": "traitscope.report.folders",
+    "histories_of": "traitscope.report.folders",
 }
 
-__all__ = ["export", "histories_of", "write_report"]
+__all__ = ["audits_of", "export", "histories_of", "write_report"]
 
 
 def __getattr__(name: str) -> Any:

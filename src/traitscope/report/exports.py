@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from traitscope.report import plots, tables
+from traitscope.report import audit_plots, plots, tables
+from traitscope.report.audits import TITLES, Audit, AuditTable, audit_long, audit_tables
 from traitscope.report.content import Cell, Group, Part, Report, read_groups
 
 LONG = ("corpus", "split", "part", "role", "system", "metric", "target", "value", "low", "high")
+AUDIT_LONG = (*("report", "audit", "item", "clips"), *("target", "measure", "value", "low", "high"))
 IN_TRAIT_TABLES = ("accuracy", "ccc")
 _LATEX = {
     "\\": r"\textbackslash{}",
@@ -18,6 +20,9 @@ _LATEX = {
     "−": "$-$",
     "²": "$^2$",
     "ρ": r"$\rho$",
+    "×": r"$\times$",
+    "±": r"$\pm$",
+    "–": "--",
     **{mark: f"\\{mark}" for mark in "&%$#_{}"},
 }
 
@@ -27,14 +32,17 @@ def export(
     folder: Path,
     *,
     histories: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
+    audits: Mapping[str, Sequence[Audit]] | None = None,
 ) -> list[Path]:
     """Write what the page shows as files to use elsewhere.
 
     Args:
         reports: what ``report.json`` holds, one per evaluation.
         folder: where ``metrics.csv`` (every number, one per row), ``failures.csv``, ``tables.md``,
-            ``tables.tex`` and the PNG figures go; it is made.
+            ``tables.tex`` and the PNG figures go; it is made. Audits add ``audits.csv``,
+            ``audits.md`` and ``audits.tex``.
         histories: report name -> one dict per epoch, drawn too.
+        audits: report name -> its audits.
 
     Returns:
         The files, in the order written.
@@ -62,7 +70,59 @@ def export(
         written += plots.traits(report, stem.with_name(f"{stem.name}-traits.png"))
         history = (histories or {}).get(name, ())
         written += plots.history(history, name, stem.with_name(f"{stem.name}-epochs.png"))
-    return written
+        for audit in (audits or {}).get(name, ()):
+            path = stem.with_name(f"{stem.name}-{audit['audit']}.png")
+            written += audit_plots.audit_figure(audit, path)
+    return written + _write_audits(folder, audits or {})
+
+
+def _write_audits(folder: Path, audits: Mapping[str, Sequence[Audit]]) -> list[Path]:
+    """Every number of the audits, one per row, and their tables; nothing when there are none."""
+    if not any(audits.values()):
+        return []
+    rows = (
+        (name, audit["audit"], *row)
+        for name, mine in audits.items()
+        for audit in mine
+        for row in audit_long(audit)
+    )
+    titled = [
+        (f"{name}, {TITLES[audit['audit']]}: {table.title}", table)
+        for name, mine in audits.items()
+        for audit in mine
+        for table in audit_tables(audit)
+        if table.rows
+    ]
+    return [
+        _write_csv(folder / "audits.csv", AUDIT_LONG, rows),
+        _write_text(folder / "audits.md", "\n".join(_audit_markdown(*one) for one in titled)),
+        _write_text(folder / "audits.tex", "\n".join(_audit_latex(*one) for one in titled)),
+    ]
+
+
+def _audit_markdown(heading: str, table: AuditTable) -> str:
+    lines = [f"### {_md(heading)}", "", _md_row(list(table.header))]
+    lines.append("|---" * len(table.header) + "|")
+    return "\n".join([*lines, *(_md_row(list(row)) for row in table.rows), ""])
+
+
+def _audit_latex(heading: str, table: AuditTable) -> str:
+    rows = [" & ".join(map(_tex, row)) + r" \\" for row in (table.header, *table.rows)]
+    return "\n".join(
+        [
+            r"\begin{table}",
+            rf"\caption{{{_tex(heading)}}}",
+            rf"\begin{{tabular}}{{{'l' * len(table.header)}}}",
+            r"\toprule",
+            rows[0],
+            r"\midrule",
+            *rows[1:],
+            r"\bottomrule",
+            r"\end{tabular}",
+            r"\end{table}",
+            "",
+        ]
+    )
 
 
 def markdown(heading: str, table: tables.Table) -> str:

@@ -18,6 +18,9 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from traitscope.report import figures, tables
+from traitscope.report.audit_figures import audit_panels
+from traitscope.report.audits import TITLES, Audit, AuditTable, audit_tables, audit_words, bars
+from traitscope.report.checklist import Item, checklist
 from traitscope.report.content import (
     ROLES,
     Group,
@@ -54,8 +57,20 @@ class PartView:
 
 
 @dataclass(frozen=True)
+class AuditView:
+    """One audit, ready for the template."""
+
+    title: str
+    words: str
+    panels: tuple[figures.Panel, ...]
+    bars: tuple[tuple[str, float], ...]
+    tables: tuple[AuditTable, ...]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class System:
-    """One report: its figures, facts, history and card."""
+    """One report: its figures, facts, history, audits and card."""
 
     name: str
     report: Report
@@ -66,6 +81,8 @@ class System:
     coverage: tuple[tuple[str, float], ...]
     card: tuple[tuple[str, str], ...]
     words: str
+    audits: tuple[AuditView, ...]
+    checklist: tuple[Item, ...]
 
     @property
     def clips(self) -> list[str]:
@@ -87,12 +104,22 @@ class GroupView:
     statuses: tuple[tuple[str, int], ...]
 
 
+@dataclass(frozen=True)
+class Beside:
+    """What is shown beside the reports, by report name."""
+
+    histories: Mapping[str, History]
+    cards: Mapping[str, Card]
+    audits: Mapping[str, Sequence[Audit]]
+
+
 def write_report(
     reports: Sequence[Report],
     path: Path,
     *,
     histories: Mapping[str, History] | None = None,
     cards: Mapping[str, Card] | None = None,
+    audits: Mapping[str, Sequence[Audit]] | None = None,
 ) -> Path:
     """Write one or several reports as one HTML page that needs no network.
 
@@ -103,6 +130,7 @@ def write_report(
         histories: report name -> one dict per epoch (``epoch``, ``train_loss``,
             ``validation_ccc`` ...).
         cards: report name -> what its author adds to the model card, as facts or as text.
+        audits: report name -> its audits, as ``traitscope audit`` saved them.
 
     Returns:
         The path that was written.
@@ -110,7 +138,8 @@ def write_report(
     Raises:
         DataError: there is no report, or one lacks what a report needs.
     """
-    views = [_view(group, histories or {}, cards or {}) for group in read_groups(reports)]
+    beside = Beside(histories or {}, cards or {}, audits or {})
+    views = [_view(group, beside) for group in read_groups(reports)]
     script = _asset("page.js")
     text = _template().render(
         views=views,
@@ -148,7 +177,7 @@ def _title(reports: Sequence[Report]) -> str:
     return names[0] if len(names) == 1 else f"{len(names)} systems side by side"
 
 
-def _view(group: Group, histories: Mapping[str, History], cards: Mapping[str, Card]) -> GroupView:
+def _view(group: Group, beside: Beside) -> GroupView:
     failures = _failures(group)
     return GroupView(
         group=group,
@@ -156,7 +185,7 @@ def _view(group: Group, histories: Mapping[str, History], cards: Mapping[str, Ca
         words=_in_words(group),
         parts=tuple(_part(group, part) for part in group.parts),
         published=tables.published(group),
-        systems=tuple(_system(report, histories, cards) for report in group.reports),
+        systems=tuple(_system(report, group, beside) for report in group.reports),
         failures=failures,
         statuses=tuple(Counter(failure.status for failure in failures).most_common()),
     )
@@ -170,9 +199,9 @@ def _part(group: Group, part: Part) -> PartView:
     return PartView(part, headline, by_metric, first, tuple(notes.reasons))
 
 
-def _system(report: Report, histories: Mapping[str, History], cards: Mapping[str, Card]) -> System:
+def _system(report: Report, group: Group, beside: Beside) -> System:
     name = str(report.get("name") or "report")
-    card = cards.get(name, "")
+    card, audits = beside.cards.get(name, ""), beside.audits.get(name, ())
     run = dict(report.get("run") or {})
     coverage = run.pop("coverage", None) or {}
     shares = [(k, v) for k, v in coverage.items() if isinstance(v, (int, float))]
@@ -186,12 +215,25 @@ def _system(report: Report, histories: Mapping[str, History], cards: Mapping[str
             (trait.label, tuple(figures.panels(trait, name)))
             for trait in figures.read_traits(report)
         ),
-        history=tuple(figures.history_panels(histories.get(name, ()))),
+        history=tuple(figures.history_panels(beside.histories.get(name, ()))),
         facts=tuple(flatten(run)),
         settings=tuple(flatten({k: report[k] for k in ("protocol", "scoring") if report.get(k)})),
         coverage=tuple((str(k), float(v)) for k, v in shares),
         card=() if isinstance(card, str) else tuple(flatten(card)),
         words=card if isinstance(card, str) else "",
+        audits=tuple(_audit(audit) for audit in audits),
+        checklist=checklist(report, group, audits, has_card=bool(card)),
+    )
+
+
+def _audit(audit: Audit) -> AuditView:
+    return AuditView(
+        title=TITLES[audit["audit"]],
+        words=audit_words(audit),
+        panels=tuple(audit_panels(audit)),
+        bars=tuple(bars(audit)),
+        tables=tuple(audit_tables(audit)),
+        notes=tuple(audit.get("notes") or ()),
     )
 
 

@@ -31,9 +31,9 @@ def comparison(group: Group, part: Part, path: Path) -> Path:
             axes.set_title(label, fontsize=9)
             axes.set_xlabel(tables.metric(key).label, fontsize=9)
             axes.set_yticks(range(len(part.rows)), [row.label for row in reversed(part.rows)])
-            _plain(axes)
+            plain(axes)
     figure.suptitle(f"{group.corpus['name']}, {group.split}: {part.title}", fontsize=10)
-    return _save(figure, path)
+    return save(figure, path)
 
 
 def traits(report: Report, path: Path) -> list[Path]:
@@ -50,9 +50,9 @@ def traits(report: Report, path: Path) -> list[Path]:
         _histograms(line[2], trait)
         _errors(line[3], trait, name)
         for axes in line:
-            _plain(axes)
+            plain(axes)
     figure.suptitle(f"{name} on {report['corpus']['name']}, {report.get('split')}", fontsize=11)
-    return [_save(figure, path)]
+    return [save(figure, path)]
 
 
 def history(rows: Sequence[Mapping[str, Any]], name: str, path: Path) -> list[Path]:
@@ -69,9 +69,9 @@ def history(rows: Sequence[Mapping[str, Any]], name: str, path: Path) -> list[Pa
             axes.plot(x, y, style[0], color=style[1], label=side)
         axes.set(xlabel="epoch", ylabel=metric)
         axes.legend(frameon=False, fontsize=8)
-        _plain(axes)
+        plain(axes)
     figure.suptitle(name, fontsize=11)
-    return [_save(figure, path)]
+    return [save(figure, path)]
 
 
 def _dot(axes: Axes, place: int, row: Row, key: str, target: str) -> None:
@@ -135,7 +135,8 @@ def _errors(axes: Axes, trait: figures.Trait, name: str) -> None:
     axes.legend(frameon=False, fontsize=8, loc="lower right")
 
 
-def _plain(axes: Axes) -> None:
+def plain(axes: Axes) -> None:
+    """Grid behind, small ticks, no frame on the right and above."""
     axes.grid(color="#DDDDDD", linewidth=0.6)
     axes.set_axisbelow(True)
     axes.tick_params(labelsize=8)
@@ -143,7 +144,8 @@ def _plain(axes: Axes) -> None:
         axes.spines[side].set_visible(False)
 
 
-def _save(figure: Figure, path: Path) -> Path:
+def save(figure: Figure, path: Path) -> Path:
+    """Write a figure for print."""
     FigureCanvasAgg(figure)
     figure.savefig(path, dpi=DPI)
     return path

@@ -107,10 +107,10 @@ def steps(axes: Axes, edges: ArrayLike, counts: ArrayLike, kind: str) -> str:
     return f'<path class="h {kind}" d="M{xs[0]} {base}{path}"/>'
 
 
-def picture(parts: Sequence[str], label: str, *, hover: str = "") -> Markup:
+def picture(parts: Sequence[str], label: str, *, hover: str = "", height: int = HEIGHT) -> Markup:
     """Close the SVG; ``label`` says in words what it shows."""
     body = "".join(parts)
     return Markup(
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(label)}"{hover}>'
+        f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{escape(label)}"{hover}>'
         f"{body}</svg>"
     )

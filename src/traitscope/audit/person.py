@@ -1,0 +1,85 @@
+"""Where the person of a clip is, for changes of the background: a clip in, a mask per frame out."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from traitscope.audit.distortions import Mask
+from traitscope.errors import ClipError
+from traitscope.media import read_frames
+from traitscope.tracking import open_tracker
+from traitscope.types import Clip, Frame
+
+_BOXES_PER_SECOND = 5.0
+
+Box = tuple[float, float, float, float]
+
+
+@dataclass
+class Person:
+    """Where the person is in each frame of a clip; the face is looked for when first asked.
+
+    Attributes:
+        clip: with media.
+        backend: who finds the face.
+        found: time and box of the largest face, five times a second; None before the first look.
+    """
+
+    clip: Clip
+    backend: str
+    found: tuple[tuple[float, Box], ...] | None = None
+
+    def mask(self, frame: Frame) -> Mask:
+        """(height, width) around the face nearest in time.
+
+        Raises:
+            ClipError: no face was found.
+        """
+        if self.found is None:
+            self.found = tuple(self._look())
+        if not self.found:
+            raise ClipError(f"No face was found in clip {self.clip.id!r}.", status="no_face")
+        _, box = min(self.found, key=lambda entry: abs(entry[0] - frame.time))
+        height, width = frame.image.shape[:2]
+        return person_mask((height, width), box)
+
+    def _look(self) -> Iterator[tuple[float, Box]]:
+        clip = self.clip
+        assert clip.path is not None
+        reader = read_frames(
+            clip.path, rates=[_BOXES_PER_SECOND], start=clip.start, end=clip.end, fps=clip.fps
+        )
+        tracker = open_tracker(self.backend)
+        try:
+            for frame, _ in reader:
+                faces = tracker.track(frame)
+                if faces:
+                    yield frame.time, max(faces, key=lambda face: face.area).box
+        finally:
+            tracker.close()
+
+
+def person_mask(shape: tuple[int, int], box: Box) -> Mask:
+    """Head and shoulders around a face box, with a soft edge.
+
+    An ellipse for the head with its hair, and a body twice as wide from the chin downwards:
+    generous rather than tight, since no segmentation network is at hand.
+
+    Args:
+        shape: height and width of the picture.
+        box: left, top, right, bottom of the face.
+    """
+    left, top, right, bottom = box
+    width, height = right - left, bottom - top
+    centre = (round((left + right) / 2), round((top + bottom) / 2 - 0.1 * height))
+    mask = np.zeros(shape, dtype=np.float32)
+    cv2.ellipse(mask, centre, (round(0.85 * width), round(1.05 * height)), 0, 0, 360, 1.0, -1)
+    shoulders = (round(1.6 * width), round(1.2 * height))
+    low = (centre[0], round(bottom + 1.0 * height))
+    cv2.ellipse(mask, low, shoulders, 0, 180, 360, 1.0, -1)
+    if low[1] < shape[0]:
+        mask[low[1] :, max(0, low[0] - shoulders[0]) : max(0, low[0] + shoulders[0])] = 1.0
+    soft = cv2.GaussianBlur(mask, (0, 0), sigmaX=max(1.0, 0.05 * width))
+    return np.asarray(soft, dtype=np.float32)

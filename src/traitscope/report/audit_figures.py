@@ -1,0 +1,134 @@
+"""The figures of audits: forests, heats and curves in, captioned SVG panels out."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from markupsafe import escape
+
+from traitscope.report import svg
+from traitscope.report.audits import Audit, Curves, Forest, Heat, curves, forests, heats
+from traitscope.report.content import number
+from traitscope.report.figures import Panel
+
+_ROW = 44
+_LABELS = 250
+_LETTERS = 19
+_CELL = 88
+
+
+def audit_panels(audit: Audit) -> list[Panel]:
+    """The figures of one audit."""
+    return [
+        *(_forest(forest) for forest in forests(audit) if forest.rows),
+        *(_heat(heat) for heat in heats(audit)),
+        *(_curves(one) for one in curves(audit) if one.series),
+    ]
+
+
+def _forest(forest: Forest) -> Panel:
+    """Dots with intervals down the side, against a dashed reference."""
+    height = svg.TOP + _ROW * len(forest.rows) + svg.BOTTOM
+    bottom, right = height - svg.BOTTOM, svg.WIDTH - svg.RIGHT
+    ends = [v for row in forest.rows for v in row[1:4] if v is not None]
+    low, high = _padded([*ends, forest.reference])
+
+    def at(value: float) -> int:
+        return round(_LABELS + (value - low) / (high - low) * (right - _LABELS))
+
+    parts = []
+    ticks = svg.ticks(low, high, 4)
+    for value, text in zip(ticks, svg.written(ticks), strict=True):
+        parts.append(f'<path class="g" d="M{at(value)} {svg.TOP}V{bottom}"/>')
+        parts.append(f'<text x="{at(value)}" y="{bottom + 32}" text-anchor="middle">{text}</text>')
+    for place, (label, value, start, end, clear) in enumerate(forest.rows):
+        y = svg.TOP + _ROW * place + _ROW // 2
+        short = label if len(label) <= _LETTERS else label[: _LETTERS - 1] + "…"
+        parts.append(
+            f'<text x="{_LABELS - 10}" y="{y + 9}" text-anchor="end">{escape(short)}'
+            f"<title>{escape(label)}</title></text>"
+        )
+        kind = "clear" if clear else "model"
+        if start is not None and end is not None:
+            parts.append(f'<path class="l {kind}" d="M{at(start)} {y}H{at(end)}"/>')
+        parts.append(f'<circle class="d {kind}" cx="{at(value)}" cy="{y}" r="9"/>')
+    parts.append(
+        f'<path class="l ref" d="M{at(forest.reference)} {svg.TOP}V{bottom}"/>'
+        f'<text class="t" x="{(_LABELS + right) // 2}" y="{height - 8}" text-anchor="middle">'
+        f"{escape(forest.across)}</text>"
+    )
+    words = "; ".join(f"{label} {number(value, 3)}" for label, value, *_ in forest.rows)
+    keys = [("model", "value with 95 % interval")]
+    if any(row[4] for row in forest.rows):
+        keys.append(("clear", "holds after Holm's correction"))
+    label = f"{forest.title}, {forest.across}: {words}"
+    return Panel(forest.title, svg.picture(parts, label, height=height), tuple(keys))
+
+
+def _heat(heat: Heat) -> Panel:
+    """A square of numbers, darker where the correlation is stronger."""
+    parts = []
+    height = svg.TOP + _CELL * (len(heat.names) + 1)
+    for row, (name, values) in enumerate(zip(heat.names, heat.values, strict=True)):
+        y = svg.TOP + _CELL * row
+        parts.append(
+            f'<text class="t" x="{_CELL}" y="{y + 54}" text-anchor="end">{escape(name)}</text>'
+        )
+        x = 2 * _CELL + _CELL * row - _CELL // 2
+        parts.append(
+            f'<text class="t" x="{x + 12}" y="{svg.TOP + _CELL * len(heat.names) + 40}" '
+            f'text-anchor="middle">{escape(name)}</text>'
+        )
+        for column, value in enumerate(values):
+            left = _CELL + 12 + _CELL * column
+            strength = 0.0 if value is None else min(1.0, abs(value))
+            kind = "minus" if value is not None and value < 0 else "plus"
+            shown = "–" if value is None else number(value, 2)
+            dark = " on" if strength > 0.6 else ""
+            parts.append(
+                f'<rect class="c {kind}" x="{left}" y="{y}" width="{_CELL - 4}" '
+                f'height="{_CELL - 4}" rx="6" fill-opacity="{strength:.2f}"/>'
+                f'<text class="v{dark}" x="{left + _CELL // 2 - 2}" y="{y + 52}" '
+                f'text-anchor="middle">{shown}</text>'
+            )
+    words = "; ".join(
+        f"{heat.names[i]}{heat.names[j]} {'undefined' if v is None else number(v, 2)}"
+        for i, row in enumerate(heat.values)
+        for j, v in enumerate(row)
+        if i < j
+    )
+    return Panel(heat.title, svg.picture(parts, f"{heat.title}: {words}", height=height))
+
+
+def _curves(one: Curves) -> Panel:
+    """Shifts over steps, between the edges of the model's own interval."""
+    xs = [x for _, steps, _, _ in one.series for x in steps]
+    ys = [abs(y) for _, _, moved, _ in one.series for y in moved]
+    reach = max(1.15, 1.08 * max(ys))
+    axes = svg.Axes(_padded(xs), (-reach, reach))
+    parts = [svg.frame(axes, one.across, "shift / own interval")]
+    edge = np.array(axes.x)
+    for side in (-1, 1):
+        parts.append(svg.line(axes, edge, np.full(2, side), "ref"))
+    words = []
+    keys = [("ref", "own 95 % interval")]
+    for place, (label, steps, moved, flagged) in enumerate(one.series):
+        kind = f"s{place % 6}"
+        parts.append(svg.line(axes, steps, moved, kind))
+        across, up = axes.across(steps).tolist(), axes.up(moved).tolist()
+        parts += [
+            f'<circle class="d {kind}" cx="{x}" cy="{y}" r="{12 if far else 6}"/>'
+            for x, y, far in zip(across, up, flagged, strict=True)
+        ]
+        keys.append((kind, label))
+        beyond = [f"{step:g}" for step, far in zip(steps, flagged, strict=True) if far]
+        words.append(
+            f"{label} flagged at {', '.join(beyond)}" if beyond else f"{label} not flagged"
+        )
+    label = f"{one.title} in {one.across}: {'; '.join(words)}"
+    return Panel(one.title, svg.picture(parts, label), tuple(keys))
+
+
+def _padded(values: Sequence[float]) -> tuple[float, float]:
+    low, high = min(values), max(values)
+    pad = 0.05 * (high - low) or 0.5
+    return low - pad, high + pad

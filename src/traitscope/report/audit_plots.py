@@ -1,0 +1,103 @@
+"""The figures of audits for print: one PNG per audit, as on the page."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from traitscope.report.audits import TITLES, Audit, Curves, Forest, Heat, bars, curves, forests
+from traitscope.report.audits import heats as heats_of
+from traitscope.report.content import number
+from traitscope.report.plots import BLUE, GREY, RED, plain, save
+
+LINES = (
+    (BLUE, "-", "o"),
+    (RED, (0, (6, 2)), "s"),
+    ("#009E73", (0, (1, 1.5)), "^"),
+    ("#B5638F", (0, (6, 2, 1, 2)), "D"),
+    ("#B57D00", (0, (3, 2)), "v"),
+    (GREY, "-", "x"),
+)
+"""Colour, dashes and mark of each target: told apart without colour too."""
+
+
+def audit_figure(audit: Audit, path: Path) -> list[Path]:
+    """Draw the figures of an audit side by side; nothing when it has none."""
+    drawn: list[Any] = [*(f for f in forests(audit) if f.rows), *heats_of(audit)]
+    drawn += [one for one in curves(audit) if one.series]
+    if audit["audit"] == "leakage":
+        drawn.append(bars(audit))
+    if not drawn:
+        return []
+    wide = min(3, len(drawn))
+    rows = -(-len(drawn) // wide)
+    tallest = max((len(f.rows) for f in drawn if isinstance(f, Forest)), default=0)
+    size = (4.6 * wide, max(3.1, 0.28 * tallest + 1.2) * rows + 0.4)
+    figure = Figure(figsize=size, layout="constrained")
+    grid = figure.subplots(rows, wide, squeeze=False).ravel()
+    for axes, one in zip(grid, drawn, strict=False):
+        _draw(axes, one)
+    for axes in grid[len(drawn) :]:
+        axes.set_axis_off()
+    where = f"{audit['name']} on {audit['corpus']}, {audit['split']}"
+    figure.suptitle(f"{TITLES[audit['audit']]}: {where}", fontsize=10)
+    return [save(figure, path)]
+
+
+def _draw(axes: Axes, one: Any) -> None:
+    if isinstance(one, Forest):
+        _forest(axes, one)
+    elif isinstance(one, Heat):
+        _heat(axes, one)
+    elif isinstance(one, Curves):
+        _curves(axes, one)
+    else:
+        names = [name for name, _ in reversed(one)]
+        axes.barh(names, [100 * share for _, share in reversed(one)], color=BLUE)
+        axes.set(xlim=(0, 100), xlabel="% of scored clips")
+        plain(axes)
+
+
+def _forest(axes: Axes, forest: Forest) -> None:
+    for place, (_, value, low, high, clear) in enumerate(reversed(forest.rows)):
+        colour = RED if clear else BLUE
+        if low is not None and high is not None:
+            axes.plot([low, high], [place, place], color=colour, linewidth=1.6)
+        axes.plot([value], [place], "D" if clear else "o", color=colour, markersize=5)
+    axes.axvline(forest.reference, color="black", linestyle="--", linewidth=0.9)
+    axes.set_yticks(range(len(forest.rows)), [row[0] for row in reversed(forest.rows)])
+    axes.set_ylim(-0.6, len(forest.rows) - 0.4)
+    axes.set_xlabel(forest.across, fontsize=9)
+    axes.set_title(forest.title, fontsize=10, fontweight="bold", loc="left")
+    plain(axes)
+
+
+def _heat(axes: Axes, heat: Heat) -> None:
+    values = np.array([[np.nan if v is None else v for v in row] for row in heat.values])
+    axes.imshow(values, cmap="PuOr", vmin=-1, vmax=1)
+    for row, column in np.ndindex(*values.shape):
+        value = values[row, column]
+        shown = "–" if np.isnan(value) else number(float(value), 2)
+        colour = "white" if abs(value) > 0.6 else "black"
+        axes.text(column, row, shown, ha="center", va="center", fontsize=8, color=colour)
+    axes.set_xticks(range(len(heat.names)), heat.names)
+    axes.set_yticks(range(len(heat.names)), heat.names)
+    axes.set_title(heat.title, fontsize=10, fontweight="bold", loc="left")
+
+
+def _curves(axes: Axes, one: Curves) -> None:
+    axes.axhspan(-1, 1, color="#EEF2F6", label="own 95 % interval")
+    for (colour, dashes, mark), (label, steps, moved, flagged) in zip(
+        LINES * 3, one.series, strict=False
+    ):
+        axes.plot(steps, moved, color=colour, linestyle=dashes, marker=mark, ms=3, label=label)
+        far = [(x, y) for x, y, beyond in zip(steps, moved, flagged, strict=True) if beyond]
+        if far:
+            axes.plot(*zip(*far, strict=True), mark, color=colour, ms=8)
+    axes.set_xlabel(one.across, fontsize=9)
+    axes.set_ylabel("mean shift / own interval", fontsize=9)
+    axes.set_title(one.title, fontsize=10, fontweight="bold", loc="left")
+    axes.legend(frameon=False, fontsize=6)
+    plain(axes)

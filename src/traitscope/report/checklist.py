@@ -1,0 +1,93 @@
+"""The checklist of a model card: what a report must state, and whether this one does."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from traitscope.report.audits import TITLES
+from traitscope.report.content import ROLES, Group, Report, plain
+
+_BASELINES = ("constant", "lookup")
+
+
+@dataclass(frozen=True)
+class Item:
+    """One line of the checklist: what is asked for, whether it is stated, and what is said."""
+
+    name: str
+    done: bool
+    text: str
+
+
+def checklist(
+    report: Report, group: Group, audits: Sequence[Mapping[str, Any]], *, has_card: bool
+) -> tuple[Item, ...]:
+    """Go through what a card must state.
+
+    Args:
+        report: one report.
+        group: the group it stands in.
+        audits: those that were made of its predictions.
+        has_card: its author added words or facts.
+    """
+    kind = str(group.corpus.get("kind") or "")
+    notes = [str(note) for note in group.corpus.get("notes") or ()]
+    protocol = report.get("protocol") or {}
+    run = report.get("run") or {}
+    words = "see the run's own card" if has_card else "the general ones below"
+    return (
+        Item("Kind of target", bool(kind), group.kind[0] if kind else "apparent or self-reported?"),
+        Item(
+            "Data and licence",
+            bool(notes),
+            " ".join(notes[:2]) or "the corpus has no notes: add its licence to its declaration",
+        ),
+        Item(
+            "Protocol",
+            bool(protocol),
+            f"{plain(protocol.get('kind'))} split, fitted on {plain(report.get('fit'))}",
+        ),
+        _baselines(report),
+        _intervals(report),
+        _audits(audits, has_run=bool(run)),
+        Item("Intended and excluded uses", True, words),
+        Item("Third-party licences", True, "listed below, for all files that a run may use"),
+    )
+
+
+def _rows(report: Report) -> list[Mapping[str, Any]]:
+    return [row for part in report["parts"].values() for row in part.get("rows", ())]
+
+
+def _baselines(report: Report) -> Item:
+    there = {row["role"] for row in _rows(report)} - {"model"}
+    names = ", ".join(ROLES[role][0] for role in ROLES if role in there)
+    missing = [ROLES[role][0] for role in _BASELINES if role not in there]
+    text = names or "none"
+    return Item(
+        "Baselines", not missing, f"{text}; missing: {', '.join(missing)}" if missing else text
+    )
+
+
+def _intervals(report: Report) -> Item:
+    cells = [
+        cell
+        for row in _rows(report)
+        if row["role"] == "model"
+        for metric in row["metrics"].values()
+        for cell in metric.values()
+        if cell.get("value") is not None
+    ]
+    with_ends = sum(cell.get("low") is not None for cell in cells)
+    text = f"95 %, clustered by source, on {with_ends} of {len(cells)} numbers of the model"
+    return Item("Intervals", with_ends > 0, text)
+
+
+def _audits(audits: Sequence[Mapping[str, Any]], *, has_run: bool) -> Item:
+    made = [audit["audit"] for audit in audits]
+    asked = [name for name in TITLES if has_run or name != "perturbation"]
+    missing = [name for name in asked if name not in made]
+    text = f"made: {', '.join(made) or 'none'}"
+    if missing:
+        text += f"; not made: {', '.join(missing)}"
+    return Item("Audits", not missing, text)

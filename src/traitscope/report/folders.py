@@ -1,0 +1,54 @@
+"""What lies in the folders of runs beside their reports: training logs and audits."""
+
+import csv
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+
+def histories_of(
+    runs: Sequence[Path], reports: Sequence[Mapping[str, Any]]
+) -> dict[str, list[dict[str, str]]]:
+    """Read ``history.csv`` of each run folder that has one.
+
+    Args:
+        runs: run folders, or files that no training belongs to.
+        reports: the reports of these runs, in the same order.
+
+    Returns:
+        Report name -> one dict per epoch, as ``write_report`` and ``export`` take them.
+    """
+    found = {}
+    for run, report in zip(runs, reports, strict=True):
+        path = Path(run) / "history.csv"
+        if path.is_file():
+            with path.open(newline="", encoding="utf-8") as file:
+                found[str(report.get("name") or "report")] = list(csv.DictReader(file))
+    return found
+
+
+def audits_of(
+    runs: Sequence[Path], reports: Sequence[Mapping[str, Any]], *, split: str = "test"
+) -> dict[str, list[dict[str, Any]]]:
+    """Read the audits beside each report.
+
+    Args:
+        runs: run folders, or files of reports.
+        reports: the reports of these, in the same order.
+        split: which evaluation of the runs.
+
+    Returns:
+        Report name -> its audits, as ``write_report`` and ``export`` take them.
+
+    Raises:
+        DataError: an audit is damaged or of another version.
+    """
+    from traitscope.audit import read_audits
+
+    found = {}
+    for run, report in zip(map(Path, runs), reports, strict=True):
+        folder = run / "evaluation" / split if run.is_dir() else run.parent
+        audits = read_audits(folder)
+        if audits:
+            found[str(report.get("name") or "report")] = audits
+    return found
