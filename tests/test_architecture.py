@@ -36,6 +36,7 @@ ORDER = [
     "losses",
     "intervals",
     "baselines",
+    "inspection",
     "runs",
     "stored",
     "checkpoints",

@@ -42,9 +42,10 @@ def test_labels_without_media_are_a_corpus_with_facts(
     assert run("corpus", "check", f"table:{table}", "--json") == 0
     facts = json.loads(capsys.readouterr().out)
     assert (facts["clips"], facts["kind"]) == (4, "self_reported")
+    without_words = {"transcripts": 0, "empty_transcripts": 0}
     assert facts["splits"] == {
-        "train": {"clips": 2, "sources": 1, "subjects": 1, "transcripts": 0},
-        "test": {"clips": 2, "sources": 2, "subjects": 2, "transcripts": 0},
+        "train": {"clips": 2, "sources": 1, "subjects": 1, **without_words},
+        "test": {"clips": 2, "sources": 2, "subjects": 2, **without_words},
     }
     assert facts["shared"] == {"train and test": {"sources": 1, "subjects": 1}}
     assert facts["missing_media"] == {"count": 3, "first": ["b", "c", "d"]}
@@ -54,6 +55,7 @@ def test_labels_without_media_are_a_corpus_with_facts(
         "labels": 2,
         "mean": pytest.approx(0.3),
         "sd": pytest.approx(0.1),
+        "icc_within_source": None,
     }
     assert stability["splits"]["test"]["labels"] == 1
     assert (warmth["low"], warmth["direction"]) == (None, None)
@@ -69,7 +71,7 @@ def test_the_facts_are_printed_for_people(table: Path, capsys: pytest.CaptureFix
     out, err = capsys.readouterr()
     assert err == ""
     for part in [
-        "table:clips.csv: 4 clips, self-reported traits",
+        "table:clips.csv: 4 clips of 2 sources, self-reported traits",
         "Not for hiring.",
         "neuroticism (high = stable)",
         "0.3000 (0.1000, 2)",

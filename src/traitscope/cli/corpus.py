@@ -25,60 +25,31 @@ def check(
     """
     from traitscope.cli._shared import write_json
     from traitscope.corpora import load_corpus
-    from traitscope.corpora._facts import describe
+    from traitscope.inspection import inspect_corpus
 
-    corpus = load_corpus(address)
-    facts = {**describe(corpus), "warnings": _warnings(corpus)}
+    facts = inspect_corpus(load_corpus(address))
     if json:
         write_json(facts)
     else:
         _print(facts)
 
 
-def _warnings(corpus: Any) -> list[str]:
-    """What a user should know about labels, splits and leaks."""
-    from traitscope.protocols import leakage
-    from traitscope.types import SPLITS
-
-    undeclared = [target.name for target in corpus.targets if target.direction is None]
-    found = []
-    if undeclared:
-        found.append(
-            f"No direction is declared for {', '.join(undeclared)}: such targets cannot be "
-            f"compared with another corpus."
-        )
-    for name in corpus.target_names:
-        without = sum(name not in clip.targets for clip in corpus.clips)
-        if without:
-            found.append(f"{name}: {without} of {len(corpus.clips)} clips have no label.")
-    parts = {split: [c for c in corpus.clips if c.split == split] for split in SPLITS}
-    for other in ("validation", "test"):
-        if parts["train"] and parts[other]:
-            shared = leakage(parts["train"], parts[other]).sentences
-            found += [f"train and {other}: {sentence}" for sentence in shared]
-    return found
-
-
 def _print(facts: dict[str, Any]) -> None:
     from traitscope.cli._shared import write_table
 
-    typer.echo(f"{facts['name']}: {facts['clips']} clips, {facts['kind'].replace('_', '-')} traits")
+    kind = facts["kind"].replace("_", "-")
+    typer.echo(
+        f"{facts['name']}: {facts['clips']} clips of {facts['sources']} sources, {kind} traits"
+    )
     for note in facts["notes"]:
         typer.echo(f"  {note}")
     write_table(
-        ["split", "clips", "sources", "subjects", "transcripts"],
-        [[name, *counts.values()] for name, counts in facts["splits"].items()],
+        ["split", "clips", "sources", "subjects", "transcripts", "of them empty"],
+        [[name, *_transcripts(counts).values()] for name, counts in facts["splits"].items()],
     )
-    write_table(
-        ["target", "range", "direction", *(f"{split}: mean (sd, n)" for split in facts["splits"])],
-        [
-            [target["label"], _range(target), _direction(target)]
-            + [_statistics(cell) for cell in target["splits"].values()]
-            for target in facts["targets"]
-        ],
-    )
-    for pair, shared in facts["shared"].items():
-        typer.echo(f"shared by {pair}: {shared['sources']} sources, {shared['subjects']} subjects")
+    _print_labels(facts)
+    _print_sharing(facts)
+    _print_references(facts)
     for name, count in facts["attributes"].items():
         typer.echo(f"attribute {name}: {count} of {facts['clips']} clips")
     missing = facts["missing_media"]
@@ -88,6 +59,84 @@ def _print(facts: dict[str, Any]) -> None:
         typer.echo(f"  {', '.join(missing['first'])}" + (f" and {more} more" if more else ""))
     for warning in facts["warnings"]:
         typer.echo(f"note: {warning}")
+
+
+def _transcripts(counts: dict[str, int]) -> dict[str, int]:
+    """Counts of a split, an empty transcript counted as one."""
+    return counts | {"transcripts": counts["transcripts"] + counts["empty_transcripts"]}
+
+
+def _print_labels(facts: dict[str, Any]) -> None:
+    """Ranges, means and spreads of the targets, and how far they say the same."""
+    from traitscope.cli._shared import write_table
+
+    several = any(target["icc_within_source"] is not None for target in facts["targets"])
+    write_table(
+        [
+            *("target", "range", "direction"),
+            *(f"{split}: mean (sd, n)" for split in facts["splits"]),
+            *(("ICC(1) in a source",) if several else ()),
+        ],
+        [
+            [target["label"] + (" (on request)" if target["optional"] else ""), _range(target)]
+            + [_direction(target)]
+            + [_statistics(cell) for cell in target["splits"].values()]
+            + ([_short(target["icc_within_source"])] if several else [])
+            for target in facts["targets"]
+        ],
+    )
+    structure = facts["structure"]
+    if structure["first_component"] is None:
+        return
+    typer.echo(f"one component explains {structure['first_component']:.0%} of the traits' variance")
+    for target in facts["targets"]:
+        if target["direction"] == -1:
+            others = structure["correlations"][target["name"]]
+            said = ", ".join(f"{_short(r)} {n}" for n, r in others.items() if n != target["name"])
+            typer.echo(f"{target['label']} correlates {said}")
+
+
+def _print_sharing(facts: dict[str, Any]) -> None:
+    """What splits share, and which test clips are new."""
+    for pair, shared in facts["shared"].items():
+        typer.echo(f"shared by {pair}: {shared['sources']} sources, {shared['subjects']} subjects")
+    for fit, counts in facts["unseen"].items():
+        total = counts["seen"] + counts["unseen"]
+        typer.echo(
+            f"fitted on {fit}: {counts['seen']} of {total} test clips share a source with a "
+            f"fitted clip, {counts['unseen']} do not"
+        )
+
+
+def _print_references(facts: dict[str, Any]) -> None:
+    """What needs no model, on the test clips."""
+    from traitscope.cli._shared import write_table
+
+    rows = facts["references"]
+    if not rows:
+        return
+    metric = "mse" if rows[0]["accuracy"]["macro"] is None else "accuracy"
+    labels = {t["name"]: t["label"] for t in facts["targets"] if t["name"] in rows[0][metric]}
+    lines = [
+        [f"{metric} (macro)", *[_score(row[metric]["macro"]) for row in rows]],
+        ["CCC (macro)", *[_score(row["ccc_macro"]) for row in rows]],
+        ["CCC (pooled)", *[_score(row["ccc_pooled"]) for row in rows]],
+        *[
+            [f"{metric}: {label}", *[_score(row[metric][name]) for row in rows]]
+            for name, label in labels.items()
+        ],
+    ]
+    header = [row["name"] + (f"\n({row['fit']})" if row["fit"] else "") for row in rows]
+    title = f"what needs no model, on {rows[0]['clips']} test clips (fitted on)"
+    write_table(["", *header], lines, title=title)
+
+
+def _score(value: float | None) -> str:
+    return "undefined" if value is None else f"{value:.4f}"
+
+
+def _short(value: float | None) -> str:
+    return "undefined" if value is None else f"{value:.2f}"
 
 
 def _range(target: dict[str, Any]) -> str:

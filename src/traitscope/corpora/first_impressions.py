@@ -79,7 +79,7 @@ def load(path: Path) -> Corpus:
     files = _find(path, faults)
     labels, splits = _labels(files, faults)
     transcripts = _transcripts(files, faults)
-    attributes, notes = _attributes(files, faults)
+    attributes, notes = _attributes(files, transcripts, faults)
     extras = (("transcripts", transcripts), ("attributes", attributes), ("videos", files.videos))
     notes = [*_remarks(files, labels, extras), *notes]
     faults.stop(path, where="in the label files, or copy those again")
@@ -109,7 +109,7 @@ def load(path: Path) -> Corpus:
 def _find(folder: Path, faults: Faults) -> _Files:
     """Look through the folder once; the first of several copies counts, in order of their paths."""
     labels: dict[str, Path] = {}
-    tables: dict[re.Pattern[str], dict[str, Path]] = {_TRANSCRIPTS: {}, _AGES: {}, _PEOPLE: {}}
+    others: dict[re.Pattern[str], list[Path]] = {_TRANSCRIPTS: [], _AGES: [], _PEOPLE: []}
     videos: dict[str, Path] = {}
     zips: dict[Path, None] = {}
     for file, depth in _walk(folder):
@@ -124,12 +124,11 @@ def _find(folder: Path, faults: Faults) -> _Files:
             if first != file and first.read_bytes() != file.read_bytes():
                 faults.add(f"two different label files of {split}", f"{first} and {file}")
         elif depth <= _LABELS_DEPTH:
-            for pattern, same in tables.items():
-                if pattern.fullmatch(file.name):
-                    same.setdefault(file.name.lower(), file)
+            for pattern, found_there in others.items():
+                found_there += [file] if pattern.fullmatch(file.name) else []
     if not labels:
         raise DataError(_without_labels(folder, tuple(zips)))
-    transcripts, ages, people = (tuple(same.values()) for same in tables.values())
+    transcripts, ages, people = (tuple(found_there) for found_there in others.values())
     return _Files(labels, transcripts, ages, people, videos, tuple(zips))
 
 
@@ -221,9 +220,12 @@ def _mended(text: str) -> str:
 
 
 def _attributes(
-    files: _Files, faults: Faults
+    files: _Files, transcripts: dict[str, str], faults: Faults
 ) -> tuple[dict[str, dict[str, str | float]], list[str]]:
-    """Age group (1 to 8), ethnicity and gender by clip, and notes on codes that are not known."""
+    """Age group (1 to 8), ethnicity and gender by clip, and notes on codes that are not known.
+
+    Transcripts that only these tables hold are added to the others.
+    """
     found: dict[str, dict[str, str | float]] = {}
     unknown: list[str] = []
     for file in (*files.ages, *files.people):
@@ -231,6 +233,8 @@ def _attributes(
             cells = {name.casefold().replace("_", ""): cell for name, cell in row.items()}
             clip = _full(cells.get("filename") or cells.get("videoname") or "")
             mine = found.setdefault(clip, {})
+            if text := cells.get("transcription"):
+                transcripts.setdefault(clip, text)
             if age := cells.get("agegroup"):
                 mine |= {"age_group": float(age)} if age.isdecimal() else {}
                 unknown += [] if age.isdecimal() else [f"age group {age!r} of {clip}"]
