@@ -1,7 +1,8 @@
 """Annotations on disk -> Corpus of Clips; one file per corpus.
 
 Each file exports ``load(path) -> Corpus``; an address says which one reads what:
-``table:clips.csv``, ``first_impressions:/data/fi``, in short ``fi:/data/fi``.
+``table:clips.csv``, ``first_impressions:/data/fi``, in short ``fi:/data/fi``. A corpus with
+``OPTIONS`` takes them after a comma, as text: ``udiva:/data/udiva,task=talk``.
 """
 
 import re
@@ -22,11 +23,12 @@ def load_corpus(address: str) -> "Corpus":
     """Load the annotations of a corpus; its media may be missing.
 
     Args:
-        address: ``<corpus>:<path>``; a corpus of your own is a dotted path to a module that has
-            ``load(path) -> Corpus``: ``my_lab.my_corpus:/data/mine``.
+        address: ``<corpus>:<path>``, options of the corpus after it (``,task=talk``); a corpus of
+            your own is a dotted path to a module that has ``load(path) -> Corpus``:
+            ``my_lab.my_corpus:/data/mine``.
 
     Raises:
-        ConfigError: the address is incomplete, or there is no such corpus.
+        ConfigError: the address is incomplete, or there is no such corpus or option.
         DataError: the annotations have faults; all of them are listed.
 
     Example:
@@ -45,8 +47,20 @@ def load_corpus(address: str) -> "Corpus":
     module = registry.load("corpora", SHORT.get(name, name), outside=True)
     if not hasattr(module, "load"):
         raise ConfigError(f"{name!r} is not a corpus: it has no function load(path) -> Corpus.")
-    corpus: Corpus = module.load(Path(rest).expanduser())
+    path, options = _options(rest, list(getattr(module, "OPTIONS", ())), address)
+    corpus: Corpus = module.load(Path(path).expanduser(), **options)
     return corpus
+
+
+def _options(rest: str, known: list[str], address: str) -> tuple[str, dict[str, str]]:
+    """Take ``,key=value`` from the end of a path; a comma may also be part of the path."""
+    path, options = rest, dict[str, str]()
+    while known and (found := re.fullmatch(r"(.+),(\w+)=([^,/\\]*)", path)):
+        path, key, value = found.groups()
+        if key not in known:
+            raise ConfigError(f"{address!r}: {registry.unknown(key, known, 'options')}")
+        options[key] = value
+    return path, options
 
 
 def _is_drive(name: str, rest: str) -> bool:

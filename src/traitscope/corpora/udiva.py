@@ -1,0 +1,216 @@
+"""UDIVA: conversations of two people in four tasks, with self-reported traits.
+
+``udiva:FOLDER`` holds ``annotation/TASK/sessions_SPLIT_id.json`` (who took part in a session) and
+``parts_SPLIT_personality.json`` (five z-scores per participant, in the order O, C, E, A, N),
+perhaps ``metadata_SPLIT.csv``, and the recordings ``SPLIT/TASK_SPLIT/SESSION/FC1_T.mp4``, or
+folders of frames of that name with a ``.wav`` beside. ``udiva:FOLDER,task=talk`` takes one task of
+the four; ``fps=25`` says how many frames of a folder are shown per second.
+
+One clip is one participant in one session and task: subject is the participant, source the session.
+Labels belong to participants, so predictions are averaged per participant before any metric. They
+are z-scores without a range, and ``neuroticism`` *is* neuroticism here: a high value means less
+stable, the opposite of First Impressions.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from traitscope.corpora._cells import SPLIT_WORDS, Cells
+from traitscope.corpora._faults import Faults
+from traitscope.corpora._reading import read_table
+from traitscope.errors import ConfigError, DataError
+from traitscope.types import TRAITS, Clip, Corpus, Target
+
+TARGETS = tuple(Target(name, direction=1) for name in TRAITS)
+OPTIONS = ("task", "fps")
+TASKS = {"talk": "T", "animal": "A", "animals": "A", "lego": "L", "ghost": "G"}
+"""Task, as folders write it -> its letter in the names of recordings."""
+
+PEOPLE = ("FC1", "FC2")
+NOTES = (
+    "UDIVA: for research under a signed agreement with its publishers. People who take part have "
+    "not agreed to be judged by a model: no decisions about them.",
+    "Labels are questionnaires (BFI-2), as z-scores; neuroticism is neuroticism (high = less "
+    "stable), the opposite of First Impressions.",
+)
+_ATTRIBUTES = ("gender", "age", "country", "education")
+
+
+@dataclass
+class _Reading:
+    """One loading: the folder, its recordings by (split, task, session, person), and faults."""
+
+    folder: Path
+    fps: float | None
+    recordings: Mapping[tuple[str, str, str, str], Path]
+    faults: Faults
+
+
+def load(path: Path, *, task: str | None = None, fps: str | None = None) -> Corpus:
+    """Load the annotations; recordings may be missing.
+
+    Args:
+        path: the folder that holds ``annotation``.
+        task: talk, animal, lego or ghost; all that are there by default.
+        fps: frames per second of recordings that are folders of frames.
+
+    Raises:
+        DataError: there are no annotations, or they have faults: all of them are listed.
+    """
+    letter = _letter(task)
+    annotation = path / "annotation"
+    tasks = [
+        folder
+        for folder in (sorted(annotation.iterdir()) if annotation.is_dir() else ())
+        if folder.name.lower() in TASKS and letter in (None, TASKS[folder.name.lower()])
+    ]
+    if not tasks:
+        wanted = task or "talk, animal, lego, ghost"
+        raise DataError(
+            f"{path} has no annotations of {wanted}: expected {annotation}/TASK/"
+            f"sessions_SPLIT_id.json. Write udiva:FOLDER of the folder that holds 'annotation'."
+        )
+    reading = _Reading(path, _rate(fps), dict(_recordings(path)), Faults())
+    attributes = _attributes(path, reading.faults)
+    clips = [clip for folder in tasks for clip in _clips(folder, reading, attributes)]
+    reading.faults.stop(path, where="in the annotations")
+    return Corpus(
+        name="udiva" if task is None else f"udiva ({task})",
+        kind="self_reported",
+        targets=TARGETS,
+        clips=tuple(clips),
+        notes=NOTES,
+        aggregate="subject",
+    )
+
+
+def _letter(task: str | None) -> str | None:
+    if task is not None and task.lower() not in TASKS:
+        raise ConfigError(f"There is no task {task!r} in UDIVA. There are: {', '.join(TASKS)}.")
+    return None if task is None else TASKS[task.lower()]
+
+
+def _rate(fps: str | None) -> float | None:
+    if fps is None:
+        return None
+    try:
+        rate = float(fps)
+    except ValueError:
+        rate = 0.0
+    if not 0 < rate < float("inf"):
+        raise ConfigError(f"fps={fps} is not a number of frames per second. Write for example 25.")
+    return rate
+
+
+def _clips(
+    folder: Path, reading: _Reading, attributes: Mapping[str, Mapping[str, str | float]]
+) -> Iterator[Clip]:
+    """The clips of one task, in the order of splits, sessions and people."""
+    letter, faults = TASKS[folder.name.lower()], reading.faults
+    found = list(_split_files(folder))
+    if not found:
+        faults.add("no sessions_SPLIT_id.json", str(folder))
+    for split, sessions_file, labels_file in found:
+        labels = _labels(labels_file, faults)
+        for session, people in _entries(sessions_file, faults):
+            for person in PEOPLE:
+                subject = _participant(people, person)
+                if subject is None:
+                    faults.add(f"sessions without {person}", f"{sessions_file.name}: {session}")
+                    continue
+                if subject not in labels:
+                    faults.add(f"no personality in {labels_file.name}", f"participant {subject}")
+                place = reading.recordings.get((split, letter, _plain(session), person))
+                yield Clip(
+                    id=f"{session}_{person}_{letter}",
+                    path=place,
+                    fps=reading.fps if place and place.is_dir() else None,
+                    source=session,
+                    subject=subject,
+                    split=split,
+                    targets=labels.get(subject, {}),
+                    attributes=attributes.get(subject, {}),
+                )
+
+
+def _split_files(folder: Path) -> Iterator[tuple[str, Path, Path]]:
+    """Split, its sessions and its labels; the first spelling of a split that is there."""
+    done: set[str] = set()
+    for word, split in SPLIT_WORDS.items():
+        sessions = folder / f"sessions_{word}_id.json"
+        if sessions.is_file() and split not in done:
+            done.add(split)
+            yield split, sessions, folder / f"parts_{word}_personality.json"
+
+
+def _labels(file: Path, faults: Faults) -> dict[str, dict[str, float]]:
+    """Participant -> trait -> z-score."""
+    labels = {}
+    for person, scores in _entries(file, faults):
+        numbers = isinstance(scores, list) and all(type(s) in (int, float) for s in scores)
+        if not numbers or len(scores) != len(TRAITS):
+            faults.add(f"{file.name}: not five numbers", f"participant {person}")
+            continue
+        labels[person] = {
+            target.name: float(score)
+            for target, score in zip(TARGETS, scores, strict=True)
+            if target.contains(score)
+        }
+        if len(labels[person]) < len(TRAITS):
+            faults.add(f"{file.name}: not a finite number", f"participant {person}")
+    return labels
+
+
+def _entries(file: Path, faults: Faults) -> Sequence[tuple[str, Any]]:
+    try:
+        tree = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        faults.add("files are missing", str(file))
+        return ()
+    except ValueError as error:
+        faults.add(f"{file} is not readable as JSON: {error}")
+        return ()
+    if not isinstance(tree, dict):
+        faults.add(f"{file} holds no object")
+        return ()
+    return list(tree.items())
+
+
+def _participant(people: Any, person: str) -> str | None:
+    """The participant's id; the key ends in ``_T`` whatever the task."""
+    if not isinstance(people, dict):
+        return None
+    found = next((value for key, value in people.items() if str(key).startswith(person)), None)
+    return None if found is None else _plain(str(found))
+
+
+def _plain(number: str) -> str:
+    """A number without leading zeros, other names as they are."""
+    return str(int(number)) if number.isdecimal() else number
+
+
+def _recordings(folder: Path) -> Iterator[tuple[tuple[str, str, str, str], Path]]:
+    """Recordings that are there; a video comes after a folder of frames of the same name."""
+    for place in sorted(folder.glob("*/*/*/FC[12]_?*")):
+        person, letter = place.stem.split("_", 1)
+        session, task, split = (parent.name.lower() for parent in list(place.parents)[:3])
+        if split not in SPLIT_WORDS or TASKS.get(task.split("_")[0]) != letter:
+            continue
+        if place.is_dir() or place.suffix.lower() == ".mp4":
+            yield (SPLIT_WORDS[split], letter, _plain(session), person), place
+
+
+def _attributes(folder: Path, faults: Faults) -> dict[str, dict[str, str | float]]:
+    """Participant -> what the metadata say, from every ``metadata_SPLIT.csv`` below the folder."""
+    found: dict[str, dict[str, str | float]] = {}
+    files = [f for depth in ("", "*/", "*/*/") for f in folder.glob(f"{depth}metadata_*.csv")]
+    for file in sorted(files):
+        table = read_table(file, faults)
+        for row in table.rows:
+            cells = {name.lower(): cell for name, cell in row.items()}
+            reader = Cells({"clip": cells.get("id", ""), **cells}, table.decimal_comma, faults)
+            found[_plain(cells.get("id", ""))] = reader.attributes(_ATTRIBUTES)
+    return found

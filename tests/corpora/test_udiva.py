@@ -1,0 +1,108 @@
+"""UDIVA: people in sessions, z-scores, and neuroticism the other way round."""
+
+from pathlib import Path
+
+import pytest
+
+from traitscope import load_corpus
+from traitscope.corpora import first_impressions, udiva
+from traitscope.errors import ConfigError, DataError
+from traitscope.types import TRAITS
+
+from .udiva_files import write_udiva
+
+SESSIONS = {"train": {"8105": [12, 7]}, "valid": {"8106": ["3", "4"]}, "test": {"99": [5, 6]}}
+SCORES = {str(n): [0.1 * n, -0.5, 0.0, 2.5, -0.1 * n] for n in (12, 7, 3, 4, 5, 6)}
+
+
+def test_three_sessions_are_six_clips(tmp_path: Path) -> None:
+    corpus = load_corpus(f"udiva:{write_udiva(tmp_path, SESSIONS, SCORES)}")
+    assert (corpus.name, corpus.kind, corpus.aggregate) == ("udiva", "self_reported", "subject")
+    assert [(c.id, c.subject, c.source, c.split) for c in corpus.clips] == [
+        ("8105_FC1_T", "12", "8105", "train"),
+        ("8105_FC2_T", "7", "8105", "train"),
+        ("8106_FC1_T", "3", "8106", "validation"),
+        ("8106_FC2_T", "4", "8106", "validation"),
+        ("99_FC1_T", "5", "99", "test"),
+        ("99_FC2_T", "6", "99", "test"),
+    ]
+    assert corpus.clips[0].targets == dict(zip(TRAITS, SCORES["12"], strict=True))
+
+
+def test_z_scores_have_no_range_and_neuroticism_is_the_opposite_of_first_impressions(
+    tmp_path: Path,
+) -> None:
+    corpus = udiva.load(write_udiva(tmp_path, SESSIONS, SCORES))
+    assert all((t.low, t.high, t.direction) == (None, None, 1) for t in corpus.targets)
+    assert corpus.target("neuroticism").label == "neuroticism"
+    theirs = {target.name: target for target in first_impressions.TARGETS}
+    assert theirs["neuroticism"].direction == -corpus.target("neuroticism").direction
+    assert any("opposite of First Impressions" in note for note in corpus.notes)
+
+
+def test_recordings_are_videos_or_folders_of_frames(tmp_path: Path) -> None:
+    write_udiva(tmp_path, SESSIONS, SCORES)
+    video = tmp_path / "train/talk_train/008105/FC1_T.mp4"
+    frames = tmp_path / "valid/talk_valid/8106/FC2_T"
+    both = tmp_path / "test/talk_test/99"
+    for folder in (video.parent, frames, both / "FC1_T"):
+        folder.mkdir(parents=True)
+    for file in (video, frames.with_suffix(".wav"), both / "FC1_T.mp4", both / "FC1_A.mp4"):
+        file.touch()
+    clips = {clip.id: clip for clip in load_corpus(f"udiva:{tmp_path},fps=25").clips}
+    assert (clips["8105_FC1_T"].path, clips["8105_FC1_T"].fps) == (video, None)
+    assert (clips["8106_FC2_T"].path, clips["8106_FC2_T"].fps) == (frames, 25)
+    assert clips["99_FC1_T"].path == both / "FC1_T.mp4"
+    assert clips["99_FC2_T"].path is None
+
+
+def test_one_task_can_be_chosen_in_the_address(tmp_path: Path) -> None:
+    write_udiva(tmp_path, SESSIONS, SCORES, tasks=("talk", "animal", "lego"))
+    assert len(load_corpus(f"udiva:{tmp_path}").clips) == 18
+    corpus = load_corpus(f"udiva:{tmp_path},task=lego")
+    assert corpus.name == "udiva (lego)"
+    assert {clip.id[-2:] for clip in corpus.clips} == {"_L"}
+    with pytest.raises(ConfigError, match=r"no task 'chess' in UDIVA. There are: talk"):
+        load_corpus(f"udiva:{tmp_path},task=chess")
+    with pytest.raises(ConfigError, match=r"There is no 'tasks' in options. Did you mean 'task'"):
+        load_corpus(f"udiva:{tmp_path},tasks=lego")
+    with pytest.raises(ConfigError, match="fps=fast is not a number of frames per second"):
+        load_corpus(f"udiva:{tmp_path},fps=fast")
+    with pytest.raises(DataError, match="has no annotations of ghost"):
+        load_corpus(f"udiva:{tmp_path},task=ghost,fps=25")
+
+
+def test_metadata_become_attributes(tmp_path: Path) -> None:
+    metadata = "ID,GENDER,AGE,COUNTRY,EDUCATION\n012,F,23,Spain,3\n7,M,,Italy,\n"
+    corpus = udiva.load(write_udiva(tmp_path, SESSIONS, SCORES, metadata=metadata))
+    assert corpus.clips[0].attributes == {
+        "gender": "F",
+        "age": 23.0,
+        "country": "Spain",
+        "education": 3.0,
+    }
+    assert corpus.clips[1].attributes == {"gender": "M", "country": "Italy"}
+
+
+def test_every_fault_is_listed(tmp_path: Path) -> None:
+    scores = {**SCORES, "7": [1, 2, 3], "3": [0, 0, 0, 0, float("nan")], "5": [0, 0, 0, 0, "x"]}
+    write_udiva(tmp_path, SESSIONS, {k: v for k, v in scores.items() if k != "12"})  # type: ignore[misc]
+    talk = tmp_path / "annotation/talk"
+    (talk / "parts_test_personality.json").write_text("{")
+    (talk / "sessions_valid_id.json").write_text('{"8106": {"FC1_T": 3}}')
+    with pytest.raises(DataError) as caught:
+        udiva.load(tmp_path)
+    message = str(caught.value)
+    for part in [
+        "no personality in parts_train_personality.json: participant 12",
+        "parts_train_personality.json: not five numbers: participant 7",
+        "sessions without FC2: sessions_valid_id.json: 8106",
+        "parts_valid_personality.json: not a finite number: participant 3",
+        "parts_test_personality.json is not readable as JSON",
+    ]:
+        assert part in message, part
+
+
+def test_a_folder_without_annotations_says_what_is_expected(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"annotation/TASK/sessions_SPLIT_id\.json"):
+        udiva.load(tmp_path)
