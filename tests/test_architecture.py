@@ -42,6 +42,7 @@ ORDER = [
     "checkpoints",
     "card",
     "optimisation",
+    "distillation",
     "loop",
     "training",
     "prediction_tables",

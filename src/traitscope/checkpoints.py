@@ -199,19 +199,35 @@ def build_fitted(run_plan: Plan, facts: Facts) -> Any:
     return run_plan.module.Model(run_plan.options, facts.shapes, facts.targets)
 
 
-def load_weights(folder: Path, model: Any) -> None:
-    """Put a run's saved tensors into a network of the same architecture.
+def load_weights(folder: Path, model: Any, *, start: bool = False) -> tuple[str, ...]:
+    """Put a run's saved tensors into a network.
+
+    Args:
+        folder: the run.
+        model: a network of the same architecture.
+        start: only start from them: tensors that the run does not have stay as they are, as when
+            a clip model starts from an image model.
+
+    Returns:
+        Names of the tensors that stayed as they were.
 
     Raises:
         DataError: names or shapes differ.
     """
     import torch
 
-    state = {name: torch.from_numpy(a) for name, a in _arrays(folder / "model.safetensors").items()}
+    path = folder / "model.safetensors"
+    state = {name: torch.from_numpy(array) for name, array in _arrays(path).items()}
     try:
-        model.load_state_dict(state)
+        found = model.load_state_dict(state, strict=not start)
     except RuntimeError as error:
-        raise DataError(f"{folder / 'model.safetensors'} does not fit its run: {error}") from error
+        raise DataError(f"{path} does not fit its run: {error}") from error
+    if found.unexpected_keys:
+        raise DataError(
+            f"{path} cannot start this model, which has no {', '.join(found.unexpected_keys[:5])}. "
+            f"Start from a run of the same architecture."
+        )
+    return tuple(found.missing_keys)
 
 
 def write_json(path: Path, tree: Any) -> None:

@@ -33,6 +33,7 @@ class Example:
     clip: Clip
     streams: Mapping[str, AnyArray]
     masks: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
+    mixed: bool = False
 
 
 def gather(
@@ -275,7 +276,12 @@ class Examples:
         rng = np.random.default_rng([self.seed or 0, *np.ravel(np.asarray(indices)).tolist()])
         samples: list[Sample] = [(e.streams, e.masks, e.clip.targets) for e in examples]
         return [  # a mixed example keeps the name of its clip and gets mixed labels
-            Example(replace(example.clip, targets=labels), streams, masks)
+            Example(
+                replace(example.clip, targets=labels),
+                streams,
+                masks,
+                mixed=streams is not example.streams,
+            )
             for example, (streams, masks, labels) in zip(
                 examples, blend(samples, self.augment, rng), strict=True
             )
@@ -341,6 +347,7 @@ def collate(
         masks=masks,
         targets=np.where(known, labels, 0.0).astype(np.float32),
         target_mask=known,
+        mixed=np.array([example.mixed for example in examples]),
         columns=dict(columns or {}),
     )
 
@@ -363,6 +370,7 @@ def to_tensors(batch: Batch, device: Any = "cpu") -> Batch:
         masks={name: move(array) for name, array in batch.masks.items()},
         targets=move(batch.targets),
         target_mask=move(batch.target_mask),
+        mixed=move(batch.mixed),
     )
 
 

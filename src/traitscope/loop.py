@@ -27,7 +27,8 @@ from torch.utils.data import DataLoader, Sampler
 from traitscope import losses, metrics
 from traitscope.checkpoints import load_weights, predicted, save_fitted
 from traitscope.data import Examples, collate, to_tensors
-from traitscope.errors import TraitscopeError
+from traitscope.distillation import SelfDistillation
+from traitscope.errors import ConfigError, TraitscopeError
 from traitscope.optimisation import freeze, hold_frozen, optimizer_of, rescale, schedule_of
 from traitscope.runs import RunConfig, Stage
 from traitscope.types import Batch
@@ -164,6 +165,7 @@ class Loop(lightning.LightningModule):
         self.epochs_before = epochs_before
         self.best: float | None = None
         self.validation: dict[str, float] = {}
+        self.distil = _distillation(model, session, self.stage)
         self._compiled = [torch.compile(model)] if session.config.trainer.compile else []
         self._lr = self.stage.lr  # of this epoch and the first group
         self._rates: list[float] = []  # of each group of tensors, before any schedule
@@ -191,7 +193,12 @@ class Loop(lightning.LightningModule):
             self.current_epoch + batch_index / max(1, self.trainer.num_training_batches)
         ) / (self.stage.epochs)
         model = self._compiled[0] if self._compiled else self.model
-        loss = self.loss(model(batch), batch.targets, batch.target_mask, progress)
+        output = model(batch)
+        loss = self.loss(output, batch.targets, batch.target_mask, progress)
+        if self.distil is not None:
+            loss = loss + self.distil(output.features, predicted(output), progress)
+            whole = batch.target_mask & ~batch.mixed[:, None]
+            self.distil.remember(output.features, batch.targets, whole)
         self._losses.append((float(loss.detach()), len(batch.clips)))
         return loss
 
@@ -277,6 +284,20 @@ class Loop(lightning.LightningModule):
         if schedule is None:
             return optimizer
         return [optimizer], [{"scheduler": schedule, "monitor": self.session.monitor}]
+
+
+def _distillation(
+    model: torch.nn.Module, session: Session, stage: Stage
+) -> SelfDistillation | None:
+    if not stage.distil.weight:
+        return None
+    num_features: Any = getattr(model, "num_features", None)
+    if num_features is None:
+        raise ConfigError(
+            f"{session.config.model['name']} has no features to distil from: leave out "
+            f"train.distil.weight."
+        )
+    return SelfDistillation(stage.distil, session.fitting.labels(), num_features)
 
 
 def _fitting_loader(session: Session, stage: Stage) -> DataLoader[Any]:

@@ -70,13 +70,18 @@ def find(name: str) -> Loss:
 
 
 def _of_rows(loss: Loss) -> Loss:
-    """Give a loss the scores of every valid row, where the output has them."""
+    """Give a loss the predictions in an output, or the scores of every valid row if it has them.
+
+    A loss whose ``output`` is not annotated as a tensor gets what the model returned.
+    """
+    if inspect.signature(loss).parameters["output"].annotation is not Tensor:
+        return loss
 
     @functools.wraps(loss)
     def of_rows(output: Any, target: Tensor, mask: Tensor, *rest: float) -> Tensor:
         rows = getattr(output, "rows", None)
         if rows is None:
-            return loss(output, target, mask, *rest)
+            return loss(getattr(output, "prediction", output), target, mask, *rest)
         there = output.row_mask
         targets, masks = (t.unsqueeze(1).expand(rows.shape)[there] for t in (target, mask))
         return loss(rows[there], targets, masks, *rest)

@@ -50,6 +50,23 @@ class DataConfig(Config):
     """Let the model see age, gender ...; said in its card."""
 
 
+class Distil(Config):
+    """Self-distillation: learn from samples that look alike, see ``distillation``."""
+
+    weight: NonNegativeFloat = 0.0
+    """Weight of the extra loss; 0 turns it off."""
+    bins: Annotated[int, Field(ge=1, le=20)] = 5
+    """Quantile bins of each target's labels."""
+    memory: PositiveInt = 64
+    """Samples kept per target and bin."""
+    neighbours: PositiveInt = 5
+    """Nearest samples of each bin that give the soft target."""
+    temperature: PositiveFloat = 0.1
+    """How fast a neighbour's say falls with its cosine similarity."""
+    warmup: Annotated[float, Field(ge=0, le=1)] = 0.2
+    """Share of the stage over which the weight grows from zero."""
+
+
 class Stage(Config):
     """One optimiser with its loss and schedule."""
 
@@ -91,6 +108,8 @@ class Stage(Config):
     """Epochs without gain on validation before stopping; 0 for never."""
     freeze: tuple[str, ...] = ()
     """Patterns of tensor names that do not train in this stage, such as ``backbone.*``."""
+    distil: Distil = Distil()
+    """Self-distillation; for models whose output has features."""
     lr_factors: dict[str, PositiveFloat] = Field(default_factory=dict)
     """Pattern of tensor names -> factor on the learning rate; the first match decides."""
 

@@ -214,7 +214,9 @@ def _fit_model(
     torch.manual_seed(config.seed)
     model = build_fitted(material.plan, facts)
     if start_from is not None:
-        load_weights(Path(start_from), model)
+        fresh = load_weights(Path(start_from), model, start=True)
+        if fresh:
+            log.info("%d tensors are not in %s and start fresh", len(fresh), start_from)
     elif hasattr(model, "load_pretrained") and not resume:
         model.load_pretrained()
     session = Session(

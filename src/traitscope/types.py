@@ -349,6 +349,7 @@ class Batch:
         masks: name -> (clips, rows) True where the row is there.
         targets: (clips, targets), zero where missing.
         target_mask: (clips, targets) True where there is a label.
+        mixed: (clips,) True where augmentation blended a clip with another one.
         columns: name -> names of the stream's last axis, for estimators and explanations.
     """
 
@@ -357,6 +358,7 @@ class Batch:
     masks: Mapping[str, Any]
     targets: Any
     target_mask: Any
+    mixed: Any = None
     columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 

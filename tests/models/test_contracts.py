@@ -18,7 +18,7 @@ from traitscope.losses import mse
 from traitscope.types import Batch, Draw, Target
 
 TARGETS = (Target("openness", 0, 1, 1), Target("neuroticism", 0, 1, -1), Target("age", None, None))
-ROWS = {"short_term": (68,), "mid_term": (68,), "signals": (24,)}
+ROWS = {"short_term": (68,), "mid_term": (68,), "signals": (24,), "landmarks": (68, 2)}
 """Shape of one row of each stream; images follow the Draw's size."""
 
 NAMES = registry.names("models")
@@ -50,15 +50,17 @@ def batch_of(draws: Mapping[str, Draw], clips: int = 4, seed: int = 0) -> Batch:
     """Clips of different lengths, as ``data.collate`` would lay them out."""
     rng = np.random.default_rng(seed)
     streams, masks = {}, {}
+    leaders = {d.group: name for name, d in reversed(draws.items()) if d.group}
     for stream, draw in draws.items():
         shape = row_shape(stream, draw)
         if draw.pool:
             streams[stream] = rng.normal(size=(clips, *shape))
             continue
-        rows = draw.evaluate.count or 9
+        evaluate = draws[leaders.get(draw.group, stream)].evaluate  # a group is drawn together
+        rows = evaluate.count or 9
         values = rng.normal(size=(clips, rows, *shape)).astype(np.float32)
         mask = np.ones((clips, rows), bool)
-        if draw.evaluate.rule == "all":
+        if evaluate.rule == "all":
             for clip in range(clips):
                 mask[clip, rows - clip :] = False
         values[~mask] = 0

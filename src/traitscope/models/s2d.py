@@ -1,0 +1,232 @@
+"""S2D: an image transformer that sees a talking face through landmark and temporal prompts.
+
+Paper: Chen et al., "From Static to Dynamic: Adapting Landmark-Aware Image Models for Facial
+Expression Recognition in Videos", 2023, https://arxiv.org/abs/2312.05447; here for traits, after
+the thesis "Personality Traits Recognition via Fusion of Visual Features".
+
+Where we differ: frames are spread over the whole clip instead of half a second of it; frames that
+are missing are masked; the head ends in the target range; without the third-party landmark network
+68 landmarks are drawn as Gaussians on its 14 x 14 grid.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+import torch
+from einops import rearrange
+from pydantic import Field, PositiveInt, model_validator
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
+
+from traitscope.config import Config as BaseConfig
+from traitscope.models._blocks import freeze, timm_backbone
+from traitscope.models._heads import RangeHead, masked_mean
+from traitscope.models._mobilefacenet import INPUT_SIZE, MAP_CHANNELS, MobileFaceNet
+from traitscope.models._prompts import Prompt
+from traitscope.types import Batch, Draw, Rows, Target
+
+POINTS = 68
+GRID = 14
+
+
+class Config(BaseConfig):
+    """Sizes, what is frozen, where landmarks come from."""
+
+    size: Literal[32, 112, 224] = 224
+    """Side of a face in pixels."""
+    patch: Literal[8, 16] = 16
+    """Side of a patch in pixels."""
+    frames: PositiveInt = 16
+    """Frames of a clip; 1 for the image model that a clip model can start from."""
+    landmarks: Literal["heatmap", "network", "none"] = "heatmap"
+    """Landmark features: drawn points, the third-party network, or none (zeros)."""
+    backbone: str = "vit_base_patch16_224"
+    """A timm vision transformer."""
+    dim: PositiveInt = 768
+    """Width of the transformer."""
+    depth: PositiveInt = 12
+    """Blocks of the transformer."""
+    heads: PositiveInt = 12
+    """Attention heads of the transformer."""
+    prompt_dim: PositiveInt = 8
+    """Width of MCP."""
+    temporal_dim: PositiveInt = 192
+    """Width of TMA."""
+    temporal_heads: PositiveInt = 8
+    """Attention heads of TMA."""
+    freeze_backbone: bool = True
+    """Train only prompts, norms, landmark projection and head."""
+    pretrained: bool = False
+    """Start the transformer from ImageNet weights in the local cache."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5
+    """Dropout before the head."""
+    checkpointing: bool = False
+    """Compute activations twice instead of keeping them: less memory, more time."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> "Config":
+        if self.dim % self.heads or self.temporal_dim % self.temporal_heads:
+            raise ValueError("heads must divide dim, and temporal_heads temporal_dim")
+        return self
+
+
+TINY = Config(
+    size=32,
+    patch=8,
+    frames=3,
+    dim=16,
+    depth=2,
+    heads=2,
+    prompt_dim=4,
+    temporal_dim=8,
+    temporal_heads=2,
+    dropout=0.0,
+)
+
+
+def inputs(config: Config) -> dict[str, Draw]:
+    """Faces, and landmarks at the same times unless the network finds them in the faces."""
+    faces = Draw(
+        train=Rows("segments", config.frames),
+        evaluate=Rows("even", config.frames),
+        group="face",
+        extract={"size": config.size},
+    )
+    drawn = {"faces": faces}
+    if config.landmarks == "heatmap":
+        drawn["landmarks"] = Draw(group="face", extract={"points": POINTS, "space": "chip"})
+    return drawn
+
+
+@dataclass(frozen=True)
+class Output:
+    """Predictions (clips, targets), and the features (clips, dim) behind them, for SDL."""
+
+    prediction: Tensor
+    features: Tensor
+
+
+class Model(nn.Module):
+    """A vision transformer with a prompt before every block."""
+
+    def __init__(
+        self, config: Config, shapes: Mapping[str, tuple[int, ...]], targets: Sequence[Target]
+    ) -> None:
+        super().__init__()
+        self.config = config
+        self.backbone = _transformer(config)
+        if config.freeze_backbone:
+            freeze(self.backbone)
+            for tensor in self.backbone.norm.parameters():
+                tensor.requires_grad_(True)
+        self.network = MobileFaceNet() if config.landmarks == "network" else None
+        if self.network is not None:
+            freeze(self.network)
+        channels = MAP_CHANNELS if config.landmarks == "network" else POINTS
+        self.landmarks = nn.Linear(channels, config.dim)  # a 1 x 1 convolution, on tokens
+        temporal = config.temporal_dim if config.frames > 1 else 0
+        sizes: dict[str, Any] = {"hidden": config.prompt_dim, "heads": config.temporal_heads}
+        self.prompts = nn.ModuleList(
+            Prompt(config.dim, temporal=temporal, **sizes) for _ in range(config.depth)
+        )
+        self.moment = nn.Parameter(torch.zeros(config.frames, config.dim)) if temporal else None
+        self.dropout = nn.Dropout(config.dropout)
+        self.score = nn.Linear(config.dim, len(targets))
+        self.to_range = RangeHead(targets)
+        self.num_features = config.dim
+
+    def load_pretrained(self) -> None:
+        """Take ImageNet weights from the local cache, if the config asks for them."""
+        if self.config.pretrained:
+            published = _transformer(self.config, pretrained=True)
+            self.backbone.load_state_dict(published.state_dict())
+
+    def forward(self, batch: Batch) -> Output:
+        """``faces`` (clips, time, 3, size, size), ``landmarks`` (clips, time, 68, 2) -> Output."""
+        faces, mask = batch.streams["faces"], batch.masks["faces"]
+        frames = rearrange(faces, "b t c h w -> (b t) c h w")
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.config.freeze_backbone):
+            tokens = self.backbone.patch_embed(frames)
+        landmarks = self.landmarks(self._landmark_map(batch, frames, tokens.shape[1]))
+        tokens, landmarks = self._prompted(0, tokens, landmarks, mask)
+        tokens = self._with_positions(tokens, mask)
+        tokens = self.backbone.blocks[0](tokens)
+        for index in range(1, self.config.depth):
+            tokens, landmarks = self._step(index, tokens, landmarks, mask)
+        seen = rearrange(self.backbone.norm(tokens)[:, 0], "(b t) d -> b t d", b=len(mask))
+        features = masked_mean(seen, mask)
+        return Output(self.to_range(self.score(self.dropout(features))), features)
+
+    def _step(
+        self, index: int, tokens: Tensor, landmarks: Tensor, mask: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """A prompt on the patch tokens, then a block on all of them."""
+
+        def run(tokens: Tensor, landmarks: Tensor) -> tuple[Tensor, Tensor]:
+            patches, prompt = self._prompted(index, tokens[:, 1:], landmarks, mask)
+            tokens = torch.cat([tokens[:, :1], patches], dim=1)
+            return self.backbone.blocks[index](tokens), prompt
+
+        if self.config.checkpointing and torch.is_grad_enabled():
+            found: tuple[Tensor, Tensor] = checkpoint(run, tokens, landmarks, use_reentrant=False)
+            return found
+        return run(tokens, landmarks)
+
+    def _prompted(
+        self, index: int, patches: Tensor, landmarks: Tensor, mask: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        shared: Any = self.prompts[0].norm  # landmark tokens share the first norm
+        changed: tuple[Tensor, Tensor] = self.prompts[index](patches, shared(landmarks), mask)
+        return changed
+
+    def _with_positions(self, patches: Tensor, mask: Tensor) -> Tensor:
+        """Class token before the patches, then positions, then the moment of each frame."""
+        token = self.backbone.cls_token.expand(len(patches), -1, -1)
+        tokens = torch.cat([token, patches], dim=1) + self.backbone.pos_embed
+        if self.moment is None:
+            return tokens
+        moments = self.moment[: mask.shape[1]].repeat(mask.shape[0], 1)
+        return tokens + moments[:, None]
+
+    def _landmark_map(self, batch: Batch, frames: Tensor, places: int) -> Tensor:
+        """Landmark features on the grid of the patches: (frames, places, channels)."""
+        side = round(places**0.5)
+        if self.network is not None:
+            small = functional.interpolate(frames, (INPUT_SIZE, INPUT_SIZE), mode="bilinear")
+            found = self.network.landmark_map(small)
+        elif "landmarks" in batch.streams:
+            points = rearrange(batch.streams["landmarks"], "b t p xy -> (b t) p xy")
+            there = rearrange(batch.masks["landmarks"], "b t -> (b t)")
+            found = heatmaps(points, there, GRID)
+        else:
+            found = frames.new_zeros(len(frames), POINTS, GRID, GRID)
+        if found.shape[-1] != side:
+            found = functional.adaptive_avg_pool2d(found, side)
+        return rearrange(found, "f c h w -> f (h w) c")
+
+
+def _transformer(config: Config, *, pretrained: bool = False) -> Any:
+    grid = {"img_size": config.size, "patch_size": config.patch, "num_classes": 0}
+    width = {"embed_dim": config.dim, "depth": config.depth, "num_heads": config.heads}
+    return timm_backbone(config.backbone, pretrained=pretrained, **grid, **width)
+
+
+def heatmaps(points: Tensor, there: Tensor, grid: int) -> Tensor:
+    """Draw points as Gaussians of one cell's width.
+
+    Args:
+        points: (frames, points, 2), x and y as shares of the picture.
+        there: (frames,) False where nothing was found: those maps are empty.
+        grid: cells per side.
+
+    Returns:
+        (frames, points, grid, grid), 1 at a point in the middle of a cell.
+    """
+    cells = torch.arange(grid, device=points.device, dtype=points.dtype) + 0.5
+    gap = points[..., None] * grid - cells  # (frames, points, 2, grid)
+    across, down = torch.exp(-(gap**2) / 2).unbind(dim=2)
+    drawn = down[..., :, None] * across[..., None, :]
+    seen = there[:, None] & torch.isfinite(points).all(dim=-1)
+    return torch.where(seen[..., None, None], drawn, torch.zeros_like(drawn))
