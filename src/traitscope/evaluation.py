@@ -1,6 +1,7 @@
 """A run or anybody's predictions in, report.json out: every number from the table alone."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,16 @@ from traitscope.prediction_tables import (
     write_predictions,
 )
 from traitscope.protocols import Fit, Protocol, check_leakage, source_disjoint
-from traitscope.scoring import Row, Scoring, Truth, by_subject, score_part, undefined, verdicts
+from traitscope.scoring import (
+    Row,
+    Scoring,
+    Truth,
+    by_subject,
+    score_part,
+    truth_of,
+    undefined,
+    verdicts,
+)
 from traitscope.store import Store
 from traitscope.types import Clip, Corpus, Target
 
@@ -41,6 +51,7 @@ def evaluate(
     store: Path | str | None = None,
     to: Path | str | None = None,
     model: str | None = None,
+    scoring: Scoring | None = None,
     hook: Hook | None = None,
 ) -> dict[str, Any]:
     """Score a run on a split and write ``predictions.csv`` and ``report.json``.
@@ -52,6 +63,7 @@ def evaluate(
         store: where that corpus' features are; the run's own store by default.
         to: folder of the results; ``RUN/evaluation/SPLIT`` by default.
         model: the dotted path of an outside model the run was trained with.
+        scoring: aggregation, resamples, seed.
         hook: called as hook(done, total, name).
 
     Raises:
@@ -82,6 +94,8 @@ def evaluate(
         failures=failures,
         targets=targets if corpus else None,
         run=_run_facts(checkpoint, features, ready),
+        scoring=scoring,
+        address=corpus or config.data.corpus,
     )
     write_json(folder / "report.json", report)
     return report
@@ -163,6 +177,7 @@ def evaluate_predictions(
     targets: Sequence[Target] | None = None,
     run: Mapping[str, Any] | None = None,
     scoring: Scoring | None = None,
+    address: str | None = None,
 ) -> dict[str, Any]:
     """Score a table of predictions beside the baselines, on all clips and on unseen sources.
 
@@ -178,12 +193,14 @@ def evaluate_predictions(
             flipped and ranges stretched to those of the labels, and the report says so.
         run: facts about the run to keep in the report.
         scoring: aggregation, resamples, seed.
+        address: of the corpus, kept in the report so that its labels are found again.
     """
-    scoring = scoring or Scoring()
+    scoring = (scoring or Scoring()).for_corpus(corpus)
     protocol = protocol or Protocol()
     protocol = protocol.model_copy(update={"fit": fit_on}) if fit_on else protocol
     asked, fitted, leaks = _asked(corpus, protocol, split, scoring)
-    read = read_predictions(predictions, asked, targets=corpus.target_names)
+    optional = [target.name for target in corpus.optional]
+    read = read_predictions(predictions, asked, targets=corpus.target_names, optional=optional)
     read = align(labelled(read), corpus, targets).explain(failures)
     named = name or (str(predictions) if isinstance(predictions, Path) else "predictions")
     truth = _truth(read, corpus, fitted, targets)
@@ -196,7 +213,8 @@ def evaluate_predictions(
         "schema": SCHEMA,
         "name": named,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "corpus": _corpus_facts(corpus, read.targets),
+        "corpus": {**_corpus_facts(corpus, read.targets), "address": address},
+        "predicted": None if targets is None else [asdict(target) for target in targets],
         "protocol": protocol.model_dump(mode="json"),
         "scoring": scoring.model_dump(mode="json"),
         "split": split,
@@ -204,7 +222,7 @@ def evaluate_predictions(
         "counts": _counts(asked, read, fitted),
         "failures": list(read.failures),
         "parts": parts,
-        "warnings": [*said, *leaks, *read.notes, *_cautions(read, truth, len(asked))],
+        "warnings": [*said, *leaks, *read.notes, *_cautions(read, truth, corpus, len(asked))],
         "points": _points(truth, rows),
         "run": dict(run or {}),
     }
@@ -230,14 +248,12 @@ def _truth(
 ) -> Truth:
     meant = [corpus.target(name) for name in read.targets]
     given = {target.name: target for target in (*meant, *(targets or ()))}
-    return Truth(
-        ids=tuple(clip.id for clip in read.clips),
-        sources=tuple(clip.source for clip in read.clips),
-        target=corpus.with_clips(read.clips).labels(read.targets),
-        names=read.targets,
-        spans=tuple(None if t.low is None or t.high is None else t.high - t.low for t in meant),
+    return truth_of(
+        read.clips,
+        corpus,
+        read.targets,
         constants=baselines.fitted_means(fitted, read.targets),
-        mismatch=frozenset(t.name for t in meant if not comparable(given[t.name], t)),
+        mismatch=[t.name for t in meant if not comparable(given[t.name], t)],
     )
 
 
@@ -295,9 +311,14 @@ def _parts(
     return parts, [*verdicts(title, rest, kept, scoring, unseen=True), *said, *lost]
 
 
-def _cautions(read: Predictions, truth: Truth, asked: int) -> list[str]:
-    """What a reader must know about the clips behind the numbers."""
+def _cautions(read: Predictions, truth: Truth, corpus: Corpus, asked: int) -> list[str]:
+    """What a reader must know about the clips and targets behind the numbers."""
+    extra = [target.name for target in corpus.optional if target.name in read.targets]
     cautions = []
+    if extra:
+        cautions.append(
+            f"Macro scores include {', '.join(extra)}: published ones are over the traits alone."
+        )
     if read.failures:
         names = [f"{f['clip']} ({f['status']})" for f in read.failures[:_EXAMPLES]]
         more = ", ..." if len(read.failures) > _EXAMPLES else ""

@@ -83,7 +83,11 @@ def write_predictions(
 
 
 def read_predictions(
-    table: Path | pd.DataFrame, clips: Sequence[Clip], *, targets: Sequence[str]
+    table: Path | pd.DataFrame,
+    clips: Sequence[Clip],
+    *,
+    targets: Sequence[str],
+    optional: Sequence[str] = (),
 ) -> Predictions:
     """Join a table of predictions to the clips that are asked for.
 
@@ -91,11 +95,13 @@ def read_predictions(
         table: predictions.csv, or its content.
         clips: the clips of the split, in order.
         targets: names of the corpus' targets; those without a column are left out.
+        optional: names of further targets, read where they have a column.
 
     Raises:
         DataError: columns are missing, or no row belongs to a clip.
     """
     where, frame = _open(table)
+    targets = [*targets, *(name for name in optional if f"predicted_{name}" in frame)]
     found = [name for name in targets if f"predicted_{name}" in frame]
     if "clip" not in frame or not found:
         raise DataError(

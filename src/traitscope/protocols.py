@@ -6,11 +6,13 @@ keeps whole groups as well, in an order that depends on the seed alone, until at
 training clips are there: a smaller subset is contained in a larger one.
 """
 
-import hashlib
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from hashlib import file_digest
+from io import BytesIO
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -29,6 +31,8 @@ _SHINGLE = 5  # words in a row that count as one piece of a transcript
 _FEWEST_WORDS = 8  # shorter transcripts are alike by chance
 _ALIKE = 0.8  # share of the shorter transcript's pieces that makes two near-identical
 _STOCK_PHRASE = 50  # a piece that more transcripts hold is a phrase of everybody's
+_TABLES = (".csv", ".parquet")
+_HEAD_BYTES = 1 << 16
 _EXAMPLES = 3
 
 
@@ -169,7 +173,7 @@ def split(corpus: Corpus, protocol: Protocol) -> Splits:
     return Splits(train, validation, test, tuple(protocol.fit.split("+")))
 
 
-def leakage(fitted: Sequence[Clip], test: Sequence[Clip], *, media_hash: bool = False) -> Leakage:
+def leakage(fitted: Sequence[Clip], test: Sequence[Clip], *, media_hash: bool = True) -> Leakage:
     """Find what test clips share with fitted clips.
 
     Args:
@@ -192,7 +196,7 @@ def leakage(fitted: Sequence[Clip], test: Sequence[Clip], *, media_hash: bool = 
 
 
 def check_leakage(
-    fitted: Sequence[Clip], test: Sequence[Clip], protocol: Protocol, *, media_hash: bool = False
+    fitted: Sequence[Clip], test: Sequence[Clip], protocol: Protocol, *, media_hash: bool = True
 ) -> tuple[str, ...]:
     """Return the sentences to warn with, or refuse a split of our own that leaks.
 
@@ -298,28 +302,35 @@ def _same_media(
 ) -> tuple[tuple[str, str], ...]:
     """Pair test clips with fitted clips of the same file or, on request, the same bytes."""
     owners = {clip.path.resolve(): clip.id for clip in fitted if clip.path}
-    digests: dict[tuple[int, str], str] = {}
-    if media_hash:
-        sizes = {clip.path.stat().st_size for clip in test if clip.path and clip.path.is_file()}
-        for path, owner in owners.items():
-            if path.is_file() and path.stat().st_size in sizes:
-                digests[_digest(path)] = owner
-    known_sizes = {size for size, _ in digests}
+    asked = {clip.id: clip.path.resolve() for clip in test if clip.path}
+    alike = _alike_files(owners, asked.values()) if media_hash else {}
     pairs = []
-    for clip in test:
-        if clip.path is None:
+    for clip, path in asked.items():
+        if path in owners:  # one table may hold the rows of many clips
+            pairs += [(clip, owners[path])] if path.suffix.lower() not in _TABLES else []
             continue
-        owner = owners.get(clip.path.resolve(), "")
-        if not owner and clip.path.is_file() and clip.path.stat().st_size in known_sizes:
-            owner = digests.get(_digest(clip.path), "")
-        if owner:
-            pairs.append((clip.id, owner))
+        equal = (other for other in alike.get(path, ()) if _digest(other) == _digest(path))
+        pairs += [(clip, owners[other]) for other in islice(equal, 1)]
     return tuple(pairs)
 
 
-def _digest(path: Path) -> tuple[int, str]:
+def _alike_files(owned: Iterable[Path], asked: Iterable[Path]) -> dict[Path, list[Path]]:
+    """Asked file -> owned files of its size that begin with the same bytes: few are read whole."""
+    ours, theirs = ([path for path in group if path.is_file()] for group in (owned, asked))
+    sizes = {path.stat().st_size for path in ours} & {path.stat().st_size for path in theirs}
+    beginnings: dict[tuple[int, str], list[Path]] = defaultdict(list)
+    for path in ours:
+        if path.stat().st_size in sizes:
+            beginnings[_digest(path, _HEAD_BYTES)].append(path)
+    there = [path for path in theirs if path.stat().st_size in sizes]
+    return {path: beginnings.get(_digest(path, _HEAD_BYTES), []) for path in there}
+
+
+def _digest(path: Path, head: int | None = None) -> tuple[int, str]:
+    """Size and hash of a file, or of its beginning."""
     with path.open("rb") as file:
-        return path.stat().st_size, hashlib.file_digest(file, "sha256").hexdigest()
+        content = file if head is None else BytesIO(file.read(head))
+        return path.stat().st_size, file_digest(content, "sha256").hexdigest()
 
 
 def _same_words(fitted: Sequence[Clip], test: Sequence[Clip]) -> tuple[tuple[str, str], ...]:

@@ -4,7 +4,7 @@ A *row* is the model or a baseline; a *part* is the whole split, or its clips fr
 were never seen in fitting. A report is plain JSON; ``table_rows`` and ``format_table`` show it.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import product
 from typing import Any, Literal
@@ -34,7 +34,7 @@ from traitscope.metrics import (
     macro,
     score_table,
 )
-from traitscope.types import Clip
+from traitscope.types import Clip, Corpus
 
 Role = Literal["model", "constant", "lookup", "lookup_shrunk", "metadata", "permuted"]
 
@@ -45,16 +45,21 @@ COLUMNS = ("accuracy", "skill", "mae", "r2", "pearson", "ccc")
 class Scoring(Config):
     """How predictions are scored."""
 
-    aggregate: Literal["clip", "subject"] = "clip"
-    """subject: average predictions and labels over the clips of a person before any metric."""
+    aggregate: Literal["clip", "subject"] | None = None
+    """subject: average predictions and labels over the clips of a person before any metric; null:
+    as the corpus says, which is by subject where labels belong to people."""
     resamples: PositiveInt = RESAMPLES
     """Resamples of the clustered intervals."""
     rank_resamples: PositiveInt = RANK_RESAMPLES
     """Resamples of Spearman's intervals."""
-    media_hash: bool = False
-    """Compare the bytes of media files in the leakage check."""
+    media_hash: bool = True
+    """Compare the bytes of media files of equal size in the leakage check."""
     seed: NonNegativeInt = 0
     """Of intervals, tests and permuted labels."""
+
+    def for_corpus(self, corpus: Corpus) -> "Scoring":
+        """Fill in what the corpus decides."""
+        return self.model_copy(update={"aggregate": self.aggregate or corpus.aggregate})
 
 
 @dataclass(frozen=True)
@@ -117,6 +122,27 @@ class Truth:
         """Reduce predictions (clips, targets) to sums per source."""
         spans = [np.nan if span is None else span for span in self.spans]
         return cluster(self.target, values, self.sources, constant=self.constants, span=spans)
+
+
+def truth_of(
+    clips: Sequence[Clip],
+    corpus: Corpus,
+    names: Sequence[str],
+    *,
+    constants: Array,
+    mismatch: Iterable[str] = (),
+) -> Truth:
+    """Collect what predictions of some clips and targets are held against."""
+    meant = [corpus.target(name) for name in names]
+    return Truth(
+        ids=tuple(clip.id for clip in clips),
+        sources=tuple(clip.source for clip in clips),
+        target=corpus.with_clips(clips).labels(names),
+        names=tuple(names),
+        spans=tuple(None if t.low is None or t.high is None else t.high - t.low for t in meant),
+        constants=constants,
+        mismatch=frozenset(mismatch),
+    )
 
 
 def by_subject(
@@ -283,7 +309,7 @@ def _score_row(truth: Truth, row: Row, scoring: Scoring) -> dict[str, Any]:
         "pooled": {"ccc": asdict(_with_interval(pooled, ends["ccc_pooled"][0]))},
     }
     if row.repeats is not None and len(row.repeats) > 1:
-        result["seeds"] = _spread(truth, row)
+        result["seeds"] = spread(truth, row)
     return result
 
 
@@ -309,21 +335,21 @@ def _with_interval(score: Score, ends: Array) -> Score:
     return replace(score, low=float(ends[0]), high=float(ends[1]))
 
 
-def _spread(truth: Truth, row: Row) -> dict[str, Any]:
-    """Macro scores of each seed apart, with mean and standard deviation over seeds."""
+def spread(truth: Truth, row: Row) -> dict[str, Any]:
+    """Macro scores of each repetition apart, with mean and standard deviation over them."""
     assert row.repeats is not None
     tables = [_table(truth, values) for values in row.repeats]
-    spread: dict[str, Any] = {"seeds": list(row.seeds)}
+    found: dict[str, Any] = {"seeds": list(row.seeds)}
     for metric in tables[0]:
         values = [table[metric][MACRO].value for table in tables]
         there = [value for value in values if value is not None]
         whole = len(there) == len(values)
-        spread[metric] = {
+        found[metric] = {
             "values": values,
             "mean": float(np.mean(there)) if whole else None,
             "sd": float(np.std(there, ddof=1)) if whole else None,
         }
-    return spread
+    return found
 
 
 def _article(name: str) -> str:
