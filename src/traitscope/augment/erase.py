@@ -34,7 +34,7 @@ def augment(streams: Streams, masks: Masks, config: Config, rng: np.random.Gener
     """Hide a rectangle of (rows, 3, height, width) behind zeros, the mean colour."""
     if rng.random() >= config.probability:
         return dict(streams), dict(masks)
-    area = rng.uniform(*sorted(config.area))
+    area = rng.uniform(min(config.area), max(config.area))
     ratio = np.exp(rng.uniform(np.log(config.flattest), -np.log(config.flattest)))
     tall, wide = min(1.0, np.sqrt(area * ratio)), min(1.0, np.sqrt(area / ratio))
     top, left = rng.random() * (1 - tall), rng.random() * (1 - wide)

@@ -21,11 +21,11 @@ class Config(BaseConfig):
 
 def augment(streams: Streams, masks: Masks, config: Config, rng: np.random.Generator) -> Changed:
     """Add noise to (samples,); silence stays silent."""
-    ratio = 10 ** (rng.uniform(*sorted(config.decibels)) / 20)
+    ratio = 10 ** (rng.uniform(min(config.decibels), max(config.decibels)) / 20)
 
     def disturb(rows: NDArray[Any]) -> NDArray[Any]:
         level = float(np.sqrt(np.mean(np.square(rows, dtype=np.float64)))) / ratio
         noise = rng.normal(0, 1, rows.shape).astype(rows.dtype)
-        return np.clip(rows + rows.dtype.type(level) * noise, -1, 1)
+        return np.asarray(np.clip(rows + rows.dtype.type(level) * noise, -1, 1))
 
     return change_rows(streams, masks, config.streams, disturb)

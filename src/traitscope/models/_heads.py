@@ -53,3 +53,18 @@ def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
     """Mean of (clips, rows, features) over the rows where mask (clips, rows) is True."""
     weights = rearrange(mask.to(values.dtype), "clips rows -> clips rows 1")
     return (values * weights).sum(dim=1) / weights.sum(dim=1).clamp(min=1)
+
+
+class AttentionPool(nn.Module):
+    """Additive attention over rows: weights that are zero where the mask is False."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.hidden = nn.Linear(width, width)
+        self.score = nn.Linear(width, 1, bias=False)
+
+    def forward(self, rows: Tensor, mask: Tensor) -> Tensor:
+        """(clips, rows, width) and (clips, rows) -> weights (clips, rows, 1) that sum to one."""
+        scores = self.score(torch.tanh(self.hidden(rows)))
+        hidden = ~rearrange(mask, "clips rows -> clips rows 1")
+        return scores.masked_fill(hidden, torch.finfo(scores.dtype).min).softmax(dim=1)

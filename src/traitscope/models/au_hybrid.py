@@ -1,0 +1,182 @@
+"""LSTM with attention beside convolutions over facial signals (Personality of Head Motion).
+
+System: "Personality of Head Motion", OpenFace's 17 action units, 2 gaze angles and 3 rotations of
+every frame, five sets of them.
+
+Where we differ: the LSTM runs over time instead of over the batch; padding and missing rows are
+masked in every branch, so that any batch size and length gives the same scores; there are ReLUs
+between the layers of the head; signals are standardised on the fitting clips instead of on the file
+being scored; the head ends in the target range.
+"""
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Literal
+
+import torch
+from einops import rearrange
+from pydantic import PositiveInt, model_validator
+from torch import Tensor, nn
+
+from traitscope.config import Config as BaseConfig
+from traitscope.models._backbones import Share
+from traitscope.models._heads import AttentionPool, RangeHead, masked_mean
+from traitscope.types import Batch, Draw, Rows, Target
+
+SETS = {
+    "au": ("AU*_r",),
+    "gaze": ("AU*_r", "gaze_angle_*"),
+    "rotation": ("AU*_r", "pose_R*"),
+    "gaze_rotation": ("gaze_angle_*", "pose_R*"),
+    "all": ("AU*_r", "gaze_angle_*", "pose_R*"),
+}
+"""Set -> columns: 17, 19, 20, 5 and 22 of them."""
+
+
+class Config(BaseConfig):
+    """Which signals, and the sizes of the two branches."""
+
+    signals: Literal["au", "gaze", "rotation", "gaze_rotation", "all"] = "all"
+    """Action units alone, with gaze, with rotation; gaze and rotation without them; all."""
+    longest: PositiveInt = 700
+    """Rows of a clip: a random run of a longer one in training, the middle otherwise."""
+    width: PositiveInt = 512
+    """Size a row is projected to."""
+    units: PositiveInt = 256
+    """Units of the LSTM."""
+    channels: tuple[PositiveInt, ...] = (128, 256, 256, 256)
+    """Output channels of the convolutions."""
+    kernels: tuple[PositiveInt, ...] = (8, 5, 3, 3)
+    """Kernel sizes of the convolutions, in rows."""
+    squeeze: PositiveInt = 16
+    """By how much squeeze-and-excitation narrows."""
+    hidden: tuple[PositiveInt, ...] = (256, 128)
+    """Units of the hidden layers of the head."""
+    dropout: Share = 0.5
+    """Dropout of the convolutional branch."""
+
+    @model_validator(mode="after")
+    def _a_kernel_per_layer(self) -> "Config":
+        if len(self.channels) != len(self.kernels):
+            raise ValueError(f"{len(self.kernels)} kernels for {len(self.channels)} channels")
+        return self
+
+
+TINY = Config(
+    signals="gaze_rotation",
+    longest=20,
+    width=16,
+    units=8,
+    channels=(16, 16),
+    kernels=(4, 3),
+    squeeze=4,
+    hidden=(16, 8),
+    dropout=0.0,
+)
+
+
+def inputs(config: Config) -> dict[str, Draw]:
+    """Facial signals of every frame."""
+    return {
+        "signals": Draw(
+            train=Rows("window", config.longest),
+            evaluate=Rows("all", config.longest),
+            extract={"rate": "native"},
+            columns=SETS[config.signals],
+            standardize=True,
+        )
+    }
+
+
+class Recurrence(nn.Module):
+    """Project each row, add its place in time, run an LSTM, attend to its states."""
+
+    def __init__(self, features: int, config: Config) -> None:
+        super().__init__()
+        self.project = nn.Linear(features, config.width)
+        self.place = nn.Sequential(
+            nn.Linear(config.width, config.width),
+            nn.ReLU(),
+            nn.Linear(config.width, config.width),
+        )
+        self.lstm = nn.LSTM(config.width, config.units, batch_first=True)
+        self.attention = AttentionPool(config.units)
+
+    def forward(self, signals: Tensor, mask: Tensor) -> Tensor:
+        """(clips, rows, features) and (clips, rows) -> (clips, units)."""
+        places = self.place(sinusoids(signals.shape[1], self.project.out_features).to(signals))
+        states, _ = self.lstm(self.project(signals) + places)
+        return (states * self.attention(states, mask)).sum(dim=1)
+
+
+class Convolution(nn.Module):
+    """Convolution over time, ReLU, and a gate per channel (squeeze-and-excitation)."""
+
+    def __init__(self, before: int, after: int, kernel: int, squeeze: int) -> None:
+        super().__init__()
+        narrow = max(1, after // squeeze)
+        self.pad = nn.ConstantPad1d(((kernel - 1) // 2, kernel // 2), 0.0)
+        self.convolve = nn.Conv1d(before, after, kernel)
+        self.gate = nn.Sequential(
+            nn.Linear(after, narrow), nn.ReLU(), nn.Linear(narrow, after), nn.Sigmoid()
+        )
+
+    def forward(self, values: Tensor, mask: Tensor) -> Tensor:
+        """(clips, rows, before), zero where hidden, -> (clips, rows, after), zero where hidden."""
+        padded = self.pad(rearrange(values, "clips rows size -> clips size rows"))
+        seen = rearrange(self.convolve(padded).relu(), "clips size rows -> clips rows size")
+        opening = rearrange(self.gate(masked_mean(seen, mask)), "clips size -> clips 1 size")
+        shown: Tensor = seen * opening * rearrange(mask, "clips rows -> clips rows 1")
+        return shown
+
+
+class Convolutions(nn.Module):
+    """Convolutions one after the other, then the mean over time."""
+
+    def __init__(self, features: int, config: Config) -> None:
+        super().__init__()
+        sizes = pairwise((features, *config.channels))
+        self.layers = nn.ModuleList(
+            Convolution(before, after, kernel, config.squeeze)
+            for (before, after), kernel in zip(sizes, config.kernels, strict=True)
+        )
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(self, signals: Tensor, mask: Tensor) -> Tensor:
+        """(clips, rows, features) and (clips, rows) -> (clips, channels)."""
+        for layer in self.layers:
+            signals = layer(signals, mask)
+        return masked_mean(self.dropout(signals), mask)
+
+
+class Model(nn.Module):
+    """Both branches side by side, and a head with ReLUs."""
+
+    def __init__(
+        self, config: Config, shapes: Mapping[str, tuple[int, ...]], targets: Sequence[Target]
+    ) -> None:
+        super().__init__()
+        (features,) = shapes["signals"]
+        self.recurrence = Recurrence(features, config)
+        self.convolutions = Convolutions(features, config)
+        sizes = (config.units + config.channels[-1], *config.hidden)
+        layers = [(nn.Linear(before, after), nn.ReLU()) for before, after in pairwise(sizes)]
+        self.head = nn.Sequential(
+            *(part for pair in layers for part in pair), nn.Linear(sizes[-1], len(targets))
+        )
+        self.to_range = RangeHead(targets)
+
+    def forward(self, batch: Batch) -> Tensor:
+        """``signals`` (clips, rows, columns) -> (clips, targets)."""
+        mask = batch.masks["signals"]
+        signals = batch.streams["signals"] * rearrange(mask, "clips rows -> clips rows 1")
+        both = [self.recurrence(signals, mask), self.convolutions(signals, mask)]
+        scores: Tensor = self.to_range(self.head(torch.cat(both, dim=1)))
+        return scores
+
+
+def sinusoids(rows: int, width: int) -> Tensor:
+    """Sines and cosines of the row number at ``width`` / 2 wavelengths: (rows, width)."""
+    waves = torch.exp(torch.arange(0, width, 2) * (-torch.log(torch.tensor(1e4)) / width))
+    angles = torch.arange(rows)[:, None] * waves
+    return torch.stack([angles.sin(), angles.cos()], dim=2).flatten(1)[:, :width]

@@ -1,0 +1,132 @@
+"""Frozen ResNet50 on ten faces, the sound of ten segments, an LSTM over both (resnet_lstm).
+
+System: Characteristic_Prediction (ResNet50 + audio + LSTM, Keras). ``pool=flatten`` is theirs;
+``pool=average`` has 132 million parameters fewer.
+
+Where we differ: images are normalised for the framework the weights come from; audio features are
+standardised on the fitting clips instead of by the batch; face and sound of a clip meet at the same
+segment; the backbone stays in evaluation mode; the head ends in the target range. ``bidirectional``
+is what their README promises, ``time_pool=attention`` is ours.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import torch
+from einops import rearrange
+from pydantic import PositiveInt
+from torch import Tensor, nn
+
+from traitscope.models._backbones import BackboneConfig, ResNet, Share
+from traitscope.models._heads import AttentionPool, RangeHead, masked_mean
+from traitscope.types import Batch, Draw, Rows, Target
+
+
+class Config(BackboneConfig):
+    """Sizes of the network."""
+
+    segments: PositiveInt = 10
+    """Equal parts of a clip: one face and the sound of each."""
+    pool: Literal["flatten", "average"] = "flatten"
+    """What is made of the backbone's map: all of it, or its mean over the picture."""
+    size: PositiveInt = 256
+    """Side of a face in pixels."""
+    hidden: PositiveInt = 1024
+    """Units of the layer after the backbone."""
+    embedding: PositiveInt = 128
+    """Size a face is projected to."""
+    audio_embedding: PositiveInt = 32
+    """Size the sound of a segment is projected to."""
+    dropout: Share = 0.2
+    """Dropout of the projected face."""
+    units: PositiveInt = 10
+    """Units of the LSTM."""
+    bidirectional: bool = False
+    """Run a second LSTM from the end to the beginning."""
+    time_pool: Literal["average", "attention"] = "average"
+    """How the scores of the segments become the clip's."""
+
+
+TINY = Config(
+    segments=3,
+    backbone="resnet18",
+    pretrained=False,
+    width=0.125,
+    size=32,
+    hidden=16,
+    embedding=8,
+    audio_embedding=8,
+    dropout=0.0,
+    time_pool="attention",
+)
+
+
+def inputs(config: Config) -> dict[str, Draw]:
+    """A face per segment (random in training, the middle one otherwise), and its sound."""
+    return {
+        "faces": Draw(
+            train=Rows("segments", config.segments),
+            evaluate=Rows("even", config.segments),
+            extract={"backend": "haar", "size": config.size},
+            size=config.size,
+        ),
+        "short_term": Draw(
+            train=Rows("even", config.segments),
+            evaluate=Rows("even", config.segments),
+            extract={"segments": config.segments},
+            standardize=True,
+        ),
+    }
+
+
+class Model(nn.Module):
+    """Face and sound of each segment, projected, side by side, an LSTM, scores per segment."""
+
+    def __init__(
+        self, config: Config, shapes: Mapping[str, tuple[int, ...]], targets: Sequence[Target]
+    ) -> None:
+        super().__init__()
+        self.flatten = config.pool == "flatten"
+        self.backbone = ResNet(config)
+        places = ((config.size + 31) // 32) ** 2 if self.flatten else 1
+        (audio,) = shapes["short_term"]
+        self.face = nn.Sequential(
+            nn.Linear(self.backbone.channels * places, config.hidden),
+            nn.ReLU(),
+            nn.Linear(config.hidden, config.embedding),
+            nn.Dropout(config.dropout),
+        )
+        self.sound = nn.Linear(audio, config.audio_embedding)
+        self.lstm = nn.LSTM(
+            config.embedding + config.audio_embedding,
+            config.units,
+            batch_first=True,
+            bidirectional=config.bidirectional,
+        )
+        width = config.units * (2 if config.bidirectional else 1)
+        self.score = nn.Linear(width, len(targets))
+        self.to_range = RangeHead(targets)
+        self.attention = AttentionPool(width) if config.time_pool == "attention" else None
+
+    def load_pretrained(self) -> None:
+        """Start the backbone from ImageNet if the settings say so."""
+        self.backbone.load_pretrained()
+
+    def forward(self, batch: Batch) -> Tensor:
+        """``faces`` (clips, segments, 3, size, size), ``short_term`` (clips, segments, 68)."""
+        faces, sound = batch.streams["faces"], batch.streams["short_term"]
+        mask = batch.masks["faces"] & batch.masks["short_term"]
+        maps = self.backbone(rearrange(faces, "clips rows ... -> (clips rows) ..."))
+        if self.flatten:
+            features = rearrange(maps, "images ... -> images (...)")
+        else:
+            features = maps.mean(dim=(2, 3))
+        seen = rearrange(
+            self.face(features), "(clips rows) size -> clips rows size", clips=len(faces)
+        )
+        both = torch.cat([seen, self.sound(sound)], dim=2)
+        states, _ = self.lstm(both * rearrange(mask, "clips rows -> clips rows 1"))
+        scores = self.to_range(self.score(states))
+        if self.attention is None:
+            return masked_mean(scores, mask)
+        return (scores * self.attention(states, mask)).sum(dim=1)
