@@ -33,7 +33,16 @@ def clause(module: Any, name: str) -> None:
         pytest.skip(reason)
 
 
+def words_of(clips: int, rng: np.random.Generator) -> np.ndarray:
+    """Texts (clips, 1) of different lengths; one clip says nothing."""
+    known = np.array(["so", "I", "like", "um...", "you", "[UNKNOWN]", "Paris", "never", "it?"])
+    texts = [[" ".join(rng.choice(known, size=3 * clip))] for clip in range(clips)]
+    return np.array(texts, dtype=np.dtypes.StringDType())
+
+
 def row_shape(stream: str, draw: Draw) -> tuple[int, ...]:
+    if stream == "transcript":
+        return ()
     if draw.pool:
         return (ROWS[stream][0] * len(draw.pool),)
     if stream in {"faces", "frames"}:
@@ -53,6 +62,9 @@ def batch_of(draws: Mapping[str, Draw], clips: int = 4, seed: int = 0) -> Batch:
     leaders = {d.group: name for name, d in reversed(draws.items()) if d.group}
     for stream, draw in draws.items():
         shape = row_shape(stream, draw)
+        if stream == "transcript":
+            streams[stream], masks[stream] = words_of(clips, rng), np.ones((clips, 1), bool)
+            continue
         if draw.pool:
             streams[stream] = rng.normal(size=(clips, *shape))
             continue
