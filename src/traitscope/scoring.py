@@ -244,7 +244,7 @@ def verdicts(
         end = ": on sources it has never seen it is worthless" if unseen else ""
         said.append(
             f"{title}: {model.name} {outcome} {_article(row.name)} (difference in skill "
-            f"{_short(margin)} [{_short(low)}, {_short(high)}]){end}."
+            f"{short(margin)} [{short(low)}, {short(high)}]){end}."
         )
     return tuple(said)
 
@@ -352,6 +352,12 @@ def spread(truth: Truth, row: Row) -> dict[str, Any]:
     return found
 
 
+def short(value: float) -> str:
+    """Three digits without the leading nought: .881, -.020, 1.204."""
+    text = f"{value:.3f}"
+    return text.replace("-0.000", "0.000").replace("0.", ".", 1) if abs(float(text)) < 1 else text
+
+
 def _article(name: str) -> str:
     return name if name.startswith(("the ", "a ")) else f"the {name}"
 
@@ -360,11 +366,5 @@ def _cell(cell: Mapping[str, Any]) -> str:
     if cell["value"] is None:
         return "undefined"
     if cell["low"] is None:
-        return _short(cell["value"])
-    return f"{_short(cell['value'])} [{_short(cell['low'])}, {_short(cell['high'])}]"
-
-
-def _short(value: float) -> str:
-    """Three digits without the leading nought: .881, -.020, 1.204."""
-    text = f"{value:.3f}"
-    return text.replace("-0.000", "0.000").replace("0.", ".", 1) if abs(float(text)) < 1 else text
+        return short(cell["value"])
+    return f"{short(cell['value'])} [{short(cell['low'])}, {short(cell['high'])}]"

@@ -22,6 +22,10 @@ def evaluate(
         str | None, typer.Option(help="Evaluate the run on another corpus than its own.")
     ] = None,
     store: Annotated[Path | None, typer.Option(help="Store of --corpus.")] = None,
+    aggregate: Annotated[
+        Literal["clip", "subject"] | None,
+        typer.Option(help="Score clips, or people (mean of their clips); as the corpus says."),
+    ] = None,
     to: Annotated[Path | None, typer.Option(help="Folder for the results.")] = None,
     model: Annotated[str | None, typer.Option(help="Dotted path of the run's own model.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
@@ -38,15 +42,21 @@ def evaluate(
     log_to_stderr()
     if (run is None) == (predictions is None):
         raise ConfigError("Name either a run, or --predictions FILE with --labels CORPUS.")
+    from traitscope.scoring import Scoring
+
+    scoring = Scoring(aggregate=aggregate)
     if run is not None:
         from traitscope.evaluation import evaluate as evaluate_run
 
+        where: Any = {"split": split, "corpus": corpus, "store": store, "to": to, "model": model}
         with progress("clips") as hook:
-            report = evaluate_run(
-                run, split=split, corpus=corpus, store=store, to=to, model=model, hook=hook
-            )
+            report = evaluate_run(run, **where, scoring=scoring, hook=hook)
+    elif labels is None or predictions is None:
+        raise ConfigError("--predictions needs --labels, such as --labels fi:/data/fi")
     else:
-        report = _outside_predictions(predictions, labels, split, fit_on, to)
+        report = _outside_predictions(
+            predictions, labels, to, split=split, fit_on=fit_on, scoring=scoring
+        )
     if json:
         write_json(report)
     else:
@@ -58,18 +68,20 @@ def evaluate(
 
 
 def _outside_predictions(
-    predictions: Path | None, labels: str | None, split: str, fit_on: Any, to: Path | None
+    predictions: Path, labels: str, to: Path | None, **settings: Any
 ) -> dict[str, Any]:
+    """Score a table; ``to`` gets a copy of it beside the report, for compare and fuse."""
+    from shutil import copyfile
+
     from traitscope.checkpoints import write_json
     from traitscope.corpora import load_corpus
-    from traitscope.errors import ConfigError
     from traitscope.evaluation import evaluate_predictions
 
-    if labels is None or predictions is None:
-        raise ConfigError("--predictions needs --labels, such as --labels fi:/data/fi")
-    report = evaluate_predictions(predictions, load_corpus(labels), split=split, fit_on=fit_on)
+    report = evaluate_predictions(predictions, load_corpus(labels), address=labels, **settings)
     if to is not None:
         to.mkdir(parents=True, exist_ok=True)
+        if predictions.resolve() != (to / "predictions.csv").resolve():
+            copyfile(predictions, to / "predictions.csv")
         write_json(to / "report.json", report)
     return report
 
@@ -81,15 +93,39 @@ def print_reports(reports: list[dict[str, Any]]) -> None:
 
     first = reports[0]
     kind = first["corpus"]["kind"].replace("_", "-")
+    what = "people" if first["scoring"]["aggregate"] == "subject" else "clips"
     for name, part in first["parts"].items():
         cells: dict[str, list[str]] = {}
         for report in reports:
             cells |= {label: row for label, row in table_rows(report, name) if label not in cells}
         models = {report["name"] for report in reports}
         order = sorted(cells, key=lambda label: label not in models)
-        title = f"{part['title']}: {part['clips']} clips, {part['sources']} sources ({kind})"
+        title = (
+            f"{part['title']}: {part['clips']} {what}, {part['sources']} sources ({kind}; "
+            f"macro over {len(first['corpus']['targets'])} targets)"
+        )
         write_table(["", *COLUMNS], [[label, *cells[label]] for label in order], title=title)
+        for line in _seeds(reports, name):
+            typer.echo(line)
         if not part["rows"]:
             say(part["reason"])
     for warning in dict.fromkeys(w for report in reports for w in report["warnings"]):
         say(f"warning: {warning}")
+
+
+def _seeds(reports: list[dict[str, Any]], part: str) -> list[str]:
+    """For a system trained several times: each metric's mean and sd over the trainings."""
+    from traitscope.scoring import COLUMNS, short
+
+    lines = []
+    for row in (row for report in reports for row in report["parts"][part]["rows"]):
+        if "seeds" not in row:
+            continue
+        found = {metric: row["seeds"][metric] for metric in COLUMNS}
+        said = [
+            f"{metric} {short(cell['mean'])} (sd {short(cell['sd'])})"
+            for metric, cell in found.items()
+            if cell["mean"] is not None
+        ]
+        lines.append(f"{row['name']}, seeds apart: {', '.join(said)}")
+    return lines

@@ -1,0 +1,94 @@
+"""``traitscope compare``: systems on the same clips, with paired tests."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+app = typer.Typer(rich_markup_mode=None)
+
+
+@app.command()
+def compare(
+    systems: Annotated[
+        list[Path], typer.Argument(help="Evaluated runs, or CSV files of predictions.")
+    ],
+    labels: Annotated[
+        str | None, typer.Option(help="Corpus of the labels, where only CSV files are compared.")
+    ] = None,
+    fit_on: Annotated[
+        Literal["train", "train+validation"] | None,
+        typer.Option(help="What the constant is fitted on; as the runs say, or train."),
+    ] = None,
+    split: Annotated[Literal["train", "validation", "test"], typer.Option(help="Split.")] = "test",
+    metric: Annotated[
+        list[str], typer.Option(help="What to compare; may be given several times.")
+    ] = ["skill", "ccc"],  # noqa: B006
+    targets: Annotated[bool, typer.Option(help="A row for each target as well.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Print differences with 95 % intervals and p-values, paired and clustered by source.
+
+    traitscope compare runs/a runs/b runs/ab
+
+    traitscope compare runs/a theirs.csv --metric ccc --targets
+    """
+    from traitscope.cli._shared import say, write_json
+    from traitscope.comparison import compare_systems
+    from traitscope.errors import ConfigError
+    from traitscope.metrics import FORMULAS
+
+    unknown = [name for name in metric if name not in FORMULAS]
+    if unknown:
+        raise ConfigError(f"There is no metric {unknown[0]!r}. There are: {', '.join(FORMULAS)}.")
+    found = compare_systems(systems, labels=labels, fit_on=fit_on, split=split, metrics=metric)
+    if json:
+        write_json(found)
+        return
+    _print(found, metric, every_target=targets)
+    for note in found["notes"]:
+        say(f"note: {note}")
+
+
+def _print(found: dict[str, Any], metrics: list[str], *, every_target: bool) -> None:
+    from traitscope.cli._shared import write_table
+    from traitscope.scoring import short
+
+    what = "people" if found["aggregate"] == "subject" else "clips"
+    where = f"{found['split']}, {found['clips']} {what} that all have, {found['sources']} clusters"
+    scores, labels = found["scores"], found["labels"]
+    rows = [
+        [name, *[_value(scores[name][metric]["macro"], short) for metric in metrics]]
+        for name in found["systems"]
+    ]
+    write_table(["", *[f"{metric} (macro)" for metric in metrics]], rows, title=where)
+    write_table(
+        ["first", "second", "metric", "target", "first - second [95 %]", "p", "p (Holm)"],
+        [
+            [
+                *(d["first"], d["second"], d["metric"], labels.get(d["target"], d["target"])),
+                _difference(d, short),
+                _probability(d["p"]),
+                _probability(d["p_holm"]),
+            ]
+            for d in found["differences"]
+            if every_target or d["target"] == "macro"
+        ],
+        title=f"paired differences; skill against the mean of {found['fit']}",
+    )
+
+
+def _difference(row: dict[str, Any], short: Any) -> str:
+    if row["value"] is None:
+        return "undefined"
+    if row["low"] is None:
+        return f"{short(row['value'])} (too few clusters)"
+    return f"{short(row['value'])} [{short(row['low'])}, {short(row['high'])}]"
+
+
+def _value(value: float | None, short: Any) -> str:
+    return "undefined" if value is None else str(short(value))
+
+
+def _probability(p: float | None) -> str:
+    return "" if p is None else ("<.001" if p < 0.001 else f"{p:.3f}".removeprefix("0"))

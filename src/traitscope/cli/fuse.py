@@ -1,0 +1,75 @@
+"""``traitscope fuse``: several evaluated systems as one."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+app = typer.Typer(rich_markup_mode=None)
+
+
+@app.command()
+def fuse(
+    systems: Annotated[list[Path], typer.Argument(help="Evaluated runs.")],
+    to: Annotated[Path, typer.Option(help="Folder of the fusion.")],
+    method: Annotated[
+        Literal["mean", "fitted"],
+        typer.Option(help="Mean, or non-negative weights fitted on the validation clips."),
+    ] = "mean",
+    split: Annotated[Literal["train", "validation", "test"], typer.Option(help="Split.")] = "test",
+    aggregate: Annotated[
+        Literal["clip", "subject"] | None,
+        typer.Option(help="Score clips, or people (mean of their clips); as the corpus says."),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+) -> None:
+    """Join predictions by clip, and print members, their mean and sd, and the fusion.
+
+    traitscope fuse runs/audio runs/video --to runs/both --method fitted
+
+    traitscope fuse runs/a-0 runs/a-1 runs/a-2 --to runs/a
+    """
+    from traitscope.cli._shared import say, write_json
+    from traitscope.fusion import fuse as fuse_systems
+    from traitscope.scoring import Scoring
+
+    scoring = Scoring(aggregate=aggregate)
+    report = fuse_systems(systems, to=to, method=method, split=split, scoring=scoring)
+    if json:
+        write_json(report)
+    else:
+        from traitscope.cli.evaluate import print_reports
+
+        _print_members(report)
+        print_reports([report])
+    say(f"written to {to}; look at it with: traitscope report {to}")
+    if report["failures"]:
+        raise typer.Exit(1)
+
+
+def _print_members(report: dict[str, Any]) -> None:
+    """Each member with its weight, then their mean and sd, then what came out."""
+    from traitscope.cli._shared import write_table
+    from traitscope.scoring import COLUMNS, short
+
+    members = report["members"]
+    scores = members["scores"]
+    fused = report["parts"]["all"]["rows"][0]["metrics"]
+
+    def cells(read: Any) -> list[str]:
+        values = [read(metric) for metric in COLUMNS]
+        return ["undefined" if value is None else short(value) for value in values]
+
+    rows = [
+        [name, _weights(members["weights"][name]), *cells(lambda m, i=i: scores[m]["values"][i])]
+        for i, name in enumerate(members["members"])
+    ]
+    rows.append(["mean of members", "", *cells(lambda metric: scores[metric]["mean"])])
+    rows.append(["sd of members", "", *cells(lambda metric: scores[metric]["sd"])])
+    rows.append([report["name"], "", *cells(lambda metric: fused[metric]["macro"]["value"])])
+    write_table(["", "weight", *COLUMNS], rows, title=f"members and fusion ({members['method']})")
+
+
+def _weights(weights: dict[str, float]) -> str:
+    low, high = min(weights.values()), max(weights.values())
+    return f"{low:.2f}" if high - low < 0.005 else f"{low:.2f} to {high:.2f}"
