@@ -334,3 +334,33 @@ def test_a_reader_sees_the_old_stream_or_the_new_one_whole(
         with pytest.raises(ZeroDivisionError):
             store.write(KEY, "a", numbers())
     assert_same(store.read(KEY, "a"), numbers(50))
+
+
+def test_many_even_times_take_no_room_and_come_back_exactly(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    even = Stream(time=0.5 + np.arange(50_000) / 16000, values=np.zeros(50_000, np.int16))
+    uneven = Stream(time=np.cumsum(np.full(5000, 0.1)), values=np.zeros(5000, np.int16))
+    gap = Stream(
+        time=np.arange(5000) / 100, values=np.zeros(5000, np.int16), valid=np.arange(5000) != 7
+    )
+    for name, stream in (("even", even), ("uneven", uneven), ("gap", gap)):
+        store.write("sound-1", name, stream)
+        back = store.read("sound-1", name)
+        np.testing.assert_array_equal(back.time, stream.time)
+        np.testing.assert_array_equal(back.mask, stream.mask)
+    assert store.path("sound-1", "even").stat().st_size < 105_000
+
+
+def test_pictures_may_come_one_after_another(tmp_path: Path) -> None:
+    class Lazy:
+        """Pictures that are made when they are asked for."""
+
+        def __len__(self):
+            return 3
+
+        def __iter__(self):
+            return iter([b"one", b"", b"three"])
+
+    store = Store(tmp_path)
+    store.write("faces-1", "a", Stream(time=np.arange(3.0), images=Lazy()))
+    assert store.read("faces-1", "a").images == (b"one", b"", b"three")

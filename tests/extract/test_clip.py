@@ -213,16 +213,19 @@ def test_settings_are_checked_and_settled() -> None:
     request = make_request("faces", {"rate": 5})
     assert request.fingerprint == {
         "extractor": "faces",
-        "version": 1,
+        "version": 2,
         "config": {
+            "rule": "rate",
             "rate": 5.0,
+            "count": None,
+            "seed": 0,
             "backend": "dlib",
             "select": "largest",
             "size": 224,
             "padding": 0.25,
             "quality": 90,
         },
-        "tracker": {"backend": "dlib", "version": 1},
+        "tracker": {"backend": "dlib", "version": 2},
     }
     assert request.key == make_request("faces", {"backend": "dlib", "rate": 5.0}).key
     assert request.key != make_request("faces", {"backend": "haar"}).key

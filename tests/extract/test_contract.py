@@ -25,6 +25,22 @@ COMPUTED = [
 STATUSES = {"no_face", "no_audio", "no_video", "no_text", "too_short", "missing"}
 
 
+SETTINGS = {
+    "embedding": {"model": "resnet10t", "pretrained": False, "size": 64},
+    "filterbank": {"rows": 125},
+}
+"""What stands in for defaults that need weights, or that are as long as published clips."""
+
+EXTRA = {"egemaps": "opensmile", "emobase": "opensmile"}
+"""Packages that are not installed everywhere."""
+
+
+def request_for(name: str):
+    if name in EXTRA:
+        pytest.importorskip(EXTRA[name], reason=f"{name} needs {EXTRA[name]}")
+    return make_request(name, SETTINGS.get(name, {}))
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("clips")
@@ -79,14 +95,14 @@ def test_a_file_states_version_needs_config_and_extractor(name: str) -> None:
     if "tracks" in module.NEEDS:
         assert (config.backend, config.select) == ("auto", "largest")
     if "audio" in module.NEEDS:
-        assert config.sample_rate_hz == 16000
+        assert config.sample_rate_hz == (4000 if name == "spectrum" else 16000)
     for field, facts in module.Config.model_fields.items():
         assert facts.description, f"{name}.{field} has no docstring"
 
 
 @pytest.mark.parametrize("name", COMPUTED)
 def test_a_clip_gives_finite_rows_at_rising_times(name, talking, extraction) -> None:
-    request = make_request(name, {})
+    request = request_for(name)
     stream = extract_clip(talking, [request], extraction=extraction)[request.key]
     assert isinstance(stream, Stream), stream
     assert stream.mask.any()
@@ -107,7 +123,7 @@ def test_a_clip_gives_finite_rows_at_rising_times(name, talking, extraction) -> 
 
 @pytest.mark.parametrize("name", COMPUTED)
 def test_the_same_clip_gives_the_same_rows_again(name, talking, faceless, extraction) -> None:
-    request = make_request(name, {})
+    request = request_for(name)
     one = extract_clip(talking, [request], extraction=extraction)[request.key]
     extract_clip(faceless, [request], extraction=extraction)
     other = extract_clip(talking, [request], extraction=extraction)[request.key]
@@ -120,9 +136,9 @@ def test_the_same_clip_gives_the_same_rows_again(name, talking, faceless, extrac
 
 @pytest.mark.parametrize("name", COMPUTED)
 def test_a_clip_without_a_face_is_rows_or_a_named_reason(name, faceless, extraction) -> None:
-    request = make_request(name, {})
+    request = request_for(name)
     outcome = extract_clip(faceless, [request], extraction=extraction)[request.key]
-    if "tracks" in request.needs:
+    if {"tracks", "stream:faces"} & set(request.needs):
         assert isinstance(outcome, ClipError)
         assert outcome.status == "no_face"
     else:
@@ -131,7 +147,7 @@ def test_a_clip_without_a_face_is_rows_or_a_named_reason(name, faceless, extract
 
 @pytest.mark.parametrize("name", COMPUTED)
 def test_a_silent_clip_is_rows_or_a_named_reason(name, silent, extraction) -> None:
-    request = make_request(name, {})
+    request = request_for(name)
     outcome = extract_clip(silent, [request], extraction=extraction)[request.key]
     if isinstance(outcome, ClipError):
         assert outcome.status in STATUSES
@@ -179,7 +195,7 @@ RECORDED = Path(__file__).with_name("recorded.json")
 
 
 def summary(stream: Stream) -> list[float]:
-    """Means of each column; of a 4 x 4 thumbnail of the chips for images; 0 for all missing."""
+    """Means of up to 80 columns; of a 4 x 4 thumbnail of images; 0 for all missing."""
     if stream.images is not None:
         chips = [
             cv2.imdecode(np.frombuffer(image, np.uint8), 1) for image in stream.images if image
@@ -187,12 +203,14 @@ def summary(stream: Stream) -> list[float]:
         rows = [cv2.resize(chip, (4, 4), interpolation=cv2.INTER_AREA).ravel() for chip in chips]
         return np.mean(rows, axis=0).round(2).tolist()
     rows = stream.values[stream.mask].reshape(int(stream.mask.sum()), -1)
+    if rows.shape[1] > 80:
+        rows = rows[:, np.linspace(0, rows.shape[1] - 1, 80).astype(int)]
     return np.nan_to_num(rows.mean(axis=0)).round(6).tolist()
 
 
 @pytest.mark.parametrize("name", COMPUTED)
 def test_a_changed_output_needs_a_higher_version(name: str, talking, extraction) -> None:
-    request = make_request(name, {})
+    request = request_for(name)
     stream = extract_clip(talking, [request], extraction=extraction)[request.key]
     if stream.values is not None and stream.values.dtype.kind not in "fiu":
         pytest.skip("words have no means")

@@ -4,9 +4,11 @@ import pytest
 
 from traitscope.errors import ClipError
 from traitscope.extract._selection import Tracks
-from traitscope.extract.faces import Config, Extractor, chip, eye_centres
+from traitscope.extract.faces import Config, Extractor, chip, eye_centres, sharpness
 from traitscope.tracking._canonical import FACE
 from traitscope.types import Clip, Face, Frame, Inputs
+
+from ..media_files import portrait
 
 
 def drawn(size: int = 400, degrees: float = 0, distance: float = 80) -> tuple[np.ndarray, Face]:
@@ -68,9 +70,9 @@ def test_a_wild_fit_far_outside_the_picture_is_no_crash() -> None:
     assert chip(image, away, size=64, padding=0.25).shape == (64, 64, 3)
 
 
-def looked(*tracks_per_frame: dict[int, tuple[float, float]]) -> Extractor:
+def looked(*tracks_per_frame: dict[int, tuple[float, float]], select: str = "largest") -> Extractor:
     """An extractor that saw faces: track -> (centre x, size) in frames 0.2 s apart."""
-    extractor = Extractor(Config(backend="dlib", size=32))
+    extractor = Extractor(Config(backend="dlib", size=32, select=select))
     image = np.full((100, 200, 3), 128, np.uint8)
     for number, faces in enumerate(tracks_per_frame):
         seen = tuple(
@@ -117,6 +119,27 @@ def test_each_policy_chooses_its_track() -> None:
         faces = [face(0, 60, 20), face(1, 103, 10), face(2, 170, 50)]
         tracks.see(frame, [f for f in faces if f.track != 2 or number < 4][: 3 if number else 0])
     tracks.see(frame, [face(0, 60, 20), face(3, 100, 10)])
-    assert tracks.choose("largest", "c") == 2
-    assert tracks.choose("longest", "c") == 0
-    assert tracks.choose("central", "c") == 1  # track 3 is closer, but was seen only once
+
+    def chosen(policy: str) -> set[int]:
+        return set(tracks.rows(policy, "c").track.tolist()) - {-1}
+
+    assert chosen("largest") == {2}
+    assert chosen("longest") == {0}
+    assert chosen("central") == {1}  # track 3 is closer, but was seen only once
+    assert chosen("all") == {0, 1, 2, 3}
+
+
+def test_all_gives_a_row_for_each_face_and_one_for_each_empty_frame() -> None:
+    extractor = looked({0: (50, 40)}, {1: (150, 20)}, {0: (50, 40), 1: (150, 20)}, {}, select="all")
+    stream = extractor.finish(Inputs(Clip("c")))
+    np.testing.assert_allclose(stream.time, [0, 0.2, 0.4, 0.4, 0.6])
+    assert stream.info["row_tracks"] == [0, 1, 0, 1, -1]
+    assert stream.mask.tolist() == [True, True, True, True, False]
+    assert stream.info["coverage"] == 0.75
+
+
+def test_a_blurred_face_is_less_sharp() -> None:
+    sharp = portrait(224)
+    blurred = cv2.GaussianBlur(sharp, (0, 0), 4)
+    assert sharpness(sharp) > 3 * sharpness(blurred)
+    assert sharpness(np.full((32, 32, 3), 80, np.uint8)) == 0

@@ -5,6 +5,7 @@ look at faces. Here, and only here, an unexpected exception becomes a recorded f
 """
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -13,16 +14,17 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from traitscope import registry
-from traitscope.errors import ClipError, MissingError
+from traitscope.errors import ClipError, ConfigError, MissingError
 from traitscope.extract._request import Request
-from traitscope.media import FrameReader, Rate, read_frames, read_sound
+from traitscope.extract._sampling import moments
+from traitscope.media import FrameReader, Rate, Spread, read_frames, read_sound
 from traitscope.tracking import FaceTracker, open_tracker
 from traitscope.types import Clip, Face, Frame, Inputs, Stream, Waveform
 
 _log = logging.getLogger(__name__)
 
-Pass = tuple[str, Rate]
-"""A tracker pass: backend (empty for frames alone) and rate."""
+Pass = tuple[str, Rate | Spread]
+"""A tracker pass: backend (empty for frames alone) and rate, or moments over the clip."""
 
 Result = TypeVar("Result")
 
@@ -34,20 +36,30 @@ class Extraction:
     """
 
     def __init__(self) -> None:
-        self._trackers: dict[Pass, FaceTracker] = {}
+        self._trackers: dict[str, list[FaceTracker]] = {}
 
-    def tracker(self, key: Pass) -> FaceTracker:
-        """Give the tracker of a pass, fresh for the next clip."""
-        if key in self._trackers:
-            self._trackers[key].restart()
-        else:
-            self._trackers[key] = open_tracker(key[0])
-        return self._trackers[key]
+    def trackers(self, passes: Iterable[Pass]) -> dict[Pass, FaceTracker]:
+        """Give each pass that tracks its tracker, fresh for the next clip."""
+        given: dict[Pass, FaceTracker] = {}
+        taken: Counter[str] = Counter()
+        for key in passes:
+            backend = key[0]
+            if not backend:
+                continue
+            opened = self._trackers.setdefault(backend, [])
+            if taken[backend] < len(opened):
+                opened[taken[backend]].restart()
+            else:
+                opened.append(open_tracker(backend))
+            given[key] = opened[taken[backend]]
+            taken[backend] += 1
+        return given
 
     def close(self) -> None:
         """Close all trackers."""
         while self._trackers:
-            self._trackers.popitem()[1].close()
+            for tracker in self._trackers.popitem()[1]:
+                tracker.close()
 
     def __enter__(self) -> "Extraction":
         return self
@@ -74,14 +86,9 @@ class _Job:
     def alive(self) -> bool:
         return self.outcome is None
 
-    @property
-    def rate(self) -> Rate:
-        rate: Rate = self.request.config.rate  # type: ignore[attr-defined]
-        return rate
-
-    @property
-    def tracking_pass(self) -> Pass:
-        return (self.request.backend if "tracks" in self.request.needs else "", self.rate)
+    def tracking_pass(self, clip_id: str) -> Pass:
+        backend = self.request.backend if "tracks" in self.request.needs else ""
+        return backend, moments(self.request.config, clip_id)
 
     def needs(self, *kinds: str) -> bool:
         return any(kind in self.request.needs for kind in kinds)
@@ -102,6 +109,7 @@ def extract_clip(
 
     Raises:
         MissingError: a backend lacks a file, package or system library.
+        ConfigError: a setting does not go with the others, or names what is not there.
     """
     context = extraction if extraction is not None else Extraction()
     jobs = [_job(clip, request) for request in _with_upstream(requests)]
@@ -143,8 +151,8 @@ def _see_frames(clip: Clip, jobs: Sequence[_Job], context: Extraction) -> None:
     assert clip.path is not None
     passes: dict[Pass, list[_Job]] = {}
     for job in jobs:
-        passes.setdefault(job.tracking_pass, []).append(job)
-    trackers = {key: context.tracker(key) for key in passes if key[0]}
+        passes.setdefault(job.tracking_pass(clip.id), []).append(job)
+    trackers = context.trackers(passes)
     rates = list(dict.fromkeys(rate for _, rate in passes))
 
     def run(path: Path) -> None:
@@ -240,7 +248,7 @@ def _guard(clip: Clip, jobs: Sequence[_Job], work: Callable[[], Result]) -> Resu
     """Do work for some jobs; what goes wrong with this clip becomes their outcome."""
     try:
         return work()
-    except (MissingError, MemoryError):
+    except (ConfigError, MissingError, MemoryError):
         raise
     except ClipError as error:
         failure = error

@@ -79,13 +79,18 @@ def make_request(name: str, settings: Mapping[str, Any], *, outside: bool = Fals
     if "tracks" in module.NEEDS:
         backend = resolve_backend(str(getattr(config, "backend", "auto")))
         config = config.model_copy(update={"backend": backend})
-    below = [need.removeprefix(STREAM) for need in module.NEEDS if need.startswith(STREAM)]
+    needs = module.needs(config) if hasattr(module, "needs") else module.NEEDS
+    below = [need.removeprefix(STREAM) for need in needs if need.startswith(STREAM)]
+    upstream = {stream: make_request(stream, _settings_of(config, stream)) for stream in below}
+    settled = {
+        s: r.config for s, r in upstream.items() if isinstance(getattr(config, s, 0), Config)
+    }
     return Request(
         name=name,
-        config=config,
+        config=config.model_copy(update=settled),
         version=int(module.VERSION),
-        needs=tuple(module.NEEDS),
-        upstream=tuple(make_request(stream, _settings_of(config, stream)) for stream in below),
+        needs=tuple(needs),
+        upstream=tuple(upstream.values()),
     )
 
 

@@ -1,18 +1,21 @@
 """Which track of a clip is *the* face: a named policy over what was seen of each track."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from traitscope.errors import ClipError
 from traitscope.types import Face, Frame
 
-Policy = Literal["largest", "central", "longest"]
+Policy = Literal["largest", "central", "longest", "all"]
 
 _SHORT = 0.25
 """`central` ignores tracks with fewer frames than this share of the longest track's."""
+
+_AXES = ("pose_Rx", "pose_Ry", "pose_Rz")
 
 
 @dataclass
@@ -21,16 +24,40 @@ class _Seen:
     area: float = 0.0
     distance: float = 0.0
     confidence: float = 0.0
+    lowest: NDArray[np.float64] = field(default_factory=lambda: np.full(3, np.inf))
+    highest: NDArray[np.float64] = field(default_factory=lambda: np.full(3, -np.inf))
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows of a stream of faces.
+
+    Attributes:
+        time: (rows,) seconds.
+        frame: (rows,) number of the sampled frame, from 0.
+        track: (rows,) id of the face, -1 where the row is missing.
+    """
+
+    time: NDArray[np.float64]
+    frame: NDArray[np.int64]
+    track: NDArray[np.int64]
+
+    @property
+    def valid(self) -> NDArray[np.bool_]:
+        """(rows,) True where there is a face."""
+        return self.track >= 0
 
 
 class Tracks:
-    """Collect what is seen of each track of a clip, then choose one."""
+    """Collect what is seen of each track of a clip, then choose one, or all."""
 
     def __init__(self) -> None:
         self._seen: dict[int, _Seen] = {}
+        self._times: list[float] = []
+        self._present: list[tuple[int, ...]] = []
 
-    def see(self, frame: Frame, faces: Sequence[Face]) -> None:
-        """Count the faces of one frame."""
+    def see(self, frame: Frame, faces: Sequence[Face]) -> int:
+        """Count the faces of one frame; return its number."""
         height, width = frame.image.shape[:2]
         for face in faces:
             left, top, right, bottom = face.box
@@ -40,9 +67,15 @@ class Tracks:
             across, down = (left + right) / 2 / width - 0.5, (top + bottom) / 2 / height - 0.5
             seen.distance += float(np.hypot(across, down))
             seen.confidence += face.confidence
+            if face.rotation is not None:
+                seen.lowest = np.minimum(seen.lowest, face.rotation)
+                seen.highest = np.maximum(seen.highest, face.rotation)
+        self._times.append(frame.time)
+        self._present.append(tuple(sorted(face.track for face in faces)))
+        return len(self._times) - 1
 
-    def choose(self, policy: Policy, clip_id: str) -> int:
-        """Choose a track.
+    def rows(self, policy: Policy, clip_id: str) -> Rows:
+        """Choose the rows of a stream: one per frame, or with ``all`` one per face.
 
         Args:
             policy: ``largest`` has the most picture area over the clip, ``longest`` the most
@@ -57,25 +90,51 @@ class Tracks:
                 f"No face was found in clip {clip_id!r}. Check the video, or try another backend.",
                 status="no_face",
             )
-        if policy == "largest":
-            return max(self._seen, key=lambda track: self._seen[track].area)
-        longest = max(seen.frames for seen in self._seen.values())
-        if policy == "longest":
-            return max(self._seen, key=lambda track: self._seen[track].frames)
-        enough = [t for t, seen in self._seen.items() if seen.frames >= _SHORT * longest]
-        return min(enough, key=lambda t: self._seen[t].distance / self._seen[t].frames)
+        chosen = None if policy == "all" else self._choose(policy)
+        found = [
+            (number, track)
+            for number, present in enumerate(self._present)
+            for track in ((present or (-1,)) if chosen is None else (_or_missing(chosen, present),))
+        ]
+        frame, track = np.array(found, dtype=np.int64).T
+        return Rows(np.array(self._times)[frame], frame, track)
 
-    def facts(self, track: int, frames: int) -> dict[str, float | int]:
-        """Coverage and confidence of a track, for reports.
+    def facts(self, rows: Rows) -> dict[str, Any]:
+        """Coverage, confidence and pose range of the chosen faces, for reports.
 
-        Args:
-            track: the chosen one.
-            frames: how many frames were looked at.
+        Coverage is the share of the frames looked at; pose ranges are in radians.
         """
-        seen = self._seen[track]
-        return {
-            "track": track,
-            "tracks": len(self._seen),
-            "coverage": round(seen.frames / frames, 6),
-            "confidence": round(seen.confidence / seen.frames, 6),
+        tracks = sorted(set(rows.track[rows.valid].tolist()))
+        seen = [self._seen[track] for track in tracks]
+        frames = sum(one.frames for one in seen)
+        lowest = np.min([one.lowest for one in seen], axis=0)
+        highest = np.max([one.highest for one in seen], axis=0)
+        pose = {
+            axis: [round(float(low), 4), round(float(high), 4)]
+            for axis, low, high in zip(_AXES, lowest, highest, strict=True)
+            if np.isfinite(low)
         }
+        covered = len(set(rows.frame[rows.valid].tolist())) / len(self._times)
+        one = {"track": tracks[0]} if len(tracks) == 1 else {"row_tracks": rows.track.tolist()}
+        return {
+            **one,
+            "tracks": len(self._seen),
+            "coverage": round(covered, 6),
+            "confidence": round(sum(one.confidence for one in seen) / frames, 6),
+            **({"pose_range": pose} if pose else {}),
+        }
+
+    def _choose(self, policy: Policy) -> int:
+        seen = self._seen
+        longest = max(one.frames for one in seen.values())
+        enough = [t for t, one in seen.items() if one.frames >= _SHORT * longest]
+        rank: dict[str, Callable[[int], float]] = {
+            "largest": lambda track: -seen[track].area,
+            "longest": lambda track: -seen[track].frames,
+            "central": lambda track: seen[track].distance / seen[track].frames,
+        }
+        return min(enough if policy == "central" else seen, key=rank[policy])
+
+
+def _or_missing(track: int, present: tuple[int, ...]) -> int:
+    return track if track in present else -1

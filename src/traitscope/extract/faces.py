@@ -4,19 +4,20 @@ The eyes are level, their distance a fixed share of the chip, and the framing th
 with padding 0.25. Backends without landmarks (Haar) give the padded box instead.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, PositiveFloat
+from pydantic import Field
 
-from traitscope.config import Config as BaseConfig
+from traitscope.extract._sampling import Sampled
 from traitscope.extract._selection import Policy, Tracks
+from traitscope.extract._spool import Place, Spool, encode, stored
 from traitscope.tracking import Backend
 from traitscope.types import Face, FloatArray, Frame, Inputs, Stream
 
-VERSION = 1
+VERSION = 2
 NEEDS = ("frames", "tracks")
 
 _EYE_SHARE = 0.525
@@ -30,15 +31,13 @@ _EYES = {
 """Points whose means are the eye centres (left and right in the picture), by landmark count."""
 
 
-class Config(BaseConfig):
+class Config(Sampled):
     """Settings of the face chips."""
 
-    rate: PositiveFloat | Literal["native"] = 5.0
-    """Chips per second, or every frame."""
     backend: Backend = "auto"
     """Tracking backend; auto takes MediaPipe if its model file is there, and dlib if not."""
     select: Policy = "largest"
-    """Which track is the face."""
+    """Which track is the face; all gives a row for each face."""
     size: Annotated[int, Field(ge=16, le=1024)] = 224
     """Side of a chip in pixels."""
     padding: Annotated[float, Field(ge=0, le=2)] = 0.25
@@ -53,36 +52,39 @@ class Extractor:
     def __init__(self, config: Config) -> None:
         self._config = config
         self._tracks = Tracks()
-        self._times: list[float] = []
-        self._chips: list[dict[int, bytes]] = []
+        self._spool = Spool()
+        self._chips: dict[tuple[int, int], tuple[Place, float]] = {}
 
     def see(self, frame: Frame, faces: tuple[Face, ...]) -> None:
         """Encode a chip of each face, since only the end shows which track is chosen."""
-        self._tracks.see(frame, faces)
-        self._times.append(frame.time)
-        self._chips.append({face.track: self._encode(frame.image, face) for face in faces})
+        number = self._tracks.see(frame, faces)
+        for face in faces:
+            pixels = chip(frame.image, face, size=self._config.size, padding=self._config.padding)
+            place = self._spool.add(encode(pixels, self._config.quality))
+            self._chips[number, face.track] = place, sharpness(pixels)
 
     def finish(self, inputs: Inputs) -> Stream:
         """Give the chips of the chosen track; missing ones are empty and not valid."""
-        track = self._tracks.choose(self._config.select, inputs.clip.id)
-        images = tuple(chips.get(track, b"") for chips in self._chips)
-        facts = self._tracks.facts(track, len(self._times))
+        rows = self._tracks.rows(self._config.select, inputs.clip.id)
+        keys = list(zip(rows.frame.tolist(), rows.track.tolist(), strict=True))
+        chips = [self._chips.get(key, ((0, 0), np.nan)) for key in keys]
         return Stream(
-            time=np.array(self._times),
-            images=images,
-            valid=np.array([bool(image) for image in images]),
-            info={"backend": self._config.backend, "size": self._config.size, **facts},
+            time=rows.time,
+            images=stored(self._spool, [place for place, _ in chips]),
+            valid=rows.valid,
+            info={
+                "backend": self._config.backend,
+                "size": self._config.size,
+                **self._tracks.facts(rows),
+                "sharpness": round(float(np.nanmean([sharp for _, sharp in chips])), 3),
+            },
         )
 
-    def _encode(self, image: NDArray[np.uint8], face: Face) -> bytes:
-        pixels = chip(image, face, size=self._config.size, padding=self._config.padding)
-        done, data = cv2.imencode(
-            ".jpg",
-            cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR),
-            [cv2.IMWRITE_JPEG_QUALITY, self._config.quality],
-        )
-        assert done
-        return bytes(data)
+
+def sharpness(pixels: NDArray[np.uint8]) -> float:
+    """Standard deviation of the Laplacian of a picture, in grey levels: below 5 it is a blur."""
+    edges = cv2.Laplacian(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), cv2.CV_16S)
+    return float(cv2.meanStdDev(edges)[1][0, 0])
 
 
 def chip(image: NDArray[np.uint8], face: Face, *, size: int, padding: float) -> NDArray[np.uint8]:
@@ -97,7 +99,7 @@ def chip(image: NDArray[np.uint8], face: Face, *, size: int, padding: float) -> 
     Returns:
         (size, size, 3) RGB; black where it reaches beyond the picture.
     """
-    matrix = _alignment(face, size=size, padding=padding)
+    matrix = alignment(face, size=size, padding=padding)
     scale = float(np.hypot(matrix[0, 0], matrix[0, 1]))
     shrink = int(1 / scale) if scale > 0 else 1
     if shrink > 1:  # average first: warpAffine alone would skip pixels
@@ -117,8 +119,8 @@ def chip(image: NDArray[np.uint8], face: Face, *, size: int, padding: float) -> 
     return np.asarray(warped, dtype=np.uint8)
 
 
-def _alignment(face: Face, *, size: int, padding: float) -> NDArray[np.float64]:
-    """(2, 3) affine matrix from picture to chip."""
+def alignment(face: Face, *, size: float, padding: float) -> NDArray[np.float64]:
+    """Find the affine matrix (2, 3) from picture to chip."""
     whole = 1 + 2 * padding
     eyes = eye_centres(face.landmarks)
     if eyes is None:

@@ -8,6 +8,7 @@ is in the stream's ``provenance``. A row without the face is NaN and not valid.
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import PositiveFloat
 
 from traitscope.config import Config as BaseConfig
@@ -15,7 +16,7 @@ from traitscope.extract import _geometry, _proxies
 from traitscope.extract._selection import Policy, Tracks
 from traitscope.types import Face, Frame, Inputs, Stream
 
-VERSION = 1
+VERSION = 2
 NEEDS = ("tracks",)
 
 UNITS = tuple(
@@ -24,8 +25,8 @@ UNITS = tuple(
 SIGNALS = (*UNITS, "gaze_angle_x", "gaze_angle_y", "pose_Rx", "pose_Ry", "pose_Rz")
 """The columns that say something about the person."""
 
-BOOKKEEPING = ("confidence", "success", "frame")
-"""Detector score, 1 for a found face, and the number of the sampled frame from 0."""
+BOOKKEEPING = ("confidence", "success", "frame", "face_id")
+"""Detector score, 1 for a found face, number of the sampled frame from 0, and the track."""
 
 COLUMNS = (*SIGNALS, *BOOKKEEPING)
 
@@ -40,7 +41,7 @@ class Config(BaseConfig):
     backend: Literal["auto", "mediapipe", "dlib"] = "auto"
     """Tracking backend; auto takes MediaPipe if its model file is there, and dlib if not."""
     select: Policy = "largest"
-    """Which track is the face."""
+    """Which track is the face; all gives a row for each face."""
 
 
 class Extractor:
@@ -50,40 +51,42 @@ class Extractor:
         self._config = config
         self._source = _SOURCES[config.backend]
         self._tracks = Tracks()
-        self._times: list[float] = []
-        self._rows: list[dict[int, list[float]]] = []
+        self._rows: dict[tuple[int, int], NDArray[np.float64]] = {}
 
     def see(self, frame: Frame, faces: tuple[Face, ...]) -> None:
         """Measure each face, since only the end shows which track is chosen."""
-        self._tracks.see(frame, faces)
-        number = len(self._times)
-        self._times.append(frame.time)
-        self._rows.append({face.track: self._row(face, number) for face in faces})
+        number = self._tracks.see(frame, faces)
+        for face in faces:
+            self._rows[number, face.track] = self._row(face, number)
 
     def finish(self, inputs: Inputs) -> Stream:
         """Give the rows of the chosen track; missing ones are NaN and not valid."""
-        track = self._tracks.choose(self._config.select, inputs.clip.id)
-        missing = [np.nan] * len(COLUMNS)
-        values = np.array([rows.get(track, missing) for rows in self._rows], dtype=np.float64)
+        rows = self._tracks.rows(self._config.select, inputs.clip.id)
+        keys = list(zip(rows.frame.tolist(), rows.track.tolist(), strict=True))
+        missing = np.full(len(COLUMNS), np.nan)
+        values = np.array([self._rows.get(key, missing) for key in keys])
         if self._source is _geometry:
             blink = COLUMNS.index("AU45_r")
-            values[:, blink] = _geometry.settle(values[:, blink])
+            for track in np.unique(rows.track[rows.valid]):
+                own = rows.track == track
+                values[own, blink] = _geometry.settle(values[own, blink])
         known = self._source.PROVENANCE
         return Stream(
-            time=np.array(self._times),
+            time=rows.time,
             values=values,
-            valid=np.array([track in rows for rows in self._rows]),
+            valid=rows.valid,
             columns=COLUMNS,
             info={
                 "backend": self._config.backend,
                 "provenance": {name: known.get(name, "not measured") for name in SIGNALS},
-                **self._tracks.facts(track, len(self._times)),
+                **self._tracks.facts(rows),
             },
         )
 
-    def _row(self, face: Face, number: int) -> list[float]:
+    def _row(self, face: Face, number: int) -> NDArray[np.float64]:
         measured = self._source.measure(face)
         pose = face.rotation if face.rotation is not None else (np.nan,) * 3
         measured |= dict(zip(("pose_Rx", "pose_Ry", "pose_Rz"), pose, strict=True))
-        measured |= {"confidence": face.confidence, "success": 1.0, "frame": float(number)}
-        return [measured.get(name, np.nan) for name in COLUMNS]
+        measured |= {"confidence": face.confidence, "success": 1.0}
+        measured |= {"frame": float(number), "face_id": float(face.track)}
+        return np.array([measured.get(name, np.nan) for name in COLUMNS])

@@ -24,6 +24,10 @@ VERSION = 1
 
 WEIGHTS = "face_landmarker.task"
 
+_BLACK = np.zeros((64, 64, 3), dtype=np.uint8)
+_FORGETTING = 2
+"""Black pictures shown between two clips: the first may still be searched where a face was."""
+
 _NOISE = (b"W0000 ", b"I0000 ", b"INFO: ", b"WARNING: All log", b"WARNING: Logging before")
 
 
@@ -34,17 +38,25 @@ class Tracker:
         self._model = weights.find(WEIGHTS).read_bytes()
         self._max_faces = max_faces
         self._free: Callable[[], Any] = lambda: None
-        self._last_ms = -1
-        self.restart()
+        self._linker, self._last_ms, self._began_ms = Linker(), -1, 0
+        self._open()
 
     def restart(self) -> None:
         """Begin a new clip: forget faces and ids of the last one.
 
-        The landmarker is opened anew (about 0.1 s): it keeps where faces were, and there is no
-        call to make it forget.
+        The landmarker keeps where faces were; in black pictures it loses them, and then gives
+        the same as a new one, which would take ten times as long.
         """
+        self._linker = Linker()
+        for _ in range(_FORGETTING):
+            lost = not self._detect(_BLACK, self._last_ms + 1).face_landmarks
+        self._began_ms = self._last_ms + 1
+        if not lost:
+            self._open()
+
+    def _open(self) -> None:
         self.close()
-        self._linker, self._last_ms = Linker(), -1
+        self._last_ms, self._began_ms = -1, 0
         mediapipe = load_mediapipe()
         vision = mediapipe.tasks.vision
         options = vision.FaceLandmarkerOptions(
@@ -58,11 +70,11 @@ class Tracker:
             self._landmarker = vision.FaceLandmarker.create_from_options(options)
             self._free = finalize(self, _close, self._landmarker)
             # the first picture makes the graph start, and log
-            self._detect(np.zeros((64, 64, 3), dtype=np.uint8), 0)
+            self._detect(_BLACK, 0)
 
     def track(self, frame: Frame) -> tuple[Face, ...]:
         """Find the faces of the next frame of the clip."""
-        result = self._detect(frame.image, round(frame.time * 1000) + 1)
+        result = self._detect(frame.image, self._began_ms + round(frame.time * 1000) + 1)
         height, width = frame.image.shape[:2]
         scale = np.array([width, height, width], dtype=np.float32)
         points = [

@@ -1,0 +1,40 @@
+"""Which moments of a clip an extractor looks at: its settings -> a rate or a spread of moments."""
+
+import zlib
+from typing import Literal, Self
+
+from pydantic import PositiveFloat, PositiveInt, model_validator
+
+from traitscope.config import Config as BaseConfig
+from traitscope.media import Rate, Spread
+
+
+class Sampled(BaseConfig):
+    """Settings of extractors that choose their moments by a rule."""
+
+    rule: Literal["rate", "even", "segments", "random"] = "rate"
+    """So many per second, or `count` over the clip: in the middle of equal parts (even), at a
+    random moment of each part (segments) or anywhere (random)."""
+    rate: PositiveFloat | Literal["native"] = 5.0
+    """Rows per second, or every frame; not used by the other rules."""
+    count: PositiveInt | None = None
+    """Moments over the clip, for every rule but rate."""
+    seed: int = 0
+    """Of the random rules; each clip has moments of its own."""
+
+    @model_validator(mode="after")
+    def _count_goes_with_the_rule(self) -> Self:
+        if (self.rule == "rate") != (self.count is None):
+            wrong = "needs a count" if self.count is None else "takes no count, but a rate"
+            raise ValueError(f"the rule {self.rule!r} {wrong}")
+        return self
+
+
+def moments(config: BaseConfig, clip_id: str) -> Rate | Spread:
+    """What an extractor with these settings wants to see of a clip."""
+    if not isinstance(config, Sampled) or config.rule == "rate":
+        rate: Rate = config.rate  # type: ignore[attr-defined]
+        return rate
+    assert config.count is not None
+    seed = 0 if config.rule == "even" else zlib.crc32(f"{config.seed}:{clip_id}".encode())
+    return Spread(config.rule, config.count, seed)

@@ -1,0 +1,170 @@
+"""Features of faces or frames by any image network of timm: streams of pictures in, vectors out.
+
+Either the network's own embedding, or chosen stages, each pooled over its area. Amb-Fac's 6 x 6144
+are ``model=resnet101 stages=[3,4] pools=[average,max]`` on six frames
+(``source=frames frames={rule: even, count: 6}``).
+"""
+
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from typing import Annotated, Any, Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, PositiveInt
+
+from traitscope.config import Config as BaseConfig
+from traitscope.errors import ClipError, ConfigError, MissingError
+from traitscope.extract import faces as _faces
+from traitscope.extract import frames as _frames
+from traitscope.types import Inputs, Stream
+
+VERSION = 1
+NEEDS = ("stream:faces",)
+
+_BATCH = 32
+
+
+class Config(BaseConfig):
+    """Settings of the embedding."""
+
+    model: str = "resnet18"
+    """Name of a timm model."""
+    pretrained: bool = True
+    """Published weights, from the cache only; or random ones, for tests."""
+    seed: int = 0
+    """Of random weights."""
+    source: Literal["faces", "frames"] = "faces"
+    """The stream of pictures it reads."""
+    size: PositiveInt = 224
+    """Side in pixels; other pictures are resized, their shape not kept."""
+    stages: tuple[Annotated[int, Field(ge=0, le=12)], ...] = ()
+    """Numbers of the feature maps to pool (of a ResNet 0 is the stem, 1 to 4 its layers); empty
+    for the network's own embedding."""
+    pools: tuple[Literal["average", "max"], ...] = ("average",)
+    """What is taken of each feature map; not used without stages."""
+    faces: _faces.Config = _faces.Config()
+    """Settings of the faces, when they are the source."""
+    frames: _frames.Config = _frames.Config()
+    """Settings of the frames, when they are the source."""
+
+
+def needs(config: Config) -> tuple[str, ...]:
+    """The stream that these settings read."""
+    return (f"stream:{config.source}",)
+
+
+class Extractor:
+    """Compute the embedding of one clip."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+
+    def finish(self, inputs: Inputs) -> Stream:
+        """Give one row per picture; rows without one are NaN and not valid."""
+        source = inputs.streams[self._config.source]
+        if source.images is None or not source.mask.any():
+            raise ClipError(
+                f"Clip {inputs.clip.id!r} has no pictures to embed. Check the video.",
+                status="no_face" if self._config.source == "faces" else "no_video",
+            )
+        there = np.flatnonzero(source.mask)
+        network = open_network(self._config)
+        found = np.concatenate(
+            [
+                network(_pixels([source.images[row] for row in rows], self._config.size))
+                for rows in _batches(there)
+            ]
+        )
+        values = np.full((len(source.time), found.shape[1]), np.nan, dtype=np.float32)
+        values[there] = found
+        return Stream(
+            time=source.time,
+            values=values,
+            valid=source.mask,
+            info={
+                "units": f"timm {self._config.model}",
+                **{name: source.info[name] for name in ("coverage",) if name in source.info},
+            },
+        )
+
+
+@lru_cache(maxsize=1)
+def open_network(config: Config) -> Any:
+    """Make the function that embeds: (images, 3, size, size) normalised -> (images, features).
+
+    Raises:
+        ConfigError: timm has no such model or stage.
+        MissingError: its weights are not on this machine.
+    """
+    import timm
+    import torch
+
+    if not timm.is_model(config.model):
+        near = timm.list_models(f"*{config.model.split('.')[0]}*")[:3]
+        hint = f" Did you mean {', '.join(near)}?" if near else ""
+        raise ConfigError(f"There is no timm model {config.model!r}.{hint}")
+    path = cached_weights(config.model) if config.pretrained else None
+    settings: dict[str, Any] = {"pretrained": config.pretrained}
+    if path is not None:
+        settings["pretrained_cfg_overlay"] = {"file": path}
+    if config.stages:
+        settings |= {"features_only": True, "out_indices": config.stages}
+    else:
+        settings |= {"num_classes": 0}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        network = timm.create_model(config.model, **settings).eval()
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    network.to(device)
+    pools = {"average": lambda x: x.mean(dim=(2, 3)), "max": lambda x: x.amax(dim=(2, 3))}
+
+    def embed(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+        with torch.inference_mode():
+            out = network(torch.from_numpy(pixels).to(device))
+            if config.stages:
+                parts = [pools[pool](stage) for stage in out for pool in config.pools]
+                out = torch.cat(parts, dim=1)
+        array: NDArray[np.float32] = out.float().cpu().numpy()
+        return array
+
+    return embed
+
+
+def cached_weights(model: str) -> str:
+    """Where the published weights of a timm model lie in the hub's local cache.
+
+    Raises:
+        MissingError: they were never fetched on this machine.
+    """
+    import timm
+    from huggingface_hub import try_to_load_from_cache
+
+    repository = getattr(timm.get_pretrained_cfg(model), "hf_hub_id", None)
+    for file in ("model.safetensors", "pytorch_model.bin") if repository else ():
+        path = try_to_load_from_cache(str(repository), file)
+        if isinstance(path, str):
+            return path
+    raise MissingError(
+        f"The pretrained weights of {model!r} are not on this machine. Fetch them with: traitscope "
+        f"weights fetch timm:{model}, or take random ones with: embedding.pretrained=false"
+    )
+
+
+def _batches(rows: NDArray[np.intp]) -> Iterator[list[int]]:
+    for first in range(0, len(rows), _BATCH):
+        yield rows[first : first + _BATCH].tolist()
+
+
+def _pixels(images: Sequence[bytes], size: int) -> NDArray[np.float32]:
+    """Decode JPEGs to (images, 3, size, size), normalised as ImageNet networks expect."""
+    mean, sd = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
+    pixels = []
+    for image in images:
+        data = np.frombuffer(image, dtype=np.uint8)
+        picture = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR_RGB))
+        if picture.shape[:2] != (size, size):
+            picture = cv2.resize(picture, (size, size), interpolation=cv2.INTER_AREA)
+        pixels.append((picture / 255.0 - mean) / sd)
+    return np.stack(pixels).transpose(0, 3, 1, 2).astype(np.float32)
