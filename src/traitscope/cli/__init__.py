@@ -18,6 +18,7 @@ VERBS = {
     "train": "Train a recipe or a model on prepared features.",
     "evaluate": "Score a run, or anyone's predictions, beside honest baselines.",
     "audit": "Audit predictions: groups of people, calibration, leakage, recording.",
+    "analyse": "Correlate signals with traits, or train on subsets of them.",
     "compare": "Compare systems on the same clips, with paired tests.",
     "fuse": "Fuse evaluated runs: mean, or weights fitted on validation.",
     "report": "Make one page of one or several evaluated runs.",

@@ -1,0 +1,308 @@
+"""Mean and sd of every signal per clip against every target: corrected, and honest about clusters.
+
+Pearson and Spearman with 95 % clustered intervals. Clips of one person resemble each other in
+signals and in labels alike, so a p-value that counts clips as independent finds what is not there.
+So
+p-values are cluster-robust (`robust`), and those of both methods together are one family for
+Benjamini and Hochberg (1995).
+"""
+
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from traitscope.analysis.robust import correlate, from_sums
+from traitscope.audit import scored_run, scored_table
+from traitscope.audit.clustered import estimate
+from traitscope.audit.scored import Scored, cluster_numbers, numbers
+from traitscope.checkpoints import read_json
+from traitscope.errors import ConfigError, DataError
+from traitscope.metrics import Array
+from traitscope.pooling import pool
+from traitscope.store import OK, Store
+from traitscope.types import Clip, Corpus, Target
+
+LEVEL = 0.05
+"""False discovery rate that is aimed at."""
+STATISTICS = ("mean", "sd")
+METHODS = ("pearson", "spearman")
+_RESAMPLES = 1_000  # of the intervals: one set per signal and method
+_BOOKKEEPING = {"confidence", "success", "frame", "face_id"}
+_NAMES = {
+    "AU01_r": "inner brow raiser",
+    "AU02_r": "outer brow raiser",
+    "AU04_r": "brow lowerer",
+    "AU05_r": "upper lid raiser",
+    "AU06_r": "cheek raiser",
+    "AU07_r": "lid tightener",
+    "AU09_r": "nose wrinkler",
+    "AU10_r": "upper lip raiser",
+    "AU12_r": "lip corner puller",
+    "AU14_r": "dimpler",
+    "AU15_r": "lip corner depressor",
+    "AU17_r": "chin raiser",
+    "AU20_r": "lip stretcher",
+    "AU23_r": "lip tightener",
+    "AU25_r": "lips part",
+    "AU26_r": "jaw drop",
+    "AU45_r": "blink",
+    "gaze_angle_x": "gaze left-right",
+    "gaze_angle_y": "gaze up-down",
+    "pose_Rx": "head pitch",
+    "pose_Ry": "head yaw",
+    "pose_Rz": "head roll",
+}
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Signals of clips, one row each.
+
+    Attributes:
+        key: of the features in the store.
+        extractor: what made them.
+        clips: those whose signals are there.
+        columns: names of the signals.
+        values: (clips, statistics, columns), NaN where a signal was not measured.
+        provenance: column -> where it comes from, when the stream says so.
+    """
+
+    key: str
+    extractor: str
+    clips: tuple[Clip, ...]
+    columns: tuple[str, ...]
+    values: Array
+    provenance: Mapping[str, str]
+
+
+def correlate_signals(
+    corpus: Corpus,
+    store: Store | Path | str,
+    *,
+    stream: str = "signals",
+    split: str | None = None,
+    predictions: Path | None = None,
+    circular: bool = False,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Hold the mean and sd of every signal of a clip against every target.
+
+    Args:
+        corpus: the labels.
+        store: where the signals are.
+        stream: an extractor's name, or the key of its features where the store has several.
+        split: only these clips; all clips by default (the test split with predictions).
+        predictions: a run, or a table: its predictions instead of the labels.
+        circular: allow predictions of a run that reads these very signals.
+        seed: of the intervals.
+
+    Returns:
+        ``rows``: signal, name, statistic, target, n, and per method value, low, high, p and q
+        (corrected over the ``family`` of all rows and both methods); ``notes``.
+
+    Raises:
+        DataError: the signals are not in the store.
+        ConfigError: predictions of a model would be held against its own inputs.
+    """
+    store = store if isinstance(store, Store) else Store(Path(store))
+    key = _key(store, stream)
+    scored = None
+    if predictions is not None:
+        _refuse_circular(predictions, key, store, allowed=circular)
+        scored = _predicted(predictions, corpus, split or "test")
+    elif circular:
+        raise ConfigError("--circular has no effect without --predictions.")
+    clips = scored.clips if scored else [c for c in corpus.clips if split in (None, c.split)]
+    measured = measure(store, key, [clip for clip in clips if scored or clip.targets])
+    targets, values = _held_against(measured, corpus, scored)
+    clusters = cluster_numbers(measured.clips)
+    rows = _rows(measured, targets, values, clusters, seed)
+    is_circular = predictions is not None and _reads(predictions, key, store)
+    result: dict[str, Any] = {
+        "schema": 1,
+        "analysis": "signals-traits",
+        "corpus": corpus.name,
+        "kind": corpus.kind,
+        "against": f"predictions of {scored.name}" if scored else "labels",
+        "circular": is_circular,
+        "key": key,
+        "clips": len(measured.clips),
+        "clusters": int(clusters.max(initial=-1)) + 1,
+        "family": sum(row[method]["p"] is not None for row in rows for method in METHODS),
+        "level": LEVEL,
+        "targets": [{"name": t.name, "label": t.label} for t in targets],
+        "rows": rows,
+    }
+    return result | {"notes": _notes(result, measured)}
+
+
+def measure(store: Store, key: str, clips: Sequence[Clip]) -> Measured:
+    """Read the signals of clips, and reduce each to its statistics.
+
+    Raises:
+        DataError: no clip has signals, or the stream holds no named numbers.
+    """
+    statuses = store.statuses(key)
+    there = [c for c in clips if c.id in statuses and statuses[c.id].status == OK]
+    if not there:
+        raise DataError(
+            f"None of {len(clips)} clips has {key} in {store.folder}. Make them with: "
+            f"traitscope prepare CORPUS --store {store.folder} --extract signals"
+        )
+    first = store.read(key, there[0].id)
+    columns = tuple(c for c in first.columns if c not in _BOOKKEEPING)
+    if not columns:
+        raise DataError(f"{key} has no named columns to correlate. Name another stream.")
+    keep = [first.columns.index(column) for column in columns]
+    rows = []
+    for clip in there:
+        pooled = pool(store.read(key, clip.id), STATISTICS)
+        rows.append(pooled.reshape(len(STATISTICS), len(first.columns))[:, keep])
+    extractor = str(store.fingerprints()[key].get("extractor", ""))
+    provenance = dict(first.info.get("provenance") or {})
+    return Measured(key, extractor, tuple(there), columns, np.stack(rows), provenance)
+
+
+def readable(signal: str) -> str:
+    """A signal as people read it: ``AU12 lip corner puller``."""
+    about = _NAMES.get(signal)
+    if about is None:
+        return signal
+    return f"{signal.removesuffix('_r')} {about}" if signal.startswith("AU") else about
+
+
+def write_table(result: Mapping[str, Any], path: Path) -> Path:
+    """Write one row per signal, statistic and target as CSV."""
+    parts = ("value", "low", "high", "p", "q")
+    head = ["signal", "name", "statistic", "target", "clips"]
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(
+            [*head, *(f"{m}_{part}".removesuffix("_value") for m in METHODS for part in parts)]
+        )
+        for row in result["rows"]:
+            cells = [row[method][part] for method in METHODS for part in parts]
+            writer.writerow([*(row[name] for name in head[:4]), row["n"], *cells])
+    return path
+
+
+def _key(store: Store, stream: str) -> str:
+    found = store.fingerprints()
+    if stream in found:
+        return stream
+    keys = [key for key, facts in found.items() if facts.get("extractor") == stream]
+    if not keys:
+        raise DataError(
+            f"{store.folder} has no {stream!r}; it has: {', '.join(found) or 'nothing'}. Make it "
+            f"with: traitscope prepare CORPUS --store {store.folder} --extract {stream}"
+        )
+    if len(keys) > 1:
+        raise DataError(f"{store.folder} has several: {', '.join(keys)}. Name one with --stream.")
+    return keys[0]
+
+
+def _reads(predictions: Path, key: str, store: Store) -> bool:
+    """Whether a run reads the extractor that made these signals, with whatever settings."""
+    if not predictions.is_dir():
+        return False
+    streams = read_json(predictions / "features.json")["streams"].values()
+    extractor = store.fingerprints()[key].get("extractor")
+    return any(s["key"] == key or s["extractor"] == extractor for s in streams)
+
+
+def _refuse_circular(predictions: Path, key: str, store: Store, *, allowed: bool) -> None:
+    if not allowed and _reads(predictions, key, store):
+        raise ConfigError(
+            f"{predictions} reads {store.fingerprints()[key].get('extractor')!r} itself: its "
+            f"predictions follow from these signals, so correlations would say how the model "
+            f"computes and nothing of people. If that is what you want, add --circular."
+        )
+
+
+def _predicted(predictions: Path, corpus: Corpus, split: str) -> Scored:
+    if predictions.is_dir():
+        return scored_run(predictions, split=split)
+    return scored_table(predictions, corpus, split=split)
+
+
+def _held_against(
+    measured: Measured, corpus: Corpus, scored: Scored | None
+) -> tuple[tuple[Target, ...], Array]:
+    """Targets and their values (clips, targets) for the measured clips."""
+    if scored is None:
+        return corpus.targets, corpus.with_clips(measured.clips).labels()
+    places = {clip.id: place for place, clip in enumerate(scored.clips)}
+    return scored.targets, scored.predicted[[places[clip.id] for clip in measured.clips]]
+
+
+def _rows(
+    measured: Measured,
+    targets: Sequence[Target],
+    values: Array,
+    clusters: NDArray[np.intp],
+    seed: int,
+) -> list[dict[str, Any]]:
+    rows = []
+    for statistic, name in enumerate(STATISTICS):
+        for column, signal in enumerate(measured.columns):
+            x = measured.values[:, statistic, column]
+            found = {method: correlate(x, values, clusters, method=method) for method in METHODS}
+            ends = {
+                method: estimate(one.sums, from_sums, resamples=_RESAMPLES, seed=seed)
+                for method, one in found.items()
+            }
+            for place, target in enumerate(targets):
+                row: dict[str, Any] = {"signal": signal, "name": readable(signal)}
+                row |= {"statistic": name, "target": target.name}
+                row["n"] = int(found["pearson"].counts[place])
+                for method in METHODS:
+                    row[method] = {**ends[method].cell(place), "p": found[method].p[place]}
+                rows.append(row)
+    _correct(rows)
+    return [dict(numbers(row)) for row in rows]
+
+
+def _correct(rows: Sequence[dict[str, Any]]) -> None:
+    """Benjamini and Hochberg's q over all rows and both methods."""
+    from scipy.stats import false_discovery_control
+
+    cells = [row[method] for row in rows for method in METHODS]
+    tested = [cell for cell in cells if np.isfinite(cell["p"])]
+    corrected = false_discovery_control([c["p"] for c in tested]) if tested else []
+    for cell in cells:
+        cell["q"] = float("nan")
+    for cell, q in zip(tested, corrected, strict=True):
+        cell["q"] = float(q)
+
+
+def _notes(result: Mapping[str, Any], measured: Measured) -> list[str]:
+    found = [
+        f"{sum(_holds(row[m]) for row in result['rows'])} of {len(result['rows'])} hold for {m}"
+        for m in METHODS
+    ]
+    notes = [
+        f"{' and '.join(found)} at a false discovery rate of {LEVEL:.0%} over all "
+        f"{result['family']} tests; clips of one source or person count as one cluster "
+        f"({result['clusters']} clusters of {result['clips']} clips).",
+        f"Traits are {result['kind'].replace('_', '-')}; a correlation says nothing of causes.",
+    ]
+    if result["circular"]:
+        notes.insert(0, "CIRCULAR: the model computes these predictions from these signals.")
+    elif result["against"] != "labels":
+        notes.append("What the system looks at is not known in full: it may see these signals.")
+    proxies = sum("proxy" in text for text in measured.provenance.values())
+    absent = [name for name, text in measured.provenance.items() if text == "not measured"]
+    if proxies:
+        notes.append(f"{proxies} signals are proxies from blendshapes, not coded action units.")
+    if absent:
+        notes.append(f"Not measured by this backend: {', '.join(absent)}.")
+    return notes
+
+
+def _holds(cell: Mapping[str, Any]) -> bool:
+    return cell["q"] is not None and bool(cell["q"] <= LEVEL)

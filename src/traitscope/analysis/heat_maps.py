@@ -1,0 +1,104 @@
+"""Correlation tables as labelled heat maps: the result of ``correlate_signals`` in, PNGs out."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from traitscope.analysis.correlations import LEVEL, METHODS, STATISTICS, readable
+
+DPI = 200
+_COLOURS = "PuOr_r"  # purple to orange, told apart with any colour vision
+_TITLES = {"pearson": "Pearson's r", "spearman": "Spearman's ρ"}
+
+
+def draw(result: Mapping[str, Any], folder: Path) -> list[Path]:
+    """Draw one picture per method: signals down, targets across, mean and sd side by side.
+
+    Framed bold numbers hold after correction; a circular table says so in red.
+
+    Args:
+        result: of ``correlate_signals``.
+        folder: of ``signals-traits-pearson.png`` and ``signals-traits-spearman.png``.
+    """
+    return [_picture(result, method, folder / f"signals-traits-{method}.png") for method in METHODS]
+
+
+def _picture(result: Mapping[str, Any], method: str, path: Path) -> Path:
+    signals = list(dict.fromkeys(row["signal"] for row in result["rows"]))
+    targets = [target["label"] for target in result["targets"]]
+    size = (2 * (0.86 * len(targets)) + 4.4, 0.3 * len(signals) + 3.1)
+    figure = Figure(figsize=size, layout="constrained")
+    panels = figure.subplots(1, len(STATISTICS), sharey=True, squeeze=False)[0]
+    reach = max((abs(row[method]["value"] or 0.0) for row in result["rows"]), default=0.0)
+    reach = max(0.3, reach)
+    image: Any = None
+    for axes, statistic in zip(panels, STATISTICS, strict=True):
+        image = _panel(axes, result, method, statistic, reach)
+        axes.set_xticks(range(len(targets)), targets, rotation=40, ha="right", fontsize=8)
+        axes.set_yticks(range(len(signals)), [readable(s) for s in signals], fontsize=8)
+        axes.set_title(f"{statistic} per clip", fontsize=9, loc="left")
+    figure.colorbar(image, ax=panels, shrink=0.6, label=_TITLES[method])
+    against = result["against"]
+    figure.suptitle(
+        f"Signals against {result['kind'].replace('_', '-')} traits ({against}): "
+        f"{result['corpus']}\n{result['clips']} clips in {result['clusters']} clusters; framed: "
+        f"holds at a false discovery rate of {LEVEL:.0%} over {result['family']} tests",
+        fontsize=9,
+    )
+    if result["circular"]:
+        figure.supxlabel(
+            "CIRCULAR: these predictions are computed from these signals; this shows the model, "
+            "not people.",
+            fontsize=10,
+            color="#B00000",
+            fontweight="bold",
+        )
+    FigureCanvasAgg(figure)
+    figure.savefig(path, dpi=DPI)
+    return path
+
+
+def _panel(axes: Axes, result: Mapping[str, Any], method: str, statistic: str, reach: float) -> Any:
+    signals = list(dict.fromkeys(row["signal"] for row in result["rows"]))
+    names = [target["name"] for target in result["targets"]]
+    values = np.full((len(signals), len(names)), np.nan)
+    holds = np.zeros(values.shape, dtype=bool)
+    for row in result["rows"]:
+        if row["statistic"] == statistic and row[method]["value"] is not None:
+            place = signals.index(row["signal"]), names.index(row["target"])
+            values[place] = row[method]["value"]
+            holds[place] = row[method]["q"] is not None and row[method]["q"] <= LEVEL
+    axes.set_facecolor("#E8E8E8")
+    image = axes.imshow(values, cmap=_COLOURS, vmin=-reach, vmax=reach, aspect="auto")
+    for row, column in np.ndindex(*values.shape):
+        _cell(axes, row, column, float(values[row, column]), bool(holds[row, column]), reach)
+    axes.tick_params(length=0)
+    return image
+
+
+def _cell(axes: Axes, row: int, column: int, value: float, holds: bool, reach: float) -> None:
+    if np.isnan(value):
+        axes.text(column, row, "–", ha="center", va="center", fontsize=7, color="#555555")
+        return
+    text = f"{value + 0.0:.2f}".replace("-0.00", "0.00").replace("-", "−").replace("0.", ".", 1)
+    axes.text(
+        column,
+        row,
+        text,
+        ha="center",
+        va="center",
+        fontsize=7.5 if holds else 7,
+        fontweight="bold" if holds else "normal",
+        color="white" if abs(value) > 0.72 * reach else "#111111" if holds else "#555555",
+    )
+    if holds:
+        box = Rectangle(
+            (column - 0.47, row - 0.44), 0.94, 0.88, fill=False, edgecolor="black", linewidth=1.2
+        )
+        axes.add_patch(box)
