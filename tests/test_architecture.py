@@ -42,6 +42,7 @@ ORDER = [
     "stored",
     "checkpoints",
     "layers",
+    "layers",
     "card",
     "optimisation",
     "distillation",

@@ -1,35 +1,95 @@
-"""``traitscope show``: a recipe as it is, a model as layers."""
+"""``traitscope show``: the settings of a recipe or a run, and the layers of its model."""
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from traitscope.layers import Layer
+    from traitscope.runs import Plan
 
 app = typer.Typer(rich_markup_mode=None)
 
 
 @app.command()
 def show(
-    name: Annotated[str, typer.Argument(help="Recipe or model.")],
+    name: Annotated[str, typer.Argument(help="Recipe, model, YAML file or run.")],
     settings: Annotated[list[str] | None, typer.Argument(help="key=value.")] = None,
+    to: Annotated[Path | None, typer.Option(help="Draw the layers into this PNG.")] = None,
+    depth: Annotated[int, typer.Option(help="How deep to look into parts.", min=1)] = 3,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Print the settings a run of this recipe or model would have.
+    """Print the settings a run would have, and the layers of its network.
 
     traitscope show audio_lstm
 
-    traitscope show functionals model.streams=[signals]
+    traitscope show resnet_lstm model.pool=average --to layers.png
     """
     import yaml
 
+    from traitscope.cli._shared import say, write_json
+    from traitscope.errors import ConfigError
     from traitscope.runs import load_run, plan, typed_model
 
     config = load_run(name, settings or [])
     run_plan = plan(config, outside=typed_model(name, settings or []))
     tree = config.model_dump(mode="json")
     tree["model"] = {"name": config.model["name"], **run_plan.options.model_dump(mode="json")}
+    tree["augment"] = {a.name: a.config.model_dump(mode="json") for a in run_plan.augment}
     tree["features"] = {
         stream: request.config.model_dump(mode="json")
         for stream, request in run_plan.requests.items()
     }
-    about = (run_plan.module.__doc__ or "").partition("\n")[0]
-    typer.echo(f"# {about}")
-    typer.echo(yaml.safe_dump(tree, sort_keys=False, allow_unicode=True).rstrip())
+    if run_plan.is_estimator and to:
+        raise ConfigError(f"{config.model['name']} has no layers to draw: it is no network.")
+    layers = [] if run_plan.is_estimator else _layers(name, run_plan, depth)
+    if json:
+        write_json({"settings": tree, "layers": [_as_tree(layer) for layer in layers]})
+    else:
+        about = (run_plan.module.__doc__ or "").partition("\n")[0]
+        typer.echo(f"# {about}")
+        typer.echo(yaml.safe_dump(tree, sort_keys=False, allow_unicode=True).rstrip())
+        _write_layers(layers)
+    if to:
+        from traitscope.layers import draw_layers
+
+        say(f"drawn: {draw_layers(layers, to, title=config.model['name'])}")
+
+
+def _layers(name: str, run_plan: "Plan", depth: int) -> "list[Layer]":
+    """The layers, with the shapes of the run's own features where ``name`` is a run."""
+    from traitscope.checkpoints import load
+    from traitscope.cli._shared import say
+    from traitscope.errors import DataError
+    from traitscope.layers import layers_of
+
+    trained = Path(name, "features.json").is_file()
+    shapes = load(name).facts.shapes if trained else None
+    try:
+        return layers_of(run_plan, shapes=shapes, depth=depth)
+    except DataError as error:
+        say(f"no layers: {error}")
+        return []
+
+
+def _write_layers(layers: "list[Layer]") -> None:
+    if not layers:
+        return
+    from traitscope.cli._shared import write_table
+    from traitscope.layers import shape_text, totals
+
+    rows = [[layer.name, layer.kind, shape_text(layer.shape), *_counts(layer)] for layer in layers]
+    total, trainable = totals(layers)
+    rows.append(["total", "", "", f"{total:,}", f"{trainable:,}"])
+    write_table(["layer", "kind", "output of one clip", "parameters", "trainable"], rows)
+
+
+def _counts(layer: "Layer") -> tuple[str, str]:
+    return (f"{layer.parameters:,}", f"{layer.trainable:,}") if layer.parameters else ("", "")
+
+
+def _as_tree(layer: "Layer") -> dict[str, Any]:
+    from dataclasses import asdict
+
+    return asdict(layer)

@@ -1,16 +1,28 @@
 """Image networks from timm as parts of models: frozen but for named layers, and really frozen."""
 
+from dataclasses import replace
 from typing import Annotated, Literal
 
+from einops import rearrange
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from traitscope.config import Config as BaseConfig
+from traitscope.types import Batch, Draw
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 ResNetName = Literal["resnet18", "resnet34", "resnet50", "resnet101", "resnet152"]
 Unfreeze = Literal["none", "layer4", "layers"]
 """Nothing, the last of the four groups of blocks, or all four (the stem never trains)."""
+
+EMBEDDED: dict[ResNetName, int] = {
+    "resnet18": 512,
+    "resnet34": 512,
+    "resnet50": 2048,
+    "resnet101": 2048,
+    "resnet152": 2048,
+}
+"""Channels of the last layer."""
 
 _TRAINED: dict[Unfreeze, tuple[str, ...]] = {
     "none": (),
@@ -31,15 +43,40 @@ class BackboneConfig(BaseConfig):
     width: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Channels as a share of the published ones, for small machines; needs pretrained=false."""
 
+    embeddings: bool = False
+    """Take what the frozen backbone makes of each face from the store, where it is computed once,
+    instead of computing it in every epoch."""
+
     @model_validator(mode="after")
-    def _published_width(self) -> "BackboneConfig":
+    def _possible(self) -> "BackboneConfig":
         if self.pretrained and self.width != 1:
             raise ValueError("no weights are published for width below 1: set pretrained=false")
+        if self.embeddings and (self.unfreeze != "none" or self.width != 1):
+            raise ValueError("embeddings are those of a whole, frozen backbone")
         return self
+
+    @property
+    def published(self) -> str:
+        """Name of the published weights (torchvision's first recipe for ImageNet)."""
+        return f"{self.backbone}.tv_in1k"
+
+
+def face_draw(config: BackboneConfig, draw: Draw, size: int) -> dict[str, Draw]:
+    """Draw faces, or what the backbone made of them, by the same rule.
+
+    Args:
+        config: says which.
+        draw: how faces are drawn.
+        size: side of a face in pixels.
+    """
+    if not config.embeddings:
+        return {"faces": replace(draw, size=size)}
+    extract = {"model": config.published, "pretrained": config.pretrained, "size": size}
+    return {"embedding": replace(draw, extract={**extract, "faces": dict(draw.extract)})}
 
 
 class ResNet(nn.Module):
-    """A ResNet without its classifier.
+    """A ResNet without its classifier, or nothing at all where its output comes from the store.
 
     What is frozen stays in evaluation mode whatever mode the model is put into, so that its batch
     normalisation neither uses nor gathers statistics of the batch.
@@ -49,9 +86,12 @@ class ResNet(nn.Module):
 
     def __init__(self, config: BackboneConfig) -> None:
         super().__init__()
+        self.config = config
+        if config.embeddings:
+            self.channels = EMBEDDED[config.backbone]
+            return
         import timm
 
-        self.config = config
         channels = tuple(max(1, round(config.width * size)) for size in (64, 128, 256, 512))
         self.network: nn.Module = timm.create_model(
             config.backbone, pretrained=False, num_classes=0, global_pool="", channels=channels
@@ -64,21 +104,36 @@ class ResNet(nn.Module):
     def train(self, mode: bool = True) -> "ResNet":
         """Change the mode of the layers that train, and of no other."""
         super().train(mode)
-        for part in self.network.modules():
-            tensors = list(part.parameters())
-            if tensors and not any(tensor.requires_grad for tensor in tensors):
-                part.eval()
+        for part in self.children():
+            _hold_frozen(part)
         return self
 
     def load_pretrained(self) -> None:
-        """Take the tensors published for ImageNet (torchvision's first recipe), if asked to."""
-        if self.config.pretrained:
-            load_timm(self.network, f"{self.config.backbone}.tv_in1k")
+        """Take the published tensors, if asked to."""
+        if self.config.pretrained and not self.config.embeddings:
+            load_timm(self.network, self.config.published)
 
-    def forward(self, images: Tensor) -> Tensor:
-        """(images, 3, height, width) -> (images, channels, height / 32, width / 32)."""
-        features: Tensor = self.network(images)
+    def maps(self, batch: Batch) -> Tensor:
+        """``faces`` (clips, rows, 3, height, width) -> (clips * rows, channels, places, places)."""
+        features: Tensor = self.network(
+            rearrange(batch.streams["faces"], "clips rows ... -> (clips rows) ...")
+        )
         return features
+
+    def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """``faces`` or ``embedding`` of a batch -> (clips, rows, channels), mask (clips, rows)."""
+        if self.config.embeddings:
+            return batch.streams["embedding"], batch.masks["embedding"]
+        mask = batch.masks["faces"]
+        averages = self.maps(batch).mean(dim=(2, 3))
+        return rearrange(averages, "(clips rows) c -> clips rows c", clips=len(mask)), mask
+
+
+def _hold_frozen(part: nn.Module) -> None:
+    for inner in part.modules():
+        tensors = list(inner.parameters())
+        if tensors and not any(tensor.requires_grad for tensor in tensors):
+            inner.eval()
 
 
 def load_timm(network: nn.Module, name: str) -> None:

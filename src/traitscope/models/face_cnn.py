@@ -17,11 +17,10 @@ as a sample; a clip's prediction is the mean over its images.
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
-from einops import rearrange
 from pydantic import PositiveInt, model_validator
 from torch import nn
 
-from traitscope.models._backbones import BackboneConfig, ResNet, ResNetName, Share
+from traitscope.models._backbones import BackboneConfig, ResNet, ResNetName, Share, face_draw
 from traitscope.models._heads import RangeHead, RowScores
 from traitscope.types import Batch, Draw, Rows, Target
 
@@ -67,13 +66,10 @@ TINY = Config(
 
 def inputs(config: Config) -> dict[str, Draw]:
     """Faces: random ones in training, evenly spaced ones in evaluation."""
-    return {
-        "faces": Draw(
-            train=Rows("random", config.images),
-            evaluate=Rows("even", config.evaluation_images),
-            size=config.size,
-        )
-    }
+    draw = Draw(
+        train=Rows("random", config.images), evaluate=Rows("even", config.evaluation_images)
+    )
+    return face_draw(config, draw, config.size)
 
 
 class Model(nn.Module):
@@ -98,8 +94,5 @@ class Model(nn.Module):
 
     def forward(self, batch: Batch) -> RowScores:
         """``faces`` (clips, images, 3, size, size) -> scores of each image and their mean."""
-        faces = batch.streams["faces"]
-        features = self.backbone(rearrange(faces, "clips rows ... -> (clips rows) ..."))
-        scores = self.to_range(self.head(features.mean(dim=(2, 3))))
-        rows = rearrange(scores, "(clips rows) targets -> clips rows targets", clips=len(faces))
-        return RowScores(rows, batch.masks["faces"])
+        features, mask = self.backbone(batch)
+        return RowScores(self.to_range(self.head(features)), mask)

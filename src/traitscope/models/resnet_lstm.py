@@ -14,10 +14,10 @@ from typing import Literal
 
 import torch
 from einops import rearrange
-from pydantic import PositiveInt
+from pydantic import PositiveInt, model_validator
 from torch import Tensor, nn
 
-from traitscope.models._backbones import BackboneConfig, ResNet, Share
+from traitscope.models._backbones import BackboneConfig, ResNet, Share, face_draw
 from traitscope.models._heads import AttentionPool, RangeHead, masked_mean
 from traitscope.types import Batch, Draw, Rows, Target
 
@@ -46,6 +46,12 @@ class Config(BackboneConfig):
     time_pool: Literal["average", "attention"] = "average"
     """How the scores of the segments become the clip's."""
 
+    @model_validator(mode="after")
+    def _stored_maps(self) -> "Config":
+        if self.embeddings and self.pool == "flatten":
+            raise ValueError("embeddings are averages over the picture: they need pool=average")
+        return self
+
 
 TINY = Config(
     segments=3,
@@ -63,13 +69,13 @@ TINY = Config(
 
 def inputs(config: Config) -> dict[str, Draw]:
     """A face per segment (random in training, the middle one otherwise), and its sound."""
+    faces = Draw(
+        train=Rows("segments", config.segments),
+        evaluate=Rows("even", config.segments),
+        extract={"backend": "haar", "size": config.size},
+    )
     return {
-        "faces": Draw(
-            train=Rows("segments", config.segments),
-            evaluate=Rows("even", config.segments),
-            extract={"backend": "haar", "size": config.size},
-            size=config.size,
-        ),
+        **face_draw(config, faces, config.size),
         "short_term": Draw(
             train=Rows("even", config.segments),
             evaluate=Rows("even", config.segments),
@@ -114,17 +120,14 @@ class Model(nn.Module):
 
     def forward(self, batch: Batch) -> Tensor:
         """``faces`` (clips, segments, 3, size, size), ``short_term`` (clips, segments, 68)."""
-        faces, sound = batch.streams["faces"], batch.streams["short_term"]
-        mask = batch.masks["faces"] & batch.masks["short_term"]
-        maps = self.backbone(rearrange(faces, "clips rows ... -> (clips rows) ..."))
         if self.flatten:
-            features = rearrange(maps, "images ... -> images (...)")
+            there = batch.masks["faces"]
+            maps = self.backbone.maps(batch)
+            features = rearrange(maps, "(clips rows) ... -> clips rows (...)", clips=len(there))
         else:
-            features = maps.mean(dim=(2, 3))
-        seen = rearrange(
-            self.face(features), "(clips rows) size -> clips rows size", clips=len(faces)
-        )
-        both = torch.cat([seen, self.sound(sound)], dim=2)
+            features, there = self.backbone(batch)
+        mask = there & batch.masks["short_term"]
+        both = torch.cat([self.face(features), self.sound(batch.streams["short_term"])], dim=2)
         states, _ = self.lstm(both * rearrange(mask, "clips rows -> clips rows 1"))
         scores = self.to_range(self.score(states))
         if self.attention is None:
