@@ -42,7 +42,6 @@ ORDER = [
     "stored",
     "checkpoints",
     "layers",
-    "layers",
     "card",
     "optimisation",
     "distillation",
