@@ -155,28 +155,21 @@ def damaged(name: str, why: str) -> DataError:
     )
 
 
-def grow(
-    table: Array,
-    labels: Array,
-    boosting: Boosting,
-    *,
-    seed: int = 0,
-    rounds: Sequence[int] | None = None,
-) -> Forest:
+def grow(table: Array, labels: Array, boosting: Sequence[Boosting], *, seed: int = 0) -> Forest:
     """Grow trees for each output.
 
     Args:
         table: (clips, columns), finite.
         labels: (clips, outputs), NaN where one is missing.
-        boosting: how.
+        boosting: how, for each output.
         seed: of the shares of clips and columns.
-        rounds: trees per output, where they differ from ``boosting``.
     """
 
     def one(output: int) -> Any:
         known = np.isfinite(labels[:, output])
-        count = boosting.rounds if rounds is None else rounds[output]
-        return _train(table[known], labels[known, output], boosting, count, seed)
+        if not known.any():  # of a fold whose clips all lack the label
+            return _train(table[:1], np.zeros(1), boosting[output], seed)
+        return _train(table[known], labels[known, output], boosting[output], seed)
 
     # One thread per tree: LightGBM's own threads wait for each other on a busy machine, which can
     # take thirty times as long.
@@ -198,7 +191,7 @@ def staged(table: Array, forest: Forest, outputs: int, stages: Sequence[int]) ->
     return np.stack(found)
 
 
-def _train(table: Array, labels: Array, boosting: Boosting, rounds: int, seed: int) -> Any:
+def _train(table: Array, labels: Array, boosting: Boosting, seed: int) -> Any:
     import lightgbm
 
     settings = {
@@ -216,7 +209,7 @@ def _train(table: Array, labels: Array, boosting: Boosting, rounds: int, seed: i
         **_DATA,
     }
     data = lightgbm.Dataset(table, label=labels, params=_DATA)
-    return lightgbm.train(settings, data, num_boost_round=rounds)
+    return lightgbm.train(settings, data, num_boost_round=boosting.rounds)
 
 
 def _forest(boosters: Sequence[Any]) -> Forest:

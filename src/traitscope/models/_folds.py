@@ -24,7 +24,7 @@ def grouped_folds(groups: Sequence[str], folds: int, *, seed: int = 0) -> NDArra
     names, place, counts = np.unique(np.asarray(groups), return_inverse=True, return_counts=True)
     if len(names) < 2:
         raise DataError(
-            f"All {len(groups)} fitting clips are of one source ({names[0]!r}), so nothing can be "
+            f"All {len(groups)} fitting clips are of one source ({str(names[0])!r}), so nothing can be "
             f"held out to choose settings with. Give clips of at least two sources."
         )
     folds = min(folds, len(names))

@@ -95,6 +95,8 @@ def ridge_path(features: Any, labels: Array, penalties: Sequence[float]) -> tupl
     intercepts = np.zeros((len(penalties), labels.shape[1]))
     solve = _dense if isinstance(features, np.ndarray) else _sparse
     for pattern in np.unique(known, axis=1).T:
+        if not pattern.any():
+            continue
         chosen = (known == pattern[:, None]).all(axis=0)
         part, wanted = features[pattern], labels[np.ix_(pattern, chosen)]
         offset = wanted.mean(axis=0)

@@ -102,7 +102,7 @@ def checked(arrays: Mapping[str, NDArray[Any]], name: str, shape: tuple[int | No
         want in (None, have) for have, want in zip(found.shape, shape, strict=True)
     )
     if not fits:
-        raise damaged("model", f"{name!r} is of shape {found.shape} where {shape} is needed")
+        raise damaged("model", f"{name!r} of shape {found.shape} is there where {shape} is needed")
     if found.dtype.kind != "f" or np.isnan(found).any():
         raise damaged("model", f"{name!r} does not hold numbers")
     return found.astype(np.float64)

@@ -148,7 +148,8 @@ def fit_learners(
         "word": ridge_path(word, labels[rows], settings.penalties)[0],
         "table": ridge_path(table, labels[rows], settings.table_penalties)[0],
     }
-    forest = grow(table, labels[rows], settings.boosting, seed=settings.seed)
+    boosting = [settings.boosting] * labels.shape[1]
+    forest = grow(table, labels[rows], boosting, seed=settings.seed)
     fitted = _raw(char, word, table, linear, forest)
     shift = {name: values.mean(axis=1) for name, values in fitted.items()}
     learners = Learners(

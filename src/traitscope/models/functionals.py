@@ -1,23 +1,30 @@
-"""Ridge regression on streams pooled over each clip: the baseline every network must beat.
+"""Ridge or boosted trees on streams pooled over each clip: what every network must beat.
 
-Closed form, one penalty per target, chosen by leave-one-group-out prediction, which the hat matrix
-gives without refitting: with H = X (X'X + alpha I)^-1 X', the residuals of a group g that was left
-out are (I - H_gg)^-1 r_g (Golub, Heath and Wahba, 1979, https://doi.org/10.2307/1268518, for
-groups of one).
+Any streams, imported tables among them, as statistics per clip (mean, sd, min, max, change ...).
+Settings are chosen per target on sources that were left out: the penalty of ridge by exact
+leave-one-source-out, everything else (share of the columns, size and number of trees) by folds of
+whole sources. At last predictions are spread out as far as held-out accuracy allows.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, PositiveFloat
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from traitscope.config import Config as BaseConfig
 from traitscope.errors import DataError
+from traitscope.models._folds import expansion, grouped_folds, inside, labels_of
+from traitscope.models._ridge import ridge, ridge_path
+from traitscope.models._stack import checked
+from traitscope.models._text_learners import moments, standardised
+from traitscope.trees import Boosting, Forest, grow, staged
 from traitscope.types import Batch, Draw, Target
 
 Array = NDArray[np.float64]
+Share = Annotated[float, Field(gt=0, le=1)]
+Leaves = Annotated[int, Field(ge=2, le=1024)]
 
 FARTHEST = 3.0
 """Standard deviations from the mean beyond which a column has no more to say: a line fitted on
@@ -29,25 +36,46 @@ SIGNALS_ONLY: dict[str, tuple[str, ...]] = {"signals": ("AU*", "gaze_*", "pose_*
 
 
 class Config(BaseConfig):
-    """Which streams, how they are pooled, which penalties are tried."""
+    """Which streams, how they are pooled, what learns, which settings are tried."""
 
     streams: tuple[str, ...] = ("signals", "short_term")
-    """Extractors to pool."""
+    """Extractors, and names of imported tables, to pool."""
     columns: dict[str, tuple[str, ...]] = Field(default_factory=lambda: dict(SIGNALS_ONLY))
     """Extractor -> patterns of the columns to pool; all of an extractor that is not named."""
     pools: tuple[str, ...] = ("mean", "sd", "min", "max", "change")
-    """Statistics per column, see ``pooling.POOLS``."""
+    """Statistics per column, see ``pooling.POOLS``; of one row per clip only one remains."""
+    stream_pools: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    """Extractor -> its own statistics: ``{signals: [mean, slope]}``."""
+    learner: Literal["ridge", "trees"] = "ridge"
+    """Ridge regression, or gradient-boosted trees."""
     penalties: tuple[PositiveFloat, ...] = (1, 3, 10, 30, 100, 300, 1000, 3000, 10000)
-    """Ridge penalties, for standardised columns."""
+    """Tried for ridge, on standardised columns."""
+    keep: tuple[Share, ...] = (1.0,)
+    """Shares of the columns tried for ridge: those that go most with the target."""
+    boosting: Boosting = Boosting()
+    """How trees are grown, but for their number and size."""
+    rounds: tuple[PositiveInt, ...] = (25, 50, 100, 200, 400)
+    """Numbers of trees that are tried."""
+    leaves: tuple[Leaves, ...] = (4, 12)
+    """Leaves per tree that are tried."""
+    folds: Annotated[int, Field(ge=2)] = 5
+    """Parts, with whole sources, that are held out to choose settings and expansion on."""
+    expand: bool = True
+    """Spread predictions as far as it costs no accuracy."""
+    seed: NonNegativeInt = 0
+    """Of folds and trees."""
 
 
-TINY = Config(streams=("short_term",), pools=("mean",), penalties=(1, 100))
+TINY = Config(streams=("short_term",), pools=("mean",), penalties=(1, 100), folds=3)
 
 
 def inputs(config: Config) -> dict[str, Draw]:
     """Every stream, pooled."""
     return {
-        stream: Draw(pool=config.pools, columns=config.columns.get(stream, ()))
+        stream: Draw(
+            pool=config.stream_pools.get(stream, config.pools),
+            columns=config.columns.get(stream, ()),
+        )
         for stream in config.streams
     }
 
@@ -60,74 +88,80 @@ class Estimator:
         self.targets = tuple(targets)
         self.columns: tuple[str, ...] = ()
         self.mean = self.sd = np.zeros(0)
-        self.weights = np.zeros((0, len(self.targets)))
-        self.intercept = np.zeros(len(self.targets))
-        self.penalties = np.zeros(len(self.targets))
+        self.centre, self.factor = np.zeros(len(targets)), np.ones(len(targets))
+        self.weights, self.intercept = np.zeros((0, len(targets))), np.zeros(len(targets))
+        self.penalties, self.kept = np.zeros(len(targets)), np.ones(len(targets))
+        self.forest: Forest | None = None
 
     def fit(self, batch: Batch, groups: Sequence[str]) -> None:
         """Fit on pooled streams.
 
         Args:
             batch: streams (clips, features) by name, targets (clips, targets).
-            groups: (clips,) what must stay together when the penalty is chosen: the source.
+            groups: (clips,) what must stay together when settings are chosen: the source.
 
         Raises:
-            DataError: a target has fewer than two labels.
+            DataError: a target has fewer than two labels, or there is one source only.
         """
+        labels = labels_of(batch, self.targets)
         table, self.columns = self._table(batch), self._names(batch)
-        with np.errstate(invalid="ignore"):
-            finite = np.isfinite(table)
-            known = np.maximum(finite.sum(axis=0), 1)
-            self.mean = np.where(finite, table, 0).sum(axis=0) / known
-            spread = np.where(finite, table - self.mean, 0)
-            self.sd = np.sqrt((spread**2).sum(axis=0) / known)
-        self.sd[self.sd <= 1e-9 * np.maximum(1.0, np.abs(self.mean))] = np.inf  # constant: no say
-        features = self._standardise(table)
-        self.weights = np.zeros((features.shape[1], len(self.targets)))
-        labels = np.asarray(batch.targets, dtype=np.float64)
-        for index, target in enumerate(self.targets):
-            rows = np.asarray(batch.target_mask)[:, index]
-            if rows.sum() < 2:
-                raise DataError(f"Target {target.name!r} has {rows.sum()} labels to fit on.")
-            fit = fit_ridge(
-                features[rows],
-                labels[rows, index],
-                np.asarray(groups)[rows],
-                self.config.penalties,
-            )
-            self.weights[:, index], self.intercept[index], self.penalties[index] = fit
+        self.mean, self.sd = moments(table)
+        self.sd[_repeated(table)] = np.inf
+        features = standardised(table, self.mean, self.sd, farthest=FARTHEST)
+        self.centre = np.nanmean(labels, axis=0)
+        folds = grouped_folds(groups, self.config.folds, seed=self.config.seed)
+        fit = self._fit_ridge if self.config.learner == "ridge" else self._fit_trees
+        held_out = fit(features, labels, folds, np.asarray(groups))
+        for index in range(len(self.targets) if self.config.expand else 0):
+            known = np.isfinite(labels[:, index])
+            centre = float(self.centre[index])
+            part = held_out[known, index], labels[known, index]
+            self.factor[index] = expansion(*part, centre=centre)
 
     def predict(self, batch: Batch) -> Array:
         """(clips, targets), inside the range of each target."""
-        scores = self._standardise(self._table(batch)) @ self.weights + self.intercept
-        low = [-np.inf if target.low is None else target.low for target in self.targets]
-        high = [np.inf if target.high is None else target.high for target in self.targets]
-        return np.clip(scores, low, high)
+        table = self._table(batch)
+        if table.shape[1] != len(self.mean):
+            raise DataError(
+                f"The model was fitted on {len(self.mean)} columns and was given {table.shape[1]}."
+            )
+        features = standardised(table, self.mean, self.sd, farthest=FARTHEST)
+        if self.forest is not None:
+            scores = self.forest.predict(features, len(self.targets))
+        else:
+            scores = features @ self.weights + self.intercept
+        return inside(self.centre + self.factor * (scores - self.centre), self.targets)
 
-    def state(self) -> tuple[dict[str, Array], dict[str, Any]]:
+    def state(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         """Fitted arrays, and facts that JSON can hold."""
-        arrays = {"mean": self.mean, "sd": self.sd, "weights": self.weights}
-        arrays |= {"intercept": self.intercept, "penalties": self.penalties}
+        arrays: dict[str, NDArray[Any]] = {name: getattr(self, name) for name in self._shapes()}
+        if self.forest is not None:
+            arrays |= self.forest.state("trees")
         return arrays, {"columns": list(self.columns)}
 
-    def restore(self, arrays: Mapping[str, Array], facts: Mapping[str, Any]) -> None:
+    def restore(self, arrays: Mapping[str, NDArray[Any]], facts: Mapping[str, Any]) -> None:
         """Take back what ``state`` gave.
 
         Raises:
             DataError: arrays are missing or do not fit each other.
         """
         self.columns = tuple(str(name) for name in facts.get("columns", ()))
+        for name, shape in self._shapes().items():
+            setattr(self, name, checked(arrays, name, shape))
+        if self.config.learner == "trees":
+            count, targets = len(self.columns), len(self.targets)
+            self.forest = Forest.restore(arrays, "trees", columns=count, outputs=targets)
+
+    def _shapes(self) -> dict[str, tuple[int, ...]]:
+        """What is saved beside trees."""
         count, targets = len(self.columns), len(self.targets)
-        shapes = {"mean": (count,), "sd": (count,), "weights": (count, targets)}
-        shapes |= {"intercept": (targets,), "penalties": (targets,)}
-        for name, shape in shapes.items():
-            found = arrays[name].shape if name in arrays else None
-            if found != shape:
-                raise DataError(
-                    f"The saved model has {name!r} of shape {found} where {shape} is needed. "
-                    f"The checkpoint is damaged: train again."
-                )
-            setattr(self, name, np.asarray(arrays[name], dtype=np.float64))
+        shapes = dict.fromkeys(("mean", "sd"), (count,)) | dict.fromkeys(
+            ("centre", "factor"), (targets,)
+        )
+        if self.config.learner == "trees":
+            return {**shapes}
+        one = dict.fromkeys(("intercept", "penalties", "kept"), (targets,))
+        return {**shapes, **one, "weights": (count, targets)}
 
     def _table(self, batch: Batch) -> Array:
         streams = [np.asarray(batch.streams[name], np.float64) for name in self.config.streams]
@@ -138,49 +172,104 @@ class Estimator:
         width = self._table(batch).shape[1]
         return tuple(names) if len(names) == width else tuple(f"feature_{i}" for i in range(width))
 
-    def _standardise(self, table: Array) -> Array:
-        if table.shape[1] != len(self.mean):
-            raise DataError(
-                f"The model was fitted on {len(self.mean)} columns and was given {table.shape[1]}."
+    def _fit_ridge(
+        self, features: Array, labels: Array, folds: NDArray[np.int64], groups: NDArray[Any]
+    ) -> Array:
+        """Fit weights; predictions (clips, targets) of clips that were held out."""
+        self.weights = np.zeros((features.shape[1], len(self.targets)))
+        held_out = np.tile(self.centre, (len(labels), 1))
+        for index in range(len(self.targets)):
+            known = np.isfinite(labels[:, index])
+            part, wanted, fold = features[known], labels[known, index], folds[known]
+            if self.config.keep == (1.0,):
+                penalty = ridge(part, wanted, groups[known], self.config.penalties)[2]
+                share = 1.0
+            else:
+                share, penalty = _choose(self.config, part, wanted, fold)
+            everything = np.ones(len(wanted), dtype=bool)
+            fitted = _fit_share(part, wanted, everything, share, (penalty,))
+            self.weights[:, index], self.intercept[index] = fitted[0][0], fitted[1][0]
+            self.penalties[index], self.kept[index] = penalty, share
+            for number in np.unique(fold):
+                rest = fold == number
+                if rest.all():  # all labels of the target are in one fold
+                    continue
+                weights, intercept = _fit_share(part, wanted, ~rest, share, (penalty,))
+                held_out[np.flatnonzero(known)[rest], index] = (
+                    part[rest] @ weights[0] + intercept[0]
+                )
+        return held_out
+
+    def _fit_trees(
+        self, features: Array, labels: Array, folds: NDArray[np.int64], groups: NDArray[Any]
+    ) -> Array:
+        """Grow trees; predictions (clips, targets) of clips that were held out."""
+        config, targets = self.config, len(self.targets)
+        found = np.zeros((len(config.leaves), len(config.rounds), *labels.shape))
+        for place, leaves in enumerate(config.leaves):
+            largest = {"leaves": leaves, "rounds": max(config.rounds)}
+            boosting = [config.boosting.model_copy(update=largest)] * targets
+            for number in np.unique(folds):
+                rest = folds == number
+                forest = grow(features[~rest], labels[~rest], boosting, seed=config.seed)
+                found[place][:, rest] = staged(features[rest], forest, targets, config.rounds)
+        errors = np.nanmean((found - labels) ** 2, axis=2).reshape(-1, targets)
+        best = np.unravel_index(errors.argmin(axis=0), found.shape[:2])
+        chosen = [
+            config.boosting.model_copy(
+                update={"leaves": config.leaves[a], "rounds": config.rounds[b]}
             )
-        scaled = np.nan_to_num((table - self.mean) / self.sd, nan=0.0)
-        return np.clip(scaled, -FARTHEST, FARTHEST)
+            for a, b in zip(*best, strict=True)
+        ]
+        self.forest = grow(features, labels, chosen, seed=config.seed)
+        return np.stack([found[a, b, :, t] for t, (a, b) in enumerate(zip(*best, strict=True))], 1)
 
 
-def fit_ridge(
-    features: Array, labels: Array, groups: NDArray[Any], penalties: Sequence[float]
-) -> tuple[Array, float, float]:
-    """Fit one target: weights (features,), intercept, chosen penalty.
+def _repeated(table: Array) -> NDArray[np.bool_]:
+    """(columns,) True for a column that an earlier one equals: min and max of a single row."""
+    seen: set[bytes] = set()
+    repeated = np.zeros(table.shape[1], dtype=bool)
+    for index, column in enumerate(np.ascontiguousarray(table.T)):
+        repeated[index] = column.tobytes() in seen
+        seen.add(column.tobytes())
+    return repeated
 
-    Args:
-        features: (clips, features), standardised over at least these clips.
-        labels: (clips,).
-        groups: (clips,) left out together.
-        penalties: tried in order; ties go to the larger.
+
+def _fit_share(
+    features: Array,
+    labels: Array,
+    rows: NDArray[np.bool_],
+    share: float,
+    penalties: Sequence[float],
+) -> tuple[Array, Array]:
+    """Ridge on the columns that go most with the labels of some rows.
+
+    Returns:
+        Weights (penalties, columns), zero for columns that were left out, and intercepts.
     """
-    centre, offset = features.mean(axis=0), labels.mean()
-    left, singular, right = np.linalg.svd(features - centre, full_matrices=False)
-    projected = left.T @ (labels - offset)
-    members = [np.flatnonzero(groups == group) for group in np.unique(groups)]
-    errors = []
-    for penalty in penalties:
-        shrink = singular**2 / (singular**2 + penalty)
-        residual = labels - offset - left @ (shrink * projected)
-        errors.append(_left_out_error(left, shrink, residual, members))
-    best = len(penalties) - 1 - int(np.argmin(errors[::-1]))
-    penalty = float(penalties[best])
-    weights = right.T @ (singular / (singular**2 + penalty) * projected)
-    return weights, float(offset - centre @ weights), penalty
+    part, wanted = features[rows], labels[rows]
+    kept = np.arange(features.shape[1])
+    if share < 1:
+        spread = part.std(axis=0)
+        along = np.abs((part - part.mean(axis=0)).T @ (wanted - wanted.mean()))
+        strength = np.divide(along, spread, out=np.zeros_like(along), where=spread > 1e-12)
+        kept = np.argsort(-strength, kind="stable")[: max(1, round(share * len(kept)))]
+    found, intercepts = ridge_path(part[:, kept], wanted[:, None], penalties)
+    weights = np.zeros((len(penalties), features.shape[1]))
+    weights[:, kept] = found[:, :, 0]
+    return weights, intercepts[:, 0]
 
 
-def _left_out_error(
-    left: Array, shrink: Array, residual: Array, members: Sequence[NDArray[np.intp]]
-) -> float:
-    """Sum of squared errors when each group in turn is left out of the fit."""
-    total = 0.0
-    for rows in members:
-        # 1/n is the share of the unpenalised intercept in the hat matrix.
-        hat = (left[rows] * shrink) @ left[rows].T + 1 / len(residual)
-        gap = np.eye(len(rows)) - hat
-        total += float(np.sum(np.linalg.lstsq(gap, residual[rows], rcond=None)[0] ** 2))
-    return total
+def _choose(
+    config: Config, features: Array, labels: Array, folds: NDArray[np.int64]
+) -> tuple[float, float]:
+    """Share of the columns and penalty that err least in folds; the columns are chosen in each."""
+    errors = np.zeros((len(config.keep), len(config.penalties)))
+    for place, share in enumerate(config.keep):
+        for number in np.unique(folds) if len(np.unique(folds)) > 1 else ():
+            rest = folds == number
+            weights, intercepts = _fit_share(features, labels, ~rest, share, config.penalties)
+            gap = features[rest] @ weights.T + intercepts - labels[rest][:, None]
+            errors[place] += (gap**2).sum(axis=0)
+    best, penalty = np.unravel_index(int(errors.argmin()), errors.shape)
+    return config.keep[int(best)], config.penalties[int(penalty)]
