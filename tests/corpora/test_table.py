@@ -262,3 +262,90 @@ def test_a_table_that_is_not_there_is_an_error(tmp_path: Path) -> None:
         table.load(tmp_path / "x.csv")
     with pytest.raises(DataError, match=r"There is no table .*clips\.csv or .*clips\.parquet"):
         table.load(tmp_path)
+
+
+RATED = """clip,rater,source,split,openness,warmth
+a,r1,s,train,0.2,1
+a,r2,s,train,0.4,2
+b,r1,t,test,0.6,3
+b,r2,,,0.8,4
+c,r3,u,test,1.0,
+"""
+TWO_TARGETS = {"openness": UNIT, "warmth": {"low": 1, "high": 7, "direction": 1}}
+
+
+def test_several_raters_are_averaged_and_their_agreement_is_said(tmp_path: Path) -> None:
+    declared = {"kind": "apparent", "targets": TWO_TARGETS}
+    corpus = table.load(write(tmp_path, RATED, declared=declared))
+    assert [(clip.id, clip.source, clip.split) for clip in corpus.clips] == [
+        ("a", "s", "train"),
+        ("b", "t", "test"),
+        ("c", "u", "test"),
+    ]
+    labels = [clip.targets for clip in corpus.clips]
+    assert labels[0] == pytest.approx({"openness": 0.3, "warmth": 1.5})
+    assert labels[1] == pytest.approx({"openness": 0.7, "warmth": 3.5})
+    assert labels[2] == {"openness": 1.0}
+    # openness: between .36 / 2, within .04 / 2, k (5 - 9 / 5) / 2: .16 / .192 and .16 / .18
+    assert corpus.notes == (
+        "Labels are means over 1 to 2 of 3 raters. Reliability of one rater, ICC(1), and of the "
+        "mean, ICC(1, k): openness 0.83 (mean of 1.6: 0.89); warmth 0.78 (mean of 2.0: 0.88).",
+    )
+
+
+def test_raters_that_contradict_each_other_are_faults(tmp_path: Path) -> None:
+    declared = {"kind": "apparent", "targets": TWO_TARGETS}
+    text = RATED + "a,r1,s,train,0.3,2\nb,r4,other,train,0.5,9\nd,,x,test,1,1\n"
+    with pytest.raises(DataError) as caught:
+        table.load(write(tmp_path, text, declared=declared))
+    for part in [
+        "rated twice by one rater: 'a' (r1)",
+        "source: differs between raters: b (t, other)",
+        "split: differs between raters: b (test, train)",
+        "warmth: outside 1 to 7: b (9)",
+        "rows have no rater: 'd'",
+    ]:
+        assert part in str(caught.value), part
+
+
+def test_labels_of_people_are_declared_as_such(tmp_path: Path) -> None:
+    declared = {"kind": "self_reported", "targets": {"openness": UNIT}, "aggregate": "subject"}
+    text = "clip,subject,openness\na,p,1\nb,p,1\n"
+    assert table.load(write(tmp_path, text, declared=declared)).aggregate == "subject"
+
+
+def test_twelve_different_faults_are_listed_in_one_run(tmp_path: Path) -> None:
+    text = "\n".join(
+        [
+            "clip,openness,neuroticism,age,gender,split,start,end,fps,sources,extra,extra",
+            "a,1.5,0.1,3,f,train,,,,,,",
+            "a,0.5,0.1,3,f,train,,,,,,",
+            "b,high,0.1,3,f,dev,,,,,,",
+            "c/d,0.5,0.1,3,f,train,,,,,,",
+            "e,0.5,0.1,3,f,train,5,4,,,,",
+            "f,0.5,0.1,3,f,train,-1,,0,,,",
+            "g,0.5,0.1,3,f,train,,,,,,,one too many",
+            ",0.5,0.1,3,f,train,,,,,,",
+        ]
+    )
+    with pytest.raises(DataError) as caught:
+        table.load(write(tmp_path, text))
+    faults = [line.strip() for line in str(caught.value).splitlines()[1:]]
+    wanted = [
+        "the column 'extra' is there twice: rename or remove one",
+        "more cells than columns (put cells that hold the separator in double quotes): row 8",
+        "there is no column 'interview'",
+        "unknown column 'sources': is 'source' meant?",
+        "1 rows have no clip id",
+        "clip ids occur more than once: 'a'",
+        "openness: outside 0 to 1: a (1.5)",
+        "split: not one of train, training, val, valid, validation, test: b ('dev')",
+        "openness: not a number: b (high)",
+        "'c/d' cannot be a clip id: it becomes a file name, so it must not be empty",
+        "end: not after start: e (5 to 4)",
+        "start: not a possible number of seconds: f (-1)",
+        "fps: not a possible number of frames per second: f (0)",
+    ]
+    assert len(faults) == len(wanted) >= 12
+    for part in wanted:
+        assert sum(part in fault for fault in faults) == 1, part
