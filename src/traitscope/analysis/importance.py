@@ -1,0 +1,216 @@
+"""Which features a run's predictions rest on: what is lost when they are dealt to other clips.
+
+Columns that say the same thing stand in for each other, so that each alone looks unimportant: they
+are permuted as groups (all statistics of a column, a whole stream, or what the user names).
+"""
+
+import csv
+import fnmatch
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from traitscope import metrics, protocols
+from traitscope.checkpoints import Checkpoint, load
+from traitscope.corpora import load_corpus
+from traitscope.data import Examples, gather
+from traitscope.errors import ConfigError, DataError
+from traitscope.store import Store
+from traitscope.types import Batch
+
+Hook = Callable[[int, int, str], None]
+Groups = Mapping[str, Mapping[str, NDArray[np.intp] | None]]
+"""Group -> stream -> its columns; None for the whole stream with its mask."""
+
+METRICS = ("mae", "ccc")
+_AT_ONCE = 256  # clips
+
+
+def measure_importance(
+    run: Path | str,
+    *,
+    split: str = "validation",
+    by: Literal["column", "stream"] = "column",
+    groups: Mapping[str, Sequence[str]] | None = None,
+    repeats: int = 5,
+    store: Path | str | None = None,
+    model: str | None = None,
+    hook: Hook | None = None,
+) -> dict[str, Any]:
+    """Permute groups of a run's features among clips, and measure what the predictions lose.
+
+    Args:
+        run: folder of a trained run.
+        split: whose clips; not those it was fitted on.
+        by: a group is a column with all its statistics, or a stream.
+        groups: name -> patterns of columns such as ``signals.AU*``, instead of ``by``.
+        repeats: permutations per group.
+        store: where the features are; the run's own by default.
+        model: the dotted path of an outside model the run was trained with.
+        hook: called as hook(done, total, group).
+
+    Returns:
+        The scores (macro MAE and CCC) and, per group, mean and sd of the loss: how much higher the
+        MAE and how much lower the CCC become. JSON values; the largest loss of MAE first.
+
+    Raises:
+        ConfigError: a pattern matches no column.
+        DataError: there are too few clips, or the run reads images.
+    """
+    checkpoint = load(run, model=model)
+    batch, labels = _batch(checkpoint, split, store)
+    chosen = _named(batch, groups) if groups else _grouped(checkpoint, batch, by)
+    before = metrics.macro_scores(labels, _predict(checkpoint, batch))
+    rows: list[dict[str, Any]] = []
+    for done, (name, parts) in enumerate(chosen.items()):
+        if hook:
+            hook(done, len(chosen), name)
+        lost = []
+        for repeat in range(repeats):  # the same permutations for every group
+            order = np.random.default_rng(repeat).permutation(len(batch.clips))
+            after = metrics.macro_scores(
+                labels, _predict(checkpoint, permuted(batch, parts, order))
+            )
+            lost.append([_loss(before, after, metric) for metric in METRICS])
+        count = sum(1 if columns is None else len(columns) for columns in parts.values())
+        rows.append({"group": name, "columns": count, **_summary(lost)})
+    if hook:
+        hook(len(chosen), len(chosen), "")
+    rows.sort(key=lambda row: -row["mae"]["mean"])
+    return {
+        "run": str(run),
+        "split": split,
+        "clips": len(batch.clips),
+        "repeats": repeats,
+        "scores": {metric: before[metric] for metric in METRICS},
+        "rows": rows,
+    }
+
+
+def permuted(
+    batch: Batch, parts: Mapping[str, NDArray[np.intp] | None], order: NDArray[np.intp]
+) -> Batch:
+    """Give each clip the columns of another clip, all columns of a group from the same one."""
+    streams, masks = dict(batch.streams), dict(batch.masks)
+    for stream, columns in parts.items():
+        if columns is None:
+            streams[stream] = streams[stream][order]
+            if stream in masks:
+                masks[stream] = masks[stream][order]
+        else:
+            changed = streams[stream].copy()
+            changed[:, columns] = changed[order][:, columns]
+            streams[stream] = changed
+    return replace(batch, streams=streams, masks=masks)
+
+
+def write_table(result: Mapping[str, Any], path: Path) -> Path:
+    """Write one row per group as CSV."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        kinds = ("mean", "sd")
+        writer.writerow(["group", "columns", *[f"{m}_loss_{k}" for m in METRICS for k in kinds]])
+        for row in result["rows"]:
+            values = [row[metric][kind] for metric in METRICS for kind in kinds]
+            writer.writerow([row["group"], row["columns"], *values])
+    return path
+
+
+def _batch(
+    checkpoint: Checkpoint, split: str, store: Path | str | None
+) -> tuple[Batch, NDArray[np.float64]]:
+    config = checkpoint.config
+    clips = protocols.split(load_corpus(config.data.corpus), config.protocol).part(split)
+    features = Store(Path(store or config.data.store))
+    ready, _ = gather(clips, features, checkpoint.keys)
+    if len(ready) < 3:
+        raise DataError(f"{len(ready)} clips of {split!r} have features: too few to permute.")
+    examples = checkpoint.examples(ready, features)
+    _refuse_images(examples)
+    return examples.batch(), examples.labels()
+
+
+def _refuse_images(examples: Examples) -> None:
+    for name in examples.keys:
+        if examples.stream(name, examples.clips[0].id).images is not None:
+            raise DataError(
+                f"The run reads the images of {name!r}, which have no columns to permute. "
+                f"Importance is for runs on numbers and words."
+            )
+
+
+def _grouped(checkpoint: Checkpoint, batch: Batch, by: str) -> Groups:
+    """Columns of pooled streams with all their statistics; other streams whole."""
+    found: dict[str, dict[str, NDArray[np.intp] | None]] = {}
+    for stream, array in batch.streams.items():
+        names = batch.columns.get(stream, ())
+        if by == "stream" or array.ndim != 2 or len(names) != array.shape[1]:
+            found[stream] = {stream: None}
+            continue
+        owners = np.array([name.rpartition(".")[0] for name in names])
+        for owner in dict.fromkeys(owners.tolist()):
+            found[owner] = {stream: np.flatnonzero(owners == owner)}
+    return found
+
+
+def _named(batch: Batch, groups: Mapping[str, Sequence[str]]) -> Groups:
+    """Columns, or whole streams, whose name matches the user's patterns."""
+    found: dict[str, dict[str, NDArray[np.intp] | None]] = {}
+    for group, patterns in groups.items():
+        for stream, array in batch.streams.items():
+            names = batch.columns.get(stream, ()) if array.ndim == 2 else ()
+            hits = [
+                n
+                for n, name in enumerate(names)
+                if any(fnmatch.fnmatchcase(name, p) or name.startswith(f"{p}.") for p in patterns)
+            ]
+            if any(fnmatch.fnmatchcase(stream, pattern) for pattern in patterns):
+                found.setdefault(group, {})[stream] = None
+            elif hits:
+                found.setdefault(group, {})[stream] = np.array(hits)
+        if group not in found:
+            some = [*batch.streams, *[n for names in batch.columns.values() for n in names][:10]]
+            raise ConfigError(
+                f"No column matches {group}={','.join(patterns)}. There are: {', '.join(some)} ..."
+            )
+    return found
+
+
+def _predict(checkpoint: Checkpoint, batch: Batch) -> NDArray[np.float64]:
+    parts = []
+    for first in range(0, len(batch.clips), _AT_ONCE):
+        rows = slice(first, first + _AT_ONCE)
+        some = replace(
+            batch,
+            clips=batch.clips[rows],
+            streams={name: array[rows] for name, array in batch.streams.items()},
+            masks={name: mask[rows] for name, mask in batch.masks.items()},
+            targets=batch.targets[rows],
+            target_mask=batch.target_mask[rows],
+        )
+        parts.append(checkpoint.predict(some))
+    return np.concatenate(parts)
+
+
+def _loss(
+    before: Mapping[str, float | None], after: Mapping[str, float | None], metric: str
+) -> float:
+    one, other = before[metric], after[metric]
+    if one is None or other is None:
+        return float("nan")
+    return other - one if metric == "mae" else one - other
+
+
+def _summary(lost: Sequence[Sequence[float]]) -> dict[str, dict[str, float | None]]:
+    values = np.array(lost)
+    return {
+        metric: {
+            "mean": None if np.isnan(column).any() else float(column.mean()),
+            "sd": None if np.isnan(column).any() else float(column.std()),
+        }
+        for metric, column in zip(METRICS, values.T, strict=True)
+    }
