@@ -15,7 +15,7 @@ from traitscope.types import Clip, Stream
 from ..media_files import portrait, tone, write_video
 
 NAMES = registry.names("extract")
-KINDS = {"frames", "tracks", "audio", "text"}
+KINDS = {"frames", "tracks", "audio", "text", "table"}
 COMPUTED = [
     name
     for name in NAMES

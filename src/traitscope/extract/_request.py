@@ -8,6 +8,7 @@ from typing import Any
 
 from traitscope import registry
 from traitscope.config import Config, build
+from traitscope.extract._openface import VERSION as TABLE_VERSION
 from traitscope.tracking import backend_version, resolve_backend
 
 STREAM = "stream:"
@@ -21,7 +22,7 @@ class Request:
         name: entry of the room, or a dotted path from outside.
         config: its settings; ``backend`` is never ``auto``.
         version: the VERSION of its file.
-        needs: what it reads: frames, tracks, audio, text, stream:NAME.
+        needs: what it reads: frames, tracks, audio, text, table, stream:NAME.
         upstream: requests whose streams it reads.
     """
 
@@ -42,6 +43,8 @@ class Request:
         if "tracks" in self.needs:
             backend = self.backend
             facts["tracker"] = {"backend": backend, "version": backend_version(backend)}
+        if "table" in self.needs:
+            facts["tracker"] = {"backend": self.backend, "version": TABLE_VERSION}
         if self.upstream:
             facts["upstream"] = {request.short_name: request.key for request in self.upstream}
         return facts
@@ -76,10 +79,10 @@ def make_request(name: str, settings: Mapping[str, Any], *, outside: bool = Fals
     """
     module = registry.load("extract", name, outside=outside)
     config: Config = build(module.Config, settings, where=f"settings of {name}")
-    if "tracks" in module.NEEDS:
+    needs = module.needs(config) if hasattr(module, "needs") else module.NEEDS
+    if "tracks" in needs:
         backend = resolve_backend(str(getattr(config, "backend", "auto")))
         config = config.model_copy(update={"backend": backend})
-    needs = module.needs(config) if hasattr(module, "needs") else module.NEEDS
     below = [need.removeprefix(STREAM) for need in needs if need.startswith(STREAM)]
     upstream = {stream: make_request(stream, _settings_of(config, stream)) for stream in below}
     settled = {

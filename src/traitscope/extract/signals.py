@@ -1,20 +1,22 @@
 """Face signals in OpenFace's schema: tracks in, one row of named columns per sampled time out.
 
 Action units 0-5, gaze and head rotation in radians with OpenFace's axes and signs. From MediaPipe
-the units are proxies (`_proxies`), from dlib geometry (`_geometry`); where each column comes from
-is in the stream's ``provenance``. A row without the face is NaN and not valid.
+the units are proxies (`_proxies`), from dlib geometry (`_geometry`), and OpenFace's own are read
+from its tables (`_openface`); where each column comes from is in the stream's ``provenance``. A row
+without the face is NaN and not valid.
 """
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import PositiveFloat
 
 from traitscope.config import Config as BaseConfig
-from traitscope.extract import _geometry, _proxies
+from traitscope.extract import _geometry, _openface, _proxies
 from traitscope.extract._selection import Policy, Tracks
-from traitscope.types import Face, Frame, Inputs, Stream
+from traitscope.media.sampling import wanted
+from traitscope.types import Clip, Face, Frame, Inputs, Stream
 
 VERSION = 2
 NEEDS = ("tracks",)
@@ -38,10 +40,16 @@ class Config(BaseConfig):
 
     rate: PositiveFloat | Literal["native"] = 5.0
     """Rows per second, or every frame where dynamics matter (head motion, blinks)."""
-    backend: Literal["auto", "mediapipe", "dlib"] = "auto"
-    """Tracking backend; auto takes MediaPipe if its model file is there, and dlib if not."""
+    backend: Literal["auto", "mediapipe", "dlib", "openface"] = "auto"
+    """Tracking backend; auto takes MediaPipe if its model file is there, and dlib if not; openface
+    reads the clip's OpenFace table, its own path or the CSV beside its video."""
     select: Policy = "largest"
     """Which track is the face; all gives a row for each face."""
+
+
+def needs(config: Config) -> tuple[str, ...]:
+    """What is read with these settings."""
+    return ("table",) if config.backend == "openface" else NEEDS
 
 
 class Extractor:
@@ -49,7 +57,7 @@ class Extractor:
 
     def __init__(self, config: Config) -> None:
         self._config = config
-        self._source = _SOURCES[config.backend]
+        self._source = _SOURCES.get(config.backend)
         self._tracks = Tracks()
         self._rows: dict[tuple[int, int], NDArray[np.float64]] = {}
 
@@ -61,6 +69,8 @@ class Extractor:
 
     def finish(self, inputs: Inputs) -> Stream:
         """Give the rows of the chosen track; missing ones are NaN and not valid."""
+        if self._source is None:
+            return from_table(inputs.clip, self._config)
         rows = self._tracks.rows(self._config.select, inputs.clip.id)
         keys = list(zip(rows.frame.tolist(), rows.track.tolist(), strict=True))
         missing = np.full(len(COLUMNS), np.nan)
@@ -84,9 +94,43 @@ class Extractor:
         )
 
     def _row(self, face: Face, number: int) -> NDArray[np.float64]:
+        assert self._source is not None
         measured = self._source.measure(face)
         pose = face.rotation if face.rotation is not None else (np.nan,) * 3
         measured |= dict(zip(("pose_Rx", "pose_Ry", "pose_Rz"), pose, strict=True))
         measured |= {"confidence": face.confidence, "success": 1.0}
         measured |= {"frame": float(number), "face_id": float(face.track)}
         return np.array([measured.get(name, np.nan) for name in COLUMNS])
+
+
+def from_table(clip: Clip, config: Config) -> Stream:
+    """Take the signals of a clip from its OpenFace table, at the moments that the rate asks for."""
+    rows = _openface.read_rows(clip, SIGNALS)
+    start, end = clip.start or 0.0, np.inf if clip.end is None else clip.end
+    chosen, valid = _openface.choose(rows, config.select, (start, end), clip.id)
+    times = rows.time[chosen] - start
+    last = float(times[-1]) + 1 / rows.fps
+    frames, inverse = np.unique(rows.frame[chosen], return_inverse=True)
+    moments = [float(frame) / rows.fps - start for frame in frames]
+    kept = wanted(moments, config.rate, end=last)[inverse]
+    chosen, valid = chosen[kept], valid[kept]
+    values = np.full((len(chosen), len(COLUMNS)), np.nan)
+    measured: dict[str, NDArray[Any]] = {n: column[chosen] for n, column in rows.values.items()}
+    measured |= {"confidence": rows.confidence[chosen], "success": np.ones(len(chosen))}
+    measured |= {"frame": rows.frame[chosen], "face_id": rows.face[chosen]}
+    for name, column in measured.items():
+        values[valid, COLUMNS.index(name)] = column[valid]
+    return Stream(
+        time=np.maximum(rows.time[chosen] - start, 0.0),
+        values=values,
+        valid=valid,
+        columns=COLUMNS,
+        info={
+            "backend": "openface",
+            "provenance": {n: "OpenFace" if n in rows.values else "not measured" for n in SIGNALS},
+            "coverage": round(float(valid.mean()), 6),
+            "duration_seconds": round(last, 6),
+            "fps": rows.fps,
+            "timing": rows.timing,
+        },
+    )

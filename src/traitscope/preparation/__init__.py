@@ -14,7 +14,7 @@ from typing import Any
 
 from traitscope.corpora import load_corpus
 from traitscope.errors import ClipError, ConfigError, DataError
-from traitscope.extract import Extraction, Request, extract_clip, make_request
+from traitscope.extract import Extraction, Request, extract_clip, make_request, table_of
 from traitscope.extract.transcript import find_transcript
 from traitscope.preparation import _pool
 from traitscope.preparation.summary import Summary, summarise
@@ -179,7 +179,10 @@ def _media_bytes(clip: Clip) -> int | None:
 def _origin(clip: Clip, request: Request, size: int | None) -> tuple[int, str] | None:
     """What identifies that which an extractor reads of a clip; None if it is not there."""
     needs = _needs(request)
-    reads_media = bool(needs & {"frames", "tracks", "audio"})
+    reads_media = bool(needs & {"frames", "tracks", "audio", "table"})
+    if "table" in needs:
+        table = table_of(clip)
+        size = table.stat().st_size if table is not None else None
     if reads_media and size is None:
         return None
     span = []
