@@ -5,6 +5,7 @@ look-up by source score on the official test clips without any model.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import combinations
 from typing import Any
 
@@ -14,6 +15,7 @@ from traitscope import baselines
 from traitscope.corpora._reliability import agreement
 from traitscope.metrics import MACRO, Array, ccc_pooled, score_table
 from traitscope.protocols import leakage, source_disjoint
+from traitscope.scoring import Row, by_subject, truth_of
 from traitscope.types import SPLITS, Clip, Corpus, Target
 
 FITS = ("train", "train+validation")
@@ -23,16 +25,20 @@ _EXAMPLES = 10
 def inspect_corpus(corpus: Corpus) -> dict[str, Any]:
     """Collect the facts of a corpus; its media may be missing.
 
+    Labels of people (``aggregate`` is ``subject``) are counted once per person and split.
+
     Returns:
-        ``name``, ``kind``, ``aggregate``, ``notes``, ``clips``, ``missing_media``, ``splits``,
-        ``shared``, ``targets`` (statistics per split, ICC(1) within a source), ``structure``,
-        ``attributes``, ``unseen``, ``references`` and ``warnings``.
+        ``name``, ``kind``, ``aggregate``, ``notes``, ``clips``, ``sources``, ``subjects``,
+        ``missing_media``, ``splits``, ``shared``, ``targets`` (statistics per split, ICC(1)
+        within a source), ``structure``, ``attributes``, ``unseen``, ``references`` and
+        ``warnings``.
     """
     splits = {
         name: clips
         for name in (*SPLITS, None)
         if (clips := [clip for clip in corpus.clips if clip.split == name])
     }
+    units = {name: _units(clips, corpus) for name, clips in splits.items()}
     missing = [clip.id for clip in corpus.clips if clip.path is None or not clip.path.exists()]
     return {
         "name": corpus.name,
@@ -41,14 +47,15 @@ def inspect_corpus(corpus: Corpus) -> dict[str, Any]:
         "notes": list(corpus.notes),
         "clips": len(corpus.clips),
         "sources": len({clip.source for clip in corpus.clips}),
+        "subjects": len({clip.subject for clip in corpus.clips} - {None}),
         "missing_media": {"count": len(missing), "first": missing[:_EXAMPLES]},
         "splits": {str(name or "no split"): _counts(clips) for name, clips in splits.items()},
         "shared": {
             f"{one} and {other}": _shared(splits[one], splits[other])
             for one, other in combinations([name for name in splits if name], 2)
         },
-        "targets": [_target(corpus, t, splits) for t in (*corpus.targets, *corpus.optional)],
-        "structure": _structure(corpus),
+        "targets": [_target(corpus, t, units) for t in (*corpus.targets, *corpus.optional)],
+        "structure": _structure(corpus, [unit for part in units.values() for unit in part]),
         "attributes": _attributes(corpus.clips),
         "unseen": _unseen(splits),
         "references": reference_scores(corpus),
@@ -101,21 +108,24 @@ def _scored(
     *,
     fit: str | None = None,
 ) -> dict[str, Any]:
+    truth = truth_of(test, corpus, names, constants=np.full(len(names), np.nan))
+    row = Row(name, "constant", values)
+    if corpus.aggregate == "subject":
+        truth, [row], _ = by_subject(test, truth, [row], np.zeros(len(test), dtype=bool))
+    target, values = truth.target, row.values
+    table = score_table(target, values, names=names, spans=truth.spans)
     main = [place for place, name in enumerate(names) if name in corpus.target_names]
-    target = corpus.with_clips(test).labels(names)
-    spans = [None if (t := corpus.target(n)).low is None else t.high - t.low for n in names]  # type: ignore[operator]
-    table = score_table(target, values, names=names, spans=spans)
     over = score_table(
         target[:, main],
         values[:, main],
         names=[names[place] for place in main],
-        spans=[spans[place] for place in main],
+        spans=[truth.spans[place] for place in main],
     )
     return {
         "name": name,
         "fit": fit,
         "shrinkage": None,
-        "clips": len(test),
+        "scored": len(truth.ids),
         **{
             metric: {MACRO: over[metric][MACRO].value} | {n: table[metric][n].value for n in names}
             for metric in ("accuracy", "mse")
@@ -155,7 +165,9 @@ def _target(corpus: Corpus, target: Target, splits: dict[str | None, list[Clip]]
         "high": target.high,
         "direction": target.direction,
         "optional": target in corpus.optional,
-        "icc_within_source": within_source(corpus.clips, target.name),
+        "icc_within_source": within_source(
+            [clip for clips in splits.values() for clip in clips], target.name
+        ),
         "splits": {
             str(name or "no split"): _statistics(clips, target) for name, clips in splits.items()
         },
@@ -182,10 +194,25 @@ def _statistics(clips: Sequence[Clip], target: Target) -> dict[str, Any]:
     }
 
 
-def _structure(corpus: Corpus) -> dict[str, Any]:
+def _units(clips: Sequence[Clip], corpus: Corpus) -> list[Clip]:
+    """What has labels: the clips, or one clip with mean labels for each person."""
+    if corpus.aggregate == "clip":
+        return list(clips)
+    people: dict[str, list[Clip]] = {}
+    for clip in clips:
+        people.setdefault(clip.subject or clip.id, []).append(clip)
+    units = []
+    for mine in people.values():
+        names = dict.fromkeys(name for clip in mine for name in clip.targets)
+        means = {n: float(np.mean([c.targets[n] for c in mine if n in c.targets])) for n in names}
+        units.append(replace(mine[0], targets=means))
+    return units
+
+
+def _structure(corpus: Corpus, clips: Sequence[Clip]) -> dict[str, Any]:
     """How targets correlate, and how much of the traits' variance one component explains."""
     names = [target.name for target in (*corpus.targets, *corpus.optional)]
-    labels = corpus.labels(names)
+    labels = corpus.with_clips(clips).labels(names)
     whole = labels[~np.isnan(labels).any(axis=1)]
     main = len(corpus.targets)
     if len(whole) < 3 or main < 2 or not (np.ptp(whole, axis=0) > 0).all():

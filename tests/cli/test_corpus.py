@@ -71,7 +71,7 @@ def test_the_facts_are_printed_for_people(table: Path, capsys: pytest.CaptureFix
     out, err = capsys.readouterr()
     assert err == ""
     for part in [
-        "table:clips.csv: 4 clips of 2 sources, self-reported traits",
+        "table:clips.csv: 4 clips of 2 sources and 2 people, self-reported traits",
         "Not for hiring.",
         "neuroticism (high = stable)",
         "0.3000 (0.1000, 2)",

@@ -7,6 +7,7 @@ import pytest
 from traitscope import load_corpus
 from traitscope.corpora import first_impressions, udiva
 from traitscope.errors import ConfigError, DataError
+from traitscope.inspection import inspect_corpus
 from traitscope.types import TRAITS
 
 from .udiva_files import write_udiva
@@ -82,6 +83,20 @@ def test_metadata_become_attributes(tmp_path: Path) -> None:
         "education": 3.0,
     }
     assert corpus.clips[1].attributes == {"gender": "M", "country": "Italy"}
+
+
+def test_labels_are_counted_once_per_person(tmp_path: Path) -> None:
+    sessions = {"train": {"1": [1, 2], "2": [1, 3]}, "test": {"3": [4, 5]}}
+    scores = {str(n): [float(n), 0.0, 0.5 * n, 1.0, -n] for n in range(1, 6)}
+    corpus = udiva.load(write_udiva(tmp_path, sessions, scores, tasks=("talk", "lego")))
+    facts = inspect_corpus(corpus)
+    assert (facts["clips"], facts["subjects"], facts["aggregate"]) == (12, 5, "subject")
+    train = facts["targets"][0]["splits"]["train"]
+    assert (train["labels"], train["mean"]) == (3, 2)
+    constant = facts["references"][0]
+    assert (constant["name"], constant["scored"]) == ("constant", 2)
+    # the mean of the 8 train clips is (1 1 1 1 2 2 3 3) / 8, the people score 4 and 5
+    assert constant["mse"]["openness"] == pytest.approx((2.25**2 + 3.25**2) / 2)
 
 
 def test_every_fault_is_listed(tmp_path: Path) -> None:

@@ -38,8 +38,10 @@ def _print(facts: dict[str, Any]) -> None:
     from traitscope.cli._shared import write_table
 
     kind = facts["kind"].replace("_", "-")
+    people = f" and {facts['subjects']} people" if facts["subjects"] else ""
     typer.echo(
-        f"{facts['name']}: {facts['clips']} clips of {facts['sources']} sources, {kind} traits"
+        f"{facts['name']}: {facts['clips']} clips of {facts['sources']} sources{people}, {kind} "
+        f"traits" + (", which belong to people" if facts["aggregate"] == "subject" else "")
     )
     for note in facts["notes"]:
         typer.echo(f"  {note}")
@@ -127,7 +129,8 @@ def _print_references(facts: dict[str, Any]) -> None:
         ],
     ]
     header = [row["name"] + (f"\n({row['fit']})" if row["fit"] else "") for row in rows]
-    title = f"what needs no model, on {rows[0]['clips']} test clips (fitted on)"
+    units = "people" if facts["aggregate"] == "subject" else "clips"
+    title = f"what needs no model, on {rows[0]['scored']} test {units} (fitted on)"
     write_table(["", *header], lines, title=title)
 
 
