@@ -73,7 +73,7 @@ class Table:
         streams: clip id -> its rows.
         columns: names of the features, in order.
         units: column -> unit, where the header gives one.
-        transcripts: clip id -> words, if the table has a column of them.
+        transcripts: clip id -> words, of rows that have some.
     """
 
     streams: Mapping[str, Stream]
@@ -123,7 +123,7 @@ def read_table(path: Path, *, columns: Sequence[str] | None = None, text: bool =
         streams=_streams(clips, time, values, tuple(wanted), units),
         columns=tuple(wanted),
         units={name: unit for name, unit in units.items() if name in wanted},
-        transcripts=dict(zip(clips, words, strict=True)) if words else {},
+        transcripts={clip: said for clip, said in zip(clips, words, strict=False) if said.strip()},
     )
 
 
