@@ -1,12 +1,16 @@
 """ResNet on single face images with a small head, averaged over a clip (pascalmi's nine variants).
 
-Code: https://github.com/pascalmi (facial images and the Big Five). The variants are settings::
+The nine variants are settings::
 
-    R18 v1   backbone=resnet18                     R18 v2  ... unfreeze=layer4
-    R18 v3   ... unfreeze=layers                   R34 v1  backbone=resnet34 hidden=[512,64]
-    R34 v2   backbone=resnet34 hidden=[]           R50     backbone=resnet50
-    R101 v1  hidden=[1024,512,64]                  R101 v2 the default: the fixed head
-    R152     backbone=resnet152
+    R18 v1:  backbone=resnet18
+    R18 v2:  backbone=resnet18 unfreeze=layer4
+    R18 v3:  backbone=resnet18 unfreeze=layers
+    R34 v1:  backbone=resnet34 hidden=[512,64] dropouts=[0.5]
+    R34 v2:  backbone=resnet34 hidden=[]
+    R50:     backbone=resnet50
+    R101 v1: hidden=[1024,512,64] dropouts=[0.5]
+    R101 v2: the default, with its fixed head
+    R152:    backbone=resnet152
 
 Where we differ: a frozen backbone is in evaluation mode, so that its statistics do not drift;
 unfrozen layers reach the optimiser; the head ends in the target range; faces come from the store at
@@ -81,7 +85,7 @@ class Model(nn.Module):
         super().__init__()
         self.backbone = ResNet(config)
         sizes = (self.backbone.channels, *config.hidden)
-        dropouts = config.dropouts * (1 if len(config.dropouts) > 1 else len(config.hidden))
+        dropouts = (config.dropouts * len(config.hidden))[: len(config.hidden)]
         layers: list[nn.Module] = []
         for (width, units), dropout in zip(pairwise(sizes), dropouts, strict=True):
             layers += [nn.Linear(width, units), nn.ReLU(), nn.Dropout(dropout)]
