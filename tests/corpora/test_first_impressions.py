@@ -151,7 +151,7 @@ def test_age_gender_and_ethnicity_become_attributes(tmp_path: Path) -> None:
         f'file_name,video_id,age_group,transcription\n{A},-bcdefghij_,4,"Hello, you"\n'
     )
     (tmp_path / "test").mkdir()
-    (tmp_path / "test/metadata.csv").write_text(f"file_name,age_group\n{C},old\n")
+    (tmp_path / "test/metadata.csv").write_text(f"file_name,age_group\ntest/{C},old\n")
     corpus = first_impressions.load(tmp_path)
     assert [clip.transcript for clip in corpus.clips] == ["Hello, you", None, None]
     assert [clip.attributes for clip in corpus.clips] == [
@@ -159,9 +159,20 @@ def test_age_gender_and_ethnicity_become_attributes(tmp_path: Path) -> None:
         {"ethnicity": "African-American", "gender": "female"},
         {"gender": "female"},
     ]
-    unknown = f"age group 'old' of {C}, ethnicity '9' of {C}"
+    unknown = f"age_group 'old' of {C}, ethnicity '9' of {C}"
     assert f"Codes that are not known: {unknown}." in corpus.notes
     assert any("1 attributes have no labels" in note for note in corpus.notes)
+
+
+def test_tables_of_people_that_cannot_be_read_do_not_cost_the_labels(tmp_path: Path) -> None:
+    small(tmp_path)
+    (tmp_path / "eth_gender_annotations_dev.csv").write_text(f'VideoName;Gender\n"{A};1\n')
+    (tmp_path / "metadata.csv").write_text(f"file_name,age_group\n{A},4.0\n{B},2,more\n")
+    corpus = first_impressions.load(tmp_path)
+    assert [clip.attributes for clip in corpus.clips] == [{"age_group": 4.0}, {}, {}]
+    notes = " ".join(corpus.notes)
+    assert "eth_gender_annotations_dev.csv is not readable as CSV" in notes
+    assert "Not used: more cells than columns" in notes
 
 
 def test_every_fault_is_listed_in_one_error(tmp_path: Path) -> None:

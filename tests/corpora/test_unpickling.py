@@ -52,6 +52,15 @@ def test_pickles_of_python_2_with_numpy_scalars_are_read() -> None:
     assert type(unpickle(data, where="x")["interview"]["b"]) is float
 
 
+def test_numpy_scalars_of_protocol_0_are_read() -> None:
+    data = (
+        b"(dp1\nS'a'\np2\ncnumpy.core.multiarray\nscalar\np3\n(cnumpy\ndtype\np4\n"
+        b"(S'f8'\np5\nI0\nI1\ntp6\nRp7\n(I3\nS'<'\np8\nNNNI-1\nI-1\nI0\ntp9\nb"
+        b"S'\\x9a\\x99\\x99\\x99\\x99\\x99\\xb9?'\np10\ntp11\nRp12\ns."
+    )
+    assert unpickle(data, where="x") == {"a": 0.1} == pickle.loads(data, encoding="latin1")
+
+
 def test_protocol_0_of_python_2_is_read() -> None:
     data = b"(dp1\nS'caf\\xc3\\xa9'\np2\nF0.25\nsS'b'\nI01\ns."
     assert unpickle(data, where="x") == {"caf\xc3\xa9": 0.25, "b": True}

@@ -34,6 +34,11 @@ NOTES = (
 )
 ETHNICITIES = {"1": "Asian", "2": "Caucasian", "3": "African-American"}
 GENDERS = {"1": "male", "2": "female"}
+_CODES: dict[str, Mapping[str, str | float]] = {
+    "age_group": {str(group): float(group) for group in range(1, 9)},
+    "ethnicity": ETHNICITIES,
+    "gender": GENDERS,
+}
 SOURCE_CHARACTERS = 11
 """Length of a YouTube id, with which every clip's name begins."""
 
@@ -79,7 +84,7 @@ def load(path: Path) -> Corpus:
     files = _find(path, faults)
     labels, splits = _labels(files, faults)
     transcripts = _transcripts(files, faults)
-    attributes, notes = _attributes(files, transcripts, faults)
+    attributes, notes = _attributes(files, transcripts)
     extras = (("transcripts", transcripts), ("attributes", attributes), ("videos", files.videos))
     notes = [*_remarks(files, labels, extras), *notes]
     faults.stop(path, where="in the label files, or copy those again")
@@ -220,29 +225,40 @@ def _mended(text: str) -> str:
 
 
 def _attributes(
-    files: _Files, transcripts: dict[str, str], faults: Faults
+    files: _Files, transcripts: dict[str, str]
 ) -> tuple[dict[str, dict[str, str | float]], list[str]]:
-    """Age group (1 to 8), ethnicity and gender by clip, and notes on codes that are not known.
+    """Age group (1 to 8), ethnicity and gender by clip, and notes on what cannot be used.
 
     Transcripts that only these tables hold are added to the others.
     """
     found: dict[str, dict[str, str | float]] = {}
     unknown: list[str] = []
+    faults = Faults()  # of tables that labels do not depend on
     for file in (*files.ages, *files.people):
-        for row in read_table(file, faults).rows:
+        for row in _rows(file, faults):
             cells = {name.casefold().replace("_", ""): cell for name, cell in row.items()}
-            clip = _full(cells.get("filename") or cells.get("videoname") or "")
+            clip = _full(Path(cells.get("filename") or cells.get("videoname") or "").name)
+            if not clip:
+                continue
             mine = found.setdefault(clip, {})
             if text := cells.get("transcription"):
                 transcripts.setdefault(clip, text)
-            if age := cells.get("agegroup"):
-                mine |= {"age_group": float(age)} if age.isdecimal() else {}
-                unknown += [] if age.isdecimal() else [f"age group {age!r} of {clip}"]
-            for name, words in (("ethnicity", ETHNICITIES), ("gender", GENDERS)):
-                if code := cells.get(name):
-                    mine |= {name: words[code]} if code in words else {}
-                    unknown += [] if code in words else [f"{name} {code!r} of {clip}"]
-    return found, [f"Codes that are not known: {some(unknown, 5)}."] if unknown else []
+            for name, codes in _CODES.items():
+                code = cells.get(name.replace("_", ""), "").removesuffix(".0")
+                if code in codes:
+                    mine[name] = codes[code]
+                elif code:
+                    unknown.append(f"{name} {code!r} of {clip}")
+    notes = [f"Codes that are not known: {some(unknown, 5)}."] if unknown else []
+    return found, [*notes, *(f"Not used: {line}." for line in faults.lines())]
+
+
+def _rows(file: Path, faults: Faults) -> Sequence[Mapping[str, str]]:
+    try:
+        return read_table(file, faults).rows
+    except DataError as error:
+        faults.add(str(error).rstrip("."))
+        return ()
 
 
 def _remarks(
