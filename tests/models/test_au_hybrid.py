@@ -94,6 +94,17 @@ def test_padding_to_any_length_changes_nothing(longer: int) -> None:
     np.testing.assert_allclose(predict_batch(tiny(), batch(padded, hidden)), before, atol=1e-5)
 
 
+def test_what_convolutions_make_of_padding_does_not_come_back() -> None:
+    net, mask = tiny(), torch.ones(2, 8, dtype=torch.bool)
+    with torch.no_grad():
+        for layer in net.convolutions.layers:
+            layer.convolve.bias.fill_(1.0)  # so that zeros do not stay zeros
+    values = torch.tensor(signals(clips=2, rows=8), dtype=torch.float32)
+    padded = torch.cat([values, torch.zeros(2, 6, 5)], dim=1)
+    longer = torch.cat([mask, torch.zeros(2, 6, dtype=torch.bool)], dim=1)
+    torch.testing.assert_close(net.convolutions(padded, longer), net.convolutions(values, mask))
+
+
 def test_hidden_rows_are_not_the_same_as_rows_of_zeros() -> None:
     values, mask = signals(), np.ones((3, 30), bool)
     values[:, 20:] = 0
