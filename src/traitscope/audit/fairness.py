@@ -7,7 +7,7 @@ There is no verdict: an interval that covers 0 says what could not be seen, not 
 """
 
 from collections.abc import Mapping, Sequence
-from itertools import combinations, pairwise
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -132,10 +132,13 @@ def _column(given: Mapping[str, str], scored: Scored) -> dict[str, str]:
     parsed = pd.to_numeric(pd.Series(mine), errors="coerce")
     if parsed.isna().any():
         return mine
-    edges = np.unique(parsed.quantile([0, 1 / 3, 2 / 3, 1]).to_numpy(dtype=float))
-    parts = np.clip(np.searchsorted(edges, parsed, side="right") - 1, 0, len(edges) - 2)
-    spans = [f"{a:g} to {b:g}" for a, b in pairwise(edges)]
-    return {clip: spans[part] for clip, part in zip(mine, parts, strict=True)}
+    inner = np.unique(parsed.quantile([1 / 3, 2 / 3]).to_numpy(dtype=float))
+    parts = np.searchsorted(inner, parsed.to_numpy(dtype=float), side="left")
+    spans = {
+        part: f"{parsed[parts == part].min():g} to {parsed[parts == part].max():g}"
+        for part in set(parts.tolist())
+    }
+    return {clip: spans[part] for clip, part in zip(mine, parts.tolist(), strict=True)}
 
 
 def _groups(

@@ -29,10 +29,11 @@ from traitscope.audit.scored import Scored, cluster_numbers, numbers, scored_run
 from traitscope.checkpoints import Checkpoint, load
 from traitscope.errors import ClipError, ConfigError, DataError
 from traitscope.evaluation import evaluate
+from traitscope.extract import Extraction, extract_clip
 from traitscope.metrics import Array
 from traitscope.prediction import predict_clip
 from traitscope.registry import unknown
-from traitscope.types import Clip, Frame
+from traitscope.types import Clip, Frame, Stream
 
 LEVEL = 0.95
 CLIPS = 12
@@ -130,9 +131,11 @@ def half_widths(
         held_out, where = scored, f"{scored.split}, since validation cannot be used ({error})"
     residual = np.abs(held_out.predicted - held_out.labels)
     widths = {name: _covering(residual[:, i]) for i, name in enumerate(held_out.names)}
+    few = ceil(LEVEL * (len(residual) + 1)) > len(residual)
+    counted = f"{len(residual)} clips" + (f", too few for {LEVEL:.0%}: the largest" if few else "")
     return widths, (
         f"The model's own interval is ± the half width that covers {LEVEL:.0%} of its residuals on "
-        f"{where} ({len(residual)} clips); a run selected on validation is a little too sure there."
+        f"{where} ({counted}); a run selected on validation is a little too sure there."
     )
 
 
@@ -192,24 +195,26 @@ def _measure(
     jobs = [(name, step) for name, d in fitting.items() for step in d.steps]
     originals: dict[str, Array] = {}
     scores: Scores = {key: {} for key in (_CONTROL, *jobs)}
-    failures: dict[tuple[str, float], list[dict[str, str]]] = {key: [] for key in jobs}
+    failures: dict[tuple[str, float], list[dict[str, str]]] = {key: [] for key in scores}
     total, done = len(sample) * (len(jobs) + 1), 0
-    for clip in sample:
-        found = _score(checkpoint, clip)
-        if isinstance(found, str):  # cannot be scored as it is: nothing to compare with
-            done += len(jobs) + 1
-            continue
-        originals[clip.id] = found
-        person = Person(clip, checkpoint.backend or "haar")
-        for key in (_CONTROL, *jobs):
-            if hook:
-                hook(done, total, f"{clip.id}: {key[0]}")
-            found = _score_changed(checkpoint, clip, fitting.get(key[0]), key[1], person)
-            if isinstance(found, str):
-                failures.setdefault(key, []).append({"clip": clip.id, "reason": found})
-            else:
-                scores[key][clip.id] = found
-            done += 1
+    with Extraction() as extraction:
+        for clip in sample:
+            found = _score(checkpoint, clip, extraction)
+            if isinstance(found, str):  # cannot be scored as it is: nothing to compare with
+                done += len(jobs) + 1
+                continue
+            originals[clip.id] = found
+            person = Person(clip, checkpoint.backend or "haar")
+            for key in (_CONTROL, *jobs):
+                if hook:
+                    hook(done, total, f"{clip.id}: {key[0]}")
+                change = _change(clip, fitting.get(key[0]), key[1], person)
+                found = _score_changed(checkpoint, clip, change, extraction)
+                if isinstance(found, str):
+                    failures[key].append({"clip": clip.id, "reason": found})
+                else:
+                    scores[key][clip.id] = found
+                done += 1
     if hook:
         hook(total, total, "")
     if not scores[_CONTROL]:
@@ -217,22 +222,31 @@ def _measure(
     return originals, scores, failures
 
 
-def _score(checkpoint: Checkpoint, clip: Clip) -> Array | str:
-    prediction = predict_clip(checkpoint, clip)
+def _score(checkpoint: Checkpoint, clip: Clip, extraction: Extraction) -> Array | str:
+    """Scores (targets,) of a clip, or why there are none; trackers stay open between clips."""
+    requests = checkpoint.facts.requests
+    found = extract_clip(clip, list(requests.values()), extraction=extraction)
+    streams: dict[str, Stream] = {}
+    for name, request in requests.items():
+        stream = found[request.key]
+        if isinstance(stream, ClipError):
+            return str(stream)
+        streams[name] = stream
+    prediction = predict_clip(checkpoint, clip, given=streams)
     if prediction.status != "ok":
         return prediction.reason
     return np.array([prediction.scores[t.name] for t in checkpoint.facts.targets])
 
 
 def _score_changed(
-    checkpoint: Checkpoint, clip: Clip, distortion: Distortion | None, step: float, person: Person
+    checkpoint: Checkpoint, clip: Clip, change: Change, extraction: Extraction
 ) -> Array | str:
     with tempfile.TemporaryDirectory() as folder:
         try:
-            copy = rewrite(clip, Path(folder, "copy.mov"), _change(clip, distortion, step, person))
+            copy = rewrite(clip, Path(folder, "copy.mov"), change)
         except ClipError as error:
             return str(error)
-        return _score(checkpoint, copy)
+        return _score(checkpoint, copy, extraction)
 
 
 def _change(clip: Clip, distortion: Distortion | None, step: float, person: Person) -> Change:

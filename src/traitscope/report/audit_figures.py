@@ -11,8 +11,8 @@ from traitscope.report.content import number
 from traitscope.report.figures import Panel
 
 _ROW = 44
-_LABELS = 250
-_LETTERS = 19
+_LABELS = 318
+_LETTERS = 28
 _CELL = 88
 
 
@@ -36,7 +36,7 @@ def _forest(forest: Forest) -> Panel:
         return round(_LABELS + (value - low) / (high - low) * (right - _LABELS))
 
     parts = []
-    ticks = svg.ticks(low, high, 4)
+    ticks = svg.ticks(low, high, 3)
     for value, text in zip(ticks, svg.written(ticks), strict=True):
         parts.append(f'<path class="g" d="M{at(value)} {svg.TOP}V{bottom}"/>')
         parts.append(f'<text x="{at(value)}" y="{bottom + 32}" text-anchor="middle">{text}</text>')
@@ -44,7 +44,7 @@ def _forest(forest: Forest) -> Panel:
         y = svg.TOP + _ROW * place + _ROW // 2
         short = label if len(label) <= _LETTERS else label[: _LETTERS - 1] + "…"
         parts.append(
-            f'<text x="{_LABELS - 10}" y="{y + 9}" text-anchor="end">{escape(short)}'
+            f'<text class="n" x="{_LABELS - 10}" y="{y + 8}" text-anchor="end">{escape(short)}'
             f"<title>{escape(label)}</title></text>"
         )
         kind = "clear" if clear else "model"

@@ -88,7 +88,9 @@ def _heat(axes: Axes, heat: Heat) -> None:
 
 
 def _curves(axes: Axes, one: Curves) -> None:
-    axes.axhspan(-1, 1, color="#EEF2F6", label="own 95 % interval")
+    axes.axhspan(-1, 1, color="#E3E9F0", label="own 95 % interval")
+    for edge in (-1, 1):
+        axes.axhline(edge, color="black", linestyle="--", linewidth=0.8)
     for (colour, dashes, mark), (label, steps, moved, flagged) in zip(
         LINES * 3, one.series, strict=False
     ):
@@ -99,5 +101,5 @@ def _curves(axes: Axes, one: Curves) -> None:
     axes.set_xlabel(one.across, fontsize=9)
     axes.set_ylabel("mean shift / own interval", fontsize=9)
     axes.set_title(one.title, fontsize=10, fontweight="bold", loc="left")
-    axes.legend(frameon=False, fontsize=6)
+    axes.legend(framealpha=0.8, edgecolor="none", fontsize=6, ncols=2)
     plain(axes)

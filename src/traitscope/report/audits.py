@@ -110,7 +110,7 @@ def audit_words(audit: Audit) -> str:
             if _clear(cell)
         ]
         found = f"clear gaps: {_some(clear)}" if clear else "no gap holds after Holm's correction"
-        return f"{len(with_cells)} groups have enough clips; {found}."
+        return f"Groups with enough clips for numbers: {len(with_cells)}; {found}."
     if audit["audit"] == "leakage":
         return " ".join(audit["sentences"]) or "Nothing that is known of the clips leaks."
     if audit["audit"] == "perturbation":
@@ -119,9 +119,11 @@ def audit_words(audit: Audit) -> str:
             f"{f['perturbation']} {f['step']:g} ({_label(audit, f['target'])})" for f in flagged
         ]
         found = f"flagged: {_some(said)}" if said else "no step moves a score by more than that"
+        lost = sum(len(step["failed"]) for e in audit["perturbations"] for step in e["steps"])
+        gone = f" {lost} changed copies could not be scored at all (no face ...)." if lost else ""
         return (
             f"{audit['clips']} clips were scored again after each change. Shifts are held against "
-            f"the model's own 95 % interval; {found}."
+            f"the model's own 95 % interval; {found}.{gone}"
         )
     slopes = [cell["value"] for _, cell in _cells(audit, audit["cells"], "slope")]
     known = [value for value in slopes if value is not None]
@@ -180,8 +182,12 @@ def heats(audit: Audit) -> list[Heat]:
     if audit["audit"] != "calibration" or not between:
         return []
     names = tuple(target["name"][:1].upper() for target in audit["targets"])
+    turned = [target["label"] for target in audit["targets"] if "(" in target["label"]]
+    said = "".join(f" ({label[0].upper()}: {label.partition('(')[2]}" for label in turned)
     return [
-        Heat(f"Correlations between {side}", names, tuple(tuple(row) for row in between[side]))
+        Heat(
+            f"Correlations between {side}{said}", names, tuple(tuple(row) for row in between[side])
+        )
         for side in ("labels", "predictions")
     ]
 
@@ -203,20 +209,25 @@ def bars(audit: Audit) -> list[tuple[str, float]]:
 
 def _fairness(audit: Audit) -> list[AuditTable]:
     labels = [target["label"] for target in audit["targets"]]
+    with_cells = [group for group in audit["groups"] if "cells" in group]
     tables = []
     for measure, title in _GROUP_TABLES:
-        rows = []
-        for group in audit["groups"]:
-            head = (group["attribute"], group["value"], str(group["clips"]))
-            if "cells" in group:
-                cells = [_shown(cell) for _, cell in _cells(audit, group["cells"], measure)]
-            else:
-                cells = [group["reason"], *[""] * (len(labels) - 1)]
-            rows.append((*head, *cells))
+        rows = tuple(
+            (*_group(group), *(_shown(cell) for _, cell in _cells(audit, group["cells"], measure)))
+            for group in with_cells
+        )
         star = "; * holds after Holm's correction" if measure == "residual_gap" else ""
         header = ("attribute", "value", "clips", *labels)
-        tables.append(AuditTable(f"{title} [95 %]{star}", header, tuple(rows)))
+        tables.append(AuditTable(f"{title} [95 %]{star}", header, rows, "no group is large enough"))
+    few = tuple((*_group(g), g["reason"]) for g in audit["groups"] if "cells" not in g)
+    if few:
+        header = ("attribute", "value", "clips", "why")
+        tables.append(AuditTable("Groups that are too small for numbers", header, few))
     return tables
+
+
+def _group(group: Mapping[str, Any]) -> tuple[str, str, str]:
+    return group["attribute"], group["value"], str(group["clips"])
 
 
 def _calibration(audit: Audit) -> list[AuditTable]:
@@ -269,7 +280,9 @@ def _perturbation(audit: Audit) -> list[AuditTable]:
     ]
     for entry in audit["perturbations"]:
         for step in entry["steps"]:
-            head = (entry["name"], f"{step['value']:g} {entry['unit']}", str(step["n"]))
+            lost = len(step["failed"])
+            scored = f"{step['n']} of {step['n'] + lost}" if lost else str(step["n"])
+            head = (entry["name"], f"{step['value']:g} {entry['unit']}", scored)
             rows.append((*head, *_moved(step["shifts"], names)))
     title = "Mean shift [95 %]; ! mean absolute shift beyond the model's own interval"
     return [AuditTable(title, ("change", "step", "clips", *labels), tuple(rows))]

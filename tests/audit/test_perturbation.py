@@ -1,0 +1,87 @@
+"""Scores before and after a change of the recording: exact controls, and the planted confound."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from traitscope.audit.perturbation import _covering, audit_perturbation
+from traitscope.corpora.synthetic import Config, generate
+from traitscope.errors import ConfigError, DataError
+from traitscope.evaluation import evaluate
+from traitscope.preparation import prepare
+from traitscope.training import train
+
+MODEL = "tests.audit.brightness_model"
+FACES = {"faces": {"rate": 2, "size": 64, "backend": "dlib"}}
+
+
+def trained(folder: Path, *, confound: str, subjects: int) -> Path:
+    """A run that predicts traits from the brightness of face chips, evaluated on test."""
+    shape = Config(
+        subjects=subjects, seconds=1.0, size=192, fps=10, confound=confound, seed=1, workers=1
+    )
+    generate(folder / "corpus", config=shape)
+    address = f"synthetic:{folder / 'corpus'}"
+    prepare(address, FACES, store=folder / "store", workers=0)
+    settings = [f"data.corpus={address}", f"data.store={folder / 'store'}"]
+    settings += [f"features.faces.{key}={value}" for key, value in FACES["faces"].items()]
+    run = train(MODEL, settings, to=folder / "run")
+    evaluate(run, model=MODEL)
+    return run
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return trained(tmp_path_factory.mktemp("confounded"), confound="brightness", subjects=12)
+
+
+def test_the_unchanged_copy_is_exact_and_the_confound_is_flagged(run: Path) -> None:
+    audit = audit_perturbation(run, clips=3, only=["brightness", "mirror", "noise"], model=MODEL)
+    assert audit["clips"] == 3
+    for shift in audit["control"]["shifts"].values():
+        assert shift["largest"] == 0
+    names = [entry["name"] for entry in audit["perturbations"]]
+    assert names == ["brightness", "mirror"]
+    assert any("noise" in note for note in audit["notes"])
+    steps = {s["value"]: s["shifts"] for s in audit["perturbations"][0]["steps"]}
+    darker, brighter = steps[-0.5]["extraversion"], steps[0.5]["extraversion"]
+    assert darker["mean"] < 0 < brighter["mean"]
+    assert darker["flagged"]
+    assert brighter["flagged"]
+    assert {f["perturbation"] for f in audit["flagged"]} == {"brightness"}
+    assert any("validation (8 clips, too few for 95%" in note for note in audit["notes"])
+
+
+def test_the_own_interval_covers_95_percent_of_validation_residuals() -> None:
+    residual = np.arange(1, 101) / 100
+    assert _covering(residual) == 0.96
+    assert _covering(np.array([0.3, 0.1])) == 0.3
+    assert _covering(np.array([0.2, np.nan])) == 0.2
+
+
+def test_an_unknown_perturbation_is_refused_with_the_nearest(run: Path) -> None:
+    with pytest.raises(ConfigError, match="Did you mean 'brightness'"):
+        audit_perturbation(run, only=["brightnes"], model=MODEL)
+
+
+def test_missing_media_is_told(run: Path, tmp_path: Path) -> None:
+    media = run.parent / "corpus" / "media"
+    media.rename(tmp_path / "away")
+    try:
+        with pytest.raises(DataError, match="has its media here"):
+            audit_perturbation(run, model=MODEL)
+    finally:
+        (tmp_path / "away").rename(media)
+
+
+@pytest.mark.slow
+def test_the_confounded_model_is_flagged_and_the_clean_one_passes(tmp_path: Path) -> None:
+    flagged = {}
+    for confound in ("brightness", "none"):
+        run = trained(tmp_path / confound, confound=confound, subjects=24)
+        audit = audit_perturbation(run, clips=6, model=MODEL)
+        flagged[confound] = {(f["perturbation"], f["target"]) for f in audit["flagged"]}
+    assert ("brightness", "extraversion") in flagged["brightness"]
+    assert {target for _, target in flagged["brightness"]} == {"extraversion"}
+    assert flagged["none"] == set()
