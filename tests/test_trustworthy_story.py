@@ -229,11 +229,11 @@ def test_systems_are_compared_and_fused_by_their_folders(
     assert f"traitscope report {to}" in re.sub(r"\n", "", err)
     weights = json.loads((to / "fusion.json").read_text())["weights"]
     assert all(weights[str(runs[0])][t] > 5 * weights[str(runs[1])][t] for t in TRAITS)
-    assert run("report", to, *runs, "--to", tmp_path / "page.html") == 0
+    assert run("report", to, "--to", tmp_path / "page.html") == 0
     capsys.readouterr()
     table = tmp_path / "theirs.csv"
     frame_of(labels["test"], 0.05, 1 + len("test")).to_csv(table, index=False)
-    assert run("compare", to, *runs, table, "--json") == 0
+    assert run("compare", to, *runs, table, "--metric", "skill", "--json") == 0
     found = json.loads(capsys.readouterr().out)
     pairs = {(d["first"], d["second"]): d for d in found["differences"] if d["target"] == "macro"}
     assert found["systems"] == [str(to), *map(str, runs), str(table)]

@@ -19,8 +19,7 @@ from traitscope.prediction_tables import (
     Predictions,
     align,
     comparable,
-    labelled,
-    read_predictions,
+    read_labelled,
 )
 from traitscope.protocols import Fit, Protocol
 from traitscope.scoring import Row, Scoring, Truth, by_subject, truth_of
@@ -115,7 +114,7 @@ def compare_predictions(
     asked = splits.part(split)
     meant = targets or {}
     read = {
-        name: align(_read(table, asked, corpus), corpus, meant.get(name))
+        name: align(read_labelled(table, asked, corpus), corpus, meant.get(name))
         for name, table in tables.items()
     }
     _refuse_mismatch(meant, corpus, metrics)
@@ -171,12 +170,6 @@ def _same_protocol(runs: Sequence[Evaluated], fit_on: Fit | None) -> Protocol:
                 f"seeds), so their test clips are not the same ones."
             )
     return first.protocol.model_copy(update={"fit": fit_on}) if fit_on else first.protocol
-
-
-def _read(table: Path | pd.DataFrame, asked: Sequence[Clip], corpus: Corpus) -> Predictions:
-    optional = [target.name for target in corpus.optional]
-    names = corpus.target_names
-    return labelled(read_predictions(table, asked, targets=names, optional=optional))
 
 
 def _shared(

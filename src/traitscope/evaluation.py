@@ -18,8 +18,7 @@ from traitscope.prediction_tables import (
     Predictions,
     align,
     comparable,
-    labelled,
-    read_predictions,
+    read_labelled,
     write_predictions,
 )
 from traitscope.protocols import Fit, Protocol, check_leakage, source_disjoint
@@ -199,9 +198,7 @@ def evaluate_predictions(
     protocol = protocol or Protocol()
     protocol = protocol.model_copy(update={"fit": fit_on}) if fit_on else protocol
     asked, fitted, leaks = _asked(corpus, protocol, split, scoring)
-    optional = [target.name for target in corpus.optional]
-    read = read_predictions(predictions, asked, targets=corpus.target_names, optional=optional)
-    read = align(labelled(read), corpus, targets).explain(failures)
+    read = align(read_labelled(predictions, asked, corpus), corpus, targets).explain(failures)
     named = name or (str(predictions) if isinstance(predictions, Path) else "predictions")
     truth = _truth(read, corpus, fitted, targets)
     rows = [_model(named, read), *_baselines(fitted, read, protocol, scoring)]

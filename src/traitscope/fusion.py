@@ -55,40 +55,29 @@ def fuse(
     """
     members = _members(systems, split)
     corpus = load_corpus(same_corpus(members))
-    protocol = members[0].protocol
-    splits = protocols.split(corpus, protocol)
+    splits = protocols.split(corpus, members[0].protocol)
     names = [target.name for target in members[0].targets]
-    if any(target != corpus.target(target.name) for target in members[0].targets):
-        raise DataError(
-            f"{members[0].name} was trained on labels of another meaning or range than those of "
-            f"{corpus.name}. Fuse runs on the corpus they were trained on."
-        )
-    if method == "fitted" and (split == "validation" or "validation" in splits.fit):
-        raise ConfigError(
-            "Weights are fitted on the validation clips, which were fitted or are to be scored "
-            "here. Use --method mean."
-        )
-    folder = _free(Path(to))
-    read = _read(members, splits.part(split), names)
-    clips, values = _join(read, splits.part(split), names)
-    weights = np.full((len(members), len(names)), 1 / len(members))
+    _check(members[0], corpus, splits, method=method, split=split)
+    folder, asked = _free(Path(to)), splits.part(split)
+    read = _read(members, asked, names)
+    clips, values = _join(read, asked, names)
     constant = baselines.fitted_means(splits.fitted, names)
+    weights = np.full((len(members), len(names)), 1 / len(members))
     if method == "fitted":
         weights = _fit_weights(systems, splits, names, corpus, constant)
     fused = combine(values, weights, constant if method == "fitted" else None)
     place = folder / "evaluation" / split
     place.mkdir(parents=True)
-    table = place / "predictions.csv"
-    write_predictions(table, clips, fused, targets=names, split=split)
+    write_predictions(place / "predictions.csv", clips, fused, targets=names, split=split)
     named = [member.name for member in members]
     facts = {"members": named, "method": method, "weights": _named(weights, named, names)}
     report = evaluate_predictions(
-        table,
+        place / "predictions.csv",
         corpus,
         split=split,
-        protocol=protocol,
+        protocol=members[0].protocol,
         name=str(to),
-        failures=_failures(members, read, splits.part(split)),
+        failures=_failures(members, read, asked),
         run={"model": f"fusion ({method})", **facts},
         scoring=scoring,
         address=members[0].address,
@@ -155,6 +144,22 @@ def _members(systems: Sequence[Path | str], split: str) -> list[Evaluated]:
                     f"fused:\n  {one}\n  {two}"
                 )
     return members
+
+
+def _check(
+    member: Evaluated, corpus: Corpus, splits: Splits, *, method: Method, split: str
+) -> None:
+    """Refuse predictions of another meaning, and weights fitted on what must stay unseen."""
+    if any(target != corpus.target(target.name) for target in member.targets):
+        raise DataError(
+            f"{member.name} was trained on labels of another meaning or range than those of "
+            f"{corpus.name}. Fuse runs on the corpus they were trained on."
+        )
+    if method == "fitted" and (split == "validation" or "validation" in splits.fit):
+        raise ConfigError(
+            "Weights are fitted on the validation clips, which were fitted or are to be scored "
+            "here. Use --method mean."
+        )
 
 
 def _free(folder: Path) -> Path:

@@ -132,6 +132,16 @@ def read_predictions(
     return Predictions(kept, tuple(found), seeds, values, failures, tuple(notes))
 
 
+def read_labelled(table: Path | pd.DataFrame, clips: Sequence[Clip], corpus: Corpus) -> Predictions:
+    """Join predictions of a corpus' targets, and of optional ones where they are predicted.
+
+    Raises:
+        DataError: columns are missing, or no row belongs to a labelled clip.
+    """
+    optional = [target.name for target in corpus.optional]
+    return labelled(read_predictions(table, clips, targets=corpus.target_names, optional=optional))
+
+
 def labelled(read: Predictions) -> Predictions:
     """Turn clips without a single label for the predicted targets into failures."""
     there = [any(name in clip.targets for name in read.targets) for clip in read.clips]
