@@ -54,6 +54,7 @@ ORDER = [
     "evaluation",
     "fusion",
     "prediction",
+    "labelling",
     "audit",
     "analysis",
     "report",

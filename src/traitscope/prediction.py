@@ -9,8 +9,9 @@ import numpy as np
 
 from traitscope.card import KINDS
 from traitscope.checkpoints import Checkpoint, load
+from traitscope.corpora.openface import LONG_COLUMNS, clip_names
 from traitscope.data import collate, draw_example
-from traitscope.errors import ClipError, ConfigError
+from traitscope.errors import ClipError, ConfigError, DataError
 from traitscope.extract import extract_clip
 from traitscope.extract.imported import read_table
 from traitscope.extract.transcript import read_words
@@ -82,6 +83,9 @@ def _clips(checkpoint: Checkpoint, path: Path) -> Iterator[tuple[Clip, dict[str,
     if path.suffix.lower() not in TABLES:
         yield clip_of(path), {}
         return
+    if reads_openface(checkpoint):
+        yield from ((clip, {}) for clip in table_clips(path)[0])
+        return
     wanted = {
         stream: tuple(getattr(request.config, "columns", ()))
         for stream, request in checkpoint.facts.requests.items()
@@ -100,6 +104,34 @@ def _only(rows: Stream, columns: Sequence[str]) -> Stream:
     values = rows.values[:, places]
     valid = np.isfinite(values).any(axis=1)
     return replace(rows, values=values, columns=tuple(columns), valid=valid)
+
+
+def reads_openface(checkpoint: Checkpoint) -> bool:
+    """Tell whether a run takes its signals from OpenFace's tables."""
+    configs = [request.config for request in checkpoint.facts.requests.values()]
+    return any(getattr(config, "backend", None) == "openface" for config in configs)
+
+
+def table_clips(path: Path) -> tuple[list[Clip], list[str]]:
+    """The clips of an OpenFace table, in its order, and the id of the clip of each row.
+
+    Raises:
+        DataError: the file is missing or no table.
+    """
+    import pandas as pd
+
+    try:
+        header = pd.read_csv(path, nrows=0, skipinitialspace=True).columns
+        named = [name for name in header if name.strip().lower() in LONG_COLUMNS]
+        text: Any = {"dtype": str, "keep_default_na": False, "skipinitialspace": True}
+        rows = pd.read_csv(path, usecols=named or [header[0]], **text)
+    except (OSError, ValueError, IndexError) as error:
+        raise DataError(f"{path} is not readable as a table: {error}") from error
+    if not named:
+        clip = clip_of(path)
+        return [clip], [clip.id] * len(rows)
+    names = clip_names(rows).tolist()
+    return [Clip(id=name, path=path) for name in dict.fromkeys(names)], names
 
 
 def clip_of(path: Path) -> Clip:

@@ -27,6 +27,10 @@ def predict(
         bool, typer.Option("--json", help="Print JSON (the default in a pipe).")
     ] = False,
     csv: Annotated[Path | None, typer.Option(help="Also write a table to this file.")] = None,
+    label_rows: Annotated[
+        Path | None,
+        typer.Option(help="Write the one OpenFace table again, with the traits in every row."),
+    ] = None,
     model: Annotated[str | None, typer.Option(help="Dotted path of the run's own model.")] = None,
 ) -> None:
     """Estimate apparent or self-reported traits of clips; exit 1 if some could not be scored.
@@ -36,10 +40,13 @@ def predict(
     traitscope predict runs/a clips/*.mp4 --csv scores.csv
 
     traitscope predict runs/text --text speech.txt
+
+    traitscope predict runs/motion openface.csv --label-rows labelled.csv
     """
     from traitscope.checkpoints import load
     from traitscope.cli._shared import log_to_stderr, progress, say, write_json
     from traitscope.errors import ConfigError
+    from traitscope.labelling import label_rows as label_table
     from traitscope.prediction import as_tree
     from traitscope.prediction import predict as predict_media
 
@@ -47,8 +54,13 @@ def predict(
     if not media and text is None:
         raise ConfigError("Nothing to score: name a media file or a table, or give --text FILE.")
     checkpoint = load(run, model=model)
+    if label_rows and (text is not None or len(media or ()) != 1):
+        raise ConfigError("--label-rows takes one OpenFace table, and no --text.")
     with progress("clips") as hook:
-        predictions = predict_media(checkpoint, *(media or ()), text=text, hook=hook)
+        if media and label_rows:
+            predictions = label_table(checkpoint, media[0], label_rows, hook=hook)
+        else:
+            predictions = predict_media(checkpoint, *(media or ()), text=text, hook=hook)
     if csv:
         _write_csv(csv, checkpoint, predictions)
     if json or not sys.stdout.isatty():
