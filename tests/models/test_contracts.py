@@ -5,6 +5,7 @@ by name.
 """
 
 from collections.abc import Mapping
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -18,11 +19,29 @@ from traitscope.losses import mse
 from traitscope.types import Batch, Draw, Target
 
 TARGETS = (Target("openness", 0, 1, 1), Target("neuroticism", 0, 1, -1), Target("age", None, None))
-ROWS = {"short_term": (68,), "mid_term": (68,), "signals": (24,), "landmarks": (68, 2)}
+ROWS: dict[str, tuple[int, ...]] = {
+    "short_term": (68,),
+    "mid_term": (68,),
+    "signals": (24,),
+    "landmarks": (68, 2),
+    "filterbank": (26,),
+    "waveform": (),
+}
 """Shape of one row of each stream; images follow the Draw's size."""
 
 NAMES = registry.names("models")
-MODELS = [n for n in NAMES if hasattr(registry.load("models", n), "Model")]
+EXTRAS = {"text": "transformers"}
+"""Extra -> a package it brings; models of an extra that is not installed are skipped."""
+
+
+def marked(name: str) -> Any:
+    """A model's name, skipped with a reason where its extra is not installed."""
+    extra = getattr(registry.load("models", name), "EXTRA", None)
+    absent = extra is not None and find_spec(EXTRAS[extra]) is None
+    return pytest.param(name, marks=pytest.mark.skipif(absent, reason=f"needs the extra {extra}"))
+
+
+MODELS = [marked(n) for n in NAMES if hasattr(registry.load("models", n), "Model")]
 ESTIMATORS = [n for n in NAMES if hasattr(registry.load("models", n), "Estimator")]
 
 
@@ -47,7 +66,7 @@ def row_shape(stream: str, draw: Draw) -> tuple[int, ...]:
         return (ROWS[stream][0] * len(draw.pool),)
     if stream in {"faces", "frames"}:
         size = draw.size or draw.extract.get("size", 224)
-        return (3, size, size)
+        return (3, *((size, size) if isinstance(size, int) else size))
     return ROWS[stream]
 
 
@@ -198,6 +217,7 @@ def test_padding_has_no_say(name: str) -> None:
 @pytest.mark.parametrize("name", MODELS)
 def test_full_size_can_be_counted_without_memory(name: str) -> None:
     module = registry.load("models", name)
+    clause(module, "count")
     draws = module.inputs(module.Config())
     with torch.device("meta"):
         model = module.Model(module.Config(), shapes_of(draws), TARGETS)
