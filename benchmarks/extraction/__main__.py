@@ -1,0 +1,193 @@
+"""Extraction against decoding alone, and against what others do, in one run and one table.
+
+Run with ``python -m benchmarks.extraction`` from the repository; ``--clips 24 --minutes 1`` is a
+quick look, ``--backend dlib`` needs no model file. Clips are made once in ``--media``.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+from benchmarks.extraction import pipelines
+from benchmarks.extraction.clips import SECONDS, describe, make_clips, make_long
+
+from traitscope.extract import make_request
+from traitscope.extract.short_term import short_term_features
+from traitscope.media import read_waveform
+from traitscope.preparation import prepare
+from traitscope.types import Clip, Corpus, Target
+
+DISTINCT = 6
+FRAMES = 450
+REPEATS = 5
+
+
+def main() -> int:
+    """Print the table; 1 if a goal is missed."""
+    options = _options()
+    media = make_clips(options.media, DISTINCT)
+    clips = [media[number % DISTINCT] for number in range(options.clips)]
+    print(f"{describe(media)}, used {len(clips)} times; {options.processes} processes")
+    print(f"cores {os.cpu_count()}, load {os.getloadavg()[0]:.1f} before the run\n")
+    print(f"{'what':44}{'clips/s':>9}{'frames/s':>10}{'chips/s':>9}   {'ratio':>7}")
+    pool = pipelines.Pool(options.processes)
+    decoding = _decoding(pool, clips, media[0])
+    ours, chips = _ours(options, clips, decoding)
+    theirs = _theirs(pool, clips, media[0])
+    pool.close()
+    print(f"{'faces: per chip, against random seeks + dlib':44}{'':28}   {chips / theirs:7.1f} x")
+    goals = [("prepare / decode only >= .45", ours / decoding >= 0.45)]
+    goals += [("chips >= 25 x", chips / theirs >= 25), *_sound(media[0])]
+    _memory(options, media[0])
+    print(f"\nload {os.getloadavg()[0]:.1f} after the run")
+    for goal, met in goals:
+        print(f"{'met ' if met else 'MISSED'} {goal}")
+    return int(not all(met for _, met in goals))
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.extraction", description=__doc__)
+    parser.add_argument("--clips", type=int, default=102)
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--backend", default="auto", choices=["auto", "mediapipe", "dlib"])
+    parser.add_argument("--minutes", type=int, nargs="*", default=[1, 10, 60])
+    default = Path(tempfile.gettempdir()) / "traitscope-benchmark"
+    parser.add_argument("--media", type=Path, default=default)
+    return parser.parse_args()
+
+
+def _row(what: str, clips: float, frames: float, chips: float | None, ratio: float | None) -> None:
+    shown = "" if chips is None else f"{chips:.1f}"
+    against = "" if ratio is None else f"{ratio:7.3f}"
+    print(f"{what:44}{clips:9.2f}{frames:10.0f}{shown:>9}   {against}", flush=True)
+
+
+def _decoding(pool: pipelines.Pool, clips: list[Path], warm: Path) -> float:
+    """Clips per second of decoding alone, the faster of two settings of its threads."""
+    rates = []
+    for work, name in (
+        (pipelines.decode_only, "decode only, 1 thread per process"),
+        (pipelines.decode_with_threads, "decode only, 2 threads per process"),
+    ):
+        frames, seconds = pool.timed(work, clips, warm)
+        rates.append(len(clips) / seconds)
+        _row(name, rates[-1], frames / seconds, None, None)
+    return max(rates)
+
+
+def _ours(options: argparse.Namespace, clips: list[Path], decoding: float) -> tuple[float, float]:
+    """Clips and chips per second of `prepare`; prints the rate at native signals too."""
+    usual = {"rate": 5.0, "backend": options.backend}
+    corpus = Corpus(
+        "benchmark",
+        "apparent",
+        (Target("openness", 0, 1, 1),),
+        tuple(Clip(f"clip_{number:03d}", path) for number, path in enumerate(clips)),
+    )
+    found = {}
+    for name, rate in (("5/s", 5.0), ("native", "native")):
+        requests = [
+            make_request("faces", usual | {"size": 224}),
+            make_request("signals", usual | {"rate": rate}),
+            make_request("short_term", {}),
+        ]
+        few = corpus if rate == 5.0 else corpus.with_clips(corpus.clips[: max(8, len(clips) // 6)])
+        backend = requests[0].backend
+        found[name], chips, startup = _timed(few, requests, options.processes)
+        what = f"prepare, signals {name}, {backend} (start-up {startup:.1f} s)"
+        _row(what, found[name], found[name] * FRAMES, chips, found[name] / decoding)
+        if name == "5/s":
+            first_chips = chips
+    return found["5/s"], first_chips
+
+
+def _timed(corpus: Corpus, requests: list, processes: int) -> tuple[float, float, float]:
+    """Clips and chips per second after the first clips, and the seconds of start-up."""
+    times: list[float] = []
+    started = time.perf_counter()
+    with tempfile.TemporaryDirectory() as folder:
+        summary = prepare(
+            corpus,
+            requests,
+            store=folder,
+            workers=processes,
+            hook=lambda done, total, name: times.append(time.perf_counter()),
+        )
+        ended = time.perf_counter()
+    assert not summary.failed, summary.failures[:3]
+    warm = 2 * processes
+    rate = (len(times) - warm) / (ended - times[warm - 1])
+    coverage = summary.features[0].coverage or 0.0
+    startup = max(0.0, times[warm - 1] - started - warm / rate)
+    return rate, rate * 5 * SECONDS * coverage, startup
+
+
+def _theirs(pool: pipelines.Pool, clips: list[Path], warm: Path) -> float:
+    """Chips per second of the pipeline with random seeks; prints dumping of frames too."""
+    few = clips[:12]
+    frames, seconds = pool.timed(pipelines.dump_frames, few, warm)
+    _row("OpenCV, every frame to a JPEG file", len(few) / seconds, frames / seconds, None, None)
+    few = clips[:6]
+    chips, seconds = pool.timed(pipelines.chips_by_seeking, few, warm)
+    name = f"random seeks + dlib ({seconds * 2 / max(chips, 1):.2f} s per chip)"
+    rate = chips / seconds
+    _row(name, rate / (5 * SECONDS), 0, rate, None)
+    return rate
+
+
+def _sound(path: Path) -> list[tuple[str, bool]]:
+    """The 68 features against the package, at both window rules."""
+    from pyAudioAnalysis import ShortTermFeatures
+
+    samples = read_waveform(path).samples.astype(np.float64)
+    goals = []
+    print(f"\n{'68 audio features of 15 s':44}{'ours ms':>9}{'theirs ms':>10}{'':9}   {'ratio':>7}")
+    for name, window, step, goal in (
+        ("50 ms windows every 25 ms", 800, 400, 20),
+        ("10 segments", len(samples) // 10, len(samples) // 10, 5),
+    ):
+        ours, theirs = [], []
+        for _ in range(REPEATS):
+            started = time.perf_counter()
+            short_term_features(samples, 16000, window, step)
+            between = time.perf_counter()
+            ShortTermFeatures.feature_extraction(samples * 32768, 16000, window, step)
+            ours.append(between - started)
+            theirs.append(time.perf_counter() - between)
+        ratio = median(theirs) / median(ours)
+        print(
+            f"{name:44}{median(ours) * 1e3:9.1f}{median(theirs) * 1e3:10.1f}{'':9}   {ratio:7.1f} x"
+        )
+        goals.append((f"{name} >= {goal} x", ratio >= goal))
+    return goals
+
+
+def _memory(options: argparse.Namespace, source: Path) -> None:
+    """Peak memory of one process for recordings of several lengths."""
+    what = "one recording, faces + signals + short_term"
+    print(f"\n{what:44}{'seconds':>9}{'MB held':>10}{'MB seen':>9}")
+    script = Path(__file__).with_name("memory.py")
+    for minutes in options.minutes:
+        video = make_long(options.media / f"long_{minutes}.mp4", source, minutes)
+        result = subprocess.run(
+            [sys.executable, str(script), str(video), options.backend],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        found = json.loads(result.stdout.splitlines()[-1])
+        held, seen = found["anonymous"] / 1e6, found["resident"] / 1e6
+        print(f"{f'{minutes} min':44}{found['seconds']:9.1f}{held:10.0f}{seen:9.0f}", flush=True)
+    if options.minutes:
+        print("held: memory without a file behind it; seen: with files that the system may drop")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,63 @@
+"""Peak memory of extracting one clip, in a process of its own: ``memory.py VIDEO BACKEND``."""
+
+import json
+import resource
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+
+def anonymous_bytes() -> int:
+    """Memory of this process that no file stands behind."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("RssAnon:"):
+            return int(line.split()[1]) * 1024
+    return 0
+
+
+def main() -> None:
+    """Print peak memory and seconds as JSON."""
+    from traitscope.extract import Extraction, extract_clip, make_request
+    from traitscope.store import Store
+    from traitscope.types import Clip, Stream
+
+    video, backend = Path(sys.argv[1]), sys.argv[2]
+    requests = [
+        make_request("faces", {"backend": backend}),
+        make_request("signals", {"backend": backend}),
+        make_request("short_term", {}),
+    ]
+    peak, done = 0, threading.Event()
+
+    def watch() -> None:
+        nonlocal peak
+        while not done.wait(0.05):
+            peak = max(peak, anonymous_bytes())
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    started = time.perf_counter()
+    with tempfile.TemporaryDirectory() as folder, Extraction() as extraction:
+        for request in requests:
+            Store(Path(folder)).add(request.key, request.fingerprint)
+        found = extract_clip(Clip("long", video), requests, extraction=extraction)
+        for key, stream in found.items():
+            assert isinstance(stream, Stream), stream
+            Store(Path(folder)).write(key, "long", stream)
+    done.set()
+    watcher.join()
+    print(
+        json.dumps(
+            {
+                "seconds": time.perf_counter() - started,
+                "anonymous": peak,
+                "resident": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+            }
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()
