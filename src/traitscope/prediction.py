@@ -61,7 +61,7 @@ def predict(
         if hook:
             hook(done, len(paths), path.name)
         for clip, given in _clips(checkpoint, path):
-            if text is not None:
+            if text is not None and media:
                 clip = replace(clip, transcript=read_words(Path(text)))
             predictions.append(predict_clip(checkpoint, clip, given=given))
     if hook and paths:
