@@ -20,6 +20,7 @@ as a sample; a clip's prediction is the mean over its images.
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from typing import Any
 
 from pydantic import PositiveInt, model_validator
 from torch import nn
@@ -66,6 +67,16 @@ TINY = Config(
     images=3,
     evaluation_images=2,
 )
+
+SEARCH: dict[str, tuple[str, Sequence[Any]]] = {
+    "train.lr": ("log", (7e-5, 7e-3)),
+    "train.weight_decay": ("log", (1e-4, 1e-2)),
+    "train.batch_size": ("choice", (4, 9, 17)),
+    "model.hidden": ("choice", ([256, 64, 32], [512, 256, 64], [1024, 512, 64], [512, 64], [])),
+    "model.dropouts": ("choice", ([0.3], [0.5], [0.7])),
+}
+"""Setting -> how it is searched, between what or among what, as pascalmi did; theirs were batches
+of 128, 256 and 512 images, which are 4, 9 and 17 clips of 30."""
 
 
 def inputs(config: Config) -> dict[str, Draw]:
