@@ -214,11 +214,12 @@ def test_ablation_trains_each_set_on_its_own_columns(small, tmp_path: Path) -> N
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_planted_pairs_survive_rendering_and_shuffled_labels_find_nothing(tmp_path: Path) -> None:
     from traitscope.corpora.synthetic import Config, generate
     from traitscope.preparation import prepare
 
-    generate(tmp_path / "corpus", config=Config(workers=1))
+    generate(tmp_path / "corpus", config=Config(seconds=3.0, size=256, workers=1))
     corpus = load_corpus(f"synthetic:{tmp_path / 'corpus'}")
     prepare(corpus, {"signals": {"backend": "dlib"}}, store=tmp_path / "store", workers=0)
     result = correlate_signals(corpus, tmp_path / "store")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests" / "report"))
 
-from sample import make_history, make_report  # type: ignore[import-not-found]
+from sample import make_audits, make_history, make_report  # type: ignore[import-not-found]
 
 LIMIT_MB = 8.0
 LIMIT_SECONDS = 20.0
@@ -20,15 +20,17 @@ def main() -> int:
     """Print one line per output; 1 if the page is over a limit."""
     reports = [make_report(f"runs/{name}", clips=2000, seed=i) for i, name in enumerate("abcdef")]
     histories = {report["name"]: make_history(100) for report in reports}
+    audits = {report["name"]: make_audits(report["name"], clips=2000) for report in reports}
+    beside = {"histories": histories, "audits": audits}
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
         from traitscope.report import export, write_report  # its imports count
 
-        page = write_report(reports, Path(folder) / "page.html", histories=histories)
+        page = write_report(reports, Path(folder) / "page.html", **beside)
         page_seconds = time.perf_counter() - start
         page_mb = page.stat().st_size / 1e6
         start = time.perf_counter()
-        files = export(reports, Path(folder) / "files", histories=histories)
+        files = export(reports, Path(folder) / "files", **beside)
         files_seconds = time.perf_counter() - start
         files_mb = sum(path.stat().st_size for path in files) / 1e6
     print(f"{'2000 clips x 5 targets x 6 runs':34}{'MB':>8}{'limit':>8}{'s':>8}{'limit':>8}")

@@ -79,6 +79,8 @@ def test_small_groups_are_listed_without_numbers() -> None:
     one = make(people=3, clips=60)
     few = audit_fairness(one, minimum=20)["groups"]
     assert {g["reason"] for g in few} == {"fewer than 5 sources or people"}
+    assert any("Only 3 sources or people" in note for note in audit_fairness(one)["notes"])
+    assert not any("Only" in note for note in audit_fairness(make(), resamples=50)["notes"])
 
 
 def test_pairs_of_attributes_are_groups_too() -> None:

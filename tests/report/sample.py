@@ -7,6 +7,7 @@ import numpy as np
 from traitscope.types import TRAITS
 
 METRICS = ("accuracy", "skill", "mae", "mse", "rmse", "r2", "pearson", "ccc", "spearman", "cosine")
+DRAWN = {"constant", "lookup"}
 LABELS = {"neuroticism": "neuroticism (high = stable)"}
 
 
@@ -63,6 +64,7 @@ def make_report(
             "source": [clip[:9] for clip in ids],
             "true": _columns(true),
             "predicted": _columns(predicted),
+            "baselines": {role: _columns(v) for _, role, v in systems if role in DRAWN},
         },
         "run": _run(seed) if run else {},
     }
@@ -80,6 +82,84 @@ def make_history(epochs: int = 20, seed: int = 0) -> list[dict[str, float]]:
         }
         for epoch in range(epochs)
     ]
+
+
+def make_audits(name: str = "runs/a", *, clips: int = 120) -> list[dict[str, Any]]:
+    """One audit of each kind, shaped like those of ``traitscope audit``."""
+    head = {"schema": 1, "name": name, "corpus": "first_impressions:fi", "kind": "apparent"}
+    head |= {"split": "test", "clips": clips, "clusters": clips // 5, "lost": 3, "created": ""}
+    head |= {"targets": [{k: _target(t)[k] for k in ("name", "label")} for t in TRAITS]}
+    head |= {"notes": ["An interval that covers 0 does not show that there is no bias."]}
+    coverage = {"target": "openness", "kind": "sd", "nominal": 0.9, "clips": clips}
+    between = {f"mean_{side}": _cell(0.3) for side in ("labels", "predictions", "difference")}
+    between |= {"clips": clips, "labels": np.eye(5).tolist(), "predictions": np.eye(5).tolist()}
+    leaks = ("clips from a fitted source", "clips of a fitted subject")
+    return [
+        {**head, "audit": "fairness", "minimum": 20, "attributes": {}, "groups": _groups()},
+        {
+            **head,
+            "audit": "calibration",
+            "cells": {t: dict.fromkeys(CALIBRATION, _cell(0.6)) for t in TRAITS},
+            "between": between,
+            "coverage": [{**coverage, "mean_width": 0.4, "coverage": _cell(0.87)}],
+        },
+        {
+            **head,
+            "audit": "leakage",
+            "fitted_clips": 6000,
+            "findings": [
+                {"kind": k, "clips": 60, "shared": ["x"], "shared_count": 9} for k in leaks
+            ],
+            "sentences": ["9 sources occur on both sides."],
+        },
+        {
+            **head,
+            "audit": "perturbation",
+            "half_widths": dict.fromkeys(TRAITS, 0.2),
+            "control": _step(0.0, 0.0),
+            "perturbations": [
+                {
+                    "name": "brightness",
+                    "about": "exposure",
+                    "unit": "stops",
+                    "neutral": 0.0,
+                    "steps": [_step(value, 0.3 * value) for value in (-1.0, -0.5, 0.5, 1.0)],
+                }
+            ],
+            "flagged": [
+                {"perturbation": "brightness", "step": 1.0, "unit": "stops", "target": "openness"}
+            ],
+        },
+    ]
+
+
+CALIBRATION = ("bias", "slope", "intercept", "label_slope", "label_sd", "prediction_sd")
+CALIBRATION += ("sd_ratio", "correlation")
+
+
+def _cell(value: float) -> dict[str, Any]:
+    return {"value": value, "low": value - 0.1, "high": value + 0.1}
+
+
+def _groups() -> list[dict[str, Any]]:
+    def group(value: str, gap: float, p: float) -> dict[str, Any]:
+        cells = {m: _cell(gap) for m in ("residual", "error", "residual_gap", "error_gap")}
+        cells["residual_gap"] = {**_cell(gap), "p": p, "p_holm": p}
+        inside = dict.fromkeys(TRAITS, cells)
+        return {"attribute": "gender", "value": value, "clips": 60, "clusters": 9, "cells": inside}
+
+    small = {"attribute": "gender", "value": "x", "clips": 3, "clusters": 1}
+    few = {**small, "reason": "fewer than 20 clips"}
+    return [group("female", 0.15, 0.001), group("male", -0.15, 0.2), few]
+
+
+def _step(value: float, shift: float) -> dict[str, Any]:
+    ends = {"mean": shift, "low": shift - 0.02, "high": shift + 0.02}
+    facts = {"absolute": abs(shift), "largest": abs(shift), "share": 0.5}
+    flagged = abs(shift) > 0.2
+    shifts = {trait: {**ends, **facts, "flagged": flagged} for trait in TRAITS}
+    lost = [{"clip": "dark.001", "reason": "no face"}] if value == 1.0 else []
+    return {"value": value, "n": 12 - len(lost), "failed": lost, "shifts": shifts}
 
 
 def _target(trait: str) -> dict[str, Any]:

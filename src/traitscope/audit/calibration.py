@@ -188,4 +188,4 @@ def _notes(
             "The predictions state no intervals (no sd_, or low_ and high_ columns), so there is "
             "no coverage to check."
         )
-    return notes
+    return notes + scored.cautions()

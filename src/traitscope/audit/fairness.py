@@ -243,6 +243,7 @@ def _notes(
         "Labels are held to be right here. Raters' own bias towards a group is in the labels, and "
         "this audit cannot see it.",
     ]
+    notes += scored.cautions()
     few = [group for group in groups if "cells" not in group]
     if few:
         notes.append(f"{len(few)} groups are too small for numbers and are listed with their n.")

@@ -28,6 +28,8 @@ from traitscope.types import Clip, Corpus, Target
 
 SCHEMA = 1
 AUDITS = ("fairness", "calibration", "leakage", "perturbation")
+FEW_CLUSTERS = 30
+"""Below so many sources or people, intervals are called rough."""
 SPREADS = ("sd", "low", "high")
 """Columns ``sd_<target>`` or ``low_<target>`` and ``high_<target>``: a system's own intervals."""
 
@@ -73,6 +75,13 @@ class Scored:
     def clusters(self) -> NDArray[np.intp]:
         """(clips,) number of the group of clips, by source and subject, that each belongs to."""
         return cluster_numbers(self.clips)
+
+    def cautions(self) -> list[str]:
+        """What a reader of intervals must know of how many clusters there are."""
+        count = int(self.clusters.max(initial=-1)) + 1
+        if count >= FEW_CLUSTERS:
+            return []
+        return [f"Only {count} sources or people: intervals are rough, and often too narrow."]
 
     def head(self, audit: str) -> dict[str, Any]:
         """What every audit says of where its numbers come from."""

@@ -36,7 +36,8 @@ def _forest(forest: Forest) -> Panel:
         return round(_LABELS + (value - low) / (high - low) * (right - _LABELS))
 
     parts = []
-    ticks = svg.ticks(low, high, 3)
+    ticks = next((t for n in (3, 4, 5) if len(t := svg.ticks(low, high, n)) >= 3), [])
+    ticks = ticks or svg.ticks(low, high, 6)
     for value, text in zip(ticks, svg.written(ticks), strict=True):
         parts.append(f'<path class="g" d="M{at(value)} {svg.TOP}V{bottom}"/>')
         parts.append(f'<text x="{at(value)}" y="{bottom + 32}" text-anchor="middle">{text}</text>')

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from traitscope.report.audits import TITLES, Audit, Curves, Forest, Heat, bars, curves, forests
 from traitscope.report.audits import heats as heats_of
@@ -69,6 +70,7 @@ def _forest(axes: Axes, forest: Forest) -> None:
     axes.axvline(forest.reference, color="black", linestyle="--", linewidth=0.9)
     axes.set_yticks(range(len(forest.rows)), [row[0] for row in reversed(forest.rows)])
     axes.set_ylim(-0.6, len(forest.rows) - 0.4)
+    axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.set_xlabel(forest.across, fontsize=9)
     axes.set_title(forest.title, fontsize=10, fontweight="bold", loc="left")
     plain(axes)

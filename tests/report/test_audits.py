@@ -1,0 +1,132 @@
+"""Audits on the page and in the files: every kind with its figure, its numbers and its limits."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from matplotlib.image import imread
+
+from traitscope.report import audits_of, export, write_report
+from traitscope.report.audits import audit_tables, audit_words, curves, forests
+
+from .sample import make_audits, make_report
+from .test_page import NASTY, Page
+
+AUDITS = {audit["audit"]: audit for audit in make_audits()}
+
+
+def page_of(folder: Path, audits: list) -> Page:
+    return Page(write_report([make_report()], folder / "p.html", audits={"runs/a": audits}))
+
+
+def test_every_audit_has_its_section_and_figures(tmp_path: Path) -> None:
+    page = page_of(tmp_path, make_audits())
+    for words in (
+        "Groups of people",
+        "Calibration and spread",
+        "Leakage",
+        "Changes of the recording",
+        "clear gaps: female (openness)",
+        "flagged: brightness 1 (openness)",
+        "1 changed copies could not be scored",
+        "does not show that there is no bias",
+        "made: fairness, calibration, leakage, perturbation",
+    ):
+        assert words in page.text, words
+    # four panels per trait; five forests, three forests and two heats, one set of curves
+    assert page.count("figure") == 20 + 5 + 5 + 1
+    labels = [a.get("aria-label") for tag, a in page.tags if tag == "svg"]
+    assert any("openness flagged at -1, 1" in str(label) for label in labels)
+
+
+def test_without_audits_the_page_says_so_and_the_card_lacks_them(tmp_path: Path) -> None:
+    page = page_of(tmp_path, [])
+    assert "No audit was made of these predictions" in page.text
+    assert "not made: fairness, calibration, leakage, perturbation" in page.text
+    assert "Audits missing" in page.text
+
+
+def test_some_audits_are_not_all(tmp_path: Path) -> None:
+    page = page_of(tmp_path, [AUDITS["leakage"]])
+    assert "made: leakage; not made: fairness, calibration, perturbation" in page.text
+
+
+def test_the_checklist_names_what_a_report_lacks(tmp_path: Path) -> None:
+    report = make_report(run=False)
+    report["corpus"]["notes"] = []
+    for part in report["parts"].values():
+        part["rows"] = [row for row in part["rows"] if row["role"] != "lookup"]
+    text = Page(write_report([report], tmp_path / "p.html")).text
+    assert "Data and licence missing the corpus has no notes" in text
+    assert "Baselines missing constant, look-up by source, shrunk" in text
+    assert "missing: look-up by source" in text
+    assert "Protocol stated official split, fitted on train" in text
+    # without a run nothing can be predicted again
+    assert "not made: fairness, calibration, leakage " in text
+
+
+def test_small_groups_and_lost_clips_are_in_the_tables() -> None:
+    tables = audit_tables(AUDITS["fairness"])
+    assert tables[-1].rows == (("gender", "x", "3", "fewer than 20 clips"),)
+    assert all(len(row) == len(t.header) for t in tables for row in t.rows)
+    rows = audit_tables(AUDITS["perturbation"])[0].rows
+    assert rows[-1][:3] == ("brightness", "1 stops", "11 of 12")
+    assert rows[-1][3].endswith("!")
+    assert not rows[-2][3].endswith("!")
+
+
+def test_figures_hold_the_numbers_of_the_audit() -> None:
+    forest = forests(AUDITS["fairness"])[0]
+    assert [row[0] for row in forest.rows] == ["female, n 60", "male, n 60"]
+    assert [row[4] for row in forest.rows] == [True, False]
+    name, steps, moved, flagged = curves(AUDITS["perturbation"])[0].series[0]
+    assert name == "openness"
+    assert steps == (-1.0, -0.5, 0.0, 0.5, 1.0)
+    assert moved == pytest.approx((-1.5, -0.75, 0.0, 0.75, 1.5))
+    assert flagged == (True, False, False, False, True)
+
+
+def test_words_are_no_verdict() -> None:
+    for audit in AUDITS.values():
+        said = audit_words(audit).lower()
+        assert "fair" not in said.split()
+        assert "passed" not in said
+
+
+def test_what_comes_from_attributes_is_escaped(tmp_path: Path) -> None:
+    audits = make_audits()
+    audits[0]["groups"][0]["value"] = NASTY
+    audits[0]["notes"] = [NASTY]
+    page = page_of(tmp_path, audits)
+    assert "<script>alert(1)" not in page.raw
+
+
+def test_audits_are_exported_with_a_picture_each(tmp_path: Path) -> None:
+    report = make_report(clips=30) | {"parts": {"all": {"clips": 0, "rows": []}}, "points": {}}
+    files = export([report], tmp_path / "f", audits={"runs/a": make_audits()})
+    names = {path.name for path in files}
+    assert {"audits.csv", "audits.md", "audits.tex", "1-runs-a-fairness.png"} <= names
+    for kind in AUDITS:
+        assert imread(tmp_path / "f" / f"1-runs-a-{kind}.png").shape[1] >= 900
+    table = pd.read_csv(tmp_path / "f" / "audits.csv")
+    assert set(table["audit"]) == set(AUDITS)
+    shift = table[(table["item"] == "brightness 0.5 stops") & (table["target"] == "openness")]
+    assert shift.set_index("measure")["value"]["shift: mean"] == pytest.approx(0.15)
+    latex = (tmp_path / "f" / "audits.tex").read_text()
+    assert latex.count(r"\begin{tabular}") == latex.count(r"\end{tabular}")
+    assert "±" not in latex
+    markdown = (tmp_path / "f" / "audits.md").read_text()
+    assert "fewer than 20 clips" in markdown
+
+
+def test_audits_are_found_beside_runs_and_report_files(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    for folder in (run / "evaluation" / "test", tmp_path / "outside"):
+        folder.mkdir(parents=True)
+        (folder / "audit-leakage.json").write_text(json.dumps(AUDITS["leakage"]))
+    files = [run, tmp_path / "outside" / "report.json", tmp_path / "none.json"]
+    reports = [make_report("runs/a"), make_report("their.csv"), make_report("b")]
+    found = audits_of(files, reports)
+    assert sorted(found) == ["runs/a", "their.csv"]
+    assert found["their.csv"][0]["audit"] == "leakage"
