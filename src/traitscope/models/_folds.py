@@ -11,6 +11,10 @@ from traitscope.types import Target
 
 Array = NDArray[np.float64]
 
+NO_LOSS = 1e-4
+"""Share of a target's range that accuracy may fall by and still count as the same: it is printed
+with four digits, and a test of 2000 clips knows it to twenty times as much."""
+
 FACTORS = tuple(round(1 + 0.05 * step, 2) for step in range(21))
 """Expansions that are tried, from none to twice the spread."""
 
@@ -24,8 +28,8 @@ def grouped_folds(groups: Sequence[str], folds: int, *, seed: int = 0) -> NDArra
     names, place, counts = np.unique(np.asarray(groups), return_inverse=True, return_counts=True)
     if len(names) < 2:
         raise DataError(
-            f"All {len(groups)} fitting clips are of one source ({str(names[0])!r}), so nothing can be "
-            f"held out to choose settings with. Give clips of at least two sources."
+            f"All {len(groups)} fitting clips are of one source ({str(names[0])!r}), so nothing "
+            f"can be held out to choose settings with. Give clips of at least two sources."
         )
     folds = min(folds, len(names))
     order = np.random.default_rng(seed).permutation(len(names))
@@ -37,7 +41,7 @@ def grouped_folds(groups: Sequence[str], folds: int, *, seed: int = 0) -> NDArra
     return np.asarray(fold[place], dtype=np.int64)
 
 
-def expansion(predictions: Array, labels: Array, *, centre: float) -> float:
+def expansion(predictions: Array, labels: Array, *, centre: float, target: Target) -> float:
     """Choose how far predictions are spread from the centre: best concordance, no less accuracy.
 
     A regression that is right on average has too little spread, which concordance counts against
@@ -47,14 +51,17 @@ def expansion(predictions: Array, labels: Array, *, centre: float) -> float:
         predictions: (clips,) of clips that were held out.
         labels: (clips,).
         centre: what stays where it is, the mean label.
+        target: whose range says what a loss is; without one, six sd of the labels do.
     """
+    low, high = target.low, target.high
+    span = 6 * labels.std() if low is None or high is None else high - low
     factors = np.array(FACTORS)
     spread = centre + factors[:, None] * (predictions - centre)
     errors = np.abs(spread - labels).mean(axis=1)
     covariance = ((spread - spread.mean(axis=1, keepdims=True)) * (labels - labels.mean())).mean(1)
     total = spread.var(axis=1) + labels.var() + (spread.mean(axis=1) - labels.mean()) ** 2
     agreement = 2 * covariance / np.where(total > 0, total, 1)
-    agreement[errors > errors[0]] = -np.inf
+    agreement[errors > errors[0] + NO_LOSS * span] = -np.inf
     return float(factors[int(np.argmax(agreement))]) if agreement[0] > 0 else 1.0
 
 

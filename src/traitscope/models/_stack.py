@@ -1,6 +1,6 @@
 """Several learners' predictions for held-out clips -> one combination per target."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from traitscope.models._folds import expansion
 from traitscope.models._ridge import ridge
 from traitscope.trees import damaged
+from traitscope.types import Target
 
 Array = NDArray[np.float64]
 
@@ -56,7 +57,13 @@ class Stack:
 
 
 def fit_stack(
-    columns: Array, labels: Array, folds: NDArray[np.int64], groups: NDArray[Any], *, expand: bool
+    columns: Array,
+    labels: Array,
+    folds: NDArray[np.int64],
+    groups: NDArray[Any],
+    *,
+    targets: Sequence[Target],
+    expand: bool,
 ) -> Stack:
     """Fit the combination on held-out predictions.
 
@@ -65,16 +72,17 @@ def fit_stack(
         labels: (clips, targets), NaN where one is missing.
         folds: (clips,) the fold in which a clip was held out.
         groups: (clips,) sources, left out whole.
+        targets: what the labels are.
         expand: spread the combined predictions; chosen on combinations that were themselves
             fitted on the other folds.
     """
     scale = columns.std(axis=0)
     scale[scale < 1e-12] = np.inf
     scaled = columns / scale
-    targets = labels.shape[1]
-    weights, intercept = np.zeros((columns.shape[1], targets)), np.zeros(targets)
-    centre, factor = np.nanmean(labels, axis=0), np.ones(targets)
-    for target in range(targets):
+    count = len(targets)
+    weights, intercept = np.zeros((columns.shape[1], count)), np.zeros(count)
+    centre, factor = np.nanmean(labels, axis=0), np.ones(count)
+    for target in range(count):
         known = np.isfinite(labels[:, target])
         table, wanted, fold = scaled[known], labels[known, target], folds[known]
         found = ridge(table, wanted, groups[known], PENALTIES)
@@ -85,7 +93,9 @@ def fit_stack(
                 rest = fold == number
                 w, b, _ = ridge(table[~rest], wanted[~rest], groups[known][~rest], [penalty])
                 again[rest] = b + table[rest] @ w
-            factor[target] = expansion(again, wanted, centre=centre[target])
+            factor[target] = expansion(
+                again, wanted, centre=float(centre[target]), target=targets[target]
+            )
     return Stack(scale, weights, intercept, centre, factor)
 
 

@@ -112,11 +112,11 @@ class Estimator:
         folds = grouped_folds(groups, self.config.folds, seed=self.config.seed)
         fit = self._fit_ridge if self.config.learner == "ridge" else self._fit_trees
         held_out = fit(features, labels, folds, np.asarray(groups))
-        for index in range(len(self.targets) if self.config.expand else 0):
+        for index, target in enumerate(self.targets if self.config.expand else ()):
             known = np.isfinite(labels[:, index])
             centre = float(self.centre[index])
             part = held_out[known, index], labels[known, index]
-            self.factor[index] = expansion(*part, centre=centre)
+            self.factor[index] = expansion(*part, centre=centre, target=target)
 
     def predict(self, batch: Batch) -> Array:
         """(clips, targets), inside the range of each target."""

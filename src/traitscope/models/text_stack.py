@@ -104,7 +104,14 @@ class Estimator:
                 everyone[:, rest] = values
         chosen = {name: _least_error(values, labels) for name, values in held_out.items()}
         columns = _side_by_side({name: held_out[name] for name in LEARNERS}, chosen)
-        self._stack = fit_stack(columns, labels, folds, np.asarray(groups), expand=config.expand)
+        self._stack = fit_stack(
+            columns,
+            labels,
+            folds,
+            np.asarray(groups),
+            targets=self.targets,
+            expand=config.expand,
+        )
         everything = np.ones(len(texts), dtype=bool)
         learners, _, _ = fit_learners(config, terms, numbers, labels, everything)
         self._learners = learners.with_penalties(chosen)
