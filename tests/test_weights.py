@@ -50,3 +50,30 @@ def test_a_failed_download_leaves_nothing_and_says_what_to_do(
 @pytest.mark.shared
 def test_the_real_file_is_the_published_one(shared_weights: Path) -> None:
     assert weights.find(NAME) == shared_weights / NAME
+
+
+def test_a_network_is_fetched_from_where_timm_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    import huggingface_hub
+
+    asked = []
+
+    def download(repository: str, file: str) -> str:
+        asked.append((repository, file))
+        return "/cache/model.safetensors"
+
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
+    assert weights.fetch("timm:resnet50.tv_in1k") == Path("/cache/model.safetensors")
+    assert asked == [("timm/resnet50.tv_in1k", "model.safetensors")]
+    with pytest.raises(TraitscopeError, match="no weights for 'resnet51'"):
+        weights.fetch("timm:resnet51")
+
+
+def test_a_failed_download_of_a_network_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    import huggingface_hub
+
+    def download(repository: str, file: str) -> str:
+        raise OSError("no route")
+
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
+    with pytest.raises(TraitscopeError, match=r"huggingface.co/timm/resnet50.tv_in1k: no route"):
+        weights.fetch("timm:resnet50.tv_in1k")

@@ -38,6 +38,10 @@ FILES = {
 }
 
 
+TIMM = "timm:"
+"""Before the name of a network of timm, such as ``timm:resnet50.tv_in1k``."""
+
+
 def folders() -> tuple[Path, ...]:
     """Folders in the order they are searched: ``$TRAITSCOPE_WEIGHTS``, then the user cache."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "traitscope"
@@ -100,9 +104,13 @@ def verify(path: Path) -> None:
 def fetch(name: str) -> Path:
     """Download a file from its publisher into the first folder and verify it.
 
+    ``timm:NAME`` brings the published tensors of a timm network into the hub's own cache.
+
     Raises:
         TraitscopeError: the download failed or is not the published file.
     """
+    if name.startswith(TIMM):
+        return _fetch_network(name.removeprefix(TIMM))
     known = entry(name)
     folder = folders()[0]
     folder.mkdir(parents=True, exist_ok=True)
@@ -121,3 +129,23 @@ def fetch(name: str) -> Path:
     finally:
         shutil.rmtree(part.parent, ignore_errors=True)
     return path
+
+
+def _fetch_network(name: str) -> Path:
+    import timm
+    from huggingface_hub import hf_hub_download
+
+    published = timm.get_pretrained_cfg(name) if timm.is_model(name) else None
+    repository = getattr(published, "hf_hub_id", None)
+    if not repository:
+        raise TraitscopeError(
+            f"timm publishes no weights for {name!r}. List its networks with: python -c 'import "
+            f"timm; print(timm.list_pretrained())'"
+        )
+    try:
+        return Path(hf_hub_download(repository, "model.safetensors"))
+    except (OSError, ValueError, RuntimeError) as error:  # whatever the hub's client raises
+        raise TraitscopeError(
+            f"{name} could not be downloaded from https://huggingface.co/{repository}: {error}. "
+            f"Copy the folder of the hub's cache from another machine instead."
+        ) from error

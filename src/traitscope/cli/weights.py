@@ -39,7 +39,7 @@ def list_(json: Annotated[bool, typer.Option(help="Print JSON.")] = False) -> No
 
 @app.command()
 def fetch(
-    name: Annotated[str, typer.Argument(help="File name, as `weights list` prints it.")],
+    name: Annotated[str, typer.Argument(help="File, as `weights list` prints it, or timm:NAME.")],
 ) -> None:
     """Download a file from its publisher and verify it.
 
@@ -48,8 +48,12 @@ def fetch(
     from traitscope import weights
     from traitscope.cli._shared import say
 
-    known = weights.entry(name)
-    say(f"Downloading {name} ({known.size_bytes / 1e6:.1f} MB, {known.licence}) from {known.url}")
+    if name.startswith(weights.TIMM):
+        say(f"Downloading {name} from the Hugging Face hub (its page states the licence)")
+    else:
+        known = weights.entry(name)
+        size = f"{known.size_bytes / 1e6:.1f} MB"
+        say(f"Downloading {name} ({size}, {known.licence}) from {known.url}")
     typer.echo(weights.fetch(name))
 
 
