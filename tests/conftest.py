@@ -1,6 +1,10 @@
 """Rules for every test: no network beyond loopback, and where the real clips are."""
 
 import os
+
+# Two test processes on two cores: more threads in each only get into each other's way.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import socket
 from pathlib import Path
 from typing import Any

@@ -29,6 +29,7 @@ ORDER = [
     "preparation",
     "pooling",
     "scaling",
+    "pictures",
     "augment",
     "data",
     "trees",

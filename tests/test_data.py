@@ -10,8 +10,6 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from traitscope.data import (
-    IMAGENET_MEAN,
-    IMAGENET_SD,
     Examples,
     collate,
     draw_example,
@@ -21,6 +19,8 @@ from traitscope.data import (
     to_tensors,
 )
 from traitscope.errors import ClipError, DataError
+from traitscope.pictures import decode
+from traitscope.scaling import IMAGENET_MEAN, IMAGENET_SD
 from traitscope.store import StatusRow, Store
 from traitscope.types import Clip, Draw, Rows, Stream
 
@@ -136,6 +136,17 @@ def test_images_are_rgb_normalised_and_channel_first() -> None:
     assert drawn.shape == (2, 3, 8, 8)
     red = drawn[0, :, 4, 4] * IMAGENET_SD + IMAGENET_MEAN
     np.testing.assert_allclose(red, [1, 0, 0], atol=0.02)
+
+
+def test_a_picture_of_another_shape_loses_its_margins_and_is_not_squeezed() -> None:
+    image = np.zeros((20, 40, 3), np.uint8)
+    image[:, 10:30] = 255  # the middle square
+    ok, data = cv2.imencode(".png", image)
+    assert ok
+    square = decode([data.tobytes()], 10)[0].transpose(1, 2, 0) * IMAGENET_SD + IMAGENET_MEAN
+    np.testing.assert_allclose(square, 1, atol=1e-5)
+    assert decode([data.tobytes()], (20, 10)).shape == (1, 3, 20, 10)
+    assert decode([data.tobytes()], None).shape == (1, 3, 20, 40)
 
 
 def test_a_missing_image_is_masked() -> None:

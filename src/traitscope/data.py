@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from traitscope.augment import Augmentation, Sample, blend, change
 from traitscope.errors import ClipError, DataError
+from traitscope.pictures import decode
 from traitscope.pooling import pool, pooled_columns
-from traitscope.scaling import IMAGENET_MEAN, IMAGENET_SD, Moments, Scaler
+from traitscope.scaling import Moments, Scaler
 from traitscope.store import Store
 from traitscope.types import Batch, Clip, Draw, Rows, Stream
 
@@ -197,7 +198,7 @@ def _nearest(time: NDArray[np.float64], wanted: NDArray[np.float64]) -> NDArray[
 
 def _take(stream: Stream, rows: NDArray[np.intp], draw: Draw, scaler: Scaler | None) -> AnyArray:
     if stream.images is not None:
-        return _decode([stream.images[row] for row in rows], draw.size)
+        return decode([stream.images[row] for row in rows], draw.size)
     assert stream.values is not None
     values = stream.values[rows]
     if values.dtype.kind not in "fiub":
@@ -208,24 +209,6 @@ def _take(stream: Stream, rows: NDArray[np.intp], draw: Draw, scaler: Scaler | N
         numbers = numbers.copy()
         numbers[gone] = 0.0  # hidden by the mask
     return numbers
-
-
-def _decode(images: Sequence[bytes], size: int | None) -> Array:
-    """Decode JPEGs to (rows, 3, height, width), RGB, normalised as for ImageNet."""
-    import cv2
-
-    decoded: list[AnyArray | None] = []
-    for data in images:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB) if data else None
-        if image is not None and size is not None and image.shape[:2] != (size, size):
-            image = cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA)
-        decoded.append(image)
-    shape = next(image.shape for image in decoded if image is not None)
-    stacked = np.zeros((len(images), *shape), dtype=np.float32)
-    for row, image in enumerate(decoded):
-        if image is not None:
-            stacked[row] = (image.astype(np.float32) / 255 - IMAGENET_MEAN) / IMAGENET_SD
-    return np.ascontiguousarray(stacked.transpose(0, 3, 1, 2))
 
 
 class Examples:

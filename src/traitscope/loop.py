@@ -248,7 +248,7 @@ class Loop(lightning.LightningModule):
             )
 
     def _keep(self) -> None:
-        if self.session.selection is None or self.session.config.trainer.keep == "last":
+        if self.session.selection is None or self.stage.keep == "last":
             save_fitted(self.session.folder, self.model)
             return
         score = self.validation[self.session.config.trainer.monitor]

@@ -51,6 +51,28 @@ def concordance(output: Tensor, target: Tensor, mask: Tensor, progress: float) -
     return 1 - ccc[weight.sum(dim=0) > 1].mean() if (weight.sum(dim=0) > 1).any() else ccc.sum() * 0
 
 
+def bell(output: Tensor, target: Tensor, mask: Tensor, progress: float) -> Tensor:
+    """CR-Net's bell loss, 300 (1 - exp(-e^2 / 162)) summed over targets: steep for small errors.
+
+    Li et al., 2020, https://doi.org/10.1007/s11263-020-01309-y
+    """
+    errors = 300 * (1 - torch.exp(-((output - target) ** 2) / 162))
+    return (errors * mask.to(errors.dtype)).sum() / max(1, len(errors))
+
+
+def ranges(output: Any, target: Tensor, mask: Tensor, progress: float) -> Tensor:
+    """Cross-entropy of the range each label lies in (CR-Net's first stage)."""
+    logits = output.logits.transpose(1, 2)
+    wrong = torch.nn.functional.cross_entropy(logits, output.classes(target), reduction="none")
+    return _mean(wrong, mask)
+
+
+def crnet(output: Any, target: Tensor, mask: Tensor, progress: float) -> Tensor:
+    """CR-Net's second stage: MAE + MSE + bell + lambda x ranges, lambda growing from 0 to 4."""
+    scores = (output.prediction, target, mask, progress)
+    return mae(*scores) + mse(*scores) + bell(*scores) + 4 * progress * ranges(output, *scores[1:])
+
+
 def names() -> list[str]:
     """List the losses of this file."""
     functions = inspect.getmembers(sys.modules[__name__], inspect.isfunction)

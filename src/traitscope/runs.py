@@ -106,6 +106,8 @@ class Stage(Config):
     """Largest norm of the gradient; 0 for none."""
     early_stop: NonNegativeInt = 0
     """Epochs without gain on validation before stopping; 0 for never."""
+    keep: Literal["best", "last"] = "best"
+    """Which epoch's weights are kept at the end: best on validation, or the last."""
     freeze: tuple[str, ...] = ()
     """Patterns of tensor names that do not train in this stage, such as ``backbone.*``."""
     distil: Distil = Distil()
@@ -144,8 +146,6 @@ class TrainerConfig(Config):
 
     precision: Literal["32", "bf16"] = "32"
     """Arithmetic of the forward and backward pass."""
-    keep: Literal["best", "last"] = "best"
-    """Which epoch's weights are kept: best on validation, or the last."""
     monitor: Literal["mae", "mse", "r2", "ccc"] = "mae"
     """Macro score on validation that decides what is best, when to stop, and ``plateau``."""
     ema: Annotated[float, Field(ge=0, lt=1)] = 0.0

@@ -320,7 +320,8 @@ class Draw:
         pool: instead of rows, these statistics of all valid rows (see ``pooling.POOLS``).
         columns: patterns of the columns to take (``AU*_r``), in the order of the stream; all
             columns when empty.
-        size: side in pixels that images are resized to; None keeps the stored size.
+        size: side in pixels, or height and width, that images are cut and resized to; None keeps
+            the stored size.
         standardize: subtract the mean and divide by the sd of each column, fitted on the fitting
             clips and saved with the run; missing columns become 0, the mean.
     """
@@ -331,7 +332,7 @@ class Draw:
     extract: Mapping[str, Any] = field(default_factory=dict)
     pool: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
-    size: int | None = None
+    size: int | tuple[int, int] | None = None
     standardize: bool = False
 
     def __post_init__(self) -> None:

@@ -1,0 +1,51 @@
+"""One layer on the log filter bank of a whole clip (the audio half of DAN).
+
+Paper: Wei et al., "Deep Bimodal Regression of Apparent Personality Traits from Short Video
+Sequences", 2017, https://doi.org/10.1109/TAFFC.2017.2762299.
+
+Where we differ: the sound is mono (26 bands x 1529 windows instead of 79,534 values of interleaved
+stereo), bands are standardised on the fitting clips, and the head ends in the target range.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from einops import rearrange
+from pydantic import PositiveInt
+from torch import Tensor, nn
+
+from traitscope.config import Config as BaseConfig
+from traitscope.models._heads import RangeHead
+from traitscope.types import Batch, Draw, Target
+
+
+class Config(BaseConfig):
+    """How long a clip is taken to be."""
+
+    rows: PositiveInt = 1529
+    """Windows of 10 ms that a clip is padded or cut to."""
+
+
+TINY = Config(rows=9)
+
+
+def inputs(config: Config) -> dict[str, Draw]:
+    """All windows of the filter bank."""
+    return {"filterbank": Draw(extract={"rows": config.rows}, standardize=True)}
+
+
+class Model(nn.Module):
+    """A linear layer."""
+
+    def __init__(
+        self, config: Config, shapes: Mapping[str, tuple[int, ...]], targets: Sequence[Target]
+    ) -> None:
+        super().__init__()
+        (bands,) = shapes["filterbank"]
+        self.score = nn.Linear(config.rows * bands, len(targets))
+        self.to_range = RangeHead(targets)
+
+    def forward(self, batch: Batch) -> Tensor:
+        """``filterbank`` (clips, rows, bands) -> (clips, targets); missing rows are the mean."""
+        bands = batch.streams["filterbank"] * batch.masks["filterbank"][..., None]
+        scores = self.score(rearrange(bands, "clips rows bands -> clips (rows bands)"))
+        return self.to_range(scores)

@@ -1,0 +1,64 @@
+"""A ResNet18 over the waveform (the audio half of Deep Impression).
+
+Paper: Gucluturk et al., "Deep Impression: Audiovisual Deep Residual Networks for Multimodal
+Apparent Personality Trait Recognition", 2016, https://arxiv.org/abs/1609.05119.
+
+Where we differ: the head ends in the target range; in evaluation the middle of the clip is heard,
+in training a random part.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from einops import rearrange
+from pydantic import PositiveInt
+from torch import Tensor, nn
+
+from traitscope.config import Config as BaseConfig
+from traitscope.models._heads import RangeHead
+from traitscope.models._resnets import resnet
+from traitscope.types import Batch, Draw, Rows, Target
+
+
+class Config(BaseConfig):
+    """Length of the part that is heard, channels of the network."""
+
+    samples: PositiveInt = 50_176
+    """Samples at 16 kHz, about three seconds."""
+    channels: tuple[PositiveInt, PositiveInt, PositiveInt, PositiveInt] = (32, 64, 128, 256)
+    """Channels of the four groups of blocks."""
+
+
+TINY = Config(samples=2048, channels=(4, 4, 8, 8))
+
+
+def sound_draw(samples: int) -> Draw:
+    """Draw a run of samples: a random one in training, the middle one in evaluation."""
+    return Draw(train=Rows("window", samples), evaluate=Rows("center", samples))
+
+
+def inputs(config: Config) -> dict[str, Draw]:
+    """Part of the waveform."""
+    return {"waveform": sound_draw(config.samples)}
+
+
+class Model(nn.Module):
+    """A one-dimensional ResNet18, its average over time, one layer."""
+
+    def __init__(
+        self, config: Config, shapes: Mapping[str, tuple[int, ...]], targets: Sequence[Target]
+    ) -> None:
+        super().__init__()
+        self.hear = resnet(18, config.channels, sound=True)
+        self.score = nn.Linear(config.channels[-1], len(targets))
+        self.to_range = RangeHead(targets)
+
+    def forward(self, batch: Batch) -> Tensor:
+        """``waveform`` (clips, samples) -> (clips, targets)."""
+        heard = self.hear(waveform_of(batch)).mean(dim=2)
+        return self.to_range(self.score(heard))
+
+
+def waveform_of(batch: Batch) -> Tensor:
+    """The waveform as one channel, silent where the clip is over: (clips, 1, samples)."""
+    sound = batch.streams["waveform"] * batch.masks["waveform"]
+    return rearrange(sound, "clips samples -> clips 1 samples")

@@ -1,0 +1,68 @@
+"""Deep Impression: a frame and a piece of sound through two ResNet18s, joined late.
+
+Paper: Gucluturk et al., "Deep Impression: Audiovisual Deep Residual Networks for Multimodal
+Apparent Personality Trait Recognition", 2016, https://arxiv.org/abs/1609.05119.
+
+Where we differ: the head ends in the target range, and nothing of a test frame is drawn at random.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import torch
+from pydantic import PositiveInt
+from torch import Tensor, nn
+
+from traitscope.config import Config as BaseConfig
+from traitscope.models._heads import RangeHead
+from traitscope.models._resnets import resnet
+from traitscope.models.audio_resnet18 import sound_draw, waveform_of
+from traitscope.types import Batch, Draw, Rows, Target
+
+
+class Config(BaseConfig):
+    """Which senses, sizes of what they get, channels of the networks."""
+
+    senses: Literal["audiovisual", "visual"] = "audiovisual"
+    """Frame and sound, or the frame alone."""
+    size: PositiveInt = 224
+    """Side of the frame in pixels."""
+    samples: PositiveInt = 50_176
+    """Samples of sound at 16 kHz."""
+    channels: tuple[PositiveInt, PositiveInt, PositiveInt, PositiveInt] = (32, 64, 128, 256)
+    """Channels of the four groups of blocks of both networks."""
+
+
+TINY = Config(size=32, samples=2048, channels=(4, 4, 8, 8))
+
+
+def inputs(config: Config) -> dict[str, Draw]:
+    """One frame, and part of the waveform."""
+    frame = Draw(train=Rows("random", 1), evaluate=Rows("even", 1), size=config.size)
+    if config.senses == "visual":
+        return {"frames": frame}
+    return {"frames": frame, "waveform": sound_draw(config.samples)}
+
+
+class Model(nn.Module):
+    """Two ResNet18s, their averages side by side, a hidden layer, one layer."""
+
+    def __init__(
+        self, config: Config, shapes: Mapping[str, tuple[int, ...]], targets: Sequence[Target]
+    ) -> None:
+        super().__init__()
+        width = config.channels[-1]
+        hears = config.senses == "audiovisual"
+        self.see = resnet(18, config.channels, sound=False)
+        self.hear = resnet(18, config.channels, sound=True) if hears else None
+        joined = 2 * width if hears else width
+        self.join = nn.Sequential(nn.Linear(joined, width), nn.LayerNorm(width), nn.ReLU())
+        self.score = nn.Linear(width, len(targets))
+        self.to_range = RangeHead(targets)
+
+    def forward(self, batch: Batch) -> Tensor:
+        """``frames`` (clips, 1, 3, s, s), ``waveform`` (clips, samples) -> (clips, targets)."""
+        found = [self.see(batch.streams["frames"][:, 0]).mean(dim=(2, 3))]
+        if self.hear is not None:
+            found.append(self.hear(waveform_of(batch)).mean(dim=2))
+        return self.to_range(self.score(self.join(torch.cat(found, dim=1))))

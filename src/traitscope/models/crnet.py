@@ -1,0 +1,141 @@
+"""CR-Net: first sort a clip into ranges of each trait, then regress with what the sorting saw.
+
+Paper: Li et al., "CR-Net: A Deep Classification-Regression Network for Multimodal Apparent
+Personality Analysis", 2020, https://doi.org/10.1007/s11263-020-01309-y.
+
+Where we differ: the softmax that weights a branch's four cells runs over the four ranges of a trait
+(it ran over the traits), frame and face are drawn at one moment and share every transform, ranges
+of z-scores are cut at -1, 0 and 1, and the head ends in the target range.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from einops import rearrange
+from pydantic import PositiveInt
+from torch import Tensor, nn
+
+from traitscope.config import Config as BaseConfig
+from traitscope.models._heads import RangeHead
+from traitscope.models._resnets import resnet
+from traitscope.models.audio_resnet18 import sound_draw, waveform_of
+from traitscope.types import Batch, Draw, Rows, Target
+
+BINS = 4
+CUTS, Z_CUTS = (0.5, 0.6, 0.7), (-1.0, 0.0, 1.0)
+"""Where ranges end: as shares of a bounded range, and for z-scores."""
+
+
+class Config(BaseConfig):
+    """Which senses, and sizes of what they get."""
+
+    senses: Literal["audiovisual", "visual", "audio"] = "audiovisual"
+    """Frame, face and sound; frame and face; or sound alone."""
+    size: PositiveInt = 224
+    """Side of the frame in pixels."""
+    face_size: PositiveInt = 112
+    """Side of the face in pixels."""
+    samples: PositiveInt = 244_832
+    """Samples of sound at 16 kHz, about 15 seconds."""
+    depth: Literal[18, 34] = 34
+    """Depth of each ResNet."""
+    channels: tuple[PositiveInt, PositiveInt, PositiveInt, PositiveInt] = (64, 128, 256, 512)
+    """Channels of the four groups of blocks."""
+
+
+TINY = Config(size=64, face_size=64, samples=8192, depth=18, channels=(4, 4, 8, 8))
+
+
+def inputs(config: Config) -> dict[str, Draw]:
+    """One frame and the face in it, and the sound."""
+    sees, hears = config.senses != "audio", config.senses != "visual"
+    one = {"train": Rows("random", 1), "evaluate": Rows("even", 1)}
+    drawn = {}
+    if sees:
+        drawn["faces"] = Draw(
+            train=one["train"], evaluate=one["evaluate"], group="moment", size=config.face_size
+        )
+        drawn["frames"] = Draw(
+            train=one["train"], evaluate=one["evaluate"], group="moment", size=config.size
+        )
+    if hears:
+        drawn["waveform"] = sound_draw(config.samples)
+    return drawn
+
+
+@dataclass(frozen=True)
+class Output:
+    """Predictions (clips, targets), and scores of the ranges (clips, targets, 4) behind them.
+
+    Attributes:
+        prediction: (clips, targets).
+        logits: (clips, targets, bins).
+        cuts: (targets, bins - 1) where the ranges end.
+        features: (clips, width), the mean over targets of what is regressed.
+    """
+
+    prediction: Tensor
+    logits: Tensor
+    cuts: Tensor
+    features: Tensor
+
+    def classes(self, target: Tensor) -> Tensor:
+        """Range of each label: (clips, targets) -> (clips, targets), 0 to 3."""
+        return (target[..., None] >= self.cuts).sum(dim=-1)
+
+
+class Branch(nn.Module):
+    """A ResNet whose last map is pooled to four cells, and the ranges they speak for."""
+
+    def __init__(self, config: Config, targets: int, *, sound: bool) -> None:
+        super().__init__()
+        width = config.channels[-1]
+        self.trunk = resnet(config.depth, config.channels, sound=sound)
+        self.pool: nn.Module = nn.AdaptiveAvgPool1d(4) if sound else nn.AdaptiveAvgPool2d(2)
+        kind = nn.Conv1d if sound else nn.Conv2d
+        self.classify = kind(width, targets * BINS, 4 if sound else 2)
+
+    def forward(self, signal: Tensor) -> tuple[Tensor, Tensor]:
+        """(clips, channels, ...) -> logits (clips, targets, 4), features (clips, targets, w)."""
+        cells = self.pool(self.trunk(signal))
+        logits = rearrange(self.classify(cells).flatten(1), "b (t bins) -> b t bins", bins=BINS)
+        weights = torch.softmax(logits, dim=-1)
+        return logits, weights @ cells.flatten(2).transpose(1, 2)
+
+
+class Model(nn.Module):
+    """Up to three branches, their features summed, one layer for all targets."""
+
+    def __init__(
+        self, config: Config, shapes: Mapping[str, tuple[int, ...]], targets: Sequence[Target]
+    ) -> None:
+        super().__init__()
+        names = [name for name in ("frames", "faces", "waveform") if name in inputs(config)]
+        self.branches = nn.ModuleDict(
+            {name: Branch(config, len(targets), sound=name == "waveform") for name in names}
+        )
+        self.score = nn.Linear(config.channels[-1], 1)
+        self.to_range = RangeHead(targets)
+        self.num_features = config.channels[-1]
+        self.register_buffer("cuts", torch.tensor([_cuts(target) for target in targets]))
+
+    def forward(self, batch: Batch) -> Output:
+        """``frames`` and ``faces`` (clips, 1, 3, s, s), ``waveform`` (clips, samples) -> Output."""
+        logits, features = [], []
+        for name, branch in self.branches.items():
+            signal = waveform_of(batch) if name == "waveform" else batch.streams[name][:, 0]
+            sorted_, seen = branch(signal)
+            logits.append(sorted_)
+            features.append(seen)
+        joined = torch.stack(features).sum(dim=0)
+        scores = self.to_range(self.score(joined).squeeze(-1))
+        cuts: Tensor = self.cuts  # type: ignore[assignment]
+        return Output(scores, torch.stack(logits).sum(dim=0), cuts, joined.mean(dim=1))
+
+
+def _cuts(target: Target) -> tuple[float, ...]:
+    if target.low is None or target.high is None:
+        return Z_CUTS
+    return tuple(target.low + cut * (target.high - target.low) for cut in CUTS)

@@ -1,0 +1,89 @@
+"""DAN: what a VGG16 sees of a frame, averaged and maximised over its places (DAN, DAN+).
+
+Paper: Wei et al., "Deep Bimodal Regression of Apparent Personality Traits from Short Video
+Sequences", 2017, https://doi.org/10.1109/TAFFC.2017.2762299; winner of ChaLearn LAP 2016.
+
+Where we differ: the average and the maximum are taken over all 7 x 7 places (with the published
+kernel of one place both are the identity), and the head ends in the target range. Its audio half is
+``audio_linear``; ``traitscope fuse`` joins the two.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from einops import rearrange
+from pydantic import PositiveInt
+from torch import Tensor, nn
+from torch.nn import functional
+
+from traitscope.config import Config as BaseConfig
+from traitscope.models._heads import RangeHead, RowScores
+from traitscope.types import Batch, Draw, Rows, Target
+
+BLOCKS = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
+"""Channels of VGG16's convolutions; a max-pool follows each block."""
+
+
+class Config(BaseConfig):
+    """How much of the network, how many images of a clip."""
+
+    plus: bool = False
+    """DAN+: pool a second time after relu5_2."""
+    width: PositiveInt = 1
+    """Divides the channels, for small machines and tests."""
+    size: PositiveInt = 224
+    """Side of a frame in pixels."""
+    images: PositiveInt = 1
+    """Random frames of a clip per training epoch."""
+    evaluation_images: PositiveInt = 8
+    """Evenly spaced frames of a clip in evaluation."""
+
+
+TINY = Config(plus=True, width=16, size=32, images=2, evaluation_images=2)
+
+
+def inputs(config: Config) -> dict[str, Draw]:
+    """Frames: random ones in training, evenly spaced ones in evaluation."""
+    train, evaluate = Rows("random", config.images), Rows("even", config.evaluation_images)
+    return {"frames": Draw(train=train, evaluate=evaluate, size=config.size)}
+
+
+class Model(nn.Module):
+    """VGG16 with batch normalisation up to its last pooling, pooled descriptors, one layer."""
+
+    def __init__(
+        self, config: Config, shapes: Mapping[str, tuple[int, ...]], targets: Sequence[Target]
+    ) -> None:
+        super().__init__()
+        layers, before = [], 3
+        for block in BLOCKS:
+            for channels in (count // config.width for count in block):
+                layers.append(_convolution(before, channels))
+                before = channels
+            layers.append(nn.Sequential(nn.MaxPool2d(2)))
+        self.first = nn.Sequential(*layers[:-2])  # up to relu5_2
+        self.rest = nn.Sequential(*layers[-2:])
+        self.plus = config.plus
+        self.score = nn.Linear(2 * before * (2 if config.plus else 1), len(targets))
+        self.to_range = RangeHead(targets)
+
+    def forward(self, batch: Batch) -> RowScores:
+        """``frames`` (clips, images, 3, size, size) -> scores of each frame and their mean."""
+        frames, mask = batch.streams["frames"], batch.masks["frames"]
+        early = self.first(rearrange(frames, "clips rows ... -> (clips rows) ..."))
+        late = self.rest(early)
+        described = [descriptor(late), *([descriptor(early)] if self.plus else [])]
+        scores = self.to_range(self.score(torch.cat(described, dim=1)))
+        scores = rearrange(scores, "(clips rows) t -> clips rows t", clips=len(mask))
+        return RowScores(scores, mask)
+
+
+def descriptor(maps: Tensor) -> Tensor:
+    """Average and maximum over places, each of unit length: (n, c, h, w) -> (n, 2 c)."""
+    average, largest = maps.mean(dim=(2, 3)), maps.amax(dim=(2, 3))
+    return torch.cat([functional.normalize(average), functional.normalize(largest)], dim=1)
+
+
+def _convolution(inputs: int, outputs: int) -> nn.Sequential:
+    convolution = nn.Conv2d(inputs, outputs, 3, padding=1)
+    return nn.Sequential(convolution, nn.BatchNorm2d(outputs), nn.ReLU(inplace=True))

@@ -1,0 +1,79 @@
+"""Any timm image network on single frames or faces, averaged over a clip (SENet, HRNet, Swin ...).
+
+The one-image systems of the DeepPersonality benchmark, https://arxiv.org/abs/2212.06777 (Liao et
+al., 2022), are recipes of this file. Where we differ: the head ends in the target range, and a clip
+is scored on several evenly spaced images instead of one.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from einops import rearrange
+from pydantic import Field, PositiveInt
+from torch import nn
+
+from traitscope.config import Config as BaseConfig
+from traitscope.models._blocks import timm_backbone
+from traitscope.models._heads import RangeHead, RowScores
+from traitscope.types import Batch, Draw, Rows, Target
+
+
+class Config(BaseConfig):
+    """Which network, on what, how many images of a clip."""
+
+    input: Literal["faces", "frames"] = "frames"
+    """Aligned faces, or whole pictures cut to a square."""
+    backbone: str = "seresnet50"
+    """Any name of timm.list_models()."""
+    options: dict[str, Any] = Field(default_factory=dict)
+    """Settings of the network, as timm.create_model takes them."""
+    pretrained: bool = False
+    """Start from ImageNet weights in the local cache."""
+    size: PositiveInt = 224
+    """Side of an image in pixels."""
+    images: PositiveInt = 1
+    """Random images of a clip per training epoch."""
+    evaluation_images: PositiveInt = 8
+    """Evenly spaced images of a clip in evaluation."""
+
+
+TINY = Config(backbone="test_resnet", size=32, images=2, evaluation_images=2)
+
+
+def inputs(config: Config) -> dict[str, Draw]:
+    """Frames or faces: random ones in training, evenly spaced ones in evaluation."""
+    train, evaluate = Rows("random", config.images), Rows("even", config.evaluation_images)
+    return {config.input: Draw(train=train, evaluate=evaluate, size=config.size)}
+
+
+class Model(nn.Module):
+    """A timm network whose classifier gives a score per target."""
+
+    def __init__(
+        self, config: Config, shapes: Mapping[str, tuple[int, ...]], targets: Sequence[Target]
+    ) -> None:
+        super().__init__()
+        self.config = config
+        self.network: Any = timm_backbone(
+            config.backbone, pretrained=False, num_classes=len(targets), **config.options
+        )
+        self.to_range = RangeHead(targets)
+
+    def load_pretrained(self) -> None:
+        """Take ImageNet weights from the local cache, but for the classifier."""
+        if not self.config.pretrained:
+            return
+        published = timm_backbone(
+            self.config.backbone,
+            pretrained=True,
+            num_classes=self.to_range.low.numel(),
+            **self.config.options,
+        )
+        self.network.load_state_dict(published.state_dict())
+
+    def forward(self, batch: Batch) -> RowScores:
+        """Images (clips, images, 3, size, size) -> scores of each image and their mean."""
+        images, mask = batch.streams[self.config.input], batch.masks[self.config.input]
+        scores = self.network(rearrange(images, "clips rows ... -> (clips rows) ..."))
+        scores = rearrange(scores, "(clips rows) t -> clips rows t", clips=len(mask))
+        return RowScores(self.to_range(scores), mask)

@@ -1,0 +1,143 @@
+"""Video Action Transformer: the middle frame asks all frames what it should know.
+
+Paper: Girdhar et al., "Video Action Transformer Network", 2019, https://arxiv.org/abs/1812.02707,
+in the form of the DeepPersonality benchmark, https://arxiv.org/abs/2212.06777.
+
+Where we differ: pretrained weights are kept (they were initialised over), missing frames are not
+looked at, and the head ends in the target range.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal
+
+import torch
+from einops import rearrange
+from pydantic import Field, PositiveInt
+from torch import Tensor, nn
+from torch.nn import functional
+
+from traitscope.config import Config as BaseConfig
+from traitscope.models._blocks import timm_backbone
+from traitscope.models._heads import RangeHead
+from traitscope.types import Batch, Draw, Rows, Target
+
+STRIDE = 32
+"""Of a ResNet: pixels per place of its last map."""
+
+
+class Config(BaseConfig):
+    """What is seen, and sizes."""
+
+    input: Literal["faces", "frames"] = "frames"
+    """Aligned faces or whole pictures; their upright middle half is cut out."""
+    frames: PositiveInt = 16
+    """Frames over the clip."""
+    height: PositiveInt = 224
+    """Height of a frame in pixels; it is half as wide."""
+    backbone: str = "resnet50"
+    """A timm ResNet."""
+    pretrained: bool = False
+    """Start the trunk from ImageNet weights in the local cache."""
+    dim: PositiveInt = 1024
+    """Size of what is known of a frame."""
+    heads: PositiveInt = 16
+    """Heads that look at slices of it."""
+    units: PositiveInt = 3
+    """Times each head looks."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.3
+    """Dropout in each unit."""
+
+
+TINY = Config(frames=3, height=64, backbone="test_resnet", dim=16, heads=2, units=2, dropout=0.0)
+
+
+def inputs(config: Config) -> dict[str, Draw]:
+    """Frames spread over the clip."""
+    draw = Draw(
+        train=Rows("segments", config.frames),
+        evaluate=Rows("even", config.frames),
+        size=(config.height, config.height // 2),
+    )
+    return {config.input: draw}
+
+
+class Unit(nn.Module):
+    """Look at all frames, then think: attention, add and norm, two layers, add and norm."""
+
+    def __init__(self, dim: int, dropout: float) -> None:
+        super().__init__()
+        self.seen = nn.LayerNorm(dim)
+        self.think = nn.Sequential(nn.Linear(dim, dim // 2), nn.ReLU(), nn.Linear(dim // 2, dim))
+        self.thought = nn.LayerNorm(dim)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, query: Tensor, frames: Tensor, mask: Tensor) -> Tensor:
+        """(clips, 1, dim), (clips, frames, dim), (clips, frames) -> (clips, 1, dim)."""
+        found = functional.scaled_dot_product_attention(
+            query, frames, frames, attn_mask=mask[:, None, :]
+        )
+        query = self.seen(query + self.dropout(found))
+        out: Tensor = self.thought(query + self.dropout(self.think(query)))
+        return out
+
+
+class Model(nn.Module):
+    """ResNet trunk, one vector per frame, heads of three units each, a linear layer."""
+
+    def __init__(
+        self, config: Config, shapes: Mapping[str, tuple[int, ...]], targets: Sequence[Target]
+    ) -> None:
+        super().__init__()
+        self.config = config
+        self.trunk = _trunk(config, pretrained=False)
+        channels = self.trunk.num_features
+        places = (math.ceil(config.height / STRIDE), math.ceil(config.height // 2 / STRIDE))
+        self.norm = nn.BatchNorm2d(channels)
+        self.reduce = nn.Conv2d(channels, config.dim, places)
+        width = config.dim // config.heads
+        self.heads = nn.ModuleList(
+            nn.ModuleList(Unit(width, config.dropout) for _ in range(config.units))
+            for _ in range(config.heads)
+        )
+        self.score = nn.Linear(config.dim, len(targets))
+        self.to_range = RangeHead(targets)
+
+    def load_pretrained(self) -> None:
+        """Take ImageNet weights from the local cache, if the config asks for them."""
+        if self.config.pretrained:
+            self.trunk.load_state_dict(_trunk(self.config, pretrained=True).state_dict())
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Frames (clips, frames, 3, height, height / 2) -> (clips, targets)."""
+        frames, mask = batch.streams[self.config.input], batch.masks[self.config.input]
+        maps = self.norm(self.trunk(rearrange(frames, "clips time ... -> (clips time) ...")))
+        maps = rearrange(maps, "(clips time) c h w -> clips time c h w", clips=len(mask))
+        maps = maps * maps.shape[2] ** 0.5 + _moments(maps)[:, :, None, None]
+        known = torch.relu(self.reduce(rearrange(maps, "clips time c h w -> (clips time) c h w")))
+        known = rearrange(known, "(clips time) d 1 1 -> clips time d", clips=len(mask))
+        middle = mask.shape[1] // 2
+        told = []
+        for units, part in zip(self.heads, known.chunk(len(self.heads), dim=-1), strict=True):
+            query = part[:, middle : middle + 1]
+            for unit in units:  # type: ignore[attr-defined]
+                query = unit(query, part, mask)
+            told.append(query[:, 0])
+        joined = functional.normalize(torch.cat(told, dim=-1), dim=-1)
+        return self.to_range(self.score(joined))
+
+
+def _trunk(config: Config, *, pretrained: bool) -> Any:
+    return timm_backbone(config.backbone, pretrained=pretrained, num_classes=0, global_pool="")
+
+
+def _moments(maps: Tensor) -> Tensor:
+    """Sinusoidal encoding of time: (time, channels) for maps (clips, time, channels, h, w)."""
+    time, channels = maps.shape[1], maps.shape[2]
+    at = torch.arange(time, device=maps.device, dtype=maps.dtype)[:, None]
+    step = torch.arange(0, channels, 2, device=maps.device, dtype=maps.dtype)
+    angle = at * torch.exp(step * (-math.log(10000.0) / channels))
+    encoded = torch.zeros(time, channels, device=maps.device, dtype=maps.dtype)
+    encoded[:, 0::2] = torch.sin(angle)
+    encoded[:, 1::2] = torch.cos(angle[:, : channels // 2])
+    return encoded
