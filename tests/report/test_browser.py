@@ -12,7 +12,7 @@ import pytest
 
 from traitscope.report import write_report
 
-from .sample import make_history, make_report
+from .sample import make_audits, make_history, make_report
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 FLAGS = (
@@ -65,7 +65,8 @@ def probed(page: Path) -> None:
 def test_the_page_works_in_a_browser(browser: str, tmp_path: Path, width: int) -> None:
     reports = [make_report("runs/a"), make_report("runs/with_a_rather_long_name/of_it", seed=1)]
     reports[0]["failures"][0]["reason"] = "very/long/path/without/a/space/" * 8
-    page = write_report(reports, tmp_path / "page.html", histories={"runs/a": make_history()})
+    beside = {"histories": {"runs/a": make_history()}, "audits": {"runs/a": make_audits()}}
+    page = write_report(reports, tmp_path / "page.html", **beside)
     probed(page)
     profile = f"--user-data-dir={tmp_path / 'profile'}"
     size = f"--window-size={width},900"

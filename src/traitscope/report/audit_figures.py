@@ -13,6 +13,7 @@ from traitscope.report.figures import Panel
 _ROW = 44
 _LABELS = 318
 _LETTERS = 28
+_LETTER = 15
 _CELL = 88
 
 
@@ -36,8 +37,7 @@ def _forest(forest: Forest) -> Panel:
         return round(_LABELS + (value - low) / (high - low) * (right - _LABELS))
 
     parts = []
-    ticks = next((t for n in (3, 4, 5) if len(t := svg.ticks(low, high, n)) >= 3), [])
-    ticks = ticks or svg.ticks(low, high, 6)
+    ticks = _fitting(low, high, right - _LABELS)
     for value, text in zip(ticks, svg.written(ticks), strict=True):
         parts.append(f'<path class="g" d="M{at(value)} {svg.TOP}V{bottom}"/>')
         parts.append(f'<text x="{at(value)}" y="{bottom + 32}" text-anchor="middle">{text}</text>')
@@ -127,6 +127,15 @@ def _curves(one: Curves) -> Panel:
         )
     label = f"{one.title} in {one.across}: {'; '.join(words)}"
     return Panel(one.title, svg.picture(parts, label), tuple(keys))
+
+
+def _fitting(low: float, high: float, room: int) -> list[float]:
+    """As many round numbers as have room for their labels side by side."""
+    choices = [svg.ticks(low, high, count) for count in (6, 5, 4, 3, 2)]
+    return next(
+        (c for c in choices if sum(_LETTER * (len(t) + 1) for t in svg.written(c)) <= room),
+        choices[-1],
+    )
 
 
 def _padded(values: Sequence[float]) -> tuple[float, float]:
