@@ -5,6 +5,7 @@ import pytest
 
 from traitscope.errors import ClipError
 from traitscope.media import is_silent, read_sound, read_waveform
+from traitscope.types import Waveform
 
 from ..media_files import tone, write_sound, write_video
 
@@ -76,3 +77,15 @@ def test_a_track_without_data_is_undecodable(tmp_path: Path) -> None:
     with waveform_or_error as caught:
         read_waveform(path)
     assert caught.value.status == "undecodable"
+
+
+def test_long_sound_lies_in_a_file_and_is_the_same(tmp_path: Path, monkeypatch) -> None:
+    noise = np.random.default_rng(0).uniform(-0.5, 0.5, (1, 40_000)).astype(np.float32)
+    path = write_sound(tmp_path / "a.wav", noise)
+    short = read_waveform(path).samples
+    monkeypatch.setattr("traitscope.media.audio._LONG_SAMPLES", 10_000)
+    monkeypatch.setattr("traitscope.media.audio._BLOCK", 3_000)
+    long = read_waveform(path).samples
+    assert isinstance(long, np.memmap)
+    np.testing.assert_array_equal(long, short)
+    assert not is_silent(Waveform(long, 16000))

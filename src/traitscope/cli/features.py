@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from traitscope.cli._features_export import export, sheet
 from traitscope.cli._features_import import import_table
 
 if TYPE_CHECKING:
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 app.command("import")(import_table)
+app.command()(export)
+app.command()(sheet)
 
 
 @app.callback()

@@ -8,6 +8,7 @@ import typer
 if TYPE_CHECKING:
     from traitscope.extract import Request
     from traitscope.preparation import Summary
+    from traitscope.types import Corpus
 
 app = typer.Typer(rich_markup_mode=None)
 _NAMED = 10  # failed clips that are named; the rest is counted
@@ -29,13 +30,16 @@ def prepare(
     workers: Annotated[
         int | None, typer.Option(min=0, help="Processes; one per core by default, 0 for none.")
     ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Try a few clips, and estimate time and disk.")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
     """Extract features; the same command again resumes, and tries failed clips once more.
 
     traitscope prepare table:clips.csv --store store --extract faces,short_term faces.rate=2
 
-    traitscope prepare fi:/data/fi --store store --for crnet --workers 8
+    traitscope prepare fi:/data/fi --store store --for crnet --workers 8 --dry-run
     """
     from traitscope.cli._shared import log_to_stderr, progress, write_json
     from traitscope.corpora import load_corpus
@@ -44,6 +48,9 @@ def prepare(
     log_to_stderr()
     requests = _requests(extract, for_, settings or [])
     loaded = load_corpus(corpus)
+    if dry_run:
+        _estimate(loaded, requests, store, workers, json=json)
+        return
     with progress("clips") as hook:
         summary = run_preparation(loaded, requests, store=store, workers=workers, hook=hook)
     if json:
@@ -53,6 +60,43 @@ def prepare(
     _name_failures(summary)
     if summary.failed:
         raise typer.Exit(1)
+
+
+def _estimate(
+    corpus: "Corpus", requests: "list[Request]", store: Path, workers: int | None, *, json: bool
+) -> None:
+    from dataclasses import asdict
+
+    from traitscope.cli._shared import write_json
+    from traitscope.cli.features import size
+    from traitscope.preparation import estimate
+
+    found = estimate(corpus, requests, store=store, workers=workers)
+    if json:
+        write_json(asdict(found))
+        return
+    typer.echo(
+        f"{found.clips} clips: {found.waiting} to extract, {found.finished} finished, "
+        f"{found.missing} without media"
+    )
+    if not found.sampled:
+        return
+    low, high = (duration(seconds) for seconds in found.seconds)
+    typer.echo(
+        f"time: {low} to {high} with {found.workers} processes "
+        f"({found.clip_seconds:.2f} s per clip in one; {len(found.sampled)} clips tried)"
+    )
+    for key, bytes_ in found.size_bytes.items():
+        typer.echo(f"disk: {size(bytes_)} for {key}")
+    for clip, status in found.failed.items():
+        typer.echo(f"tried and failed: {clip}: {status}")
+
+
+def duration(seconds: float) -> str:
+    """Write a time for people."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def _requests(extract: str | None, for_: str | None, settings: list[str]) -> "list[Request]":

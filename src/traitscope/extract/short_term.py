@@ -45,6 +45,9 @@ _ROLLOFF = 0.90
 _BATCH_SAMPLES = 2**15
 """Samples computed at once: what fits the processor's cache, whatever the length of the sound."""
 
+_PIECE = 2**20
+"""Samples read at once to find the level of the whole."""
+
 Array = NDArray[np.float64]
 
 
@@ -106,41 +109,54 @@ def short_term_features(waveform: ArrayLike, sample_rate_hz: int, window: int, s
     Returns:
         (68, windows) in the order of `COLUMNS`; (68, 0) when no window fits.
     """
-    signal = _normalised(np.asarray(waveform))
+    signal = np.asarray(waveform)
     starts = np.arange(0, len(signal) - window + 1, step)
     values = np.zeros((2 * len(BASE_COLUMNS), len(starts)))
     if not len(starts):
         return values
-    every = sliding_window_view(signal, window)[::step]
-    sign = (signal > 0).astype(np.int8) - (signal < 0)
-    turns = np.concatenate([[0.0], np.cumsum(np.abs(np.diff(sign))) / 2])
+    level = _level(signal)
     base = values[: len(BASE_COLUMNS)]
     last_share: Array | None = None
     batch = max(1, _BATCH_SAMPLES // window)
     for first in range(0, len(starts), batch):
         rows = slice(first, first + batch)
-        frames = every[rows]
+        offsets = starts[rows] - starts[first]
+        piece = signal[starts[first] : starts[first] + offsets[-1] + window]
+        samples = (piece.astype(np.float64) - level[0]) / level[1]
+        frames = sliding_window_view(samples, window)[::step]
         half = rfft(frames, axis=1)[:, : window // 2]
         power = (half.real**2 + half.imag**2) / (window // 2) ** 2
         spectrum = np.sqrt(power)
-        base[0, rows] = (turns[starts[rows] + window - 1] - turns[starts[rows]]) / (window - 1)
+        base[0, rows] = _crossings(samples, offsets, window)
         base[1:3, rows] = _from_samples(frames)
         base[3:8, rows], last_share = _from_spectrum(spectrum, power, last_share)
         base[8:21, rows] = _mfcc(spectrum, sample_rate_hz)
         base[21:34, rows] = _chroma(power, sample_rate_hz)
-    values[len(BASE_COLUMNS) :, 1:] = np.diff(base, axis=1)
+    np.subtract(base[:, 1:], base[:, :-1], out=values[len(BASE_COLUMNS) :, 1:])
     return values
 
 
-def _normalised(waveform: NDArray[np.generic]) -> Array:
-    """Remove the mean and scale the whole signal to a maximum of one."""
-    signal = waveform.astype(np.float64)
-    if np.issubdtype(waveform.dtype, np.integer):
-        signal /= 2.0**15
-    if not len(signal):
-        return signal
-    signal = signal - signal.mean()
-    return np.asarray(signal / (np.abs(signal).max() + 1e-10))
+def _level(signal: NDArray[np.generic]) -> tuple[float, float]:
+    """Mean of the whole signal, and by how much its scale differs from a maximum of one.
+
+    Both in units of the signal, which is read piece by piece: it may lie in a file.
+    """
+    total, low, high = 0.0, np.inf, -np.inf
+    for first in range(0, len(signal), _PIECE):
+        piece = signal[first : first + _PIECE].astype(np.float64)
+        total += float(piece.sum())
+        low, high = min(low, float(piece.min())), max(high, float(piece.max()))
+    unit = 2.0**15 if np.issubdtype(signal.dtype, np.integer) else 1.0
+    mean = total / len(signal)
+    peak = max(high - mean, mean - low) / unit
+    return mean, (peak + 1e-10) * unit
+
+
+def _crossings(samples: Array, offsets: NDArray[np.intp], window: int) -> Array:
+    """Feature 1: sign changes per sample of windows that start at offsets."""
+    sign = (samples > 0).astype(np.int8) - (samples < 0)
+    turns = np.concatenate([[0], np.cumsum(np.abs(np.diff(sign)), dtype=np.int64)])
+    return np.asarray((turns[offsets + window - 1] - turns[offsets]) / 2 / (window - 1))
 
 
 def _entropy(energies: Array) -> Array:

@@ -17,10 +17,10 @@ from traitscope.types import Waveform
 SILENCE = 1e-4
 """A peak below this (-80 dBFS) is silence."""
 
-_LONG_SAMPLES = 2**23
-"""Samples that are held in memory; more, such as 9 minutes at 16 kHz, are kept in a file."""
+_LONG_SAMPLES = 2**22
+"""Samples that are held in memory; more, such as 5 minutes at 16 kHz, are kept in a file."""
 
-_BLOCK = 2**20
+_BLOCK = 2**19
 
 
 def read_waveform(
@@ -133,31 +133,36 @@ class _Spool:
 
     def __init__(self) -> None:
         self._pieces: list[NDArray[np.int32]] = []
-        self._held = 0
+        self._blocks: list[NDArray[np.float32]] = []
+        self._waiting = self._settled = 0
         self._file: IO[bytes] | None = None
 
     def add(self, piece: NDArray[np.int32]) -> None:
         self._pieces.append(piece)
-        self._held += len(piece)
-        if self._held > _LONG_SAMPLES:
-            self._file = self._file or tempfile.TemporaryFile()  # noqa: SIM115
-            self._file.write(self._settled().tobytes())
+        self._waiting += len(piece)
+        if self._waiting > _BLOCK:
+            self._settle()
 
     def samples(self) -> NDArray[np.float32]:
         """Everything, in [-1, 1]; of a long sound a view of the file, which goes when it goes."""
-        rest = self._settled()
+        self._settle()
         if self._file is None:
-            return rest
+            return np.concatenate(self._blocks)
         with self._file as file:
-            file.write(rest.tobytes())
             file.flush()
             return np.memmap(file, dtype=np.float32, mode="r")
 
-    def _settled(self) -> NDArray[np.float32]:
-        whole = np.concatenate([*self._pieces, np.empty(0, np.int32)]).astype(np.float32)
-        self._pieces, self._held = [], 0
-        whole /= np.float32(2**31)
-        return whole
+    def _settle(self) -> None:
+        block = np.concatenate([*self._pieces, np.empty(0, np.int32)]).astype(np.float32)
+        block /= np.float32(2**31)
+        self._blocks.append(block)
+        self._settled += len(block)
+        self._pieces, self._waiting = [], 0
+        if self._settled > _LONG_SAMPLES:
+            self._file = self._file or tempfile.TemporaryFile()  # noqa: SIM115
+            for block in self._blocks:
+                self._file.write(block.tobytes())
+            self._blocks = []
 
 
 def _resampled(

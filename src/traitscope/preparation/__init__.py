@@ -17,11 +17,12 @@ from traitscope.errors import ClipError, ConfigError, DataError
 from traitscope.extract import Extraction, Request, extract_clip, make_request, table_of
 from traitscope.extract.transcript import find_transcript
 from traitscope.preparation import _pool
+from traitscope.preparation.forecast import Forecast, try_clips
 from traitscope.preparation.summary import Summary, summarise
 from traitscope.store import OK, StatusRow, Store
 from traitscope.types import Clip, Corpus, Stream
 
-__all__ = ["Requests", "Summary", "prepare"]
+__all__ = ["Forecast", "Requests", "Summary", "estimate", "prepare"]
 
 Requests = Sequence[Request] | Mapping[str, Mapping[str, Any]]
 Rows = list[tuple[str, StatusRow]]
@@ -106,14 +107,7 @@ def prepare(
         ('clip_17',)
     """
     started = time.monotonic()
-    workers = _cores() if workers is None else workers
-    if workers < 0:
-        raise ConfigError(f"The number of workers is {workers}; it must be 0 or more.")
-    corpus = load_corpus(corpus) if isinstance(corpus, str) else corpus
-    store = store if isinstance(store, Store) else Store(Path(store))
-    wanted = _by_key(requests)
-    if not corpus.clips:
-        raise DataError(f"{corpus.name} has no clips.")
+    corpus, wanted, store, workers = _settled(corpus, requests, store, workers)
     for key, request in wanted.items():
         store.add(key, request.fingerprint)
     plan = _plan(corpus, wanted, store)
@@ -132,6 +126,51 @@ def prepare(
         changed=plan.changed,
         seconds=time.monotonic() - started,
     )
+
+
+def estimate(
+    corpus: Corpus | str,
+    requests: Requests,
+    *,
+    store: Store | Path | str,
+    workers: int | None = None,
+    samples: int = 5,
+) -> Forecast:
+    """Estimate time and disk of `prepare` with the same arguments, from a few of the clips.
+
+    Nothing is written into the store.
+
+    Args:
+        corpus: a corpus or its address.
+        requests: extractions, or extractor -> settings.
+        store: where `prepare` would write; what is finished there is not counted.
+        workers: processes that `prepare` would have.
+        samples: clips to try.
+    """
+    corpus, wanted, store, workers = _settled(corpus, requests, store, workers)
+    plan = _plan(corpus, wanted, store)
+    with Extraction() as extraction:
+
+        def work(scratch: Store, place: int) -> Rows:
+            return _Work(scratch, wanted, extraction)(plan.tasks[place])
+
+        absent = len({row.clip for _, row in plan.absent})
+        counts = (len(corpus.clips), len(plan.tasks), plan.skipped, absent)
+        return try_clips(work, counts, keys=list(wanted), samples=samples, workers=workers)
+
+
+def _settled(
+    corpus: Corpus | str, requests: Requests, store: Store | Path | str, workers: int | None
+) -> tuple[Corpus, dict[str, Request], Store, int]:
+    """Turn what a user gives into what is worked with."""
+    workers = _cores() if workers is None else workers
+    if workers < 0:
+        raise ConfigError(f"The number of workers is {workers}; it must be 0 or more.")
+    corpus = load_corpus(corpus) if isinstance(corpus, str) else corpus
+    wanted = _by_key(requests)
+    if not corpus.clips:
+        raise DataError(f"{corpus.name} has no clips.")
+    return corpus, wanted, store if isinstance(store, Store) else Store(Path(store)), workers
 
 
 def _by_key(requests: Requests) -> dict[str, Request]:
