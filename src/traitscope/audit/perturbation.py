@@ -14,6 +14,7 @@ score units too, with intervals, and no flag is no certificate.
 import tempfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from math import ceil
 from pathlib import Path
@@ -81,18 +82,39 @@ def audit_perturbation(
     sample = _sample(scored, clips, seed)
     fitting = {name: d for name, d in chosen.items() if _concerns(checkpoint, d)}
     skipped = sorted(set(chosen) - set(fitting))
-    originals, scores, failures = _measure(checkpoint, sample, fitting, hook)
-    references = scores[_CONTROL]
-    names = scored.names
-    order = [names.index(t.name) for t in checkpoint.facts.targets]
-    spans = np.asarray([widths[names[place]] for place in order])
-    seen = [names[place] for place in order]
+    found = _measure(checkpoint, sample, fitting, hook)
     result = scored.head("perturbation") | {
-        "clips": len(references),
+        "clips": len(found.scores[_CONTROL]),
         "clusters": len(set(cluster_numbers(sample).tolist())),
         "level": LEVEL,
         "half_widths": widths,
-        "control": _step(sample, originals, references, seen, spans),
+        **_shifts(sample, fitting, found, [t.name for t in checkpoint.facts.targets], widths),
+    }
+    notes = [said, *_notes(checkpoint, skipped)]
+    return dict(numbers(result | {"flagged": _flagged(result), "notes": notes}))
+
+
+@dataclass(frozen=True)
+class _Found:
+    """Scores of the originals and of every copy, and why some copies have none."""
+
+    originals: dict[str, Array]
+    scores: Scores
+    failures: dict[tuple[str, float], list[dict[str, str]]]
+
+
+def _shifts(
+    sample: Sequence[Clip],
+    fitting: Mapping[str, Distortion],
+    found: _Found,
+    names: Sequence[str],
+    widths: Mapping[str, float],
+) -> dict[str, Any]:
+    """The control, and the steps of every distortion."""
+    spans = np.asarray([widths[name] for name in names])
+    references = found.scores[_CONTROL]
+    return {
+        "control": _step(sample, found.originals, references, names, spans),
         "perturbations": [
             {
                 "name": name,
@@ -100,16 +122,14 @@ def audit_perturbation(
                 "unit": distortion.unit,
                 "neutral": distortion.neutral,
                 "steps": [
-                    {"value": step, "failed": failures[name, step]}
-                    | _step(sample, references, scores[name, step], seen, spans)
+                    {"value": step, "failed": found.failures[name, step]}
+                    | _step(sample, references, found.scores[name, step], names, spans)
                     for step in distortion.steps
                 ],
             }
             for name, distortion in fitting.items()
         ],
     }
-    notes = [said, *_notes(checkpoint, skipped)]
-    return dict(numbers(result | {"flagged": _flagged(result), "notes": notes}))
 
 
 def half_widths(
@@ -190,7 +210,7 @@ def _sample(scored: Scored, count: int, seed: int) -> list[Clip]:
 
 def _measure(
     checkpoint: Checkpoint, sample: Sequence[Clip], fitting: Mapping[str, Distortion], hook: Any
-) -> tuple[dict[str, Array], Scores, dict[tuple[str, float], list[dict[str, str]]]]:
+) -> _Found:
     """Score originals, unchanged copies and every changed copy, clip by clip."""
     jobs = [(name, step) for name, d in fitting.items() for step in d.steps]
     originals: dict[str, Array] = {}
@@ -219,7 +239,7 @@ def _measure(
         hook(total, total, "")
     if not scores[_CONTROL]:
         raise DataError(f"None of the {len(sample)} chosen clips can be scored from its media.")
-    return originals, scores, failures
+    return _Found(originals, scores, failures)
 
 
 def _score(checkpoint: Checkpoint, clip: Clip, extraction: Extraction) -> Array | str:
