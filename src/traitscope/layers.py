@@ -23,6 +23,9 @@ from traitscope.types import TRAITS, Batch, Draw, Stream, Target
 ROWS_SHOWN = 100
 """Rows of a stream of which a model takes all."""
 
+_ROW_SETTINGS = ("segments", "rows", "samples", "count")
+"""Settings of extractors that fix how many rows a clip has."""
+
 TARGETS = tuple(Target(name, 0.0, 1.0, 1) for name in TRAITS)
 
 
@@ -116,7 +119,9 @@ def row_shape(request: Request, draw: Draw) -> tuple[int, ...]:
     module = registry.load("extract", request.name)
     if request.name in {"faces", "frames"}:
         side = draw.size or config.size
-        return (3, side, side)
+        return (3, *((side, side) if isinstance(side, int) else side))
+    if request.name == "waveform":
+        return ()
     if request.name == "landmarks":
         return (config.points, 2)
     if request.name == "embedding" and not config.stages:
@@ -125,6 +130,10 @@ def row_shape(request: Request, draw: Draw) -> tuple[int, ...]:
         with torch.device("meta"):
             network: Any = timm.create_model(config.model, num_classes=0)
         return (int(network.num_features),)
+    if request.name == "waveform":
+        return ()
+    if hasattr(config, "bands"):
+        return (config.bands,)
     if not hasattr(module, "COLUMNS"):
         raise DataError(
             f"How wide a row of {request.name!r} is shows only in data. Train first, then: "
@@ -230,8 +239,10 @@ def _entering(run_plan: Plan, shapes: Mapping[str, tuple[int, ...]]) -> dict[str
     entering: dict[str, tuple[int, ...]] = {}
     together: dict[str | None, int] = {}
     for stream, draw in run_plan.draws.items():
-        parts = getattr(run_plan.requests[stream].config, "segments", None)
-        rows = draw.evaluate.count or parts or together.get(draw.group) or ROWS_SHOWN
+        config = run_plan.requests[stream].config
+        set_rows = [n for key in _ROW_SETTINGS if isinstance(n := getattr(config, key, None), int)]
+        known = [draw.evaluate.count, *set_rows, together.get(draw.group)]
+        rows = next((count for count in known if count), ROWS_SHOWN)
         if draw.group:
             together.setdefault(draw.group, rows)
         entering[stream] = shapes[stream] if draw.pool else (rows, *shapes[stream])

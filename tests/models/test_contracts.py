@@ -93,7 +93,7 @@ def batch_of(draws: Mapping[str, Draw], clips: int = 4, seed: int = 0) -> Batch:
         mask = np.ones((clips, rows), bool)
         if evaluate.rule == "all":
             for clip in range(clips):
-                mask[clip, rows - clip :] = False
+                mask[clip, max(1, rows - clip) :] = False
         values[~mask] = 0
         streams[stream], masks[stream] = values, mask
     targets = rng.uniform(0.2, 0.8, size=(clips, len(TARGETS))).astype(np.float32)
