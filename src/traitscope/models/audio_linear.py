@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from traitscope.config import Config as BaseConfig
 from traitscope.models._heads import RangeHead
-from traitscope.types import Batch, Draw, Target
+from traitscope.types import Batch, Draw, Rows, Target
 
 
 class Config(BaseConfig):
@@ -30,7 +30,8 @@ TINY = Config(rows=9)
 
 def inputs(config: Config) -> dict[str, Draw]:
     """All windows of the filter bank."""
-    return {"filterbank": Draw(extract={"rows": config.rows}, standardize=True)}
+    rows = Rows("all", config.rows)
+    return {"filterbank": Draw(rows, rows, extract={"rows": config.rows}, standardize=True)}
 
 
 class Model(nn.Module):
