@@ -133,3 +133,33 @@ def test_attention_adds_to_one_over_what_is_there() -> None:
 def test_maps_cannot_come_from_the_store() -> None:
     with pytest.raises(ConfigError, match="need pool=average"):
         plan(load_run("resnet_lstm", ["model.embeddings=true"]))
+
+
+@pytest.mark.slow
+def test_a_full_size_step_needs_little_memory() -> None:
+    import subprocess
+    import sys
+
+    code = """
+import resource, torch
+from tests.models.test_resnet_lstm import SHAPES, TARGETS
+from traitscope.losses import mse
+from traitscope.models.resnet_lstm import Config, Model
+from traitscope.optimisation import optimizer_of
+from traitscope.runs import load_run
+from traitscope.types import Batch
+model = Model(Config(), SHAPES, TARGETS).train()
+optimizer = optimizer_of(model, load_run("resnet_lstm").stages[0])
+there = torch.ones(1, 10, dtype=torch.bool)
+streams = {"faces": torch.randn(1, 10, 3, 256, 256), "short_term": torch.randn(1, 10, 68)}
+labels = torch.full((1, 5), 0.7)
+batch = Batch(("a",), streams, dict.fromkeys(streams, there), labels, labels > 0)
+loss = mse(model(batch), labels, labels > 0, 0.0)
+loss.backward()
+optimizer.step()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20)
+"""
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert float(result.stdout.split()[-1]) < 24
