@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from traitscope.errors import ClipError
-from traitscope.media import probe, read_frames
+from traitscope.media import probe, read_frames, read_waveform
 
 from ..media_files import number_of, numbered, tone, write_sound, write_video
 
@@ -198,3 +198,15 @@ def test_a_phone_clip_with_variable_rate_keeps_rising_times(shared: Path) -> Non
     times = [f.time for f, _ in read(path, rates=[5])]
     assert len(times) == 33  # the last frame, of 6.36 s, is still on display at 6.4 s
     np.testing.assert_allclose(times, np.arange(33) / 5, atol=0.05)
+
+
+def test_a_codec_that_nobody_knows_is_a_named_failure(tmp_path: Path) -> None:
+    whole = write_video(tmp_path / "a.mkv", frames=10, sound=tone(0.4)).read_bytes()
+    for codec in (b"V_MPEG4/ISO/AVC", b"A_AAC"):
+        path = tmp_path / "strange.mkv"
+        path.write_bytes(whole.replace(codec, codec[:2] + b"X" * (len(codec) - 2)))
+        read_one = read if codec.startswith(b"V") else read_waveform
+        with pytest.raises(ClipError, match="codec that is not known here") as caught:
+            read_one(path)
+        assert caught.value.status == "undecodable"
+        assert probe(path).has_video

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from traitscope.errors import ClipError
 from traitscope.media import images
-from traitscope.media.info import decoded, open_container
+from traitscope.media.info import check_codec, decoded, open_container
 from traitscope.types import Waveform
 
 SILENCE = 1e-4
@@ -62,6 +62,7 @@ def read_sound(
         stream = next(iter(container.streams.audio), None)
         if stream is None:
             raise _no_audio(file)
+        check_codec(stream, file)
         if first > 0:
             _seek(container, stream, first)
         samples = _collect(container, stream, sample_rate_hz, (first, stop), problems)

@@ -71,6 +71,20 @@ def video_stream(container: Any) -> Any | None:
     return next((s for s in container.streams.video if not s.disposition & cover), None)
 
 
+def check_codec(stream: Any, path: Path) -> None:
+    """Refuse a track that no decoder of this machine reads.
+
+    Raises:
+        ClipError: its codec is unknown, because the file is damaged or the codec rare.
+    """
+    if stream.codec_context is None:
+        raise ClipError(
+            f"The {stream.type} of {path} has a codec that is not known here. Re-encode it, to "
+            f"H.264 and AAC for example, or leave it out.",
+            status="undecodable",
+        )
+
+
 def describe(container: Any, first_frame: Any | None) -> MediaInfo:
     """Collect the facts of an open file.
 
@@ -95,10 +109,10 @@ def describe(container: Any, first_frame: Any | None) -> MediaInfo:
         height=size[1],
         has_video=video is not None,
         has_audio=sound is not None,
-        sample_rate_hz=sound.codec_context.sample_rate if sound else None,
-        channels=sound.codec_context.channels if sound else None,
+        sample_rate_hz=getattr(_codec(sound), "sample_rate", None),
+        channels=getattr(_codec(sound), "channels", None),
         rotation_degrees=degrees,
-        codec=main.codec_context.name if main else "",
+        codec=getattr(_codec(main), "name", ""),
     )
 
 
@@ -145,6 +159,10 @@ def orientation(frame: Any) -> tuple[int, bool]:
     if mirrored:
         a, b = -a, -b
     return int(np.rint(-np.arctan2(b, a) / (np.pi / 2))) % 4, bool(mirrored)
+
+
+def _codec(stream: Any | None) -> Any | None:
+    return stream.codec_context if stream is not None else None
 
 
 def _duration(container: Any, stream: Any | None) -> float:

@@ -18,6 +18,7 @@ from traitscope.media import images
 from traitscope.media._sparing import CODECS, AstrayError, sparing
 from traitscope.media.info import (
     MediaInfo,
+    check_codec,
     decoded,
     describe,
     open_container,
@@ -53,7 +54,8 @@ def probe(path: Path, *, fps: float | None = None) -> MediaInfo:
         return images.probe(path, fps=fps)
     with open_container(path) as container:
         stream = video_stream(container)
-        return describe(container, _first_frame(container, stream) if stream else None)
+        readable = stream is not None and stream.codec_context is not None
+        return describe(container, _first_frame(container, stream) if readable else None)
 
 
 def read_frames(
@@ -113,6 +115,8 @@ class FrameReader:
         else:
             with open_container(path) as container:
                 self.info = describe(container, None)
+                if self.info.has_video:
+                    check_codec(video_stream(container), path)
         if not self.info.has_video:
             raise ClipError(
                 f"{path} has no video track. Use extractors that need none, or another file.",
