@@ -44,6 +44,7 @@ def write_json(value: Any) -> None:
 def log_to_stderr() -> None:
     """Show the library's log messages to the person at the terminal."""
     handler = RichHandler(console=messages(), show_time=False, show_path=False, show_level=False)
+    handler.addFilter(_once())
     logger = logging.getLogger("traitscope")
     if not logger.handlers:
         logger.addHandler(handler)
@@ -55,6 +56,17 @@ class _Rate(ProgressColumn):
 
     def render(self, task: Task) -> Text:
         return Text(f"{task.speed:.1f}/s" if task.speed else "")
+
+
+def _once() -> Callable[[logging.LogRecord], bool]:
+    """Let each message through once: a backend is named once, not for every feature."""
+    seen: set[str] = set()
+
+    def is_new(record: logging.LogRecord) -> bool:
+        message = record.getMessage()
+        return message not in seen and not seen.add(message)  # type: ignore[func-returns-value]
+
+    return is_new
 
 
 @contextmanager
