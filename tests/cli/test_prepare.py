@@ -134,3 +134,13 @@ def test_settings_go_to_their_extractor_even_if_its_name_has_dots() -> None:
     }
     with pytest.raises(ConfigError, match="has no effect"):
         by_extractor(names, ["rate=2"])
+
+
+def test_a_message_is_shown_once() -> None:
+    import logging
+
+    from traitscope.cli._shared import _once
+
+    is_new = _once()
+    records = [logging.makeLogRecord({"msg": text}) for text in ("dlib", "dlib", "mediapipe")]
+    assert [is_new(record) for record in records] == [True, False, True]
