@@ -1,22 +1,27 @@
 """How much of the attainable R2 a model reaches on new people, where traits are planted.
 
-Attainable is a ridge on the planted behaviours themselves, fitted on the same clips: what is left
-is the noise between a trait and what it makes a face and a voice do. Prints one line per model,
-backend and seed; everything stays in --folder, so that a second call starts where the first ended.
+Attainable is a ridge on the planted behaviours that the model's streams can carry, fitted on the
+same clips: what is left is the noise between a trait and what it makes a face and a voice do. A
+behaviour that they cannot carry must not show in the predictions: with the traits taken out of
+both, the squared correlation of the behaviour and the prediction it drives stays below .1. Prints
+one line per model, backend and seed, and the behaviours below; everything stays in --folder, so
+that a second call starts where the first ended.
 """
 
 import argparse
 import csv
 import tempfile
+import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from traitscope.corpora import load_corpus
-from traitscope.corpora.synthetic import Config, generate
+from traitscope.corpora.synthetic import BEHAVIOURS, Config, generate
 from traitscope.evaluation import evaluate
-from traitscope.models.functionals import fit_ridge
+from traitscope.models._ridge import ridge
 from traitscope.preparation import prepare
 from traitscope.protocols import Protocol, split
 from traitscope.runs import requests_for
@@ -24,65 +29,187 @@ from traitscope.tracking import resolve_backend
 from traitscope.training import train
 from traitscope.types import Clip
 
-LIMIT = 0.6
-SETTINGS: dict[str, tuple[str, ...]] = {"functionals": ()}
-"""Model -> settings for a corpus of 128 clips."""
+LIMIT, HIDDEN_LIMIT = 0.6, 0.1
 PENALTIES = (0.1, 1, 10, 100)
+VOICE_ALONE = ("pitch", "pitch_range", "loudness")
+"""What no picture shows; pauses and the rate of speech move the mouth."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """A model at reduced size.
+
+    Attributes:
+        settings: for a corpus of 128 clips.
+        stream: whose backend is compared; None for a model with a backend of its own.
+        hidden: behaviours that its streams cannot carry.
+    """
+
+    settings: tuple[str, ...] = ()
+    stream: str | None = "signals"
+    hidden: tuple[str, ...] = ()
+
+
+SMALL = ("model.backbone=resnet18", "model.width=0.25", "model.pretrained=false")
+CASES = {
+    "functionals": Case(),
+    "au_hybrid": Case(
+        (
+            "model.width=64",
+            "model.units=32",
+            "model.channels=[32,32,32]",
+            "model.kernels=[8,5,3]",
+            "model.hidden=[32]",
+            "augment.noise.sd=0.2",
+            "train.lr=0.002",
+            "train.epochs=80",
+            "train.batch_size=16",
+        ),
+        hidden=VOICE_ALONE,
+    ),
+    "face_cnn": Case(
+        (
+            *SMALL,
+            "model.unfreeze=layers",
+            "model.size=64",
+            "model.images=8",
+            "model.evaluation_images=20",
+            "model.hidden=[64]",
+            "model.dropouts=[0.3]",
+            "augment.crop.smallest=0.9",
+            "augment.colour.brightness=0.2",
+            "train.lr=0.001",
+            "train.epochs=60",
+            "train.early_stop=0",
+            "train.batch_size=8",
+        ),
+        stream="faces",
+        hidden=VOICE_ALONE,
+    ),
+    "resnet_lstm": Case(
+        (
+            *SMALL,
+            "model.unfreeze=layers",
+            "model.size=64",
+            "model.hidden=64",
+            "model.embedding=32",
+            "model.units=32",
+            "model.bidirectional=true",
+            "augment.colour.brightness=0.2",
+            "augment.noise.sd=0.2",
+            "train.lr=0.002",
+            "train.epochs=60",
+            "train.early_stop=0",
+        ),
+        stream=None,
+    ),
+}
 
 
 def main() -> None:
-    """Print a table of macro R2, attainable R2 and their ratio."""
+    """Print a table of macro R2, attainable R2 and their ratio, and what must not show."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, help="kept between calls")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--models", nargs="+", default=list(SETTINGS))
+    parser.add_argument("--models", nargs="+", default=list(CASES))
+    parser.add_argument(
+        "--subjects", type=int, default=Config().subjects, help="four clips of each"
+    )
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as fresh:
         folder = arguments.folder or Path(fresh)
-        backends = sorted({"dlib", resolve_backend("auto")})
-        print(f"{'model':<14}{'faces':<11}{'seed':>4}{'R2':>8}{'of':>8}{'ratio':>8}{'limit':>8}")
+        titles = "".join(f"{title:>8}" for title in ("R2", "of", "ratio", "limit", "minutes"))
+        print(f"{'model':<14}{'faces':<11}{'seed':>4}{titles}")
         for seed in arguments.seeds:
-            corpus = generate(folder / f"corpus-{seed}", config=Config(seed=seed))
-            best = attainable(corpus)
+            config = Config(seed=seed, subjects=arguments.subjects)
+            corpus = generate(folder / f"corpus-{seed}", config=config)
             for model in arguments.models:
-                for backend in backends:
-                    reached = reach(folder, model, backend, seed)
-                    line = f"{model:<14}{backend:<11}{seed:>4}{reached:>8.3f}{best:>8.3f}"
-                    print(f"{line}{reached / best:>8.2f}{LIMIT:>8.2f}", flush=True)
+                show(folder, corpus, model, seed)
 
 
-def reach(folder: Path, model: str, backend: str, seed: int) -> float:
-    """Macro R2 on held-out subjects of one model, from raw videos."""
+def show(folder: Path, corpus: Path, model: str, seed: int) -> None:
+    """Print the lines of one model."""
+    case = CASES[model]
+    best = attainable(corpus, case.hidden)
+    backends = sorted({"dlib", resolve_backend("auto")}) if case.stream else ["haar"]
+    for backend in backends:
+        begun = time.monotonic()
+        run = reach(folder, model, backend, seed)
+        report = evaluate(run)
+        reached = report["parts"]["all"]["rows"][0]["metrics"]["r2"]["macro"]["value"]
+        minutes = (time.monotonic() - begun) / 60
+        line = f"{model:<14}{backend:<11}{seed:>4}{reached:>8.3f}{best:>8.3f}"
+        print(f"{line}{reached / best:>8.2f}{LIMIT:>8.2f}{minutes:>8.1f}", flush=True)
+        shown = traces(corpus, run)
+        told = [f"{name} {shown[name]:.2f}" for name in shown if name not in case.hidden]
+        print(f"    shows: {', '.join(told)}")
+        if case.hidden:
+            told = [f"{name} {shown[name]:.2f}" for name in case.hidden]
+            print(f"    cannot show (limit {HIDDEN_LIMIT}): {', '.join(told)}", flush=True)
+
+
+def reach(folder: Path, model: str, backend: str, seed: int) -> Path:
+    """Train one model from raw videos; returns its run."""
+    case = CASES[model]
     address = f"synthetic:{folder / f'corpus-{seed}'}"
     store, run = folder / f"store-{seed}", folder / "runs" / f"{model}-{backend}-{seed}"
-    chosen = [f"features.signals.backend={backend}"]
-    prepare(load_corpus(address), requests_for(model, chosen), store=store)
+    chosen = [f"features.{case.stream}.backend={backend}"] if case.stream else []
+    settings = [*chosen, *case.settings]
+    prepare(load_corpus(address), requests_for(model, settings), store=store)
     if not (run / "metrics.json").is_file():
         data = [f"data.corpus={address}", f"data.store={store}", f"seed={seed}"]
-        train(model, [*data, *chosen, *SETTINGS[model]], to=run)
-    report = evaluate(run)
-    return float(report["parts"]["all"]["rows"][0]["metrics"]["r2"]["macro"]["value"])
+        train(model, [*data, *settings], to=run)
+    return run
 
 
-def attainable(corpus: Path) -> float:
-    """Macro R2 on the test clips of a ridge on the planted behaviours."""
+def behaviours(corpus: Path) -> tuple[tuple[str, ...], dict[str, list[float]]]:
+    """Names of the planted behaviours, and their values of each clip."""
     with (corpus.parent / f"{corpus.name}-truth" / "behaviours.csv").open(newline="") as file:
         rows = {row.pop("clip"): [float(v) for v in row.values()] for row in csv.DictReader(file)}
+    return tuple(BEHAVIOURS), rows
+
+
+def attainable(corpus: Path, hidden: Sequence[str] = ()) -> float:
+    """Macro R2 on the test clips of a ridge on the planted behaviours, without the hidden ones."""
+    names, rows = behaviours(corpus)
+    kept = [place for place, name in enumerate(names) if name not in hidden]
     labels = load_corpus(f"synthetic:{corpus}")
     parts = split(labels, Protocol())
 
     def table(clips: Sequence[Clip]) -> tuple[np.ndarray, np.ndarray]:
-        return np.array([rows[c.id] for c in clips]), labels.with_clips(clips).labels()
+        values = np.array([rows[c.id] for c in clips])[:, kept]
+        return values, labels.with_clips(clips).labels()
 
     (x, y), (x_test, y_test) = table(parts.fitted), table(parts.test)
     mean, sd = x.mean(axis=0), x.std(axis=0)
     groups = np.array([clip.subject for clip in parts.fitted])
     scores = []
     for column in range(y.shape[1]):
-        weights, offset, _ = fit_ridge((x - mean) / sd, y[:, column], groups, PENALTIES)
+        weights, offset, _ = ridge((x - mean) / sd, y[:, column], groups, PENALTIES)
         error = y_test[:, column] - (x_test - mean) / sd @ weights - offset
         scores.append(1 - (error**2).mean() / y_test[:, column].var())
     return float(np.mean(scores))
+
+
+def traces(corpus: Path, run: Path) -> dict[str, float]:
+    """Squared correlation of each behaviour with the prediction of its trait, given all traits."""
+    names, rows = behaviours(corpus)
+    with (run / "evaluation" / "test" / "predictions.csv").open(newline="") as file:
+        scored = list(csv.DictReader(file))
+    planted = np.array([rows[row["clip"]] for row in scored])
+    traits = [key.removeprefix("true_") for key in scored[0] if key.startswith("true_")]
+    true = np.array([[float(row[f"true_{t}"]) for t in traits] for row in scored])
+    given = np.column_stack([np.ones(len(true)), true])
+    found = {}
+    for place, name in enumerate(names):
+        (trait,) = BEHAVIOURS[name].weights
+        predicted = np.array([float(row[f"predicted_{trait}"]) for row in scored])
+        left = [
+            v - given @ np.linalg.lstsq(given, v, rcond=None)[0]
+            for v in (planted[:, place], predicted)
+        ]
+        found[name] = float(np.corrcoef(*left)[0, 1] ** 2)
+    return found
 
 
 if __name__ == "__main__":
