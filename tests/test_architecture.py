@@ -227,7 +227,7 @@ def commands() -> list[str]:
 @pytest.mark.parametrize("command", commands())
 def test_commands_of_the_readme_exist_with_their_options(command: str) -> None:
     words = command.split()[1:]
-    verb = [word for word in words[:2] if word.isalpha()]
+    verb = [word for word in words[:2] if word.replace("-", "").isalpha()]
     code = "import sys; from traitscope.cli import main; sys.exit(main())"
     for depth in range(len(verb), 0, -1):
         result = subprocess.run(
