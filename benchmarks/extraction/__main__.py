@@ -12,7 +12,6 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from statistics import median
 
 import numpy as np
 from benchmarks.extraction import pipelines
@@ -26,7 +25,7 @@ from traitscope.types import Clip, Corpus, Target
 
 DISTINCT = 6
 FRAMES = 450
-REPEATS = 5
+REPEATS = 15
 
 
 def main() -> int:
@@ -143,7 +142,7 @@ def _theirs(pool: pipelines.Pool, clips: list[Path], warm: Path) -> float:
 
 
 def _sound(path: Path) -> list[tuple[str, bool]]:
-    """The 68 features against the package, at both window rules."""
+    """The 68 features against the package, at both window rules: the best of some repeats."""
     from pyAudioAnalysis import ShortTermFeatures
 
     samples = read_waveform(path).samples.astype(np.float64)
@@ -161,10 +160,8 @@ def _sound(path: Path) -> list[tuple[str, bool]]:
             ShortTermFeatures.feature_extraction(samples * 32768, 16000, window, step)
             ours.append(between - started)
             theirs.append(time.perf_counter() - between)
-        ratio = median(theirs) / median(ours)
-        print(
-            f"{name:44}{median(ours) * 1e3:9.1f}{median(theirs) * 1e3:10.1f}{'':9}   {ratio:7.1f} x"
-        )
+        ratio = min(theirs) / min(ours)
+        print(f"{name:44}{min(ours) * 1e3:9.1f}{min(theirs) * 1e3:10.1f}{'':9}   {ratio:7.1f} x")
         goals.append((f"{name} >= {goal} x", ratio >= goal))
     return goals
 
