@@ -28,11 +28,23 @@ def test_concordance_by_hand() -> None:
     assert losses.find("concordance")(output, target, mask, 0.0).item() == pytest.approx(expected)
 
 
+class Ranged:
+    """What CR-Net returns: predictions, and scores of four ranges of each target."""
+
+    def __init__(self, prediction: torch.Tensor) -> None:
+        self.prediction = prediction
+        self.logits = prediction[..., None] * torch.arange(4.0)
+
+    def classes(self, target: torch.Tensor) -> torch.Tensor:
+        """Range of each label."""
+        return (target[..., None] >= torch.tensor([0.5, 0.6, 0.7])).sum(dim=-1)
+
+
 @pytest.mark.parametrize("name", losses.names())
 def test_every_loss_is_a_finite_scalar_without_any_label(name: str) -> None:
     nothing = torch.zeros_like(MASK)
     output = OUTPUT.clone().requires_grad_()
-    loss = losses.find(name)(output, TARGET, nothing, 0.0)
+    loss = losses.find(name)(Ranged(output), TARGET, nothing, 0.0)
     loss.backward()
     assert loss.shape == ()
     assert torch.isfinite(loss)
@@ -42,8 +54,8 @@ def test_every_loss_is_a_finite_scalar_without_any_label(name: str) -> None:
 def test_masked_labels_have_no_say(name: str) -> None:
     changed = TARGET.clone()
     changed[1, 1] = -100
-    loss = losses.find(name)
-    assert torch.equal(loss(OUTPUT, TARGET, MASK, 0.0), loss(OUTPUT, changed, MASK, 0.0))
+    loss, output = losses.find(name), Ranged(OUTPUT)
+    assert torch.equal(loss(output, TARGET, MASK, 0.5), loss(output, changed, MASK, 0.5))
 
 
 def test_an_unknown_loss_gets_the_nearest() -> None:

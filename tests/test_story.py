@@ -215,7 +215,7 @@ def test_a_silent_world_fails_clearly_for_a_model_that_listens(place: Path) -> N
         (["evaluate", "nowhere"], "is not a run"),
         (["predict", "nowhere", "clip.mp4"], "is not a run"),
         (["report", "nowhere"], "traitscope evaluate"),
-        (["cp", "audio"], "There are: audio_lstm"),
+        (["cp", "audio_lst"], "Did you mean 'audio_lstm'"),
         (["weights", "fetch", "x"], "There are: face_landmarker.task"),
         (["corpus", "check", "tabel:x.csv"], "Did you mean 'table'"),
     ],
