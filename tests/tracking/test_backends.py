@@ -181,3 +181,21 @@ def test_mediapipe_starts_without_noise_and_ends_without_complaint(shared_weight
     assert "W0000" not in done.stderr
     assert "Exception ignored" not in done.stderr
     assert "kept" in done.stderr
+
+
+def test_dlib_searches_the_whole_picture_only_now_and_then(monkeypatch) -> None:
+    from traitscope.tracking import dlib
+
+    scans = []
+    real = dlib.Tracker._scan
+    monkeypatch.setattr(
+        dlib.Tracker, "_scan", lambda self, grey: scans.append(1) or real(self, grey)
+    )
+    tracker = dlib.Tracker()
+    face, empty = portrait(320), np.full((320, 320, 3), 90, np.uint8)
+    for number in range(21):  # 4 s at 5 per second
+        assert len(tracker.track(Frame(number / 5, face))) == 1
+    assert len(scans) == 3
+    for number in range(21, 24):  # gone: every look
+        assert tracker.track(Frame(number / 5, empty)) == ()
+    assert len(scans) == 6

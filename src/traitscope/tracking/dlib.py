@@ -1,7 +1,7 @@
 """dlib: HOG frontal faces, 68 points, head rotation from a mean face; works offline from wheels.
 
-The whole picture is searched once a second and whenever a face is lost; in between, a face is
-looked for around its last place, at a size that suits the detector.
+The whole picture is searched every two seconds, and when a face is lost and for two seconds after;
+in between, a face is looked for around its last place, at a size that suits the detector.
 
 The point model comes inside the ``face_recognition_models`` wheel; that package is located, never
 imported (its import needs ``pkg_resources``).
@@ -26,13 +26,13 @@ VERSION = 2
 LONG_SIDE = 640
 """Pictures are resized to this for detection: HOG finds faces from 80 px on, so 1/8 of it."""
 
-RESCAN_SECONDS = 1.0
+RESCAN_SECONDS = 2.0
 """How long a new face may go unnoticed while the known ones are followed."""
 
 _FACE_SIDE = 100
 """Around a known face the picture is resized so that the face gets this size."""
 
-_MARGIN = 0.6
+_MARGIN = 0.5
 """Room around a known face on each side, in face sizes."""
 
 _SAME = 0.3
@@ -57,16 +57,19 @@ class Tracker:
         """Begin a new clip: forget the ids of the last one."""
         self._linker = Linker()
         self._known: list[Box] = []
-        self._scanned = -np.inf
+        self._scanned = self._missing_since = -np.inf
 
     def track(self, frame: Frame) -> tuple[Face, ...]:
         """Find the faces of the next frame of the clip."""
         grey = np.asarray(cv2.cvtColor(frame.image, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
         found: Found | None = None
-        if self._known and frame.time - self._scanned < RESCAN_SECONDS - 1e-6:
+        missing = frame.time - self._missing_since < RESCAN_SECONDS
+        if self._known and not missing and frame.time - self._scanned < RESCAN_SECONDS - 1e-6:
             found = self._follow(grey)
         if found is None:
             found, self._scanned = self._scan(grey), frame.time
+            if len(found) < len(self._known):
+                self._missing_since = frame.time
         self._known = [box for box, _ in found]
         ids = self._linker.assign(frame.time, self._known)
         return tuple(
