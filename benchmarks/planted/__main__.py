@@ -98,7 +98,7 @@ CASES = {
             "augment.colour.brightness=0.2",
             "augment.noise.sd=0.2",
             "train.lr=0.002",
-            "train.epochs=60",
+            "train.epochs=30",
             "train.early_stop=0",
         ),
         stream=None,
