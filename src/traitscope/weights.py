@@ -73,6 +73,30 @@ def find(name: str) -> Path:
     return path
 
 
+def find_network(name: str, *, setting: str) -> Path:
+    """Where the published tensors of a timm network lie in the hub's local cache.
+
+    Args:
+        name: of the network, such as ``resnet50.tv_in1k``.
+        setting: what the user sets to false to start from random tensors instead.
+
+    Raises:
+        MissingError: they were never fetched on this machine.
+    """
+    import timm
+    from huggingface_hub import try_to_load_from_cache
+
+    repository = getattr(timm.get_pretrained_cfg(name), "hf_hub_id", None)
+    for file in ("model.safetensors", "pytorch_model.bin") if repository else ():
+        path = try_to_load_from_cache(str(repository), file)
+        if isinstance(path, str):
+            return Path(path)
+    raise MissingError(
+        f"The pretrained weights of {name!r} are not on this machine. Fetch them with: traitscope "
+        f"weights fetch {TIMM}{name}, or start from random weights with: {setting}=false"
+    )
+
+
 def entry(name: str) -> WeightsFile:
     """Look a file up by name.
 

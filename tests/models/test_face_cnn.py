@@ -8,10 +8,10 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from traitscope import losses
+from traitscope import losses, weights
 from traitscope.checkpoints import predict_batch
 from traitscope.errors import ConfigError, MissingError
-from traitscope.models import _blocks, face_cnn
+from traitscope.models import face_cnn
 from traitscope.models._heads import RowScores
 from traitscope.models.face_cnn import TINY, Config, Model, inputs
 from traitscope.optimisation import optimizer_of
@@ -172,7 +172,7 @@ def test_published_weights_are_taken_and_not_initialised_again(
     state = published.backbone.network.state_dict()
     tensors = {k: v + 1 if v.is_floating_point() else v for k, v in state.items()}
     save_file({**tensors, "fc.weight": torch.ones(2, 2)}, tmp_path / "model.safetensors")
-    monkeypatch.setattr(_blocks, "cached_weights", lambda name: tmp_path / "model.safetensors")
+    monkeypatch.setattr(weights, "find_network", lambda *_, **__: tmp_path / "model.safetensors")
     model = tiny(width=1.0, pretrained=True)
     model.load_pretrained()
     for name, tensor in model.backbone.network.state_dict().items():

@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, PositiveInt
 
+from traitscope import weights
 from traitscope.config import Config as BaseConfig
-from traitscope.errors import ClipError, ConfigError, MissingError
+from traitscope.errors import ClipError, ConfigError
 from traitscope.extract import faces as _faces
 from traitscope.extract import frames as _frames
 from traitscope.types import Inputs, Stream
@@ -105,10 +106,11 @@ def open_network(config: Config) -> Any:
         near = timm.list_models(f"*{config.model.split('.')[0]}*")[:3]
         hint = f" Did you mean {', '.join(near)}?" if near else ""
         raise ConfigError(f"There is no timm model {config.model!r}.{hint}")
-    path = cached_weights(config.model) if config.pretrained else None
+    setting = "embedding.pretrained"
+    path = weights.find_network(config.model, setting=setting) if config.pretrained else None
     settings: dict[str, Any] = {"pretrained": config.pretrained}
     if path is not None:
-        settings["pretrained_cfg_overlay"] = {"file": path}
+        settings["pretrained_cfg_overlay"] = {"file": str(path)}
     if config.stages:
         settings |= {"features_only": True, "out_indices": config.stages}
     else:
@@ -130,26 +132,6 @@ def open_network(config: Config) -> Any:
         return array
 
     return embed
-
-
-def cached_weights(model: str) -> str:
-    """Where the published weights of a timm model lie in the hub's local cache.
-
-    Raises:
-        MissingError: they were never fetched on this machine.
-    """
-    import timm
-    from huggingface_hub import try_to_load_from_cache
-
-    repository = getattr(timm.get_pretrained_cfg(model), "hf_hub_id", None)
-    for file in ("model.safetensors", "pytorch_model.bin") if repository else ():
-        path = try_to_load_from_cache(str(repository), file)
-        if isinstance(path, str):
-            return path
-    raise MissingError(
-        f"The pretrained weights of {model!r} are not on this machine. Fetch them with: traitscope "
-        f"weights fetch timm:{model}, or take random ones with: embedding.pretrained=false"
-    )
 
 
 def _batches(rows: NDArray[np.intp]) -> Iterator[list[int]]:

@@ -7,6 +7,7 @@ from einops import rearrange
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
+from traitscope import weights
 from traitscope.config import Config as BaseConfig
 from traitscope.types import Batch, Draw
 
@@ -144,7 +145,5 @@ def load_timm(network: nn.Module, name: str) -> None:
     """
     from safetensors.torch import load_file
 
-    from traitscope.models._blocks import cached_weights
-
-    tensors = load_file(cached_weights(name))
+    tensors = load_file(weights.find_network(name, setting="model.pretrained"))
     network.load_state_dict({key: tensors[key] for key in network.state_dict()})
