@@ -72,6 +72,21 @@ def test_separators_and_layouts_give_the_same(tmp_path: Path, separator: str, la
     assert stream.info["timing"] == "timestamps"
 
 
+def test_the_full_output_of_714_columns_gives_the_same(tmp_path: Path) -> None:
+    short = table()
+    points = {f"eye_lmk_{axis}_{n}": 1.0 for axis in ("x", "y", "X", "Y", "Z") for n in range(56)}
+    points |= {f"{axis}_{n}": 1.0 for axis in "xyXYZ" for n in range(68)}
+    shape = dict.fromkeys(("p_scale", "p_rx", "p_ry", "p_rz", "p_tx", "p_ty"), 0.5)
+    shape |= {f"p_{n}": 0.5 for n in range(34)}
+    present = {f"{name[:4]}_c": 1.0 for name in UNITS} | {"AU28_c": 0.0}
+    rest = {k: v for k, v in (points | shape | present).items() if k not in short}
+    full = pd.concat([short, pd.DataFrame(rest, index=short.index)], axis=1)
+    assert full.shape[1] == 714
+    wide = signals(Clip("c", write(tmp_path / "wide.csv", full)))
+    narrow = signals(Clip("c", write(tmp_path / "narrow.csv", short)))
+    np.testing.assert_array_equal(wide.values, narrow.values)
+
+
 def test_a_table_without_gaze_or_face_id_lacks_only_those(tmp_path: Path) -> None:
     frame = table()
     frame = frame[[n for n in frame if not n.startswith(("gaze", "face_id"))]]
