@@ -185,7 +185,6 @@ def test_a_text_transformer_trains_on_words(place: Path) -> None:
             f"model.architecture={architecture}",
         ),
         *(
-            "model.encoder=''",
             "model.pretrained=false",
             "train.epochs=1",
             "--to",
