@@ -24,10 +24,11 @@ def write_card(checkpoint: Checkpoint, corpus: Corpus, metrics: Mapping[str, Any
     lines = [f"# {config.model['name']}", "", f"Estimates {KINDS[facts.kind]}.", ""]
     lines += ["## Data", "", f"- Corpus: {facts.corpus} ({facts.kind})"]
     lines += [f"- {note}" for note in corpus.notes]
+    sees = "yes" if config.data.allow_attributes else "no"
     lines += [
         f"- Fitted on {facts.fitted_clips} clips; {len(metrics['left_out'])} clips left out",
         f"- Protocol: {config.protocol.kind}, fitted on {config.protocol.fit}",
-        f"- Attributes of people seen by the model: {'yes' if _attributes(checkpoint) else 'no'}",
+        f"- Attributes of people seen by the model: {sees}",
         "",
         "## Targets",
         "",
@@ -46,7 +47,3 @@ def write_card(checkpoint: Checkpoint, corpus: Corpus, metrics: Mapping[str, Any
     lines += ["", "Selected on validation. For honest numbers: traitscope evaluate.", ""]
     lines += ["## Not for", "", *[f"- {use}" for use in EXCLUDED], ""]
     (checkpoint.folder / "card.md").write_text("\n".join(lines), encoding="utf-8")
-
-
-def _attributes(checkpoint: Checkpoint) -> bool:
-    return checkpoint.config.data.allow_attributes

@@ -160,7 +160,7 @@ def predict_clip(
     except ClipError as error:
         return _failed(clip, error, streams, checkpoint)
     targets = checkpoint.facts.targets
-    batch = collate([example], [t.name for t in targets], columns=_columns(checkpoint))
+    batch = collate([example], [t.name for t in targets], columns=checkpoint.facts.columns)
     scores = checkpoint.predict(batch)[0]
     return Prediction(
         clip=clip.id,
@@ -216,7 +216,3 @@ def _failed(
 
 def _coverage(streams: Mapping[str, Stream]) -> dict[str, float]:
     return {name: round(stream.coverage, 4) for name, stream in streams.items()}
-
-
-def _columns(checkpoint: Checkpoint) -> dict[str, tuple[str, ...]]:
-    return dict(checkpoint.facts.columns)

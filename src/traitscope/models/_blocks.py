@@ -28,7 +28,7 @@ def freeze(part: nn.Module) -> None:
         tensor.requires_grad_(False)
 
 
-def timm_backbone(name: str, *, pretrained: bool, **settings: Any) -> nn.Module:
+def timm_backbone(name: str, *, pretrained: bool, **settings: Any) -> Any:
     """Make a timm model; pretrained weights are read from the local cache, never downloaded.
 
     Raises:
@@ -43,3 +43,12 @@ def timm_backbone(name: str, *, pretrained: bool, **settings: Any) -> nn.Module:
         name, pretrained=pretrained, pretrained_cfg_overlay=overlay, **settings
     )
     return model
+
+
+def take_published(network: nn.Module, name: str, **settings: Any) -> None:
+    """Fill a timm network with the tensors published for ``name``, from the local cache.
+
+    Raises:
+        MissingError: they are not in the cache.
+    """
+    network.load_state_dict(timm_backbone(name, pretrained=True, **settings).state_dict())

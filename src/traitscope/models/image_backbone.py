@@ -13,7 +13,7 @@ from pydantic import Field, PositiveInt
 from torch import nn
 
 from traitscope.config import Config as BaseConfig
-from traitscope.models._blocks import timm_backbone
+from traitscope.models._blocks import take_published, timm_backbone
 from traitscope.models._heads import RangeHead, RowScores
 from traitscope.types import Batch, Draw, Rows, Target
 
@@ -61,15 +61,10 @@ class Model(nn.Module):
 
     def load_pretrained(self) -> None:
         """Take ImageNet weights from the local cache, but for the classifier."""
-        if not self.config.pretrained:
-            return
-        published = timm_backbone(
-            self.config.backbone,
-            pretrained=True,
-            num_classes=self.to_range.low.numel(),
-            **self.config.options,
-        )
-        self.network.load_state_dict(published.state_dict())
+        if self.config.pretrained:
+            targets = self.to_range.low.numel()
+            settings = {"num_classes": targets, **self.config.options}
+            take_published(self.network, self.config.backbone, **settings)
 
     def forward(self, batch: Batch) -> RowScores:
         """Images (clips, images, 3, size, size) -> scores of each image and their mean."""

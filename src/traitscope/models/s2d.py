@@ -21,7 +21,7 @@ from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
 from traitscope.config import Config as BaseConfig
-from traitscope.models._blocks import freeze, timm_backbone
+from traitscope.models._blocks import freeze, take_published, timm_backbone
 from traitscope.models._heads import RangeHead, masked_mean
 from traitscope.models._mobilefacenet import INPUT_SIZE, MAP_CHANNELS, MobileFaceNet
 from traitscope.models._prompts import Prompt
@@ -116,7 +116,7 @@ class Model(nn.Module):
     ) -> None:
         super().__init__()
         self.config = config
-        self.backbone = _transformer(config)
+        self.backbone: Any = timm_backbone(config.backbone, pretrained=False, **_shape(config))
         if config.freeze_backbone:
             freeze(self.backbone)
             for tensor in self.backbone.norm.parameters():
@@ -140,8 +140,7 @@ class Model(nn.Module):
     def load_pretrained(self) -> None:
         """Take ImageNet weights from the local cache, if the config asks for them."""
         if self.config.pretrained:
-            published = _transformer(self.config, pretrained=True)
-            self.backbone.load_state_dict(published.state_dict())
+            take_published(self.backbone, self.config.backbone, **_shape(self.config))
 
     def forward(self, batch: Batch) -> Output:
         """``faces`` (clips, time, 3, size, size), ``landmarks`` (clips, time, 68, 2) -> Output."""
@@ -207,10 +206,11 @@ class Model(nn.Module):
         return rearrange(found, "f c h w -> f (h w) c")
 
 
-def _transformer(config: Config, *, pretrained: bool = False) -> Any:
+def _shape(config: Config) -> dict[str, Any]:
+    """Settings of the timm transformer."""
     grid = {"img_size": config.size, "patch_size": config.patch, "num_classes": 0}
     width = {"embed_dim": config.dim, "depth": config.depth, "num_heads": config.heads}
-    return timm_backbone(config.backbone, pretrained=pretrained, **grid, **width)
+    return {**grid, **width}
 
 
 def heatmaps(points: Tensor, there: Tensor, grid: int) -> Tensor:

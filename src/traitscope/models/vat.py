@@ -18,9 +18,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from traitscope.config import Config as BaseConfig
-from traitscope.models._blocks import timm_backbone
+from traitscope.models._blocks import take_published, timm_backbone
 from traitscope.models._heads import RangeHead
 from traitscope.types import Batch, Draw, Rows, Target
+
+BARE: dict[str, Any] = {"num_classes": 0, "global_pool": ""}
+"""Settings of a timm network without pooling and classifier."""
 
 STRIDE = 32
 """Of a ResNet: pixels per place of its last map."""
@@ -90,7 +93,7 @@ class Model(nn.Module):
     ) -> None:
         super().__init__()
         self.config = config
-        self.trunk = _trunk(config, pretrained=False)
+        self.trunk: Any = timm_backbone(config.backbone, pretrained=False, **BARE)
         channels = self.trunk.num_features
         places = (math.ceil(config.height / STRIDE), math.ceil(config.height // 2 / STRIDE))
         self.norm = nn.BatchNorm2d(channels)
@@ -106,7 +109,7 @@ class Model(nn.Module):
     def load_pretrained(self) -> None:
         """Take ImageNet weights from the local cache, if the config asks for them."""
         if self.config.pretrained:
-            self.trunk.load_state_dict(_trunk(self.config, pretrained=True).state_dict())
+            take_published(self.trunk, self.config.backbone, **BARE)
 
     def forward(self, batch: Batch) -> Tensor:
         """Frames (clips, frames, 3, height, height / 2) -> (clips, targets)."""
@@ -125,10 +128,6 @@ class Model(nn.Module):
             told.append(query[:, 0])
         joined = functional.normalize(torch.cat(told, dim=-1), dim=-1)
         return self.to_range(self.score(joined))
-
-
-def _trunk(config: Config, *, pretrained: bool) -> Any:
-    return timm_backbone(config.backbone, pretrained=pretrained, num_classes=0, global_pool="")
 
 
 def _moments(maps: Tensor) -> Tensor:
