@@ -99,6 +99,26 @@ def test_a_portrait_has_one_face_in_the_right_place(tracker) -> None:
     assert tracker.track(Frame(0.2, np.full((400, 400, 3), 127, np.uint8))) == ()
 
 
+@pytest.mark.shared
+def test_mediapipe_outlives_a_program_that_puts_signal_handlers_back(shared_weights: Path) -> None:
+    program = """
+import signal
+import numpy as np
+from traitscope.tracking import open_tracker
+from traitscope.types import Frame
+
+for _ in range(2):
+    tracker = open_tracker("mediapipe")
+    for number in range(20):
+        tracker.track(Frame(number, np.zeros((720, 1280, 3), np.uint8)))
+    for one in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
+        if (handler := signal.getsignal(one)) is not None:
+            signal.signal(one, handler)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done
+
+
 @pytest.mark.parametrize("tracker", REAL, indirect=True)
 def test_rolling_the_picture_clockwise_raises_the_roll(tracker) -> None:
     angles = []

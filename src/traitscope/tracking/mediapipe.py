@@ -4,8 +4,10 @@ Needs ``face_landmarker.task`` (``traitscope weights fetch face_landmarker.task`
 no score for a face it has found, so confidence is always 1.
 """
 
+import signal
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from os import close, dup, dup2
@@ -58,6 +60,7 @@ class Tracker:
         self.close()
         self._last_ms, self._began_ms = -1, 0
         mediapipe = load_mediapipe()
+        _outlive_profiling()
         vision = mediapipe.tasks.vision
         options = vision.FaceLandmarkerOptions(
             base_options=mediapipe.tasks.BaseOptions(model_asset_buffer=self._model),
@@ -133,6 +136,17 @@ def load_mediapipe() -> Any:
             "Install it with: pip install 'mediapipe>=1.0'"
         ) from error
     return mediapipe
+
+
+def _outlive_profiling() -> None:
+    """Ignore the profiling signal, which MediaPipe sends to its threads and which ends a program.
+
+    MediaPipe asks the system to ignore it, unseen by Python: whoever puts back the handlers that
+    Python knows of, as Lightning does after each fit, would let the next picture end the program.
+    """
+    if threading.current_thread() is threading.main_thread() and hasattr(signal, "SIGPROF"):
+        if signal.getsignal(signal.SIGPROF) is signal.SIG_DFL:
+            signal.signal(signal.SIGPROF, signal.SIG_IGN)
 
 
 def _close(landmarker: Any) -> None:
