@@ -3,7 +3,8 @@
 import pytest
 
 from traitscope import losses, registry
-from traitscope.runs import load_run, plan
+from traitscope.errors import ConfigError
+from traitscope.runs import load_run, plan, requests_for
 
 
 @pytest.mark.parametrize("name", registry.names("recipes"))
@@ -21,3 +22,15 @@ def test_the_stages_of_crnet_are_named_and_can_be_changed_by_name() -> None:
         ("ranges", 2, 0.002),
         ("regression", 100, 0.1),
     ]
+
+
+def test_short_forms_belong_to_the_streams_of_the_model_as_it_is_set() -> None:
+    faces = requests_for("image_backbone", ["model.input=faces", "faces.backend=dlib"])
+    assert [(request.name, request.backend) for request in faces] == [("faces", "dlib")]
+    late = ["embedding.faces.backend=dlib", "model.embeddings=true", "model.pretrained=false"]
+    (embedding,) = requests_for("face_cnn", late)
+    assert [below.backend for below in embedding.upstream] == ["dlib"]
+    with pytest.raises(ConfigError, match="unknown key 'faces'"):
+        requests_for("image_backbone", ["faces.backend=dlib"])
+    with pytest.raises(ConfigError, match="unknown key 'frames'"):
+        requests_for("image_backbone", ["model.input=faces", "frames.rate=2"])

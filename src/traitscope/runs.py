@@ -289,8 +289,10 @@ def requests_for(name: str, overrides: Sequence[str] = ()) -> list[Request]:
 
     ``STREAM.key=value`` is accepted beside ``features.STREAM.key=value``.
     """
-    draws = plan(load_run(name), outside=typed_model(name)).draws
-    full = [f"features.{o}" if o.split(".")[0] in draws else o for o in overrides]
+    heads = {override: override.partition("=")[0].split(".")[0] for override in overrides}
+    own = [o for o in overrides if heads[o] in {*RunConfig.model_fields, "train"}]
+    draws = plan(load_run(name, own), outside=typed_model(name, own)).draws  # model.* may change
+    full = [f"features.{o}" if heads[o] in draws else o for o in overrides]
     config = load_run(name, full)
     found = plan(config, outside=typed_model(name, full)).requests
     tables = [stream for stream, request in found.items() if request.name == IMPORTED]
