@@ -9,8 +9,11 @@ from traitscope import registry
 from traitscope.augment import blend, change, settle
 from traitscope.augment.decimate_shift_slice import Config as CopiesConfig
 from traitscope.augment.decimate_shift_slice import copies
+from traitscope.augment.flip import partners
 from traitscope.errors import ConfigError
+from traitscope.extract.landmarks import TO_68
 from traitscope.scaling import IMAGENET_MEAN, IMAGENET_SD
+from traitscope.tracking._canonical import FACE
 
 NAMES = registry.names("augment")
 ALWAYS = {"flip": {"probability": 1.0}, "erase": {"probability": 1.0}}
@@ -25,6 +28,7 @@ def material(rows: int = 6) -> tuple[dict[str, Any], dict[str, Any]]:
     streams = {
         "faces": images,
         "frames": images.copy(),
+        "landmarks": rng.uniform(0, 1, (rows, 68, 2)).astype(np.float32),
         "signals": rng.normal(size=(40 * rows, 5)).astype(np.float32),
         "waveform": rng.uniform(-0.5, 0.5, 3000).astype(np.float32),
     }
@@ -35,16 +39,21 @@ def material(rows: int = 6) -> tuple[dict[str, Any], dict[str, Any]]:
     return streams, masks
 
 
+def drawn(name: str, streams: dict[str, Any]) -> set[str]:
+    """The streams that a transform goes with."""
+    return set(streams) - set(getattr(registry.load("augment", name), "CLASHES", ()))
+
+
 def changed(name: str, *, seed: int = 0, **settings: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     streams, masks = material()
-    chosen = settle({name: {**ALWAYS.get(name, {}), **settings}}, streams)
+    chosen = settle({name: {**ALWAYS.get(name, {}), **settings}}, drawn(name, streams))
     return change(streams, masks, chosen, np.random.default_rng(seed))
 
 
 @pytest.mark.parametrize("name", ONE_CLIP)
 def test_a_transform_changes_its_streams_and_no_others(name: str) -> None:
     streams, masks = material()
-    chosen = settle({name: ALWAYS.get(name, {})}, streams)
+    chosen = settle({name: ALWAYS.get(name, {})}, drawn(name, streams))
     own = set(chosen[0].config.streams)
     moved: set[str] = set()
     for seed in range(6):
@@ -60,7 +69,7 @@ def test_a_transform_changes_its_streams_and_no_others(name: str) -> None:
 def test_what_comes_in_is_left_alone_and_a_seed_repeats_it(name: str) -> None:
     streams, masks = material()
     before = {key: values.copy() for key, values in streams.items()}
-    chosen = settle({name: ALWAYS.get(name, {})}, streams)
+    chosen = settle({name: ALWAYS.get(name, {})}, drawn(name, streams))
     one = change(streams, masks, chosen, np.random.default_rng(5))
     two = change(streams, masks, chosen, np.random.default_rng(5))
     for key in streams:
@@ -99,6 +108,62 @@ def test_flip_mirrors_left_and_right_half_of_the_time() -> None:
         for s in range(100)
     ]
     assert 35 < sum(flips) < 65
+
+
+@pytest.mark.parametrize("points", [68, 478])
+def test_partners_swap_sides_in_pairs(points: int) -> None:
+    pairs = partners(points)
+    np.testing.assert_array_equal(pairs[pairs], np.arange(points))
+    middle = {68: 10, 478: 28}[points]  # chin, 5 of the nose, 4 of the lips
+    assert int((pairs == np.arange(points)).sum()) == middle
+
+
+def test_partners_are_those_of_a_symmetric_face() -> None:
+    np.testing.assert_allclose(FACE[partners(68)], FACE * (-1, 1, 1))
+    mesh = partners(478)
+    left_of = {33: 263, 133: 362, 159: 386, 61: 291, 127: 356, 468: 473, 469: 476}
+    assert {one: int(mesh[one]) for one in left_of} == left_of
+    np.testing.assert_array_equal(mesh[TO_68], TO_68[partners(68)])
+
+
+def test_flip_mirrors_points_and_what_they_mean() -> None:
+    points = np.zeros((1, 68, 2), np.float32)
+    points[0, 36] = 0.25, 0.5  # outer corner of the eye left in the picture
+    points[0, 45] = 0.875, 0.5625
+    points[0, 8] = 0.5, 1.0  # chin
+    chosen = settle({"flip": {"probability": 1}}, ["landmarks"])
+    given = {"landmarks": points}, {"landmarks": np.ones(1, bool)}
+    after, _ = change(*given, chosen, np.random.default_rng(0))
+    moved = after["landmarks"][0]
+    assert moved[36].tolist() == [0.125, 0.5625]
+    assert moved[45].tolist() == [0.75, 0.5]
+    assert moved[8].tolist() == [0.5, 1.0]
+    again, _ = change(after, given[1], chosen, np.random.default_rng(0))
+    np.testing.assert_array_equal(again["landmarks"], points)
+
+
+@pytest.mark.parametrize("name", ["flip", "crop"])
+def test_a_point_stays_on_what_it_marks(name: str) -> None:
+    x, y = 0.3, 0.6  # of a bright spot
+    down, across = np.mgrid[:200, :200] / 200 + 1 / 400
+    spot = np.exp(-((across - x) ** 2 + (down - y) ** 2) / 0.002).astype(np.float32)
+    streams = {"faces": np.broadcast_to(spot, (2, 3, 200, 200)).copy()}
+    streams["landmarks"] = np.full((2, 68, 2), (x, y), np.float32)
+    masks = {stream: np.ones(2, bool) for stream in streams}
+    chosen = settle({name: ALWAYS.get(name, {})}, streams)
+    farthest = 0.0
+    for seed in range(5):
+        after, _ = change(streams, masks, chosen, np.random.default_rng(seed))
+        row, column = np.divmod(int(after["faces"][1, 0].argmax()), 200)
+        found = (column + 0.5) / 200, (row + 0.5) / 200
+        np.testing.assert_allclose(after["landmarks"][1, 0], found, atol=0.02)
+        farthest = max(farthest, float(np.abs(after["landmarks"][1, 0] - (x, y)).max()))
+    assert farthest > 0.05
+
+
+def test_flip_is_refused_beside_signals_that_it_cannot_mirror() -> None:
+    with pytest.raises(ConfigError, match=r"augment\.flip cannot go with signals: gaze"):
+        settle({"flip": {}}, ["faces", "signals"])
 
 
 def test_crop_shows_a_part_enlarged() -> None:

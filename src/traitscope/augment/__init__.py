@@ -65,6 +65,9 @@ def settle(
                 f"augment.{name} has no effect: it changes {', '.join(touched)} and the model "
                 f"takes {', '.join(sorted(streams))}. Leave it out, or set augment.{name}.streams."
             )
+        for clash, why in getattr(module, "CLASHES", {}).items():
+            if clash in streams and touched:
+                raise ConfigError(f"augment.{name} cannot go with {clash}: {why}. Leave it out.")
         one, two = getattr(module, "augment", None), getattr(module, "mix", None)
         chosen.append(Augmentation(name, config, augment=one, mix=two))
     return tuple(chosen)

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from traitscope.augment import Changed, Masks, Streams
 
 IMAGES = ("faces", "frames")
+POINTS = ("landmarks",)
+"""Points in the images, x and y as shares of them: they move with what they mark."""
 
 
 def change_rows(

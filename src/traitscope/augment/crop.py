@@ -1,4 +1,4 @@
-"""Cut the same part out of every image of a clip, and enlarge it to the old size."""
+"""Cut the same part out of every image of a clip, with its points, and enlarge it."""
 
 from typing import Annotated, Any
 
@@ -7,15 +7,15 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from traitscope.augment import Changed, Masks, Streams
-from traitscope.augment._rows import IMAGES, change_rows
+from traitscope.augment._rows import IMAGES, POINTS, change_rows
 from traitscope.config import Config as BaseConfig
 
 
 class Config(BaseConfig):
     """How small."""
 
-    streams: tuple[str, ...] = IMAGES
-    """Streams of images; those of one clip are cut at the same relative place."""
+    streams: tuple[str, ...] = (*IMAGES, *POINTS)
+    """Streams of images, and of points in them; all are cut at the same relative place."""
     smallest: Annotated[float, Field(gt=0, lt=1)] = 0.8
     """Smallest side of the part, as a share of the image's."""
 
@@ -36,4 +36,11 @@ def augment(streams: Streams, masks: Masks, config: Config, rng: np.random.Gener
             enlarged[index] = image.transpose(2, 0, 1)
         return enlarged
 
-    return change_rows(streams, masks, config.streams, cut)
+    def move(points: NDArray[Any]) -> NDArray[Any]:
+        corner = np.array([left, top], dtype=points.dtype) * (1 - side)
+        return np.asarray((points - corner) / side, dtype=points.dtype)
+
+    images = [name for name in config.streams if name not in POINTS]
+    points = [name for name in config.streams if name in POINTS]
+    changed, shown = change_rows(streams, masks, images, cut)
+    return change_rows(changed, shown, points, move)
