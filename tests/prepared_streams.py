@@ -13,6 +13,9 @@ from traitscope.runs import load_run, plan
 from traitscope.store import Store
 from traitscope.types import Stream
 
+SAMPLES = 3000
+"""Of the sound of a clip."""
+
 
 def tiny_settings(name: str, **changes: Any) -> list[str]:
     """The TINY config of a model's file as key=value settings."""
@@ -25,14 +28,17 @@ def fill_store(folder: Path, address: str, name: str, settings: list[str], rows:
     corpus, store = load_corpus(address), Store(folder)
     for request in plan(load_run(name, settings)).requests.values():
         config: Any = request.config
+        sound = request.name == "waveform"
         store.add(request.key, request.fingerprint)
         rng = np.random.default_rng(3)
         for clip in corpus.clips:
-            count = getattr(config, "segments", None) or rows
+            count = getattr(config, "segments", None) or (SAMPLES if sound else rows)
             valid = np.ones(count, bool)
-            valid[1] = bool(getattr(config, "segments", None))
-            time = np.arange(count) / 5
-            if request.name == "faces":
+            valid[1] = sound or bool(getattr(config, "segments", None))
+            time = np.arange(count) / (config.sample_rate_hz if sound else 5)
+            if sound:
+                stream = Stream(time=time, values=rng.normal(size=count).astype(np.float32))
+            elif request.name in {"faces", "frames"}:
                 side = config.size
                 noise = rng.integers(0, 255, (count, side, side, 3)).astype(np.uint8)
                 jpegs = [cv2.imencode(".jpg", image)[1].tobytes() for image in noise]

@@ -3,9 +3,10 @@
 import lightgbm
 import numpy as np
 import pytest
+from sklearn.ensemble import ExtraTreesRegressor
 
 from traitscope.errors import DataError
-from traitscope.trees import Boosting, Forest, _train, grow, staged
+from traitscope.trees import Boosting, ExtraTrees, Forest, _train, grow, grow_extra, staged
 
 RNG = np.random.default_rng(0)
 TABLE = RNG.normal(size=(400, 6))
@@ -112,3 +113,39 @@ def test_a_tree_without_end_is_told() -> None:
     )
     with pytest.raises(DataError, match="more than 64 levels"):
         Forest.restore(chain.state("trees"), "trees", columns=1, outputs=1)
+
+
+def halves(table: np.ndarray) -> list[np.ndarray]:
+    """A table of its own for each output, exact in 32 bits."""
+    return np.split(table.astype(np.float32).astype(np.float64), 2, axis=1)
+
+
+def test_extra_trees_equal_those_of_the_library_each_on_its_table() -> None:
+    labels = LABELS.copy()
+    labels[::3, 1] = np.nan
+    settings = ExtraTrees(trees=20, per_leaf=3, column_share=0.7)
+    forest = grow_extra(halves(TABLE), labels, settings, seed=5)
+    fresh = halves(RNG.normal(size=(1000, 6)) * 2)
+    found = forest.predict(np.concatenate(fresh, axis=1), 2)
+    for output, (table, asked) in enumerate(zip(halves(TABLE), fresh, strict=True)):
+        known = np.isfinite(labels[:, output])
+        library = ExtraTreesRegressor(
+            20, min_samples_leaf=3, max_features=0.7, max_depth=63, random_state=5
+        ).fit(table[known], labels[known, output])
+        np.testing.assert_allclose(found[:, output], library.predict(asked), atol=1e-6)
+
+
+def test_extra_trees_with_one_leaf_predict_the_mean() -> None:
+    forest = grow_extra(halves(TABLE), LABELS, ExtraTrees(trees=3, per_leaf=400))
+    assert len(forest.feature) == 6
+    np.testing.assert_allclose(forest.predict(TABLE[:4], 2), np.tile(LABELS.mean(axis=0), (4, 1)))
+
+
+def test_extra_trees_come_back_from_arrays_however_deep_they_would_grow() -> None:
+    column = 2.0 ** np.arange(-20, 127)[:, None]  # a random cut takes off the last few only
+    labels = np.arange(147.0)[:, None]
+    library = ExtraTreesRegressor(9, random_state=0).fit(column, labels[:, 0])
+    assert max(tree.tree_.max_depth for tree in library.estimators_) > 64
+    forest = grow_extra([column], labels, ExtraTrees(trees=9, per_leaf=1))
+    again = Forest.restore(forest.state("trees"), "trees", columns=1, outputs=1)
+    np.testing.assert_array_equal(again.predict(column, 1), forest.predict(column, 1))

@@ -6,6 +6,7 @@ weights or fitted arrays · ``model.json`` facts of an estimator · ``scalers.sa
 """
 
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -16,8 +17,8 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from traitscope import __version__
-from traitscope.config import build, read_yaml
+from traitscope import __version__, registry
+from traitscope.config import build, merge, read_yaml
 from traitscope.data import Examples, to_tensors
 from traitscope.errors import ConfigError, DataError
 from traitscope.extract import Request, make_request
@@ -27,6 +28,7 @@ from traitscope.store import Store
 from traitscope.types import Batch, Clip, Draw, Target
 
 FORMAT = 1
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -197,6 +199,51 @@ def build_fitted(run_plan: Plan, facts: Facts) -> Any:
     if run_plan.is_estimator:
         return run_plan.module.Estimator(run_plan.options, facts.targets)
     return run_plan.module.Model(run_plan.options, facts.shapes, facts.targets)
+
+
+def on_network(
+    config: RunConfig, folder: Path | str | None, *, outside: str | None = None
+) -> RunConfig:
+    """Give a model that stands on another's network the settings, streams and targets of its run.
+
+    Args:
+        config: a run; that of a model without ``STARTS_FROM`` stays as it is.
+        folder: the run whose network it is.
+        outside: the dotted path of an outside model, typed by the user.
+
+    Raises:
+        ConfigError: the folder is not named, is a run of another model, or has other targets.
+        DataError: it is no run.
+    """
+    name = config.model["name"]
+    wanted = getattr(registry.load("models", name, outside=name == outside), "STARTS_FROM", None)
+    if wanted is None:
+        return config
+    if folder is None:
+        raise ConfigError(
+            f"{name} stands on a trained {wanted}. Train that first, then: traitscope train {name} "
+            f"--from RUN"
+        )
+    first = load(folder).config
+    settings = {key: value for key, value in first.model.items() if key != "name"}
+    if first.model["name"] != wanted:
+        raise ConfigError(
+            f"{name} starts from a run of {wanted}, and {folder} is one of "
+            f"{first.model['name']}. Name another run with --from."
+        )
+    if config.data.targets not in {(), first.data.targets}:
+        raise ConfigError(
+            f"data.targets={list(config.data.targets)} are not those of {folder}: "
+            f"{list(first.data.targets)}. Leave data.targets out, or train {wanted} on yours."
+        )
+    if first.data.corpus == config.data.corpus and first.protocol != config.protocol:
+        log.warning("%s has another protocol: it may have learned from clips left out here", folder)
+    update = {
+        "model": merge({wanted: settings}, config.model),
+        "features": merge(first.features, config.features),
+        "data": config.data.model_copy(update={"targets": first.data.targets}),
+    }
+    return config.model_copy(update=update)
 
 
 def load_weights(folder: Path, model: Any, *, start: bool = False) -> tuple[str, ...]:

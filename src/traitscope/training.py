@@ -13,6 +13,7 @@ from traitscope.checkpoints import (
     build_fitted,
     load,
     load_weights,
+    on_network,
     read_json,
     save_facts,
     save_fitted,
@@ -20,7 +21,7 @@ from traitscope.checkpoints import (
 )
 from traitscope.config import save_config
 from traitscope.corpora import load_corpus
-from traitscope.data import Examples, fit_scalers, gather
+from traitscope.data import Example, Examples, collate, fit_scalers, gather
 from traitscope.errors import ConfigError, DataError
 from traitscope.extract import Request
 from traitscope.protocols import check_leakage, groups, split
@@ -28,7 +29,10 @@ from traitscope.runs import Plan, RunConfig, Stage, load_run, plan, typed_model
 from traitscope.scaling import Scaler
 from traitscope.store import Store
 from traitscope.stored import stored_requests
-from traitscope.types import Clip, Corpus, Target
+from traitscope.types import Batch, Clip, Corpus, Target
+
+CLIPS_AT_ONCE = 8
+"""Clips whose pictures are in memory together while a network describes them."""
 
 Hook = Callable[[int, int, str], None]
 log = logging.getLogger(__name__)
@@ -101,7 +105,8 @@ def train(
         overrides: ``key=value`` settings such as ``data.corpus=...`` and ``train.lr=1e-3``.
         to: folder of the run; ``runs/NAME-1``, ``-2`` ... when not given.
         resume: go on with an interrupted run in ``to``.
-        start_from: run of the same architecture whose weights to start from.
+        start_from: run of the same architecture whose weights to start from, or whose network a
+            model such as ``crnet_etr`` stands on.
         accelerator: ``auto``, ``cpu`` or ``gpu``.
         hook: called as hook(done epochs, epochs, news).
 
@@ -121,6 +126,7 @@ def train(
     else:
         _refuse_used(folder)
         config = load_run(name, overrides)
+    config = on_network(config, start_from, outside=outside)
     material = collect(config, outside=outside)
     folder.mkdir(parents=True, exist_ok=True)
     save_config(material.config, folder / "run.yaml")
@@ -132,7 +138,7 @@ def train(
         len(material.failures),
     )
     if material.plan.is_estimator:
-        _fit_estimator(material, folder, start_from=start_from)
+        _fit_estimator(material, folder, start_from=start_from, hook=hook)
     else:
         how: dict[str, Any] = {"resume": resume, "accelerator": accelerator, "hook": hook}
         _fit_model(material, folder, start_from=start_from, **how)
@@ -165,6 +171,9 @@ def collect(config: RunConfig, *, outside: str | None = None) -> Material:
             f"{len(fitting)} of {len(splits.fitted)} fitting clips have labels and usable "
             f"features; at least 2 are needed. See: traitscope features show {store.folder}"
         )
+    if config.trainer.plots and (run_plan.is_estimator or not selection):
+        why = "is fitted in one step" if run_plan.is_estimator else "has no validation clips"
+        raise ConfigError(f"trainer.plots=true has no effect: this run {why}. Leave it out.")
     return Material(
         config=_resolved(config, run_plan, requests, targets),
         plan=run_plan,
@@ -179,17 +188,38 @@ def collect(config: RunConfig, *, outside: str | None = None) -> Material:
     )
 
 
-def _fit_estimator(material: Material, folder: Path, *, start_from: Path | str | None) -> None:
-    if start_from is not None:
-        raise ConfigError("An estimator is fitted in one step and cannot start from another run.")
+def _fit_estimator(
+    material: Material, folder: Path, *, start_from: Path | str | None, hook: Hook | None
+) -> None:
     examples = material.examples(material.fitting)
-    batch = examples.batch()
     facts = _facts(material, _row_shapes(examples), examples.columns())
     estimator = build_fitted(material.plan, facts)
+    if hasattr(material.plan.module, "STARTS_FROM"):
+        assert start_from is not None
+        load_weights(Path(start_from), estimator.network)
+        batch = _reduced(estimator, examples, hook)
+    elif start_from is not None:
+        raise ConfigError("An estimator is fitted in one step and cannot start from another run.")
+    else:
+        batch = examples.batch()
     together = {c.id: str(g) for g, clips in enumerate(groups(material.fitting)) for c in clips}
     estimator.fit(batch, [together[clip] for clip in batch.clips])
     save_facts(folder, facts, {})
     save_fitted(folder, estimator)
+
+
+def _reduced(estimator: Any, examples: Examples, hook: Hook | None) -> Batch:
+    """Describe clips a few at a time: their pictures would not fit into memory together."""
+    described: list[Example] = []
+    for first in range(0, len(examples), CLIPS_AT_ONCE):
+        part = examples.clips[first : first + CLIPS_AT_ONCE]
+        rows = estimator.reduce(examples.batch(range(first, first + len(part))))
+        described += [
+            Example(clip, {"features": row}) for clip, row in zip(part, rows, strict=True)
+        ]
+        if hook:
+            hook(len(described), len(examples), "clips seen by the network")
+    return collate(described, examples.targets)
 
 
 def _fit_model(
@@ -224,6 +254,7 @@ def _fit_model(
         config=config,
         fitting=fitting,
         selection=selection if material.selection else None,
+        targets=material.targets,
         accelerator=accelerator,
         hook=hook,
     )

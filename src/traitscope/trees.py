@@ -1,7 +1,7 @@
-"""Boosted trees as arrays: grown by LightGBM, kept without its text format, walked by NumPy.
+"""Trees as arrays: boosted by LightGBM or extra-trees of scikit-learn, walked by NumPy.
 
-A forest is a list of nodes; a child always stands behind its parent, so that a walk ends. What
-comes from a file is checked before it is walked.
+Neither library's own format is kept. A forest is a list of nodes; a child always stands behind its
+parent, so that a walk ends. What comes from a file is checked before it is walked.
 """
 
 import os
@@ -24,6 +24,7 @@ Share = Annotated[float, Field(gt=0, le=1)]
 DEEPEST = 64
 """Levels of a tree; a file with deeper ones is damaged, and would take for ever."""
 _LEAF = -1
+_NODES = ("feature", "threshold", "left", "right", "value")
 _DATA = {"max_bin": 63, "min_data_in_bin": 1, "num_threads": 1, "verbosity": -1}
 """Settings of LightGBM that its table of data shares; more bins only fit noise."""
 _CELLS = 1 << 18  # rows x trees walked at once: what fits the processor's cache
@@ -46,6 +47,17 @@ class Boosting(Config):
     """Share of the clips that each tree sees."""
     l2: NonNegativeFloat = 10.0
     """Shrinks the value of a leaf, in clips."""
+
+
+class ExtraTrees(Config):
+    """How extra-trees are grown: cuts are drawn at random, and the best of them is taken."""
+
+    trees: PositiveInt = 500
+    """Trees per target."""
+    per_leaf: PositiveInt = 5
+    """Clips per leaf at least."""
+    column_share: Share = 1.0
+    """Share of the columns that each cut may choose from."""
 
 
 @dataclass(frozen=True)
@@ -175,6 +187,50 @@ def grow(table: Array, labels: Array, boosting: Sequence[Boosting], *, seed: int
     # take thirty times as long.
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         return _forest(list(pool.map(one, range(labels.shape[1]))))
+
+
+def grow_extra(
+    tables: Sequence[Array], labels: Array, settings: ExtraTrees, *, seed: int = 0
+) -> Forest:
+    """Grow extremely randomised trees (Geurts et al., 2006) for each output.
+
+    Args:
+        tables: (clips, columns) of each output, exact in 32 bits; the forest takes all of them
+            side by side.
+        labels: (clips, outputs), NaN where one is missing.
+        settings: how.
+        seed: of the cuts.
+
+    Returns:
+        Trees whose leaves are shares of the output's mean, so that their sum is the prediction.
+    """
+    from sklearn.ensemble import ExtraTreesRegressor
+
+    first, outputs, before = [0], list[int](), 0
+    parts: dict[str, list[NDArray[Any]]] = {name: [] for name in _NODES}
+    for output, table in enumerate(tables):
+        known = np.isfinite(labels[:, output])
+        grower = ExtraTreesRegressor(
+            n_estimators=settings.trees,
+            min_samples_leaf=settings.per_leaf,
+            max_features=settings.column_share,
+            max_depth=DEEPEST - 1,
+            random_state=seed,
+            n_jobs=-1,
+        )
+        for grown in grower.fit(table[known], labels[known, output]).estimators_:
+            tree, start = grown.tree_, first[-1]
+            leaf = tree.children_left < 0
+            parts["feature"].append(np.where(leaf, _LEAF, tree.feature + before))
+            parts["threshold"].append(np.where(leaf, 0.0, tree.threshold))
+            parts["left"].append(np.where(leaf, _LEAF, tree.children_left + start))
+            parts["right"].append(np.where(leaf, _LEAF, tree.children_right + start))
+            parts["value"].append(np.where(leaf, tree.value[:, 0, 0] / settings.trees, 0.0))
+            first.append(start + len(leaf))
+            outputs.append(output)
+        before += table.shape[1]
+    nodes = {name: np.concatenate(arrays) for name, arrays in parts.items()}
+    return Forest(first=np.array(first), output=np.array(outputs), **nodes)
 
 
 def staged(table: Array, forest: Forest, outputs: int, stages: Sequence[int]) -> Array:
