@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
+import cv2
 import pytest
+from tests.media_files import numbered, tone, write_sound, write_video
 
 from traitscope import load_corpus
 from traitscope.corpora import first_impressions, udiva
@@ -121,3 +123,67 @@ def test_every_fault_is_listed(tmp_path: Path) -> None:
 def test_a_folder_without_annotations_says_what_is_expected(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"annotation/TASK/sessions_SPLIT_id\.json"):
         udiva.load(tmp_path)
+
+
+def test_recordings_are_cut_into_windows(tmp_path: Path) -> None:
+    write_udiva(tmp_path, SESSIONS, SCORES)
+    place = tmp_path / "train/talk_train/008105"
+    place.mkdir(parents=True)
+    write_video(place / "FC1_T.mp4", frames=80, fps=10)
+    write_sound(place / "FC2_T.mp4", tone(2.95), codec="aac")
+    whole = load_corpus(f"udiva:{tmp_path}")
+    corpus = load_corpus(f"udiva:{tmp_path},window=3")
+    assert [(c.id, c.start, c.end) for c in corpus.clips if c.split == "train"] == [
+        ("8105_FC1_T_0-3", 0, 3),
+        ("8105_FC1_T_3-6", 3, 6),
+        ("8105_FC2_T_0-3", 0, 3),  # a container may be a little short
+    ]
+    assert [c for c in corpus.clips if c.split != "train"] == list(whole.clips[2:])
+    first = corpus.clips[0]
+    assert (first.subject, first.source, first.split) == ("12", "8105", "train")
+    assert first.targets == whole.clips[0].targets
+    assert "Recordings are cut into windows of 3 s, one every 3 s." in corpus.notes
+    assert not any("windows" in note for note in whole.notes)
+    facts = inspect_corpus(corpus)
+    assert (facts["clips"], facts["subjects"], facts["sources"]) == (7, 6, 3)
+
+
+def test_windows_may_overlap_and_short_recordings_stay_whole(tmp_path: Path) -> None:
+    write_udiva(tmp_path, SESSIONS, SCORES)
+    frames = tmp_path / "test/talk_test/99/FC1_T"
+    frames.mkdir(parents=True)
+    for number in range(20):
+        cv2.imwrite(str(frames / f"{number}.png"), numbered(number))
+    damaged = tmp_path / "test/talk_test/99/FC2_T.mp4"
+    damaged.write_bytes(b"no video")
+    address = f"udiva:{tmp_path},task=talk,fps=4"
+    corpus = load_corpus(f"{address},window=2,step=1.25")
+    assert [c.id for c in corpus.clips if c.split == "test"] == [
+        "99_FC1_T_0-2",
+        "99_FC1_T_1.25-3.25",
+        "99_FC1_T_2.5-4.5",
+        "99_FC2_T",
+    ]
+    assert all(c.fps == 4 for c in corpus.clips if c.id.startswith("99_FC1"))
+    long = load_corpus(f"{address},window=60")
+    assert [c.id for c in long.clips if c.split == "test"] == ["99_FC1_T", "99_FC2_T"]
+    unknown = load_corpus(f"udiva:{tmp_path},window=2")  # nothing says how many frames a second
+    assert [c.id for c in unknown.clips if c.split == "test"] == ["99_FC1_T", "99_FC2_T"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("window=0", "window=0 is not a number of seconds. Write for example 15"),
+        ("window=long", "window=long is not a number of seconds"),
+        ("window=3,step=-1", "step=-1 is not a number of seconds"),
+        ("step=3", "step=3 has no effect without window. Write window=15,step=3"),
+        ("windows=3", "Did you mean 'window'"),
+    ],
+)
+def test_windows_that_cannot_be_meant_are_refused(
+    tmp_path: Path, options: str, message: str
+) -> None:
+    write_udiva(tmp_path, SESSIONS, SCORES)
+    with pytest.raises(ConfigError, match=message):
+        load_corpus(f"udiva:{tmp_path},{options}")

@@ -4,28 +4,32 @@
 ``parts_SPLIT_personality.json`` (five z-scores per participant, in the order O, C, E, A, N),
 perhaps ``metadata_SPLIT.csv``, and the recordings ``SPLIT/TASK_SPLIT/SESSION/FC1_T.mp4``, or
 folders of frames of that name with a ``.wav`` beside. ``udiva:FOLDER,task=talk`` takes one task of
-the four; ``fps=25`` says how many frames of a folder are shown per second.
+the four; ``fps=25`` says how many frames of a folder are shown per second. Recordings are minutes
+long: ``window=15`` cuts them into clips of 15 seconds (one every ``step`` seconds, end to end by
+default; what is left at the end is dropped, a shorter recording stays whole). How long a recording
+is only it can say: one that is missing or cannot be opened is one clip.
 
-One clip is one participant in one session and task: subject is the participant, source the session.
-Labels belong to participants, so predictions are averaged per participant before any metric. They
-are z-scores without a range, and ``neuroticism`` *is* neuroticism here: a high value means less
-stable, the opposite of First Impressions.
+One clip is one participant in one session and task, or a window of it: subject is the participant,
+source the session. Labels belong to participants, so the predictions of all sessions, tasks and
+windows are averaged per participant before any metric. Labels are z-scores without a range, and
+``neuroticism`` *is* neuroticism here: a high value means less stable, the opposite of First
+Impressions.
 """
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from traitscope.corpora._cells import SPLIT_WORDS, Cells
 from traitscope.corpora._faults import Faults
 from traitscope.corpora._reading import read_table
-from traitscope.errors import ConfigError, DataError
+from traitscope.errors import ClipError, ConfigError, DataError
 from traitscope.types import TRAITS, Clip, Corpus, Target
 
 TARGETS = tuple(Target(name, direction=1) for name in TRAITS)
-OPTIONS = ("task", "fps")
+OPTIONS = ("task", "fps", "window", "step")
 TASKS = {"talk": "T", "animal": "A", "animals": "A", "lego": "L", "ghost": "G"}
 """Task, as folders write it -> its letter in the names of recordings."""
 
@@ -36,6 +40,7 @@ NOTES = (
     "Labels are questionnaires (BFI-2), as z-scores; neuroticism is neuroticism (high = less "
     "stable), the opposite of First Impressions.",
 )
+_SLACK_SECONDS = 0.1  # by which a last window may be short: containers round their length
 _ATTRIBUTES = ("gender", "age", "country", "education")
 
 
@@ -49,13 +54,22 @@ class _Reading:
     faults: Faults
 
 
-def load(path: Path, *, task: str | None = None, fps: str | None = None) -> Corpus:
+def load(
+    path: Path,
+    *,
+    task: str | None = None,
+    fps: str | None = None,
+    window: str | None = None,
+    step: str | None = None,
+) -> Corpus:
     """Load the annotations; recordings may be missing.
 
     Args:
         path: the folder that holds ``annotation``.
         task: talk, animal, lego or ghost; all that are there by default.
         fps: frames per second of recordings that are folders of frames.
+        window: seconds of the clips that recordings are cut into; whole recordings by default.
+        step: seconds from the start of one window to that of the next; ``window`` by default.
 
     Raises:
         DataError: there are no annotations, or they have faults: all of them are listed.
@@ -73,16 +87,23 @@ def load(path: Path, *, task: str | None = None, fps: str | None = None) -> Corp
             f"{path} has no annotations of {wanted}: expected {annotation}/TASK/"
             f"sessions_SPLIT_id.json. Write udiva:FOLDER of the folder that holds 'annotation'."
         )
-    reading = _Reading(path, _rate(fps), dict(_recordings(path)), Faults())
+    if step and not window:
+        raise ConfigError(f"step={step} has no effect without window. Write window=15,step={step}.")
+    rate = _positive("fps", fps, "frames per second", 25)
+    length = _positive("window", window, "seconds", 15)
+    every = _positive("step", step, "seconds", 15)
+    windows = None if length is None else (length, every or length)
+    reading = _Reading(path, rate, dict(_recordings(path)), Faults())
     attributes = _attributes(path, reading.faults)
-    clips = [clip for folder in tasks for clip in _clips(folder, reading, attributes)]
+    whole = (clip for folder in tasks for clip in _clips(folder, reading, attributes))
+    clips = [clip for recording in whole for clip in _windows(recording, windows)]
     reading.faults.stop(path, where="in the annotations")
     return Corpus(
         name="udiva" if task is None else f"udiva ({task})",
         kind="self_reported",
         targets=TARGETS,
         clips=tuple(clips),
-        notes=NOTES,
+        notes=(*NOTES, *_said(windows)),
         aggregate="subject",
     )
 
@@ -93,16 +114,47 @@ def _letter(task: str | None) -> str | None:
     return None if task is None else TASKS[task.lower()]
 
 
-def _rate(fps: str | None) -> float | None:
-    if fps is None:
-        return None
+def _positive(name: str, text: str | None, unit: str, example: int) -> float | None:
     try:
-        rate = float(fps)
+        number = None if text is None else float(text)
     except ValueError:
-        rate = 0.0
-    if not 0 < rate < float("inf"):
-        raise ConfigError(f"fps={fps} is not a number of frames per second. Write for example 25.")
-    return rate
+        number = 0.0
+    if number is not None and not 0 < number < float("inf"):
+        raise ConfigError(f"{name}={text} is not a number of {unit}. Write for example {example}.")
+    return number
+
+
+def _said(window: tuple[float, float] | None) -> Iterator[str]:
+    if window is not None:
+        yield f"Recordings are cut into windows of {window[0]:g} s, one every {window[1]:g} s."
+
+
+def _windows(clip: Clip, window: tuple[float, float] | None) -> Iterator[Clip]:
+    """The windows of a recording, called after their seconds; or all of it, if it is short."""
+    length, step = window or (float("inf"), 1.0)
+    spare = (0.0 if window is None else _seconds(clip)) + _SLACK_SECONDS - length
+    if spare < 0:
+        yield clip
+        return
+    for number in range(1 + int(spare / step)):
+        start, end = round(number * step, 3), round(number * step + length, 3)
+        yield replace(clip, id=f"{clip.id}_{start:.10g}-{end:.10g}", start=start, end=end)
+
+
+def _seconds(clip: Clip) -> float:
+    """Length of a recording; 0 where it is not there or cannot be opened."""
+    from traitscope.media.images import probe
+    from traitscope.media.info import describe, open_container
+
+    if clip.path is None:
+        return 0.0
+    try:
+        if clip.path.is_dir():
+            return probe(clip.path, fps=clip.fps).duration_seconds
+        with open_container(clip.path) as container:
+            return describe(container, None).duration_seconds
+    except ClipError:  # becomes its status row when features are extracted
+        return 0.0
 
 
 def _clips(
