@@ -8,6 +8,7 @@ import torch
 from tests.models.test_contracts import batch_of, shapes_of
 
 from traitscope import registry
+from traitscope.checkpoints import predicted
 from traitscope.data import to_tensors
 from traitscope.losses import find
 from traitscope.models.crnet import Branch, Output
@@ -138,3 +139,20 @@ def test_both_senses_have_a_say(name: str) -> None:
         stream += torch.randn_like(stream)
         assert not torch.allclose(model(batch), before, atol=1e-7)
         stream.copy_(kept)
+
+
+@pytest.mark.parametrize(
+    "name", ["bimodal_lstm", "bimodal_resnet18", "dan", "image_backbone", "vat"]
+)
+def test_one_key_says_whether_faces_or_frames_are_seen(name: str) -> None:
+    module = registry.load("models", name)
+    scores = {}
+    for seen, other in (("faces", "frames"), ("frames", "faces")):
+        config = module.Config.model_validate({**module.TINY.model_dump(), "input": seen})
+        draws = module.inputs(config)
+        assert seen in draws
+        assert other not in draws
+        torch.manual_seed(0)
+        model = module.Model(config, shapes_of(draws), TARGETS).eval()
+        scores[seen] = predicted(model(to_tensors(batch_of(draws))))
+    torch.testing.assert_close(scores["faces"], scores["frames"])  # the same numbers are seen

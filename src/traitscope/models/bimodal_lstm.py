@@ -21,14 +21,16 @@ from traitscope.types import Batch, Draw, Rows, Target
 
 
 class Config(BaseConfig):
-    """Which senses, and sizes."""
+    """What is seen and heard, and sizes."""
 
     senses: Literal["audiovisual", "visual"] = "audiovisual"
-    """Faces and sound, or faces alone."""
+    """Pictures and sound, or pictures alone."""
+    input: Literal["faces", "frames"] = "faces"
+    """Aligned faces, or whole pictures cut to a square."""
     parts: PositiveInt = 6
-    """Equal parts of a clip; one face and one piece of sound of each."""
+    """Equal parts of a clip; one picture and one piece of sound of each."""
     size: PositiveInt = 112
-    """Side of a face in pixels."""
+    """Side of a picture in pixels."""
     channels: PositiveInt = 16
     """Channels of the three convolutions."""
     units: PositiveInt = 1024
@@ -49,17 +51,17 @@ TINY = Config(
 
 
 def inputs(config: Config) -> dict[str, Draw]:
-    """A face of each part, and the sound of each part."""
-    faces = Draw(
+    """A picture of each part, and the sound of each part."""
+    pictures = Draw(
         train=Rows("segments", config.parts),
         evaluate=Rows("even", config.parts),
         size=config.size,
     )
     if config.senses == "visual":
-        return {"faces": faces}
+        return {config.input: pictures}
     parts = Rows("all", config.parts)
     sound = Draw(parts, parts, extract={"segments": config.parts}, standardize=True)
-    return {"faces": faces, "mid_term": sound}
+    return {config.input: pictures, "mid_term": sound}
 
 
 class Model(nn.Module):
@@ -69,6 +71,7 @@ class Model(nn.Module):
         self, config: Config, shapes: Mapping[str, tuple[int, ...]], targets: Sequence[Target]
     ) -> None:
         super().__init__()
+        self.input = config.input
         side, before = config.size, 3
         layers: list[nn.Module] = []
         for kernel in (5, 7, 9):
@@ -86,9 +89,9 @@ class Model(nn.Module):
         self.to_range = RangeHead(targets)
 
     def forward(self, batch: Batch) -> Tensor:
-        """``faces`` (clips, parts, 3, s, s), ``mid_term`` (clips, parts, 68) -> scores."""
-        faces, mask = batch.streams["faces"], batch.masks["faces"]
-        seen = self.see(rearrange(faces, "clips parts ... -> (clips parts) ..."))
+        """Pictures (clips, parts, 3, s, s), ``mid_term`` (clips, parts, 68) -> scores."""
+        pictures, mask = batch.streams[self.input], batch.masks[self.input]
+        seen = self.see(rearrange(pictures, "clips parts ... -> (clips parts) ..."))
         steps = rearrange(seen, "(clips parts) e -> clips parts e", clips=len(mask))
         if self.hear is not None:
             heard = torch.relu(self.hear(batch.streams["mid_term"]))

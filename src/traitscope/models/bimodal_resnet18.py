@@ -21,12 +21,14 @@ from traitscope.types import Batch, Draw, Rows, Target
 
 
 class Config(BaseConfig):
-    """Which senses, sizes of what they get, channels of the networks."""
+    """What is seen and heard, sizes of what they get, channels of the networks."""
 
     senses: Literal["audiovisual", "visual"] = "audiovisual"
-    """Frame and sound, or the frame alone."""
+    """Picture and sound, or the picture alone."""
+    input: Literal["faces", "frames"] = "frames"
+    """An aligned face, or a whole picture cut to a square."""
     size: PositiveInt = 224
-    """Side of the frame in pixels."""
+    """Side of the picture in pixels."""
     samples: PositiveInt = 50_176
     """Samples of sound at 16 kHz."""
     channels: tuple[PositiveInt, PositiveInt, PositiveInt, PositiveInt] = (32, 64, 128, 256)
@@ -37,11 +39,11 @@ TINY = Config(size=32, samples=2048, channels=(4, 4, 8, 8))
 
 
 def inputs(config: Config) -> dict[str, Draw]:
-    """One frame, and part of the waveform."""
-    frame = Draw(train=Rows("random", 1), evaluate=Rows("even", 1), size=config.size)
+    """One picture, and part of the waveform."""
+    picture = Draw(train=Rows("random", 1), evaluate=Rows("even", 1), size=config.size)
     if config.senses == "visual":
-        return {"frames": frame}
-    return {"frames": frame, "waveform": sound_draw(config.samples)}
+        return {config.input: picture}
+    return {config.input: picture, "waveform": sound_draw(config.samples)}
 
 
 class Model(nn.Module):
@@ -52,6 +54,7 @@ class Model(nn.Module):
     ) -> None:
         super().__init__()
         width = config.channels[-1]
+        self.input = config.input
         hears = config.senses == "audiovisual"
         self.see = resnet(18, config.channels, sound=False)
         self.hear = resnet(18, config.channels, sound=True) if hears else None
@@ -61,8 +64,8 @@ class Model(nn.Module):
         self.to_range = RangeHead(targets)
 
     def forward(self, batch: Batch) -> Tensor:
-        """``frames`` (clips, 1, 3, s, s), ``waveform`` (clips, samples) -> (clips, targets)."""
-        found = [self.see(batch.streams["frames"][:, 0]).mean(dim=(2, 3))]
+        """Picture (clips, 1, 3, s, s), ``waveform`` (clips, samples) -> (clips, targets)."""
+        found = [self.see(batch.streams[self.input][:, 0]).mean(dim=(2, 3))]
         if self.hear is not None:
             found.append(self.hear(waveform_of(batch)).mean(dim=2))
         return self.to_range(self.score(self.join(torch.cat(found, dim=1))))

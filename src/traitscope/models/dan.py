@@ -9,6 +9,7 @@ kernel of one place both are the identity), and the head ends in the target rang
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import torch
 from einops import rearrange
@@ -25,8 +26,10 @@ BLOCKS = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512
 
 
 class Config(BaseConfig):
-    """How much of the network, how many images of a clip."""
+    """How much of the network, on what, how many images of a clip."""
 
+    input: Literal["faces", "frames"] = "frames"
+    """Aligned faces, or whole pictures cut to a square."""
     plus: bool = False
     """DAN+: pool a second time after relu5_2."""
     width: PositiveInt = 1
@@ -43,9 +46,9 @@ TINY = Config(plus=True, width=16, size=32, images=2, evaluation_images=2)
 
 
 def inputs(config: Config) -> dict[str, Draw]:
-    """Frames: random ones in training, evenly spaced ones in evaluation."""
+    """Frames or faces: random ones in training, evenly spaced ones in evaluation."""
     train, evaluate = Rows("random", config.images), Rows("even", config.evaluation_images)
-    return {"frames": Draw(train=train, evaluate=evaluate, size=config.size)}
+    return {config.input: Draw(train=train, evaluate=evaluate, size=config.size)}
 
 
 class Model(nn.Module):
@@ -63,14 +66,14 @@ class Model(nn.Module):
             layers.append(nn.Sequential(nn.MaxPool2d(2)))
         self.first = nn.Sequential(*layers[:-2])  # up to relu5_2
         self.rest = nn.Sequential(*layers[-2:])
-        self.plus = config.plus
+        self.input, self.plus = config.input, config.plus
         self.score = nn.Linear(2 * before * (2 if config.plus else 1), len(targets))
         self.to_range = RangeHead(targets)
 
     def forward(self, batch: Batch) -> RowScores:
-        """``frames`` (clips, images, 3, size, size) -> scores of each frame and their mean."""
-        frames, mask = batch.streams["frames"], batch.masks["frames"]
-        early = self.first(rearrange(frames, "clips rows ... -> (clips rows) ..."))
+        """Images (clips, images, 3, size, size) -> scores of each image and their mean."""
+        images, mask = batch.streams[self.input], batch.masks[self.input]
+        early = self.first(rearrange(images, "clips rows ... -> (clips rows) ..."))
         late = self.rest(early)
         described = [descriptor(late), *([descriptor(early)] if self.plus else [])]
         scores = self.to_range(self.score(torch.cat(described, dim=1)))
