@@ -46,7 +46,8 @@ def fill_store(folder: Path, address: str, name: str, settings: list[str], rows:
                 stream = Stream(time=time, images=images, valid=valid)
             else:
                 columns = registry.load("extract", request.name).COLUMNS
-                values = rng.normal(size=(count, len(columns)))
+                points = [config.points] if hasattr(config, "points") else []
+                values = rng.normal(size=(count, *points, len(columns)))
                 values[~valid] = np.nan
                 stream = Stream(time=time, values=values, valid=valid, columns=columns)
             store.record(request.key, store.write(request.key, clip.id, stream))

@@ -45,6 +45,8 @@ ORDER = [
     "card",
     "optimisation",
     "distillation",
+    "drawing",
+    "history",
     "loop",
     "training",
     "prediction_tables",

@@ -5,7 +5,6 @@ epoch, ``history.csv``, ``state.ckpt`` for resume. Batch order, draws and dropou
 of (seed, stage, epoch, batch), so a resumed run repeats an uninterrupted one to the bit on a CPU.
 """
 
-import csv
 import logging
 import math
 import signal
@@ -24,14 +23,15 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
 from torch.utils.data import DataLoader, Sampler
 
-from traitscope import losses, metrics
+from traitscope import losses
 from traitscope.checkpoints import load_weights, predicted, save_fitted
 from traitscope.data import Examples, collate, to_tensors
 from traitscope.distillation import SelfDistillation
 from traitscope.errors import ConfigError, TraitscopeError
+from traitscope.history import mean_loss, record, split_scores
 from traitscope.optimisation import freeze, hold_frozen, optimizer_of, rescale, schedule_of
 from traitscope.runs import RunConfig, Stage
-from traitscope.types import Batch
+from traitscope.types import Batch, Target
 
 Hook = Callable[[int, int, str], None]
 HIGHER_IS_BETTER = frozenset({"r2", "ccc"})
@@ -45,6 +45,7 @@ class Session:
     config: RunConfig
     fitting: Examples
     selection: Examples | None
+    targets: tuple[Target, ...]
     accelerator: str = "auto"
     workers: int = 0
     hook: Hook | None = None
@@ -165,6 +166,7 @@ class Loop(lightning.LightningModule):
         self.epochs_before = epochs_before
         self.best: float | None = None
         self.validation: dict[str, float] = {}
+        self._by_target: dict[str, float] = {}
         self.distil = _distillation(model, session, self.stage)
         self._compiled = [torch.compile(model)] if session.config.trainer.compile else []
         self._lr = self.stage.lr  # of this epoch and the first group
@@ -172,6 +174,7 @@ class Loop(lightning.LightningModule):
         self._rates_saved: list[float] = []
         self._scored: dict[str, Tensor] = {}
         self._losses: list[tuple[float, int]] = []
+        self._validation_losses: list[tuple[float, int]] = []
         self._predictions: list[Tensor] = []
 
     def transfer_batch_to_device(self, batch: Batch, device: Any, dataloader_idx: int) -> Batch:
@@ -204,13 +207,16 @@ class Loop(lightning.LightningModule):
 
     def on_validation_epoch_start(self) -> None:
         """Begin the predictions of the whole split, and note which weights make them."""
-        self._predictions = []
+        self._predictions, self._validation_losses = [], []
         if self.session.config.trainer.ema:  # the averaged weights are in place only until the end
             self._scored = {name: t.clone() for name, t in self.model.state_dict().items()}
 
     def validation_step(self, batch: Batch, batch_index: int) -> None:
         """Keep the predictions; metrics are of the whole split, never of a batch."""
-        self._predictions.append(predicted(self.model(batch)).double().cpu())
+        output = self.model(batch)
+        loss = self.loss(output, batch.targets, batch.target_mask, 1.0)
+        self._validation_losses.append((float(loss), len(batch.clips)))
+        self._predictions.append(predicted(output).double().cpu())
 
     def on_validation_epoch_end(self) -> None:
         """Score the whole split."""
@@ -222,21 +228,29 @@ class Loop(lightning.LightningModule):
                 "The training has diverged: predictions are not finite. Lower train.lr, or set "
                 "train.clip_norm=1."
             )
-        scores = metrics.macro_scores(examples.labels(), predictions)
-        self.validation = {n: math.nan if v is None else v for n, v in scores.items()}
+        labels, targets = examples.labels(), self.session.targets
+        self.validation, self._by_target = split_scores(labels, predictions, targets)
+        self.validation = {"loss": mean_loss(self._validation_losses), **self.validation}
+        if self.session.config.trainer.plots:
+            from traitscope.drawing import draw_epoch
+
+            epoch = self.epochs_before + self.current_epoch
+            path = self.session.folder / "plots" / f"epoch_{epoch:03d}.png"
+            draw_epoch(labels, predictions, targets, f"validation, epoch {epoch}", path)
         score = self.validation[self.session.config.trainer.monitor]
-        self.log(self.session.monitor, score, batch_size=len(examples))
+        self.log(self.session.monitor, score, batch_size=len(examples), logger=False)
 
     def on_train_epoch_end(self) -> None:
         """Record the epoch, keep its weights if they are the best, tell who watches."""
-        count = sum(size for _, size in self._losses)
-        train_loss = sum(loss * size for loss, size in self._losses) / max(1, count)
+        train_loss = mean_loss(self._losses)
         scores = {f"validation_{name}": value for name, value in self.validation.items()}
         row = {"stage": self.stage.name, "epoch": self.current_epoch, "lr": self._lr}
         row |= {"train_loss": train_loss, **scores}
-        _record(self.session.folder / "history.csv", row)
+        record(self.session.folder / "history.csv", row)
         if self.logger:
-            numbers = {k: v for k, v in row.items() if isinstance(v, float) and math.isfinite(v)}
+            by_target = {f"validation_{name}": value for name, value in self._by_target.items()}
+            numbers = {k: v for k, v in (row | by_target).items() if isinstance(v, float)}
+            numbers = {k: v for k, v in numbers.items() if math.isfinite(v)}
             self.logger.log_metrics(numbers, self.epochs_before + self.current_epoch)
         self._keep()
         if self.session.hook:
@@ -334,26 +348,6 @@ class _Collate:
 
     def __call__(self, examples: list[Any]) -> Batch:
         return to_tensors(collate(examples, self.targets))
-
-
-def _record(path: Path, row: dict[str, Any]) -> None:
-    """Append an epoch; rows of the same epoch from before an interruption are replaced."""
-    rows: list[dict[str, Any]] = []
-    if path.is_file():
-        with path.open(newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
-    same = [
-        i
-        for i, old in enumerate(rows)
-        if old["stage"] == row["stage"] and int(old["epoch"]) >= row["epoch"]
-    ]
-    rows = [*rows[: same[0] if same else len(rows)], row]
-    part = path.with_suffix(".part")
-    with part.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=list(row))
-        writer.writeheader()
-        writer.writerows(rows)
-    part.replace(path)
 
 
 @contextmanager

@@ -154,6 +154,8 @@ class TrainerConfig(Config):
     """Compile the network with torch.compile."""
     tensorboard: bool = True
     """Write TensorBoard event files into the run."""
+    plots: bool = False
+    """Draw scatter and residuals of the validation clips after each epoch, into ``plots``."""
 
 
 class RunConfig(Config):

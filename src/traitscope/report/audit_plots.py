@@ -8,10 +8,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from traitscope.drawing import BLUE, GREY, RED, plain, save
 from traitscope.report.audits import TITLES, Audit, Curves, Forest, Heat, bars, curves, forests
 from traitscope.report.audits import heats as heats_of
 from traitscope.report.content import number
-from traitscope.report.plots import BLUE, GREY, RED, plain, save
 
 LINES = (
     (BLUE, "-", "o"),

@@ -6,15 +6,13 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from traitscope.drawing import BLUE, GREY, LIGHT, RED, plain, residuals, save, scatter, title
 from traitscope.report import figures, tables
 from traitscope.report.content import Group, Part, Report, Row
 
-BLUE, RED, GREY, LIGHT = "#0072B2", "#D55E00", "#555555", "#C3C9D2"
 MARKS = {"model": "o", "constant": "|", "lookup": "s", "lookup_shrunk": "D", "metadata": "^"}
-DPI = 200
 
 
 def comparison(group: Group, part: Part, path: Path) -> Path:
@@ -45,8 +43,9 @@ def traits(report: Report, path: Path) -> list[Path]:
     figure = Figure(figsize=(13, 2.7 * len(found) + 0.4), layout="constrained")
     grid = figure.subplots(len(found), 4, squeeze=False)
     for trait, line in zip(found, grid, strict=True):
-        _scatter(line[0], trait)
-        _residuals(line[1], trait)
+        scatter(line[0], trait.true, trait.predicted, trait.scale)
+        residuals(line[1], trait.true, trait.predicted, trait.scale)
+        title(line[0], trait.label)
         _histograms(line[2], trait)
         _errors(line[3], trait, name)
         for axes in line:
@@ -96,20 +95,6 @@ def _dot(axes: Axes, place: int, row: Row, key: str, target: str) -> None:
     axes.plot([cell.value], [place], MARKS.get(row.role, "x"), color=colour, markersize=size)
 
 
-def _scatter(axes: Axes, trait: figures.Trait) -> None:
-    axes.plot(trait.true, trait.predicted, ".", color=BLUE, alpha=0.35, markersize=4, mew=0)
-    axes.plot(trait.scale, trait.scale, "--", color="black", linewidth=0.9)
-    axes.set(xlabel="true", ylabel="predicted", xlim=trait.scale, ylim=trait.scale)
-    axes.set_title(trait.label, fontsize=10, fontweight="bold", loc="left")
-
-
-def _residuals(axes: Axes, trait: figures.Trait) -> None:
-    residuals = trait.predicted - trait.true
-    axes.plot(trait.predicted, residuals, ".", color=BLUE, alpha=0.35, markersize=4, mew=0)
-    axes.axhline(0, color="black", linestyle="--", linewidth=0.9)
-    axes.set(xlabel="predicted", ylabel="predicted − true", xlim=trait.scale)
-
-
 def _histograms(axes: Axes, trait: figures.Trait) -> None:
     edges = figures.bins(trait)
     axes.stairs(np.histogram(trait.true, edges)[0], edges, fill=True, color=LIGHT, label="labels")
@@ -133,19 +118,3 @@ def _errors(axes: Axes, trait: figures.Trait, name: str) -> None:
         axes.plot(grid, 100 * shares, style[0], color=style[1], linewidth=1.6, label=system)
     axes.set(xlabel="absolute error", ylabel="% of clips", ylim=(0, 102), xlim=(0, grid[-1]))
     axes.legend(frameon=False, fontsize=8, loc="lower right")
-
-
-def plain(axes: Axes) -> None:
-    """Grid behind, small ticks, no frame on the right and above."""
-    axes.grid(color="#DDDDDD", linewidth=0.6)
-    axes.set_axisbelow(True)
-    axes.tick_params(labelsize=8)
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
-
-
-def save(figure: Figure, path: Path) -> Path:
-    """Write a figure for print."""
-    FigureCanvasAgg(figure)
-    figure.savefig(path, dpi=DPI)
-    return path
