@@ -54,6 +54,7 @@ ORDER = [
     "inspection",
     "evaluated",
     "comparison",
+    "references",
     "evaluation",
     "fusion",
     "prediction",

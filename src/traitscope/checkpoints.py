@@ -184,6 +184,8 @@ def load(folder: Path | str, *, model: str | None = None) -> Checkpoint:
     config = build(RunConfig, read_yaml(folder / "run.yaml"), where=str(folder / "run.yaml"))
     if model is not None and model != config.model["name"]:
         raise ConfigError(f"The run was trained with {config.model['name']!r}, not {model!r}.")
+    if config.protocol.fold == "all":
+        raise ConfigError(f"{folder} holds a run per fold. Name one, such as {folder / 'fold-0'}.")
     run_plan = plan(config, outside=model)
     facts = _load_facts(folder)
     if set(facts.requests) != set(run_plan.draws):

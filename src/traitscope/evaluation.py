@@ -11,9 +11,10 @@ import pandas as pd
 
 from traitscope import baselines, protocols
 from traitscope.checkpoints import Checkpoint, load, read_json, write_json
+from traitscope.config import build, read_yaml
 from traitscope.corpora import load_corpus
 from traitscope.data import gather
-from traitscope.errors import DataError
+from traitscope.errors import ConfigError, DataError
 from traitscope.prediction_tables import (
     Predictions,
     align,
@@ -21,8 +22,11 @@ from traitscope.prediction_tables import (
     read_labelled,
     write_predictions,
 )
-from traitscope.protocols import Fit, Protocol, check_leakage, source_disjoint
+from traitscope.protocols import Fit, Protocol
+from traitscope.references import asked_and_fitted, baseline_rows, folds_of, leaks, unseen
+from traitscope.runs import RunConfig
 from traitscope.scoring import (
+    COLUMNS,
     Row,
     Scoring,
     Truth,
@@ -56,7 +60,7 @@ def evaluate(
     """Score a run on a split and write ``predictions.csv`` and ``report.json``.
 
     Args:
-        run: folder of a trained run.
+        run: folder of a trained run, or of one per fold: then all their predictions together.
         split: which clips.
         corpus: address of another corpus than the run's own; directions are aligned.
         store: where that corpus' features are; the run's own store by default.
@@ -71,6 +75,9 @@ def evaluate(
     Example:
         ``evaluate("runs/a")["parts"]["all"]["rows"][0]["metrics"]["accuracy"]["macro"]``
     """
+    if (Path(run) / "fold-0").is_dir() and not (corpus or store):
+        how: dict[str, Any] = {"split": split, "model": model, "scoring": scoring, "hook": hook}
+        return _evaluate_folds(Path(run), to, how)
     checkpoint = load(run, model=model)
     config = checkpoint.config
     labels = load_corpus(corpus or config.data.corpus)
@@ -98,6 +105,50 @@ def evaluate(
     )
     write_json(folder / "report.json", report)
     return report
+
+
+def _evaluate_folds(run: Path, to: Path | str | None, how: Mapping[str, Any]) -> dict[str, Any]:
+    """Evaluate the run of every fold, then their predictions together: each clip once."""
+    config = build(RunConfig, read_yaml(run / "run.yaml"), where=str(run / "run.yaml"))
+    split, scoring = how["split"], how["scoring"]
+    if split == "train":
+        raise ConfigError(f"Folds share their training clips: evaluate {run} on test.")
+    places = [run / f"fold-{number}" for number in range(config.protocol.folds)]
+    reports = [evaluate(place, **how) for place in places]
+    texts = {"clip": str, "source": str, "subject": str}
+    found = [pd.read_csv(p / "evaluation" / split / "predictions.csv", dtype=texts) for p in places]
+    folder = Path(to) if to else run / "evaluation" / split
+    folder.mkdir(parents=True, exist_ok=True)
+    pd.concat(found).to_csv(folder / "predictions.csv", index=False)
+    report = evaluate_predictions(
+        folder / "predictions.csv",
+        load_corpus(config.data.corpus),
+        split=split,
+        protocol=config.protocol,
+        name=str(run),
+        failures=[failure for each in reports for failure in each["failures"]],
+        run=reports[0]["run"],
+        scoring=scoring,
+        address=config.data.corpus,
+    )
+    report["folds"] = _apart(reports)
+    write_json(folder / "report.json", report)
+    return report
+
+
+def _apart(reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Macro scores of the model in each fold, with mean and standard deviation over them."""
+    found = {}
+    for metric in COLUMNS:
+        rows = (report["parts"]["all"]["rows"][0] for report in reports)
+        values = [row["metrics"][metric]["macro"]["value"] for row in rows]
+        whole = None not in values
+        found[metric] = {
+            "values": values,
+            "mean": float(np.mean(values)) if whole else None,
+            "sd": float(np.std(values, ddof=1)) if whole else None,
+        }
+    return found
 
 
 def read_report(run: Path | str, *, split: str = "test") -> dict[str, Any]:
@@ -197,15 +248,16 @@ def evaluate_predictions(
     scoring = (scoring or Scoring()).for_corpus(corpus)
     protocol = protocol or Protocol()
     protocol = protocol.model_copy(update={"fit": fit_on}) if fit_on else protocol
-    asked, fitted, leaks = _asked(corpus, protocol, split, scoring)
+    folds = folds_of(corpus, protocol, split, scoring)
+    asked, fitted = asked_and_fitted(folds)
     read = align(read_labelled(predictions, asked, corpus), corpus, targets).explain(failures)
     named = name or (str(predictions) if isinstance(predictions, Path) else "predictions")
     truth = _truth(read, corpus, fitted, targets)
-    rows = [_model(named, read), *_baselines(fitted, read, protocol, scoring)]
-    unseen = np.isin([c.id for c in read.clips], [c.id for c in source_disjoint(asked, fitted)])
+    rows = [_model(named, read), *baseline_rows(folds, read, protocol, seed=scoring.seed)]
+    new = unseen(folds, read.clips)
     if scoring.aggregate == "subject":
-        truth, rows, unseen = by_subject(read.clips, truth, rows, unseen)
-    parts, said = _parts(split, truth, rows, unseen, scoring)
+        truth, rows, new = by_subject(read.clips, truth, rows, new)
+    parts, said = _parts(split, truth, rows, new, scoring)
     return {
         "schema": SCHEMA,
         "name": named,
@@ -219,25 +271,10 @@ def evaluate_predictions(
         "counts": _counts(asked, read, fitted),
         "failures": list(read.failures),
         "parts": parts,
-        "warnings": [*said, *leaks, *read.notes, *_cautions(read, truth, corpus, len(asked))],
+        "warnings": [*said, *leaks(folds), *read.notes, *_cautions(read, truth, corpus, asked)],
         "points": _points(truth, rows),
         "run": dict(run or {}),
     }
-
-
-def _asked(
-    corpus: Corpus, protocol: Protocol, split: str, scoring: Scoring
-) -> tuple[tuple[Clip, ...], tuple[Clip, ...], Sequence[str]]:
-    """Clips to score, clips that were fitted, and what leaks from these to those."""
-    splits = protocols.split(corpus, protocol)
-    asked, fitted = splits.part(split), splits.fitted
-    if not asked or not fitted:
-        empty = split if not asked else protocol.fit
-        raise DataError(f"{corpus.name} has no clips in {empty!r}. Choose another split.")
-    if split in splits.fit:
-        return asked, fitted, (f"The split {split!r} was itself fitted: this is no test.",)
-    leaks = check_leakage(fitted, asked, protocol, media_hash=scoring.media_hash)
-    return asked, fitted, leaks
 
 
 def _truth(
@@ -259,28 +296,6 @@ def _model(name: str, read: Predictions) -> Row:
     several = len(read.seeds) > 1
     title = f"{name} (mean of {len(read.seeds)} seeds)" if several else name
     return Row(title, "model", read.values.mean(axis=0), read.values, read.seeds)
-
-
-def _baselines(
-    fitted: Sequence[Clip], read: Predictions, protocol: Protocol, scoring: Scoring
-) -> list[Row]:
-    clips, names = read.clips, read.targets
-    k = baselines.fit_shrinkage(fitted, names)
-    shrunk = baselines.lookup_shrunk(fitted, clips, names, shrinkage=k)
-    rows = [
-        Row(
-            f"constant (mean of {protocol.fit})",
-            "constant",
-            baselines.constant(fitted, clips, names),
-        ),
-        Row("look-up by source", "lookup", baselines.lookup(fitted, clips, names)),
-        Row(f"look-up by source, shrunk (k={k})", "lookup_shrunk", shrunk),
-    ]
-    if baselines.has_metadata(fitted, clips):
-        metadata = baselines.metadata(fitted, clips, names)
-        rows.append(Row("metadata only (ridge)", "metadata", metadata))
-    permuted = baselines.permuted(fitted, clips, names, seed=scoring.seed)
-    return [*rows, Row("permuted labels", "permuted", permuted)]
 
 
 def _parts(
@@ -308,7 +323,7 @@ def _parts(
     return parts, [*verdicts(title, rest, kept, scoring, unseen=True), *said, *lost]
 
 
-def _cautions(read: Predictions, truth: Truth, corpus: Corpus, asked: int) -> list[str]:
+def _cautions(read: Predictions, truth: Truth, corpus: Corpus, asked: Sequence[Clip]) -> list[str]:
     """What a reader must know about the clips and targets behind the numbers."""
     extra = [target.name for target in corpus.optional if target.name in read.targets]
     cautions = []
@@ -320,7 +335,7 @@ def _cautions(read: Predictions, truth: Truth, corpus: Corpus, asked: int) -> li
         names = [f"{f['clip']} ({f['status']})" for f in read.failures[:_EXAMPLES]]
         more = ", ..." if len(read.failures) > _EXAMPLES else ""
         cautions.append(
-            f"{len(read.failures)} of {asked} clips are not scored: {', '.join(names)}{more}. "
+            f"{len(read.failures)} of {len(asked)} clips are not scored: {', '.join(names)}{more}. "
             f"Compare with others on the same clips only."
         )
     sources = len(set(truth.sources))

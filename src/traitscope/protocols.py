@@ -48,8 +48,9 @@ class Protocol(Config):
     """What stays together in kfold and random splits."""
     folds: Annotated[int, Field(ge=3)] = 5
     """Number of parts of kfold."""
-    fold: NonNegativeInt = 0
-    """Which part of kfold is the test set, from 0."""
+    fold: NonNegativeInt | Literal["all"] = 0
+    """Which part of kfold is the test set, from 0; all: each in turn, so that every clip is
+    predicted by a run that has not seen it."""
     shares: tuple[Share, Share, Share] = (0.6, 0.2, 0.2)
     """Shares of train, validation and test in a random split."""
     few: PositiveInt | None = None
@@ -63,7 +64,10 @@ class Protocol(Config):
     def _consistent(self) -> "Protocol":
         if abs(sum(self.shares) - 1) > 1e-6:
             raise ValueError(f"the shares {self.shares} must add up to 1")
-        if self.fold >= self.folds:
+        if self.fold == "all":
+            if self.kind != "kfold":
+                raise ValueError("fold=all needs kind=kfold")
+        elif self.fold >= self.folds:
             raise ValueError(f"there is no fold {self.fold} of {self.folds}; the first is 0")
         return self
 
@@ -153,9 +157,13 @@ class Leakage:
 def split(corpus: Corpus, protocol: Protocol) -> Splits:
     """Split the clips of a corpus; the same clips, protocol and seed give the same splits.
 
+    With ``fold=all`` every clip is in every split, since each fold has its own (``each_fold``).
+
     Raises:
         DataError: the corpus has no official split, or too few groups to make one.
     """
+    if protocol.fold == "all":
+        return Splits(corpus.clips, corpus.clips, corpus.clips)
     if protocol.kind == "official":
         names = _official(corpus)
     elif protocol.kind == "random":
@@ -171,6 +179,13 @@ def split(corpus: Corpus, protocol: Protocol) -> Splits:
     if protocol.few is not None:
         train = _few(train, protocol.few, protocol)
     return Splits(train, validation, test, tuple(protocol.fit.split("+")))
+
+
+def each_fold(protocol: Protocol) -> list[Protocol]:
+    """The protocols of single folds that ``fold=all`` stands for; any other is alone."""
+    if protocol.fold != "all":
+        return [protocol]
+    return [protocol.model_copy(update={"fold": number}) for number in range(protocol.folds)]
 
 
 def leakage(fitted: Sequence[Clip], test: Sequence[Clip], *, media_hash: bool = True) -> Leakage:

@@ -24,7 +24,7 @@ from traitscope.corpora import load_corpus
 from traitscope.data import Example, Examples, collate, fit_scalers, gather
 from traitscope.errors import ConfigError, DataError
 from traitscope.extract import Request
-from traitscope.protocols import check_leakage, groups, split
+from traitscope.protocols import check_leakage, each_fold, groups, split
 from traitscope.runs import Plan, RunConfig, Stage, load_run, plan, typed_model
 from traitscope.scaling import Scaler
 from traitscope.store import Store
@@ -102,7 +102,8 @@ def train(
 
     Args:
         name: recipe, model, YAML file or dotted path of an outside model.
-        overrides: ``key=value`` settings such as ``data.corpus=...`` and ``train.lr=1e-3``.
+        overrides: ``key=value`` settings such as ``data.corpus=...`` and ``train.lr=1e-3``;
+            ``protocol.fold=all`` trains one run per fold, into ``fold-0``, ``fold-1`` ....
         to: folder of the run; ``runs/NAME-1``, ``-2`` ... when not given.
         resume: go on with an interrupted run in ``to``.
         start_from: run of the same architecture whose weights to start from, or whose network a
@@ -126,6 +127,9 @@ def train(
     else:
         _refuse_used(folder)
         config = load_run(name, overrides)
+    if config.protocol.fold == "all":
+        more: dict[str, Any] = {"accelerator": accelerator, "hook": hook, "start_from": start_from}
+        return _train_folds(config, folder, outside, resume=resume, more=more)
     config = on_network(config, start_from, outside=outside)
     material = collect(config, outside=outside)
     folder.mkdir(parents=True, exist_ok=True)
@@ -143,6 +147,26 @@ def train(
         how: dict[str, Any] = {"resume": resume, "accelerator": accelerator, "hook": hook}
         _fit_model(material, folder, start_from=start_from, **how)
     _finish(material, folder, start_from)
+    return folder
+
+
+def _train_folds(
+    config: RunConfig, folder: Path, outside: str | None, *, resume: bool, more: Mapping[str, Any]
+) -> Path:
+    """Train a run per fold; a resumed training leaves finished folds as they are."""
+    first = each_fold(config.protocol)[0]
+    network = config.model_copy(update={"protocol": first})
+    collect(on_network(network, more["start_from"], outside=outside), outside=outside)
+    folder.mkdir(parents=True, exist_ok=True)
+    save_config(config, folder / "run.yaml")
+    typed = [f"model.name={outside}"] if outside else []
+    for number in range(config.protocol.folds):
+        place = folder / f"fold-{number}"
+        if resume and (place / "metrics.json").is_file():
+            continue
+        begun = resume and (place / "run.yaml").is_file()
+        log.info("fold %d of %d", number + 1, config.protocol.folds)
+        train(str(folder), [f"protocol.fold={number}", *typed], to=place, resume=begun, **more)
     return folder
 
 

@@ -6,6 +6,7 @@ The same check as that of training and evaluation (`traitscope.protocols.leakage
 from typing import Any
 
 from traitscope.audit.scored import Scored
+from traitscope.errors import ConfigError
 from traitscope.protocols import leakage
 
 _EXAMPLES = 20
@@ -21,7 +22,12 @@ def audit_leakage(scored: Scored, *, media_hash: bool = False) -> dict[str, Any]
     Returns:
         ``findings``: kind, how many scored clips it touches, what is shared (at most 20 named);
         ``sentences``: the same in words.
+
+    Raises:
+        ConfigError: every fold was fitted on clips of its own.
     """
+    if scored.protocol.fold == "all":
+        raise ConfigError(f"Audit one fold at a time, such as {scored.name}/fold-0.")
     found = leakage(scored.fitted, scored.clips, media_hash=media_hash)
     kinds: tuple[tuple[str, int, tuple[Any, ...]], ...] = (
         ("clips that were fitted", len(found.clips), found.clips),

@@ -105,7 +105,7 @@ def print_reports(reports: list[dict[str, Any]]) -> None:
             f"macro over {len(first['corpus']['targets'])} targets)"
         )
         write_table(["", *COLUMNS], [[label, *cells[label]] for label in order], title=title)
-        for line in _seeds(reports, name):
+        for line in [*_seeds(reports, name), *(_folds(reports) if name == "all" else [])]:
             typer.echo(line)
         if not part["rows"]:
             say(part["reason"])
@@ -115,17 +115,20 @@ def print_reports(reports: list[dict[str, Any]]) -> None:
 
 def _seeds(reports: list[dict[str, Any]], part: str) -> list[str]:
     """For a system trained several times: each metric's mean and sd over the trainings."""
+    rows = (row for report in reports for row in report["parts"][part]["rows"])
+    return [f"{row['name']}, seeds apart: {_apart(row['seeds'])}" for row in rows if "seeds" in row]
+
+
+def _folds(reports: list[dict[str, Any]]) -> list[str]:
+    """For a run per fold: each metric's mean and sd over the folds."""
+    return [f"{r['name']}, folds apart: {_apart(r['folds'])}" for r in reports if "folds" in r]
+
+
+def _apart(found: dict[str, Any]) -> str:
     from traitscope.scoring import COLUMNS, short
 
-    lines = []
-    for row in (row for report in reports for row in report["parts"][part]["rows"]):
-        if "seeds" not in row:
-            continue
-        found = {metric: row["seeds"][metric] for metric in COLUMNS}
-        said = [
-            f"{metric} {short(cell['mean'])} (sd {short(cell['sd'])})"
-            for metric, cell in found.items()
-            if cell["mean"] is not None
-        ]
-        lines.append(f"{row['name']}, seeds apart: {', '.join(said)}")
-    return lines
+    return ", ".join(
+        f"{metric} {short(found[metric]['mean'])} (sd {short(found[metric]['sd'])})"
+        for metric in COLUMNS
+        if found[metric]["mean"] is not None
+    )
