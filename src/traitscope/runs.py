@@ -6,7 +6,7 @@ and a Plan that says which streams with which settings its model takes.
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 from types import ModuleType
@@ -266,14 +266,23 @@ def plan(config: RunConfig, *, outside: str | None = None) -> Plan:
             f"on it."
         )
     requests = {
-        stream: _request(stream, merge(draw.extract, config.features.get(stream, {})))
+        stream: _request(stream, draw.extract, config.features.get(stream, {}))
+        for stream, draw in draws.items()
+    }
+    draws = {  # pictures from elsewhere have a size of their own
+        stream: replace(draw, size=draw.size or draw.extract.get("size"))
+        if requests[stream].name == IMPORTED
+        else draw
         for stream, draw in draws.items()
     }
     return Plan(module, options, draws, requests, settle(config.augment, draws))
 
 
-def _request(stream: str, settings: Mapping[str, Any]) -> Request:
-    """The extraction of a stream; one that is no extractor is a table brought into the store."""
+def _request(stream: str, wanted: Mapping[str, Any], given: Mapping[str, Any]) -> Request:
+    """The extraction of a stream; no extractor, or known content, is what was imported."""
+    if "content" in given:
+        return make_request(IMPORTED, {"name": stream, **given})
+    settings = merge(wanted, given)
     if stream in registry.names("extract") or "." in stream:
         return make_request(stream, settings, outside="." in stream)
     return make_request(IMPORTED, {"name": stream, **settings})

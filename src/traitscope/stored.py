@@ -2,7 +2,7 @@
 
 import logging
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from traitscope.errors import DataError
 from traitscope.extract import Request, make_request
@@ -29,7 +29,7 @@ def stored_requests(config: RunConfig, run_plan: Plan, store: Store) -> dict[str
         if request.name == IMPORTED:
             found = found or _imported(stream, request, store)
         elif found is None and given.get("backend", "auto") == "auto":
-            found = _other_backend(stream, request, store)
+            found = _other_backend(stream, request, store) or _given(stream, store)
         if found is None:
             absent.append(request)
         else:
@@ -39,6 +39,7 @@ def stored_requests(config: RunConfig, run_plan: Plan, store: Store) -> dict[str
             f"{store.folder} has no {' and no '.join(r.key for r in absent)}. "
             f"Make it with:\n  {prepare_command(config, absent)}"
         )
+    _check_groups(run_plan, chosen)
     return chosen
 
 
@@ -73,8 +74,36 @@ def _other_backend(stream: str, request: Request, store: Store) -> Request | Non
     return candidates[0]
 
 
+def _given(stream: str, store: Store) -> Request | None:
+    """Find pictures or points that were imported in place of an extractor's, if there are any."""
+    if not store.matching(IMPORTED, {"name": stream}, version=make_request(IMPORTED, {}).version):
+        return None
+    log.info("%s: using what was imported", stream)
+    return _imported(stream, make_request(IMPORTED, {"name": stream}), store)
+
+
+def _check_groups(run_plan: Plan, chosen: Mapping[str, Request]) -> None:
+    """Refuse points that are not of the pictures they are drawn with.
+
+    Raises:
+        DataError: some streams of a group were imported, and others not, or with others.
+    """
+    origins: dict[str, dict[str, str]] = {}
+    for stream, draw in run_plan.draws.items():
+        if draw.group:
+            content = getattr(chosen[stream].config, "content", "")
+            origins.setdefault(draw.group, {})[stream] = content
+    for found in origins.values():
+        if len(set(found.values())) > 1:
+            have = ", ".join(f"{s}: {c or 'extracted'}" for s, c in found.items())
+            raise DataError(
+                f"{' and '.join(found)} do not belong together ({have}). Import them with one "
+                f"command and take both by features.STREAM.content=..., or prepare both."
+            )
+
+
 def _imported(stream: str, request: Request, store: Store) -> Request:
-    """Find the imported table of a name, whatever is in it unless the user said what."""
+    """Find the imported features of a name, whatever is in it unless the user said what."""
     wanted = {key: value for key, value in request.config.model_dump(mode="json").items() if value}
     stored = store.fingerprints()
     keys = store.matching(IMPORTED, wanted, version=request.version)

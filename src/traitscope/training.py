@@ -198,9 +198,10 @@ def collect(config: RunConfig, *, outside: str | None = None) -> Material:
     if config.trainer.plots and (run_plan.is_estimator or not selection):
         why = "is fitted in one step" if run_plan.is_estimator else "has no validation clips"
         raise ConfigError(f"trainer.plots=true has no effect: this run {why}. Leave it out.")
+    resolved = _resolved(config, run_plan, requests, targets)
     return Material(
-        config=_resolved(config, run_plan, requests, targets),
-        plan=run_plan,
+        config=resolved,
+        plan=plan(resolved, outside=outside),
         corpus=corpus,
         targets=targets,
         store=store,

@@ -1,55 +1,95 @@
-"""``traitscope features import``: a table of anybody's features becomes a stream."""
+"""``traitscope features import``: anybody's table, or images and points, become streams."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from traitscope.preparation.imports import Imported
 
 _NAMED = 10
 
 
 def import_table(
     store: Annotated[Path, typer.Argument(help="Folder of the feature store; made when needed.")],
-    table: Annotated[Path, typer.Argument(help="CSV or Parquet with a column 'clip'.")],
-    name: Annotated[str, typer.Option(help="What models call the stream, such as egemaps.")],
+    table: Annotated[
+        Path,
+        typer.Argument(help="CSV or Parquet with a column 'clip', or a folder of image folders."),
+    ],
+    name: Annotated[
+        str, typer.Option(help="What models call the stream: egemaps; faces or frames of images.")
+    ],
     corpus: Annotated[str, typer.Option(help="Whose clips they are, such as fi:/data/fi.")],
     columns: Annotated[
         str | None, typer.Option(help="Features to take, such as F0,loudness; all by default.")
     ] = None,
+    landmarks: Annotated[
+        Path | None, typer.Option(help="Of images: folder of their points, per clip or image.")
+    ] = None,
+    fps: Annotated[
+        float | None, typer.Option(help="Images per second, where fps.txt is lacking.", min=0.001)
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Bring a table in as a stream: one row per clip, or rows with a column 'time' in seconds.
+    """Bring a table in as a stream (one row per clip, or rows with a column 'time' in seconds).
 
     A column 'pitch [Hz]' becomes 'pitch' with the unit Hz; a model takes it by the stream's name.
+    A folder with a folder of images per clip is read as it is, with 68 or 478 points per image.
 
     traitscope features import store egemaps.csv --name egemaps --corpus table:clips.csv
 
-    traitscope features import store gaze.parquet --name gaze --corpus fi:/data/fi --columns x,y
+    traitscope features import store frames --name faces --landmarks points --corpus fi:/data/fi
     """
-    from traitscope.cli._shared import say, write_json
-    from traitscope.preparation.imports import import_features
+    from traitscope.cli._shared import progress, write_json
+    from traitscope.errors import ConfigError
+    from traitscope.preparation.imports import import_features, import_images
 
     wanted = [part.strip() for part in (columns or "").split(",") if part.strip()]
-    found = import_features(store, table, name=name, corpus=corpus, columns=wanted)
-    if json:
-        write_json(
-            {
-                "key": found.request.key,
-                "name": name,
-                "columns": list(found.columns),
-                "units": dict(found.units),
-                "clips": found.clips,
-                "without": list(found.without),
-                "ignored": list(found.ignored),
-            }
-        )
+    if table.is_dir() and wanted:
+        raise ConfigError("--columns goes with a table, not with a folder of images.")
+    if not table.is_dir() and (landmarks or fps):
+        raise ConfigError("--landmarks and --fps go with a folder of images, not with a table.")
+    if table.is_dir():
+        more: dict[str, Any] = {"name": name, "corpus": corpus, "points": landmarks, "fps": fps}
+        with progress("import") as hook:
+            every = import_images(store, table, **more, hook=hook)
     else:
-        width = f"{len(found.columns)} column{'s' if len(found.columns) > 1 else ''}"
-        typer.echo(f"{name}: {width} for {found.clips} clips, stored as {found.request.key}")
-    if found.ignored:
-        say(f"{len(found.ignored)} clips of the table are not in the corpus{_some(found.ignored)}")
-    if found.without:
-        say(f"{len(found.without)} clips of the corpus are not in the table{_some(found.without)}")
+        every = [import_features(store, table, name=name, corpus=corpus, columns=wanted)]
+    if json:
+        first, *others = map(_as_tree, every)
+        write_json(first | {tree["name"]: tree for tree in others})
+    _say(every, quiet=json)
+
+
+def _as_tree(found: "Imported") -> dict[str, Any]:
+    return {
+        "key": found.request.key,
+        "name": found.name,
+        "columns": list(found.columns),
+        "units": dict(found.units),
+        "clips": found.clips,
+        "without": list(found.without),
+        "ignored": list(found.ignored),
+    }
+
+
+def _say(every: "list[Imported]", *, quiet: bool) -> None:
+    """Tell what was brought in; exit 1 if clips of the corpus are lacking."""
+    from traitscope.cli._shared import say
+
+    for found in () if quiet else every:
+        count = len(found.columns)
+        what = f"{count} column{'s' if count > 1 else ''}" if count else "images"
+        typer.echo(f"{found.name}: {what} for {found.clips} clips, stored as {found.request.key}")
+    ignored = every[0].ignored
+    if ignored:
+        say(f"{len(ignored)} given clips are not in the corpus{_some(ignored)}")
+    lacking = [found for found in every if found.without]
+    for found in lacking:
+        many = f"{len(found.without)} clips of the corpus"
+        say(f"{found.name}: {many} were not imported{_some(found.without)}")
+    if lacking:
         raise typer.Exit(1)
 
 

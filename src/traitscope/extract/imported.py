@@ -1,8 +1,9 @@
-"""Features that somebody else computed: rows of a table, brought in by ``features import``.
+"""Features that somebody else computed: a table, or images and points, by ``features import``.
 
 A table in CSV or Parquet, keyed by ``clip``, or by ``clip`` and ``time`` in seconds, becomes a
-stream with names and units (a column ``pitch [Hz]`` is the column ``pitch`` in Hz). There is
-nothing to extract from media: what the table lacks, nobody can make.
+stream with names and units (a column ``pitch [Hz]`` is the column ``pitch`` in Hz). Folders of
+images and their points are read by ``_folders``. There is nothing to extract from media: what is
+lacking, nobody can make.
 """
 
 import hashlib
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
 VERSION = 1
 NEEDS = ()
 CONTRACT = {"extracts": "its features come from a table, not from media"}
+
+PICTURES = ("faces", "frames")
+POINTS = "landmarks"
+"""What folders of images and their points are called: models take them under these names."""
 
 TEXT = "transcript"
 _KEYS = ("clip", "time", TEXT)
@@ -52,11 +57,26 @@ class Extractor:
         self._config = config
 
     def finish(self, inputs: Inputs) -> Stream:
-        """Say where the features would have to come from.
+        """Read a clip that is a folder of images, or say where the features have to come from.
 
         Raises:
-            ClipError: always, with status ``missing``.
+            ClipError: with status ``missing`` for all that is no such folder.
         """
+        path = inputs.clip.path
+        if self._config.name in (*PICTURES, POINTS):
+            from traitscope.extract._folders import read_images, read_points
+
+            if path is not None and path.is_dir():
+                fps = inputs.clip.fps
+                if self._config.name == POINTS:
+                    return read_points(path, None, fps=fps)
+                return read_images(path, fps=fps)
+            raise ClipError(
+                f"The {self._config.name} of clip {inputs.clip.id!r} have to be read, not found: "
+                f"the run was trained on images from elsewhere. Give a folder of such images, with "
+                f"their points.",
+                status="missing",
+            )
         raise ClipError(
             f"The features {self._config.name!r} of clip {inputs.clip.id!r} come from a table. "
             f"For new clips: traitscope predict RUN TABLE.csv; for a corpus: traitscope features "
