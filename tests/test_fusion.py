@@ -10,13 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from traitscope import load_corpus
+from traitscope import evaluate, load_corpus, prepare, train
 from traitscope.comparison import compare_systems
+from traitscope.corpora.synthetic import Config, generate
 from traitscope.errors import ConfigError, DataError
 from traitscope.evaluated import read_evaluated
 from traitscope.evaluation import read_report
 from traitscope.fusion import combine, fit_weights, fuse
 from traitscope.protocols import Protocol
+from traitscope.runs import requests_for
 from traitscope.types import TRAITS
 
 from .corpora.udiva_files import write_udiva
@@ -127,6 +129,27 @@ def test_clips_are_joined_by_id_and_those_that_one_lacks_are_named(
     assert report["parts"]["all"]["rows"][0]["metrics"]["mae"]["macro"]["value"] < 1e-9
 
 
+@pytest.mark.slow
+def test_sight_and_sound_together_err_less_than_either(tmp_path: Path) -> None:
+    shape = Config(subjects=32, clips_per_source=1, seconds=4, size=192, fps=10, workers=1)
+    address = f"synthetic:{generate(tmp_path / 'corpus', config=shape)}"
+    asked = requests_for("functionals", ["signals.backend=dlib"])
+    prepare(load_corpus(address), asked, store=tmp_path / "store", workers=0)
+    data = [f"data.corpus={address}", f"data.store={tmp_path / 'store'}"]
+    runs = [
+        train("functionals", [*data, f"model.streams=[{stream}]"], to=tmp_path / stream)
+        for stream in ("signals", "short_term")
+    ]
+    for run in runs:
+        evaluate(run, split="validation", scoring=FAST)
+        evaluate(run, scoring=FAST)
+    for method in ("mean", "fitted"):
+        both = fuse(runs, to=tmp_path / method, method=method, scoring=FAST)  # type: ignore[arg-type]
+        error = both["parts"]["all"]["rows"][0]["metrics"]["mae"]["macro"]["value"]
+        assert error < min(both["members"]["scores"]["mae"]["values"])  # .067 of .082 and .082
+        assert both["parts"]["all"]["clips"] == 16
+
+
 def test_what_does_not_fit_together_is_refused(tmp_path: Path, address: str) -> None:
     one = system(tmp_path / "one", address)
     other = make_corpus(tmp_path / "other", clips=100)
@@ -144,6 +167,14 @@ def test_what_does_not_fit_together_is_refused(tmp_path: Path, address: str) -> 
     folded = write_evaluated(tmp_path / "folded", address, {"test": everything}, protocol=fold)
     with pytest.raises(DataError, match="have different protocols, so they cannot be fused"):
         fuse([one, folded], to=tmp_path / "x")
+    for name, other in (
+        ("parts", Protocol(kind="kfold", fold=1)),
+        ("dealt", Protocol(kind="kfold", seed=1)),
+        ("more", Protocol(kind="kfold", fit="train+validation")),
+    ):
+        again = write_evaluated(tmp_path / name, address, {"test": everything}, protocol=other)
+        with pytest.raises(DataError, match=rf"folded and .*{name} have different protocols"):
+            fuse([folded, again], to=tmp_path / "x")
     with pytest.raises(DataError, match=r"different protocols \(official and kfold"):
         compare_systems([one, folded])
     with pytest.raises(DataError, match=r"has no predictions of train. Make them with: traitscope"):
