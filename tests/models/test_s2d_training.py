@@ -29,7 +29,7 @@ def fit(place: Path, to: Path, *settings: str, **changes: Any) -> list[dict[str,
         return list(csv.DictReader(file))
 
 
-@pytest.mark.parametrize("landmarks", ["heatmap", "network"])
+@pytest.mark.parametrize("landmarks", ["heatmap", pytest.param("network", marks=pytest.mark.slow)])
 def test_half_precision_with_recomputed_activations_trains(
     place: Path, tmp_path: Path, landmarks: str
 ) -> None:
