@@ -37,7 +37,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Eleven sessions of two people, of 12 seconds; one person of the test comes twice."""
     folder = tmp_path_factory.mktemp("udiva")
     rng = np.random.default_rng(0)
-    scores = {str(person): rng.normal(0, 1, 5).round(2).tolist() for person in range(22)}
+    scores = {str(person): rng.normal(0, 1, 5).round(4).tolist() for person in range(22)}
     sessions = {
         word: {str(100 + n): [2 * n, 2 * n + 1] for n in numbers}
         for word, numbers in SPLITS.items()
@@ -49,7 +49,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
             room = folder / word / f"talk_{word}" / f"{int(session):06d}"
             room.mkdir(parents=True)
             for camera, person in zip(("FC1_T", "FC2_T"), people, strict=True):
-                score = float(np.clip(scores[str(person)][0], -2, 2))
+                score = float(2 * np.tanh(scores[str(person)][0] / 2))
                 write_video(
                     room / f"{camera}.mp4",
                     frames=SECONDS * FPS,
@@ -132,3 +132,21 @@ def test_z_scores_are_not_squeezed_into_a_range(tmp_path: Path, address: str, st
     assert [c for c in table if c.startswith("predicted_")] == ["predicted_openness"]
     assert table["predicted_openness"].min() < 0
     assert (tmp_path / "run/run.yaml").read_text().count("window=3") == 1
+
+
+def test_folds_keep_people_together_and_few_clips_are_whole_people(
+    tmp_path: Path, address: str, store: Path
+) -> None:
+    data = [f"data.corpus={address}", f"data.store={store}", "model.streams=[short_term]"]
+    folds = ["protocol.kind=kfold", "protocol.folds=4", "protocol.fold=all"]
+    run = train("functionals", [*data, *folds], to=tmp_path / "cv")
+    report = evaluate(run, scoring=FAST)
+    assert (report["counts"]["scored"], report["parts"]["all"]["clips"]) == (88, 21)
+    people = [
+        set(pd.read_csv(run / f"fold-{n}/evaluation/test/predictions.csv")["subject"])
+        for n in range(4)
+    ]
+    assert sum(map(len, people)) == len(set.union(*people)) == 21
+    few = train("functionals", [*data, "protocol.few=20"], to=tmp_path / "few")
+    fitted = evaluate(few, scoring=FAST)["counts"]["fitted_clips"]
+    assert fitted == 24  # three sessions of eight windows: a session is not cut in two
