@@ -102,8 +102,7 @@ def train(
 
     Args:
         name: recipe, model, YAML file or dotted path of an outside model.
-        overrides: ``key=value`` settings such as ``data.corpus=...`` and ``train.lr=1e-3``;
-            ``protocol.fold=all`` trains one run per fold, into ``fold-0``, ``fold-1`` ....
+        overrides: ``key=value`` settings such as ``data.corpus=...`` and ``train.lr=1e-3``.
         to: folder of the run; ``runs/NAME-1``, ``-2`` ... when not given.
         resume: go on with an interrupted run in ``to``.
         start_from: run of the same architecture whose weights to start from, or whose network a
@@ -112,7 +111,7 @@ def train(
         hook: called as hook(done epochs, epochs, news).
 
     Returns:
-        The folder of the run.
+        The folder of the run; with ``protocol.fold=all``, of ``fold-0``, ``fold-1`` ... in it.
 
     Raises:
         TraitscopeError: settings are wrong, or features or labels are missing.
