@@ -32,7 +32,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A corpus with pictures and sound in a store, and a CR-Net trained on it."""
     folder = tmp_path_factory.mktemp("etr")
     address = make_corpus(folder, clips=20)
-    settings = [*tiny_settings("crnet"), "features.faces.backend=dlib"]
+    settings = [*tiny_settings("crnet"), "features.faces.backend=dlib", "features.frames.rate=4"]
     fill_store(folder / "store", address, "crnet", settings, rows=5)
     train("crnet", [*data(folder), *settings, *QUICK], to=folder / "crnet")
     return folder

@@ -1,13 +1,17 @@
 """Blocks for models on pretrained backbones: finding weights, holding frozen parts still."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from traitscope import weights
+from traitscope.scaling import IMAGENET_MEAN, IMAGENET_SD
+
+_IMAGENET = (IMAGENET_MEAN, IMAGENET_SD)
 
 
 @contextmanager
@@ -52,3 +56,31 @@ def take_published(network: nn.Module, name: str, **settings: Any) -> None:
         MissingError: they are not in the cache.
     """
     network.load_state_dict(timm_backbone(name, pretrained=True, **settings).state_dict())
+
+
+class Colours(nn.Module):
+    """Images normalised for ImageNet -> normalised as a published network was taught with them."""
+
+    scale: Tensor
+    shift: Tensor
+
+    def __init__(self, mean: Sequence[float], sd: Sequence[float]) -> None:
+        super().__init__()
+        scale, shift = IMAGENET_SD / np.array(sd), (IMAGENET_MEAN - np.array(mean)) / np.array(sd)
+        for name, values in (("scale", scale), ("shift", shift)):
+            tensor = torch.tensor(values.tolist())[:, None, None]
+            self.register_buffer(name, tensor, persistent=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(n, 3, height, width) -> the same shape."""
+        return images * self.scale + self.shift
+
+
+def colours_of(name: str, *, pretrained: bool) -> nn.Module:
+    """Make what gives a timm network its images; nothing to do for most, and without weights."""
+    import timm
+
+    published = timm.get_pretrained_cfg(name) if pretrained else None
+    if published is None or np.allclose([published.mean, published.std], _IMAGENET):
+        return nn.Identity()
+    return Colours(published.mean, published.std)

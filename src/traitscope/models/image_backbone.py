@@ -13,7 +13,7 @@ from pydantic import Field, PositiveInt
 from torch import nn
 
 from traitscope.config import Config as BaseConfig
-from traitscope.models._blocks import take_published, timm_backbone
+from traitscope.models._blocks import colours_of, take_published, timm_backbone
 from traitscope.models._heads import RangeHead, RowScores
 from traitscope.types import Batch, Draw, Rows, Target
 
@@ -54,6 +54,7 @@ class Model(nn.Module):
     ) -> None:
         super().__init__()
         self.config = config
+        self.colours = colours_of(config.backbone, pretrained=config.pretrained)
         self.network: Any = timm_backbone(
             config.backbone, pretrained=False, num_classes=len(targets), **config.options
         )
@@ -69,6 +70,7 @@ class Model(nn.Module):
     def forward(self, batch: Batch) -> RowScores:
         """Images (clips, images, 3, size, size) -> scores of each image and their mean."""
         images, mask = batch.streams[self.config.input], batch.masks[self.config.input]
-        scores = self.network(rearrange(images, "clips rows ... -> (clips rows) ..."))
+        images = self.colours(rearrange(images, "clips rows ... -> (clips rows) ..."))
+        scores = self.network(images)
         scores = rearrange(scores, "(clips rows) t -> clips rows t", clips=len(mask))
         return RowScores(self.to_range(scores), mask)

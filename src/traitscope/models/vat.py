@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from traitscope.config import Config as BaseConfig
-from traitscope.models._blocks import take_published, timm_backbone
+from traitscope.models._blocks import colours_of, take_published, timm_backbone
 from traitscope.models._heads import RangeHead
 from traitscope.types import Batch, Draw, Rows, Target
 
@@ -93,6 +93,7 @@ class Model(nn.Module):
     ) -> None:
         super().__init__()
         self.config = config
+        self.colours = colours_of(config.backbone, pretrained=config.pretrained)
         self.trunk: Any = timm_backbone(config.backbone, pretrained=False, **BARE)
         channels = self.trunk.num_features
         places = (math.ceil(config.height / STRIDE), math.ceil(config.height // 2 / STRIDE))
@@ -114,7 +115,8 @@ class Model(nn.Module):
     def forward(self, batch: Batch) -> Tensor:
         """Frames (clips, frames, 3, height, height / 2) -> (clips, targets)."""
         frames, mask = batch.streams[self.config.input], batch.masks[self.config.input]
-        maps = self.norm(self.trunk(rearrange(frames, "clips time ... -> (clips time) ...")))
+        images = self.colours(rearrange(frames, "clips time ... -> (clips time) ..."))
+        maps = self.norm(self.trunk(images))
         maps = rearrange(maps, "(clips time) c h w -> clips time c h w", clips=len(mask))
         maps = maps * maps.shape[2] ** 0.5 + _moments(maps)[:, :, None, None]
         known = torch.relu(self.reduce(rearrange(maps, "clips time c h w -> (clips time) c h w")))
