@@ -7,11 +7,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from safetensors.numpy import load_file
 
 from tests.prepared import make_corpus
 from tests.prepared_streams import fill_store, tiny_settings
+from traitscope import loop
 from traitscope.errors import ConfigError
+from traitscope.models import s2d
 from traitscope.training import train
 from traitscope.types import TRAITS
 
@@ -71,6 +74,33 @@ def test_every_system_resumes_to_the_bit_with_augmentation_and_dropout(
         for tensor_name, tensor in load_file(whole / "model.safetensors").items():
             again = load_file(resumed / "model.safetensors")[tensor_name]
             np.testing.assert_array_equal(tensor, again)
+
+
+@pytest.mark.parametrize("origin", ["pretrained", "run"])
+def test_a_run_stopped_in_its_first_epoch_starts_again_from_where_it_began(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, origin: str
+) -> None:
+    def load_pretrained(model: Any) -> None:
+        with torch.no_grad():
+            model.backbone.cls_token.fill_(0.25)
+
+    monkeypatch.setattr(s2d.Model, "load_pretrained", load_pretrained)
+    settings = [*data(pictures), *tiny_settings("s2d"), "train.epochs=1", "train.batch_size=4"]
+    first = train("s2d", settings, to=tmp_path / "first") if origin == "run" else None
+    whole = train("s2d", [*settings, "seed=1"], to=tmp_path / "whole", start_from=first)
+
+    def stop(*news: object) -> None:
+        raise KeyboardInterrupt
+
+    part = tmp_path / "part"
+    with monkeypatch.context() as patched:
+        patched.setattr(loop.Loop, "on_train_start", stop)
+        with pytest.raises(KeyboardInterrupt):
+            train("s2d", [*settings, "seed=1"], to=part, start_from=first)
+    assert not (part / "state.ckpt").exists()
+    train("s2d", to=part, resume=True)
+    assert history(part) == history(whole)
+    assert (part / "metrics.json").read_text() == (whole / "metrics.json").read_text()
 
 
 @pytest.fixture(scope="module")

@@ -90,8 +90,8 @@ def fit_stages(model: torch.nn.Module, session: Session, *, resume: bool = False
     stages = session.config.stages
     trainable = frozenset(name for name, t in model.named_parameters() if t.requires_grad)
     state = session.folder / "state.ckpt"
-    first = 0
-    if resume and state.is_file():
+    first, resume = 0, resume and state.is_file()  # none before the end of the first epoch
+    if resume:
         first = int(torch.load(state, map_location="cpu", weights_only=True)["stage"])
     done = sum(stage.epochs for stage in stages[:first])
     for index in range(first, len(stages)):

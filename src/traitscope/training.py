@@ -133,12 +133,11 @@ def train(
     material = collect(config, outside=outside)
     folder.mkdir(parents=True, exist_ok=True)
     save_config(material.config, folder / "run.yaml")
+    start_from = _origin(folder, start_from)
     log.info(
         "fitting %s on %d clips, selecting on %d; %d left out",
         config.model["name"],
-        len(material.fitting),
-        len(material.selection),
-        len(material.failures),
+        *map(len, (material.fitting, material.selection, material.failures)),
     )
     if material.plan.is_estimator:
         _fit_estimator(material, folder, start_from=start_from, hook=hook)
@@ -267,11 +266,12 @@ def _fit_model(
     save_facts(folder, facts, scalers)
     torch.manual_seed(config.seed)
     model = build_fitted(material.plan, facts)
-    if start_from is not None:
+    begun = resume and (folder / "state.ckpt").is_file()
+    if start_from is not None and not begun:
         fresh = load_weights(Path(start_from), model, start=True)
         if fresh:
             log.info("%d tensors are not in %s and start fresh", len(fresh), start_from)
-    elif hasattr(model, "load_pretrained") and not resume:
+    elif hasattr(model, "load_pretrained") and not begun:
         model.load_pretrained()
     session = Session(
         folder=folder,
@@ -360,6 +360,14 @@ def _resumed(folder: Path, overrides: Sequence[str]) -> RunConfig:
         earlier = read_json(path) if path.is_file() else []
         write_json(path, [*earlier, {"epochs_done": _epochs_done(folder), "changes": changes}])
     return load_run(str(folder), changes)
+
+
+def _origin(folder: Path, start_from: Path | str | None) -> Path | str | None:
+    """Note the run that this one starts from: stopped in its first epoch, it starts there again."""
+    note = folder / "started_from.json"
+    if start_from is not None:
+        write_json(note, str(start_from))
+    return read_json(note) if note.is_file() else None
 
 
 def _epochs_done(folder: Path) -> int:
