@@ -252,3 +252,20 @@ def test_points_of_other_images_are_refused(place: Path, tmp_path: Path) -> None
     chosen = [f"features.{name}.content={content}" for name in ("faces", "landmarks")]
     material = collect(load_run("s2d", [*both, *chosen]))
     assert {request.name for request in material.requests.values()} == {"imported"}
+
+
+@pytest.mark.parametrize(
+    ("given", "option", "message"),
+    [
+        ("frames", ["--columns", "x"], "--columns goes with a table"),
+        ("clips.csv", ["--fps", "5"], "--landmarks and --fps go with a folder of images"),
+    ],
+)
+def test_options_of_the_other_kind_of_import_are_refused(
+    place: Path, capsys: pytest.CaptureFixture[str], given: str, option: list[str], message: str
+) -> None:
+    words = ["features", "import", "store", str(place / given), "--name", "faces"]
+    with pytest.raises(SystemExit) as caught:
+        main([*words, "--corpus", f"table:{place / 'clips.csv'}", *option])
+    assert caught.value.code == 2
+    assert message in " ".join(capsys.readouterr().err.split())
