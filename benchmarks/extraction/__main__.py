@@ -31,7 +31,7 @@ REPEATS = 15
 def main() -> int:
     """Print the table; 1 if a goal is missed."""
     options = _options()
-    media = make_clips(options.media, DISTINCT)
+    media = make_clips(options.media, DISTINCT, key_frames=options.key_frames)
     clips = [media[number % DISTINCT] for number in range(options.clips)]
     print(f"{describe(media)}, used {len(clips)} times; {options.processes} processes")
     print(f"cores {os.cpu_count()}, load {os.getloadavg()[0]:.1f} before the run\n")
@@ -57,6 +57,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--backend", default="auto", choices=["auto", "mediapipe", "dlib"])
     parser.add_argument("--minutes", type=int, nargs="*", default=[1, 10, 60])
+    parser.add_argument("--key-frames", type=int, help="of clips without scene cuts")
     default = Path(tempfile.gettempdir()) / "traitscope-benchmark"
     parser.add_argument("--media", type=Path, default=default)
     return parser.parse_args()

@@ -25,15 +25,23 @@ SOURCES = (
 """File, seconds where the clip starts, and whether it is mirrored."""
 
 
-def make_clips(folder: Path, count: int) -> list[Path]:
-    """Make distinct clips, or take those that are there."""
+def make_clips(folder: Path, count: int, *, key_frames: int | None = None) -> list[Path]:
+    """Make distinct clips, or take those that are there.
+
+    Args:
+        folder: where they are kept.
+        count: how many.
+        key_frames: frames from one key frame to the next, x264's default being 250; None for 5 s
+            and less where the encoder takes noise for a cut, which makes random seeks cheap.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    paths = [folder / f"talking_{number}.mp4" for number in range(count)]
+    kind = "" if key_frames is None else f"_key{key_frames}"
+    paths = [folder / f"talking_{number}{kind}.mp4" for number in range(count)]
     sound = _speech()
     for number, path in enumerate(paths):
         if not path.exists():
             part = path.with_suffix(".part.mp4")
-            _encode(part, _pictures(number), np.roll(sound, number * 48000))
+            _encode(part, _pictures(number), np.roll(sound, number * 48000), key_frames)
             part.replace(path)
     return paths
 
@@ -110,15 +118,18 @@ def _speech() -> np.ndarray:
     return np.interp(time, np.arange(len(data)) / rate, data / 32768).astype(np.float32)
 
 
-def _encode(path: Path, pictures: Iterator[np.ndarray], sound: np.ndarray) -> None:
-    """Write H.264 with B-frames, a key frame every 5 s, sensor noise, and AAC stereo."""
+def _encode(
+    path: Path, pictures: Iterator[np.ndarray], sound: np.ndarray, key_frames: int | None
+) -> None:
+    """Write H.264 with B-frames, sensor noise, and AAC stereo."""
     rng = np.random.default_rng(0)
     noises = [rng.normal(0, 4, (HEIGHT, WIDTH, 1)).astype(np.int16) for _ in range(8)]
     with av.open(str(path), "w") as container:
-        video = container.add_stream("libx264", rate=FPS, options={"preset": "medium"})
+        cuts = {} if key_frames is None else {"sc_threshold": "0"}
+        video = container.add_stream("libx264", rate=FPS, options={"preset": "medium", **cuts})
         video.width, video.height, video.pix_fmt = WIDTH, HEIGHT, "yuv420p"
         video.bit_rate = BITS_PER_SECOND
-        video.codec_context.gop_size = 5 * FPS
+        video.codec_context.gop_size = key_frames or 5 * FPS
         audio = container.add_stream("aac", rate=44100, layout="stereo")
         for place, picture in enumerate(pictures):
             noisy = np.clip(picture.astype(np.int16) + noises[place % 8], 0, 255)
