@@ -10,6 +10,7 @@ from traitscope.errors import ConfigError, MissingError
 from traitscope.extract import extract_clip, make_request
 from traitscope.extract._sampling import Sampled, moments
 from traitscope.extract._spool import Spool, stored
+from traitscope.extract.embedding import open_network
 from traitscope.extract.frames import shrink
 from traitscope.extract.landmarks import TO_68
 from traitscope.media import probe
@@ -135,6 +136,9 @@ def test_68_of_478_points_lie_where_dlib_sees_them(shared: Path, shared_weights,
     assert error.max() < 0.3
 
 
+IMAGENET = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
+
+
 def embedded(clip: Clip, **settings) -> Stream:
     base = {"model": "resnet10t", "pretrained": False, "size": 64, "source": "frames"}
     return one(clip, "embedding", {**base, **settings})
@@ -159,6 +163,24 @@ def test_stages_are_pooled_by_average_and_maximum(counted: Clip) -> None:
     assert stream.values.shape == (2, 2 * (256 + 512))
     third = stream.values[:, :512].reshape(2, 2, 256)
     assert (third[:, 1] >= third[:, 0]).all()
+
+
+@pytest.mark.parametrize(
+    ("model", "mean", "sd"), [("test_resnet", 0.5, 0.5), ("resnet10t", *IMAGENET)]
+)
+def test_a_network_gets_the_colours_it_was_taught_with(model: str, mean, sd) -> None:
+    import timm
+    import torch
+
+    picture = np.random.default_rng(0).integers(0, 255, (1, 64, 64, 3), dtype=np.uint8)
+    config = make_request("embedding", {"model": model, "pretrained": False}).config
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        network = timm.create_model(model, num_classes=0).eval()
+    colours = torch.tensor((picture / 255 - mean) / sd, dtype=torch.float32).permute(0, 3, 1, 2)
+    with torch.inference_mode():
+        expected = network(colours)
+    np.testing.assert_allclose(open_network(config)(picture), expected, atol=1e-5)
 
 
 @pytest.mark.slow

@@ -21,7 +21,7 @@ from traitscope.extract import faces as _faces
 from traitscope.extract import frames as _frames
 from traitscope.types import Inputs, Stream
 
-VERSION = 1
+VERSION = 2
 NEEDS = ("stream:faces",)
 
 _BATCH = 32
@@ -93,7 +93,9 @@ class Extractor:
 
 @lru_cache(maxsize=1)
 def open_network(config: Config) -> Any:
-    """Make the function that embeds: (images, 3, size, size) normalised -> (images, features).
+    """Make the function that embeds: (images, size, size, 3) in 0..255 -> (images, features).
+
+    Colours are normalised as the network was taught.
 
     Raises:
         ConfigError: timm has no such model or stage.
@@ -120,9 +122,14 @@ def open_network(config: Config) -> Any:
         network = timm.create_model(config.model, **settings).eval()
     device = "cuda" if torch.cuda.is_available() else "cpu"
     network.to(device)
+    taught = timm.get_pretrained_cfg(config.model)
+    mean = np.array(taught.mean if taught else timm.data.IMAGENET_DEFAULT_MEAN, np.float32)
+    sd = np.array(taught.std if taught else timm.data.IMAGENET_DEFAULT_STD, np.float32)
     pools = {"average": lambda x: x.mean(dim=(2, 3)), "max": lambda x: x.amax(dim=(2, 3))}
 
-    def embed(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+    def embed(pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
+        colours = (pictures / np.float32(255) - mean) / sd
+        pixels = np.ascontiguousarray(colours.transpose(0, 3, 1, 2))
         with torch.inference_mode():
             out = network(torch.from_numpy(pixels).to(device))
             if config.stages:
@@ -139,14 +146,13 @@ def _batches(rows: NDArray[np.intp]) -> Iterator[list[int]]:
         yield rows[first : first + _BATCH].tolist()
 
 
-def _pixels(images: Sequence[bytes], size: int) -> NDArray[np.float32]:
-    """Decode JPEGs to (images, 3, size, size), normalised as ImageNet networks expect."""
-    mean, sd = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
+def _pixels(images: Sequence[bytes], size: int) -> NDArray[np.uint8]:
+    """Decode JPEGs to (images, size, size, 3)."""
     pixels = []
     for image in images:
         data = np.frombuffer(image, dtype=np.uint8)
         picture = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR_RGB))
         if picture.shape[:2] != (size, size):
             picture = cv2.resize(picture, (size, size), interpolation=cv2.INTER_AREA)
-        pixels.append((picture / 255.0 - mean) / sd)
-    return np.stack(pixels).transpose(0, 3, 1, 2).astype(np.float32)
+        pixels.append(picture)
+    return np.stack(pixels)

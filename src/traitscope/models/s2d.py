@@ -21,7 +21,7 @@ from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
 from traitscope.config import Config as BaseConfig
-from traitscope.models._blocks import freeze, take_published, timm_backbone
+from traitscope.models._blocks import colours_of, freeze, take_published, timm_backbone
 from traitscope.models._heads import RangeHead, masked_mean
 from traitscope.models._mobilefacenet import INPUT_SIZE, MAP_CHANNELS, MobileFaceNet
 from traitscope.models._prompts import Prompt
@@ -116,6 +116,7 @@ class Model(nn.Module):
     ) -> None:
         super().__init__()
         self.config = config
+        self.colours = colours_of(config.backbone, pretrained=config.pretrained)
         self.backbone: Any = timm_backbone(config.backbone, pretrained=False, **_shape(config))
         if config.freeze_backbone:
             freeze(self.backbone)
@@ -147,7 +148,7 @@ class Model(nn.Module):
         faces, mask = batch.streams["faces"], batch.masks["faces"]
         frames = rearrange(faces, "b t c h w -> (b t) c h w")
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.config.freeze_backbone):
-            tokens = self.backbone.patch_embed(frames)
+            tokens = self.backbone.patch_embed(self.colours(frames))
         landmarks = self.landmarks(self._landmark_map(batch, frames, tokens.shape[1]))
         tokens, landmarks = self._prompted(0, tokens, landmarks, mask)
         tokens = self._with_positions(tokens, mask)
