@@ -57,7 +57,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--backend", default="auto", choices=["auto", "mediapipe", "dlib"])
     parser.add_argument("--minutes", type=int, nargs="*", default=[1, 10, 60])
-    parser.add_argument("--key-frames", type=int, help="of clips without scene cuts")
+    parser.add_argument("--key-frames", type=int, default=250, help="distance in frames")
     default = Path(tempfile.gettempdir()) / "traitscope-benchmark"
     parser.add_argument("--media", type=Path, default=default)
     return parser.parse_args()

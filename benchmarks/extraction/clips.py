@@ -25,18 +25,18 @@ SOURCES = (
 """File, seconds where the clip starts, and whether it is mirrored."""
 
 
-def make_clips(folder: Path, count: int, *, key_frames: int | None = None) -> list[Path]:
+def make_clips(folder: Path, count: int, *, key_frames: int) -> list[Path]:
     """Make distinct clips, or take those that are there.
 
     Args:
         folder: where they are kept.
         count: how many.
-        key_frames: frames from one key frame to the next, x264's default being 250; None for 5 s
-            and less where the encoder takes noise for a cut, which makes random seeks cheap.
+        key_frames: frames from one key frame to the next. The real clips at hand have one every
+            250 frames, x264's default; with fewer between them, random seeks become cheaper. No
+            key frames are made at scene cuts: the encoder would take the noise for cuts.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    kind = "" if key_frames is None else f"_key{key_frames}"
-    paths = [folder / f"talking_{number}{kind}.mp4" for number in range(count)]
+    paths = [folder / f"talking_{number}_key{key_frames}.mp4" for number in range(count)]
     sound = _speech()
     for number, path in enumerate(paths):
         if not path.exists():
@@ -118,18 +118,16 @@ def _speech() -> np.ndarray:
     return np.interp(time, np.arange(len(data)) / rate, data / 32768).astype(np.float32)
 
 
-def _encode(
-    path: Path, pictures: Iterator[np.ndarray], sound: np.ndarray, key_frames: int | None
-) -> None:
+def _encode(path: Path, pictures: Iterator[np.ndarray], sound: np.ndarray, key_frames: int) -> None:
     """Write H.264 with B-frames, sensor noise, and AAC stereo."""
     rng = np.random.default_rng(0)
     noises = [rng.normal(0, 4, (HEIGHT, WIDTH, 1)).astype(np.int16) for _ in range(8)]
     with av.open(str(path), "w") as container:
-        cuts = {} if key_frames is None else {"sc_threshold": "0"}
-        video = container.add_stream("libx264", rate=FPS, options={"preset": "medium", **cuts})
+        options = {"preset": "medium", "sc_threshold": "0"}
+        video = container.add_stream("libx264", rate=FPS, options=options)
         video.width, video.height, video.pix_fmt = WIDTH, HEIGHT, "yuv420p"
         video.bit_rate = BITS_PER_SECOND
-        video.codec_context.gop_size = key_frames or 5 * FPS
+        video.codec_context.gop_size = key_frames
         audio = container.add_stream("aac", rate=44100, layout="stereo")
         for place, picture in enumerate(pictures):
             noisy = np.clip(picture.astype(np.int16) + noises[place % 8], 0, 255)
