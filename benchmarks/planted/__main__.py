@@ -13,10 +13,10 @@ import csv
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from benchmarks.planted.cases import CASES
 
 from traitscope.corpora import load_corpus
 from traitscope.corpora.synthetic import BEHAVIOURS, Config, generate
@@ -31,79 +31,7 @@ from traitscope.types import Clip
 
 LIMIT, HIDDEN_LIMIT = 0.6, 0.1
 PENALTIES = (0.1, 1, 10, 100)
-VOICE_ALONE = ("pitch", "pitch_range", "loudness")
-"""What no picture shows; pauses and the rate of speech move the mouth."""
-
-
-@dataclass(frozen=True)
-class Case:
-    """A model at reduced size.
-
-    Attributes:
-        settings: for a corpus of 128 clips.
-        stream: whose backend is compared; None for a model with a backend of its own.
-        hidden: behaviours that its streams cannot carry.
-    """
-
-    settings: tuple[str, ...] = ()
-    stream: str | None = "signals"
-    hidden: tuple[str, ...] = ()
-
-
-SMALL = ("model.backbone=resnet18", "model.width=0.25", "model.pretrained=false")
-CASES = {
-    "functionals": Case(),
-    "au_hybrid": Case(
-        (
-            "model.width=64",
-            "model.units=32",
-            "model.channels=[32,32,32]",
-            "model.kernels=[8,5,3]",
-            "model.hidden=[32]",
-            "augment.noise.sd=0.2",
-            "train.lr=0.002",
-            "train.epochs=80",
-            "train.batch_size=16",
-        ),
-        hidden=VOICE_ALONE,
-    ),
-    "face_cnn": Case(
-        (
-            *SMALL,
-            "model.unfreeze=layers",
-            "model.size=64",
-            "model.images=8",
-            "model.evaluation_images=20",
-            "model.hidden=[64]",
-            "model.dropouts=[0.3]",
-            "augment.crop.smallest=0.9",
-            "augment.colour.brightness=0.2",
-            "train.lr=0.001",
-            "train.epochs=60",
-            "train.early_stop=0",
-            "train.batch_size=8",
-        ),
-        stream="faces",
-        hidden=VOICE_ALONE,
-    ),
-    "resnet_lstm": Case(
-        (
-            *SMALL,
-            "model.unfreeze=layers",
-            "model.size=64",
-            "model.hidden=64",
-            "model.embedding=32",
-            "model.units=32",
-            "model.bidirectional=true",
-            "augment.colour.brightness=0.2",
-            "augment.noise.sd=0.2",
-            "train.lr=0.002",
-            "train.epochs=30",
-            "train.early_stop=0",
-        ),
-        stream=None,
-    ),
-}
+SUBJECTS = 150
 
 
 def main() -> None:
@@ -112,33 +40,32 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="kept between calls")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--models", nargs="+", default=list(CASES))
-    parser.add_argument(
-        "--subjects", type=int, default=Config().subjects, help="four clips of each"
-    )
+    parser.add_argument("--backends", nargs="+", default=["auto"], help="auto, mediapipe, dlib")
+    parser.add_argument("--subjects", type=int, default=SUBJECTS, help="four clips of each")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as fresh:
         folder = arguments.folder or Path(fresh)
         titles = "".join(f"{title:>8}" for title in ("R2", "of", "ratio", "limit", "minutes"))
-        print(f"{'model':<14}{'faces':<11}{'seed':>4}{titles}")
+        print(f"{'model':<23}{'faces':<11}{'seed':>4}{titles}")
         for seed in arguments.seeds:
             config = Config(seed=seed, subjects=arguments.subjects)
             corpus = generate(folder / f"corpus-{seed}", config=config)
             for model in arguments.models:
-                show(folder, corpus, model, seed)
+                show(folder, corpus, model, seed, arguments.backends)
 
 
-def show(folder: Path, corpus: Path, model: str, seed: int) -> None:
+def show(folder: Path, corpus: Path, model: str, seed: int, backends: Sequence[str]) -> None:
     """Print the lines of one model."""
     case = CASES[model]
     best = attainable(corpus, case.hidden)
-    backends = sorted({"dlib", resolve_backend("auto")}) if case.stream else ["haar"]
-    for backend in backends:
+    named = [resolve_backend(backend) for backend in backends] if case.streams else ["-"]
+    for backend in named:
         begun = time.monotonic()
         run = reach(folder, model, backend, seed)
         report = evaluate(run)
         reached = report["parts"]["all"]["rows"][0]["metrics"]["r2"]["macro"]["value"]
         minutes = (time.monotonic() - begun) / 60
-        line = f"{model:<14}{backend:<11}{seed:>4}{reached:>8.3f}{best:>8.3f}"
+        line = f"{model:<23}{backend:<11}{seed:>4}{reached:>8.3f}{best:>8.3f}"
         print(f"{line}{reached / best:>8.2f}{LIMIT:>8.2f}{minutes:>8.1f}", flush=True)
         shown = traces(corpus, run)
         told = [f"{name} {shown[name]:.2f}" for name in shown if name not in case.hidden]
@@ -151,15 +78,17 @@ def show(folder: Path, corpus: Path, model: str, seed: int) -> None:
 def reach(folder: Path, model: str, backend: str, seed: int) -> Path:
     """Train one model from raw videos; returns its run."""
     case = CASES[model]
-    address = f"synthetic:{folder / f'corpus-{seed}'}"
-    store, run = folder / f"store-{seed}", folder / "runs" / f"{model}-{backend}-{seed}"
-    chosen = [f"features.{case.stream}.backend={backend}"] if case.stream else []
+    run = folder / "runs" / f"{model}-{backend}-{seed}".replace(" ", "_")
+    if (run / "metrics.json").is_file():
+        return run
+    start = reach(folder, case.start, backend, seed) if case.start else None
+    address, store = f"synthetic:{folder / f'corpus-{seed}'}", folder / f"store-{seed}"
+    chosen = [f"features.{stream}.backend={backend}" for stream in case.streams]
     settings = [*chosen, *case.settings]
-    prepare(load_corpus(address), requests_for(model, settings), store=store)
-    if not (run / "metrics.json").is_file():
-        data = [f"data.corpus={address}", f"data.store={store}", f"seed={seed}"]
-        train(model, [*data, *settings], to=run)
-    return run
+    if start is None:  # another's features are there when its run is
+        prepare(load_corpus(address), requests_for(case.recipe, settings), store=store)
+    data = [f"data.corpus={address}", f"data.store={store}", f"seed={seed}"]
+    return train(case.recipe, [*data, *settings], to=run, start_from=start)
 
 
 def behaviours(corpus: Path) -> tuple[tuple[str, ...], dict[str, list[float]]]:
