@@ -25,6 +25,10 @@ ROWS: dict[str, tuple[int, ...]] = {
     "signals": (24,),
     "landmarks": (68, 2),
     "filterbank": (26,),
+    "spectrum": (1100,),
+    "logmel": (64,),
+    "egemaps": (88,),
+    "emobase": (988,),
     "waveform": (),
 }
 """Shape of one row of each stream; images follow the Draw's size."""
