@@ -129,6 +129,9 @@ CASES = {
         "audio_lstm", (*_adam(0.003, 100, 32, decay=0.05), "model.dropout=0.3"), hidden=FACE
     ),
     "audio_resnet18": Case("audio_resnet18", (*_adam(0.002, 40, 16), *_CHANNELS), hidden=FACE),
+    "audio_spectrum_cnn": Case(
+        "audio_spectrum_cnn", ("model.bins=8000", *_adam(0.003, 60, 16)), hidden=FACE
+    ),
     "audio_linear": Case(
         "audio_linear", ("model.rows=400", "train.milestones=[80]", "train.epochs=100"), hidden=FACE
     ),
@@ -174,13 +177,13 @@ CASES = {
             "features.faces.size=64",
             "model.frames=8",
             "model.height=64",
-            "model.backbone=resnet18",
+            "model.backbone=test_resnet",
             "model.pretrained=false",
             "model.dim=64",
             "model.heads=4",
             "model.units=2",
-            "model.dropout=0.1",
-            *_adam(0.0005, 25, 16),
+            "model.dropout=0.0",
+            *_adam(0.003, 60, 16),
         ),
         ("faces",),
         VOICE,
