@@ -10,6 +10,8 @@ VOICE = ("pitch", "pitch_range", "loudness")
 """What no picture shows; pauses and the rate of speech move the mouth."""
 FACE = ("smile", "mouth", "blink", "brow", "turn", "gaze", "nod", "tilt", "bow")
 """What nobody hears."""
+ORDER = ("rate", "pauses")
+"""What the spectrum of a whole clip has no trace of."""
 
 
 @dataclass(frozen=True)
@@ -130,7 +132,9 @@ CASES = {
     ),
     "audio_resnet18": Case("audio_resnet18", (*_adam(0.002, 40, 16), *_CHANNELS), hidden=FACE),
     "audio_spectrum_cnn": Case(
-        "audio_spectrum_cnn", ("model.bins=8000", *_adam(0.003, 60, 16)), hidden=FACE
+        "audio_spectrum_cnn",
+        ("model.bins=8000", *_adam(0.003, 60, 16)),
+        hidden=(*FACE, *ORDER),
     ),
     "audio_linear": Case(
         "audio_linear", ("model.rows=400", "train.milestones=[80]", "train.epochs=100"), hidden=FACE
