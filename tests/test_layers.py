@@ -41,6 +41,11 @@ def test_every_parameter_is_in_one_layer(name: str, depth: int) -> None:
     assert entered == [f"input: {stream}" for stream in run_plan.draws]
 
 
+@pytest.mark.parametrize("name", [n for n in NETWORKS if n != "text_transformer"])
+def test_settings_alone_tell_the_layers(name: str) -> None:
+    assert layers_of(tiny(name))
+
+
 def test_the_table_of_a_small_network_by_hand() -> None:
     layers = layers_of(plan(load_run("audio_lstm")))
     told = [(layer.name, layer.kind, shape_text(layer.shape), layer.parameters) for layer in layers]

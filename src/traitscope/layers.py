@@ -130,8 +130,8 @@ def row_shape(request: Request, draw: Draw) -> tuple[int, ...]:
         with torch.device("meta"):
             network: Any = timm.create_model(config.model, num_classes=0)
         return (int(network.num_features),)
-    if request.name == "waveform":
-        return ()
+    if request.name == "spectrum":
+        return (config.bins,)
     if hasattr(config, "bands"):
         return (config.bands,)
     if not hasattr(module, "COLUMNS"):

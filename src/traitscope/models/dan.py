@@ -9,7 +9,6 @@ kernel of one place both are the identity), and the head ends in the target rang
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
 
 import torch
 from einops import rearrange
@@ -17,29 +16,21 @@ from pydantic import PositiveInt
 from torch import Tensor, nn
 from torch.nn import functional
 
-from traitscope.config import Config as BaseConfig
 from traitscope.models._heads import RangeHead, RowScores
-from traitscope.types import Batch, Draw, Rows, Target
+from traitscope.models._images import ImagesConfig, image_draws
+from traitscope.types import Batch, Draw, Target
 
 BLOCKS = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
 """Channels of VGG16's convolutions; a max-pool follows each block."""
 
 
-class Config(BaseConfig):
+class Config(ImagesConfig):
     """How much of the network, on what, how many images of a clip."""
 
-    input: Literal["faces", "frames"] = "frames"
-    """Aligned faces, or whole pictures cut to a square."""
     plus: bool = False
     """DAN+: pool a second time after relu5_2."""
     width: PositiveInt = 1
     """Divides the channels, for small machines and tests."""
-    size: PositiveInt = 224
-    """Side of a frame in pixels."""
-    images: PositiveInt = 1
-    """Random frames of a clip per training epoch."""
-    evaluation_images: PositiveInt = 8
-    """Evenly spaced frames of a clip in evaluation."""
 
 
 TINY = Config(plus=True, width=16, size=32, images=2, evaluation_images=2)
@@ -47,8 +38,7 @@ TINY = Config(plus=True, width=16, size=32, images=2, evaluation_images=2)
 
 def inputs(config: Config) -> dict[str, Draw]:
     """Frames or faces: random ones in training, evenly spaced ones in evaluation."""
-    train, evaluate = Rows("random", config.images), Rows("even", config.evaluation_images)
-    return {config.input: Draw(train=train, evaluate=evaluate, size=config.size)}
+    return image_draws(config)
 
 
 class Model(nn.Module):

@@ -6,35 +6,27 @@ is scored on several evenly spaced images instead of one.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 from einops import rearrange
-from pydantic import Field, PositiveInt
+from pydantic import Field
 from torch import nn
 
-from traitscope.config import Config as BaseConfig
 from traitscope.models._blocks import colours_of, take_published, timm_backbone
 from traitscope.models._heads import RangeHead, RowScores
-from traitscope.types import Batch, Draw, Rows, Target
+from traitscope.models._images import ImagesConfig, image_draws
+from traitscope.types import Batch, Draw, Target
 
 
-class Config(BaseConfig):
+class Config(ImagesConfig):
     """Which network, on what, how many images of a clip."""
 
-    input: Literal["faces", "frames"] = "frames"
-    """Aligned faces, or whole pictures cut to a square."""
     backbone: str = "seresnet50"
     """Any name of timm.list_models()."""
     options: dict[str, Any] = Field(default_factory=dict)
     """Settings of the network, as timm.create_model takes them."""
     pretrained: bool = False
     """Start from ImageNet weights in the local cache."""
-    size: PositiveInt = 224
-    """Side of an image in pixels."""
-    images: PositiveInt = 1
-    """Random images of a clip per training epoch."""
-    evaluation_images: PositiveInt = 8
-    """Evenly spaced images of a clip in evaluation."""
 
 
 TINY = Config(backbone="test_resnet", size=32, images=2, evaluation_images=2)
@@ -42,8 +34,7 @@ TINY = Config(backbone="test_resnet", size=32, images=2, evaluation_images=2)
 
 def inputs(config: Config) -> dict[str, Draw]:
     """Frames or faces: random ones in training, evenly spaced ones in evaluation."""
-    train, evaluate = Rows("random", config.images), Rows("even", config.evaluation_images)
-    return {config.input: Draw(train=train, evaluate=evaluate, size=config.size)}
+    return image_draws(config)
 
 
 class Model(nn.Module):
