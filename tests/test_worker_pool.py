@@ -8,7 +8,7 @@ import psutil
 import pytest
 
 from traitscope.errors import ClipError, TraitscopeError
-from traitscope.preparation._pool import Crash, run
+from traitscope.preparation._pool import Crash, cores, run
 
 # The work is `eval`, which every spawned process has, and the tasks are expressions.
 DIE = "__import__('os').kill(__import__('os').getpid(), 9)"
@@ -77,9 +77,10 @@ def test_workers_end_when_nobody_wants_more() -> None:
     assert not children()
 
 
-def test_workers_use_one_thread_and_import_no_torch() -> None:
+def test_workers_share_the_processors_and_import_no_torch() -> None:
     tasks = ["__import__('cv2').getNumThreads()", "'torch' in __import__('sys').modules"]
-    assert dict(run(eval, tasks, workers=1)) == {0: 1, 1: False}
+    assert dict(run(eval, tasks, workers=cores())) == {0: 1, 1: False}
+    assert dict(run(eval, tasks[:1], workers=1)) == {0: cores()}
 
 
 def test_what_libraries_print_in_workers_is_not_in_the_result(

@@ -49,7 +49,7 @@ def measure(face: Face) -> dict[str, float]:
     """Read the signals of one face: action units 0-5, angles in radians."""
     shapes = face.blendshapes
     units = {
-        name: 5.0 * float(np.mean([shapes.get(shape, np.nan) for shape in parts]))
+        name: 5.0 * sum(shapes.get(shape, np.nan) for shape in parts) / len(parts)
         for name, parts in SHAPES.items()
     }
     return units | _gaze(shapes, face.rotation or (0.0, 0.0, 0.0))
@@ -59,7 +59,7 @@ def _gaze(shapes: Mapping[str, float], rotation: tuple[float, float, float]) -> 
     """Gaze in the camera's axes: x positive to the right of the picture, y positive downwards."""
 
     def mean(*names: str) -> float:
-        return float(np.mean([shapes.get(f"eyeLook{name}", np.nan) for name in names]))
+        return sum(shapes.get(f"eyeLook{name}", np.nan) for name in names) / len(names)
 
     # "left" is the person's own: their left lies to the right of the picture
     across = _REACH * (mean("OutLeft", "InRight") - mean("InLeft", "OutRight"))

@@ -205,10 +205,10 @@ class FrameReader:
             stream = video_stream(container)
             assert stream is not None
             _use_threads(stream)
-            zero = stream.start_time or 0
+            zero, unit = stream.start_time or 0, stream.time_base
             if seek:
                 try:
-                    container.seek(int(self._start / stream.time_base) + zero, stream=stream)
+                    container.seek(int(self._start / unit) + zero, stream=stream)
                 except av.error.FFmpegError:
                     return
             step = 1 / (stream.average_rate or stream.guessed_rate or Fraction(25))
@@ -220,7 +220,7 @@ class FrameReader:
                     convert.orientation = orientation(frame)
                 if pts is None and seek:
                     return
-                time = float(number * step) if pts is None else _seconds(pts - zero, stream)
+                time = float(number * step) if pts is None else _seconds(pts - zero, unit)
                 if frame is not None and frame.is_corrupt:
                     self._note("some pictures were damaged")
                 if time > last:
@@ -235,12 +235,14 @@ class FrameReader:
             yield from ((frame.pts, frame) for frame in decoded(container, stream, self._note))
             return
 
+        unit = stream.time_base  # asking the track each time would make a fraction each time
+
         def wanted(before: int | None, pts: int, after: int | None) -> bool:
-            time = _seconds(pts - zero, stream)
+            time = _seconds(pts - zero, unit)
             if not self._start - _EDGE <= time < self._end - _EDGE:
                 return False
-            since = None if before is None else _seconds(before - zero, stream)
-            until = float("inf") if after is None else _seconds(after - zero, stream)
+            since = None if before is None else _seconds(before - zero, unit)
+            until = float("inf") if after is None else _seconds(after - zero, unit)
             if since is None or since < self._start - _EDGE or until >= self._end - _EDGE:
                 return True  # the first and the last have rules of their own
             since, until = time - self._start, until - self._start
@@ -310,8 +312,8 @@ def _left_out() -> NDArray[np.uint8]:
     raise AstrayError
 
 
-def _seconds(ticks: int, stream: Any) -> float:
-    return float(ticks * stream.time_base.numerator / stream.time_base.denominator)
+def _seconds(ticks: int, unit: Fraction) -> float:
+    return ticks * unit.numerator / unit.denominator
 
 
 def _first_frame(container: Any, stream: Any) -> Any | None:
@@ -322,8 +324,13 @@ def _first_frame(container: Any, stream: Any) -> Any | None:
 
 
 def _use_threads(stream: Any) -> None:
-    """Let the decoder use the processors of this process, up to what short clips profit from."""
+    """Let the decoder use the processors of this process, up to what short clips profit from.
+
+    OMP_NUM_THREADS says how many are its share, as it does for libraries of arrays.
+    """
     stream.thread_type = "AUTO"
     affinity = getattr(os, "sched_getaffinity", None)  # Linux only
     processors = len(affinity(0)) if affinity else os.cpu_count() or 1
-    stream.codec_context.thread_count = min(4, processors)
+    share = os.environ.get("OMP_NUM_THREADS", "")
+    processors = min(processors, int(share)) if share.isdecimal() else processors
+    stream.codec_context.thread_count = max(1, min(4, processors))

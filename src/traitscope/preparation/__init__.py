@@ -3,7 +3,6 @@
 What is finished is not done again; a clip that fails is a row with a reason, and the others go on.
 """
 
-import os
 import time
 import zlib
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
@@ -163,7 +162,7 @@ def _settled(
     corpus: Corpus | str, requests: Requests, store: Store | Path | str, workers: int | None
 ) -> tuple[Corpus, dict[str, Request], Store, int]:
     """Turn what a user gives into what is worked with."""
-    workers = _cores() if workers is None else workers
+    workers = _pool.cores() if workers is None else workers
     if workers < 0:
         raise ConfigError(f"The number of workers is {workers}; it must be 0 or more.")
     corpus = load_corpus(corpus) if isinstance(corpus, str) else corpus
@@ -293,10 +292,3 @@ def _crashed(task: _Task, crash: _pool.Crash) -> Rows:
         (key, StatusRow(task.clip.id, "crashed", reason, 0, 0.0, media_bytes, span))
         for key, (media_bytes, span) in task.origins.items()
     ]
-
-
-def _cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

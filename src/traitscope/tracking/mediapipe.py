@@ -25,6 +25,7 @@ import numpy as np
 from traitscope import weights
 from traitscope.errors import MissingError
 from traitscope.tracking._identity import Linker
+from traitscope.tracking._mediapipe_results import Found, detect
 from traitscope.tracking._rotation import from_y_up, to_angles
 from traitscope.types import Face, Frame
 
@@ -57,7 +58,7 @@ class Tracker:
         """
         self._linker = Linker()
         for _ in range(_FORGETTING):
-            lost = not self._detect(_BLACK, self._last_ms + 1).face_landmarks
+            lost = not self._detect(_BLACK, self._last_ms + 1)
         self._began_ms = self._last_ms + 1
         if not lost:
             self._open()
@@ -83,13 +84,9 @@ class Tracker:
 
     def track(self, frame: Frame) -> tuple[Face, ...]:
         """Find the faces of the next frame of the clip."""
-        result = self._detect(frame.image, self._began_ms + round(frame.time * 1000) + 1)
+        found = self._detect(frame.image, self._began_ms + round(frame.time * 1000) + 1)
         height, width = frame.image.shape[:2]
-        scale = np.array([width, height, width], dtype=np.float32)
-        points = [
-            np.array([(p.x, p.y, p.z) for p in face], dtype=np.float32) * scale
-            for face in result.face_landmarks
-        ]
+        points = [face.points * np.float32([width, height, width]) for face in found]
         boxes = [_box(p) for p in points]
         return tuple(
             Face(
@@ -97,16 +94,11 @@ class Tracker:
                 confidence=1.0,
                 landmarks=landmarks,
                 track=track,
-                blendshapes={b.category_name: float(b.score) for b in shapes},
-                rotation=to_angles(from_y_up(np.asarray(matrix)[:3, :3])),
+                blendshapes=face.blendshapes,
+                rotation=to_angles(from_y_up(face.matrix[:3, :3])),
             )
-            for box, landmarks, track, shapes, matrix in zip(
-                boxes,
-                points,
-                self._linker.assign(frame.time, boxes),
-                result.face_blendshapes,
-                result.facial_transformation_matrixes,
-                strict=True,
+            for box, landmarks, track, face in zip(
+                boxes, points, self._linker.assign(frame.time, boxes), found, strict=True
             )
         )
 
@@ -114,11 +106,11 @@ class Tracker:
         """Free the landmarker."""
         self._free()
 
-    def _detect(self, image: Any, time_ms: int) -> Any:
+    def _detect(self, image: Any, time_ms: int) -> list[Found]:
         mediapipe = load_mediapipe()
         self._last_ms = max(time_ms, self._last_ms + 1)  # must rise, also at 1000 frames/s
         picture = mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=image)
-        return self._landmarker.detect_for_video(picture, self._last_ms)
+        return detect(self._landmarker, picture, self._last_ms)
 
 
 def load_mediapipe() -> Any:
