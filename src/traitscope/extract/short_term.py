@@ -42,7 +42,7 @@ COLUMNS = (*BASE_COLUMNS, *(f"delta_{name}" for name in BASE_COLUMNS))
 _EPS = float(np.finfo(np.float64).eps)
 _BLOCKS = 10
 _ROLLOFF = 0.90
-_BATCH_SAMPLES = 2**16
+_BATCH_SAMPLES = 2**17
 """Samples computed at once: what fits the processor's cache, whatever the length of the sound."""
 
 _PIECE = 2**20
@@ -178,8 +178,7 @@ def _from_spectrum(spectrum: Array, power: Array, last_share: Array | None) -> t
     """Features 4-8 from (windows, bins); also the last share, for the flux of the next batch."""
     bins = spectrum.shape[1]
     top = spectrum.max(axis=1)
-    frequency = np.arange(1, bins + 1) / bins
-    moments = spectrum @ np.stack([np.ones(bins), frequency, frequency**2], axis=1)
+    moments = spectrum @ _powers(bins)
     total, first, second = moments.T / np.where(top == 0, _EPS, top)
     centroid = first / (total + _EPS)
     # rounding may put the difference of a pure tone's moments below zero
@@ -193,6 +192,13 @@ def _from_spectrum(spectrum: Array, power: Array, last_share: Array | None) -> t
     rolloff = np.where(below < bins, below / bins, 0.0)
     rows = [centroid, spread, _entropy(power), flux, rolloff]
     return np.stack(rows), share[-1:]
+
+
+@lru_cache(maxsize=8)
+def _powers(bins: int) -> Array:
+    """(bins, 3): one, frequency from 1 / bins to 1, and its square."""
+    frequency = np.arange(1, bins + 1) / bins
+    return np.stack([np.ones(bins), frequency, frequency**2], axis=1)
 
 
 def _mfcc(spectrum: Array, sample_rate_hz: int) -> Array:
@@ -225,15 +231,17 @@ def _filters(bins: int, sample_rate_hz: int) -> Any:
 
 def _chroma(power: Array, sample_rate_hz: int) -> Array:
     """Features 22-34 from (windows, bins) of squared magnitudes."""
-    folding = _chroma_folding(power.shape[1], sample_rate_hz)
+    used, folding = _chroma_folding(power.shape[1], sample_rate_hz)
     total = power.sum(axis=1, keepdims=True)
-    chroma = (folding @ power.T).T / np.where(total == 0, _EPS, total)
+    chroma = (power[:, used] @ folding) / np.where(total == 0, _EPS, total)
     return np.concatenate([chroma, chroma.std(axis=1, keepdims=True)], axis=1).T
 
 
 @lru_cache(maxsize=8)
-def _chroma_folding(bins: int, sample_rate_hz: int) -> Any:
-    """Sparse (12, bins) weights from bin to note, as the package's output shows them.
+def _chroma_folding(bins: int, sample_rate_hz: int) -> tuple[NDArray[np.intp], Array]:
+    """Numbers of the bins that count, and their weights for each note (bins that count, 12).
+
+    The weights are as the package's output shows them.
 
     Only the last bin of a semitone counts, and the divisor is the number of bins of the semitone
     found by looking the semitone up twice as if it were a bin: a least-squares fit to its output.
@@ -245,9 +253,14 @@ def _chroma_folding(bins: int, sample_rate_hz: int) -> Any:
     folding = np.zeros((12, bins))
     if semitone.max() >= bins:
         folding[semitone % 12, np.arange(bins)] = 1.0 / counts[where]
-        return csr_array(folding)
+        return _used(folding)
     last_bin = np.full(bins, -1)
     last_bin[semitone] = np.arange(bins)  # negative semitones wrap around, as they do there
     place = np.nonzero(last_bin >= 0)[0]
     folding[place % 12, last_bin[place]] = 1.0 / counts[where][semitone[place]]
-    return csr_array(folding)
+    return _used(folding)
+
+
+def _used(folding: Array) -> tuple[NDArray[np.intp], Array]:
+    used = np.flatnonzero(folding.any(axis=0))
+    return used, np.ascontiguousarray(folding[:, used].T)

@@ -86,7 +86,8 @@ class Tracker:
         """Find the faces of the next frame of the clip."""
         found = self._detect(frame.image, self._began_ms + round(frame.time * 1000) + 1)
         height, width = frame.image.shape[:2]
-        points = [face.points * np.float32([width, height, width]) for face in found]
+        scale = np.array([width, height, width], dtype=np.float32)
+        points = [face.points * scale for face in found]
         boxes = [_box(p) for p in points]
         return tuple(
             Face(
