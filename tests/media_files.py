@@ -35,6 +35,7 @@ def write_video(
     fps: int = 25,
     picture: Callable[[int], np.ndarray] = numbered,
     sound: np.ndarray | None = None,
+    sound_start: float = 0.0,
     rate: int = 16000,
     layout: str = "mono",
     rotation: int = 0,
@@ -62,7 +63,7 @@ def write_video(
             container.mux(video.encode(frame))
         container.mux(video.encode())
         if audio is not None:
-            _encode_sound(container, audio, sound, rate, layout)
+            _encode_sound(container, audio, sound, rate, layout, first=round(sound_start * rate))
     return path
 
 
@@ -82,13 +83,15 @@ def write_sound(
     return path
 
 
-def _encode_sound(container, stream, sound: np.ndarray, rate: int, layout: str) -> None:
+def _encode_sound(
+    container, stream, sound: np.ndarray, rate: int, layout: str, *, first: int = 0
+) -> None:
     samples = np.ascontiguousarray(sound, dtype=np.float32)
     resampler = av.AudioResampler(format=stream.codec_context.format, layout=layout, rate=rate)
     for start in range(0, samples.shape[1], 1024):
         piece = np.ascontiguousarray(samples[:, start : start + 1024])
         frame = av.AudioFrame.from_ndarray(piece, format="fltp", layout=layout)
-        frame.sample_rate, frame.pts, frame.time_base = rate, start, Fraction(1, rate)
+        frame.sample_rate, frame.pts, frame.time_base = rate, first + start, Fraction(1, rate)
         for ready in resampler.resample(frame):
             container.mux(stream.encode(ready))
     container.mux(stream.encode())

@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
@@ -53,6 +54,65 @@ def test_seeking_in_aac_gives_the_same_sound(tmp_path: Path) -> None:
     whole = read_waveform(path).samples
     part = read_waveform(path, start=3, end=4).samples
     np.testing.assert_allclose(part, whole[48000:64000], atol=1e-3)
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.ts"])
+@pytest.mark.parametrize(("pictures", "sound"), [(0.0, 0.7), (0.4, 0.0), (10.0, 10.5)])
+def test_sound_has_the_times_of_the_pictures_wherever_it_begins(
+    tmp_path: Path, name: str, pictures: float, sound: float
+) -> None:
+    """A file may start anywhere, and its tracks apart: time zero is the first picture."""
+    times = [pictures + n / 25 for n in range(50)]
+    silence, beep = np.zeros((1, 16000), np.float32), tone(1, hertz=1000)
+    path = write_video(
+        tmp_path / name,
+        times=times,
+        sound=np.concatenate([silence, beep], axis=1),
+        sound_start=sound,
+    )
+    samples = read_waveform(path).samples
+    heard = np.flatnonzero(np.abs(samples) > 0.1)[0] / 16000
+    assert heard == pytest.approx(sound + 1 - pictures, abs=0.005)
+    part = read_waveform(path, start=0.5, end=2).samples
+    heard = np.flatnonzero(np.abs(part) > 0.1)[0] / 16000
+    assert heard == pytest.approx(max(sound + 0.5 - pictures, 0), abs=0.005)
+
+
+def test_much_sound_before_the_first_picture_is_left_out_and_named(tmp_path: Path) -> None:
+    times = [2 + n / 25 for n in range(25)]
+    path = write_video(tmp_path / "a.mkv", times=times, sound=tone(3))
+    waveform, problem = read_sound(path)
+    assert waveform.duration_seconds == pytest.approx(1, abs=0.08)
+    assert problem == "2.00 s of sound before the first picture are left out"
+
+
+@pytest.mark.parametrize("name", ["a.mkv", "a.mp4"])
+def test_lost_sound_is_a_pause_and_moves_nothing(tmp_path: Path, name: str) -> None:
+    sound = np.concatenate([tone(2), np.zeros((1, 16000), np.float32), tone(1)], axis=1)
+    write_video(tmp_path / f"whole_{name}", frames=100, sound=sound)
+    with (
+        av.open(str(tmp_path / f"whole_{name}")) as source,
+        av.open(str(tmp_path / name), "w") as target,
+    ):
+        copies = [target.add_stream_from_template(stream) for stream in source.streams]
+        for packet in source.demux():
+            lost = packet.stream.type == "audio" and packet.pts is not None
+            if packet.size and not (lost and 0.5 < packet.pts * packet.time_base < 1.5):
+                packet.stream = copies[packet.stream_index]
+                target.mux(packet)
+    samples = read_waveform(tmp_path / name).samples
+    assert len(samples) == pytest.approx(4 * 16000, abs=1300)
+    assert np.abs(samples[10000:22000]).max() < 0.01
+    assert np.abs(samples[16000 * 3 - 4000 : 16000 * 3 - 400]).max() < 0.01
+    assert np.abs(samples[16000 * 3 + 400 :][:8000]).max() > 0.4
+
+
+@pytest.mark.shared
+def test_sound_that_begins_with_the_second_scene_is_heard_there(shared: Path) -> None:
+    samples = read_waveform(shared / "data/clips/pyfeat_face_noface.mov").samples
+    assert len(samples) / 16000 == pytest.approx(2.43 + 3.99, abs=0.05)
+    assert not samples[: round(2.42 * 16000)].any()
+    assert np.abs(samples[round(2.6 * 16000) :]).max() > 0.1
 
 
 def test_a_silent_track_is_sound_and_no_error(tmp_path: Path) -> None:

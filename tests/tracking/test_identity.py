@@ -20,8 +20,24 @@ def test_two_people_keep_their_ids_whatever_the_order() -> None:
 def test_an_id_survives_a_short_gap_and_not_a_long_one() -> None:
     linker = Linker()
     linker.assign(0.0, [box(100)])
+    for number in range(1, 15):  # 2.8 s without the face, seen five times a second
+        linker.assign(number / 5, [])
     assert linker.assign(MAX_GAP_SECONDS, [box(120)]) == (0,)
-    assert linker.assign(2 * MAX_GAP_SECONDS + 0.1, [box(120)]) == (1,)
+    for number in range(16, 31):
+        linker.assign(number / 5, [])
+    assert linker.assign(2 * MAX_GAP_SECONDS + 0.2, [box(120)]) == (1,)
+
+
+def test_looks_far_apart_see_the_same_person_who_may_be_away_for_two() -> None:
+    linker = Linker()
+    for number in range(6):
+        assert linker.assign(10.0 * number, [box(100 + number)]) == (0,)
+    for time in (60.0, 70.0):
+        linker.assign(time, [])
+    assert linker.assign(80.0, [box(100)]) == (0,)
+    for time in (90.0, 100.0, 110.0):
+        linker.assign(time, [])
+    assert linker.assign(120.0, [box(100)]) == (1,)
 
 
 def test_a_jump_across_the_picture_is_somebody_else() -> None:

@@ -14,7 +14,7 @@ from traitscope.extract._bands import band_power
 from traitscope.media import is_silent
 from traitscope.types import Inputs, Stream
 
-VERSION = 1
+VERSION = 2
 NEEDS = ("audio",)
 
 _FLOOR = 1e-10

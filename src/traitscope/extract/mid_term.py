@@ -14,7 +14,7 @@ from traitscope.extract.short_term import BASE_COLUMNS, short_term_features
 from traitscope.media import is_silent
 from traitscope.types import Inputs, Stream
 
-VERSION = 1
+VERSION = 2
 NEEDS = ("audio",)
 
 COLUMNS = (*(f"{name}_mean" for name in BASE_COLUMNS), *(f"{name}_sd" for name in BASE_COLUMNS))

@@ -10,7 +10,7 @@ from traitscope.errors import ClipError
 from traitscope.media import is_silent
 from traitscope.types import Inputs, Stream
 
-VERSION = 1
+VERSION = 2
 NEEDS = ("audio",)
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from traitscope.errors import ClipError
 from traitscope.media import images
-from traitscope.media.info import check_codec, decoded, open_container
+from traitscope.media.info import check_codec, decoded, open_container, video_stream
 from traitscope.types import Waveform
 
 SILENCE = 1e-4
@@ -21,6 +21,11 @@ _LONG_SAMPLES = 2**22
 """Samples that are held in memory; more, such as 5 minutes at 16 kHz, are kept in a file."""
 
 _BLOCK = 2**19
+
+_LONG_LEAD_SECONDS = 0.5
+
+_PAUSE_SECONDS = 0.1
+"""Frames whose times leave a longer gap have silence between them: sound was lost or left out."""
 
 
 def read_waveform(
@@ -46,7 +51,8 @@ def read_sound(
     Args:
         path: media file, or folder of images with a WAV inside or beside it.
         sample_rate_hz: samples per second that come out.
-        start: seconds into the file where the clip starts.
+        start: seconds into the file where the clip starts; zero is the first picture if there
+            are pictures, so that sound and pictures have the same times.
         end: seconds into the file where it ends, exclusive.
 
     Returns:
@@ -56,16 +62,19 @@ def read_sound(
         ClipError: there is no track, or nothing of it can be decoded.
     """
     file = _sound_of(path)
-    first, stop = start or 0.0, float("inf") if end is None else end
     problems: list[str] = []
     with open_container(file) as container:
         stream = next(iter(container.streams.audio), None)
         if stream is None:
             raise _no_audio(file)
         check_codec(stream, file)
-        if first > 0:
-            _seek(container, stream, first)
-        samples = _collect(container, stream, sample_rate_hz, (first, stop), problems)
+        zero, first = _first_second(video_stream(container) or stream), _first_second(stream)
+        interval = zero + (start or 0.0), float("inf") if end is None else zero + end
+        if zero - first > _LONG_LEAD_SECONDS and not start:
+            problems.append(f"{zero - first:.2f} s of sound before the first picture are left out")
+        if start:
+            _seek(container, stream, interval[0])
+        samples = _collect(container, stream, sample_rate_hz, interval, problems)
     if samples is None:
         raise ClipError(
             f"No sound of {file} can be decoded ({'; '.join(problems[:1]) or 'no data'}). "
@@ -97,7 +106,7 @@ def _no_audio(path: Path) -> ClipError:
 
 def _seek(container: Any, stream: Any, seconds: float) -> None:
     """Go to a second before the start: decoders need a run-up; at the beginning if it fails."""
-    target = int(max(0.0, seconds - 1.0) / stream.time_base) + (stream.start_time or 0)
+    target = max(int((seconds - 1.0) / stream.time_base), stream.start_time or 0)
     try:
         container.seek(target, stream=stream)
     except av.error.FFmpegError:
@@ -111,22 +120,33 @@ def _collect(
     interval: tuple[float, float],
     problems: list[str],
 ) -> NDArray[np.float32] | None:
-    """Resample frame by frame, keeping the samples of the interval; None if there is no frame."""
+    """Resample frame by frame, keeping the samples of the interval; None if there is no frame.
+
+    Where the sound begins later than the interval, or pauses, there is silence.
+    """
     start, end = interval
     stop = None if end == float("inf") else round((end - start) * sample_rate_hz)
-    zero = float((stream.start_time or 0) * stream.time_base)
+    longest = (container.duration / av.time_base if container.duration else 60) * sample_rate_hz
     spool = _Spool()
     position: int | None = None
     for time, piece in _resampled(container, stream, sample_rate_hz, problems):
-        if position is None:
-            position = round((time - zero - start) * sample_rate_hz)
-            spool.add(np.zeros(max(0, position), dtype=np.int32))
+        if time is not None:
+            held, begin = max(0, position or 0), round((time - start) * sample_rate_hz)
+            if begin - held > longest:  # a time that makes no sense
+                begin = held
+            spool.add(np.zeros(max(0, min(begin, stop or begin) - held), dtype=np.int32))
+            position = begin if position is None else max(begin, position)
+        assert position is not None
         samples = piece.to_ndarray()[0]
         spool.add(samples[max(0, -position) : None if stop is None else max(0, stop - position)])
         position += len(samples)
         if stop is not None and position >= stop:
             break
     return None if position is None else spool.samples()[:stop]
+
+
+def _first_second(stream: Any) -> float:
+    return float((stream.start_time or 0) * stream.time_base)
 
 
 class _Spool:
@@ -168,19 +188,27 @@ class _Spool:
 
 def _resampled(
     container: Any, stream: Any, sample_rate_hz: int, problems: list[str]
-) -> Iterator[tuple[float, Any]]:
-    """Yield pieces of mono sound with the time in seconds of the first frame."""
-    resampler, time = _resampler(sample_rate_hz), None
+) -> Iterator[tuple[float | None, Any]]:
+    """Yield pieces of mono sound; the first, and the first after a pause, with its seconds."""
+    resampler = _resampler(sample_rate_hz)
+    due = began = None
     for frame in decoded(container, stream, problems.append):
-        if time is None:
-            time = 0.0 if frame.pts is None else float(frame.pts * frame.time_base)
+        time = (due or 0.0) if frame.pts is None else float(frame.pts * frame.time_base)
+        if due is None or time - due > _PAUSE_SECONDS:
+            if due is not None:
+                yield from ((None, piece) for piece in resampler.resample(None))
+                resampler = _resampler(sample_rate_hz)
+            began = due = time
+        due += frame.samples / frame.sample_rate
         try:
             pieces = resampler.resample(frame)
         except ValueError:  # rate or layout changed in the middle of the track
             resampler = _resampler(sample_rate_hz)
             pieces = resampler.resample(frame)
-        yield from ((time, piece) for piece in pieces)
-    yield from ((time or 0.0, piece) for piece in resampler.resample(None))
+        for piece in pieces:
+            yield began, piece
+            began = None
+    yield from ((began, piece) for piece in resampler.resample(None))
 
 
 def _resampler(sample_rate_hz: int) -> Any:

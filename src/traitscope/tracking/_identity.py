@@ -6,7 +6,9 @@ from dataclasses import dataclass
 Box = tuple[float, float, float, float]
 
 MAX_GAP_SECONDS = 3.0
-"""A face that stays away longer comes back as somebody new."""
+MAX_GAP_LOOKS = 2
+"""A face that stays away longer, in seconds and in looks, comes back as somebody new. Looks count
+where they are far apart: of a long clip at ten moments, each would else show another person."""
 
 MAX_DISTANCE = 1.0
 """Between two looks a face moves less than its own size; a cut to another person moves more."""
@@ -17,6 +19,7 @@ class _Track:
     id: int
     box: Box
     time: float
+    look: int
 
 
 class Linker:
@@ -24,7 +27,7 @@ class Linker:
 
     def __init__(self) -> None:
         self._tracks: list[_Track] = []
-        self._next = 0
+        self._next = self._look = 0
 
     def assign(self, time: float, boxes: Sequence[Box]) -> tuple[int, ...]:
         """Link the boxes of the next frame, closest pairs first.
@@ -36,7 +39,13 @@ class Linker:
         Returns:
             One track id per box, each given once.
         """
-        self._tracks = [t for t in self._tracks if time - t.time <= MAX_GAP_SECONDS]
+        self._look += 1
+        self._tracks = [
+            track
+            for track in self._tracks
+            if time - track.time <= MAX_GAP_SECONDS
+            or self._look - track.look <= MAX_GAP_LOOKS + 1
+        ]
         pairs = sorted(
             (gap, number, position)
             for number, track in enumerate(self._tracks)
@@ -50,10 +59,11 @@ class Linker:
                 found[position] = track
         for position, box in enumerate(boxes):
             if position not in found:
-                found[position] = _Track(self._next, box, time)
+                found[position] = _Track(self._next, box, time, self._look)
                 self._tracks.append(found[position])
                 self._next += 1
-            found[position].box, found[position].time = box, time
+            track = found[position]
+            track.box, track.time, track.look = box, time, self._look
         return tuple(found[position].id for position in range(len(boxes)))
 
 

@@ -21,7 +21,7 @@ from traitscope.tracking._identity import Box, Linker
 from traitscope.tracking._rotation import to_angles
 from traitscope.types import Face, Frame
 
-VERSION = 2
+VERSION = 3
 
 LONG_SIDE = 640
 """Pictures are resized to this for detection: HOG finds faces from 80 px on, so 1/8 of it."""

@@ -10,7 +10,7 @@ from traitscope.errors import MissingError
 from traitscope.tracking._identity import Linker
 from traitscope.types import Face, Frame
 
-VERSION = 1
+VERSION = 2
 
 SCALE_FACTOR = 1.2
 MIN_NEIGHBOURS = (10, 8, 6, 4)

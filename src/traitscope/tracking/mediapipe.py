@@ -29,7 +29,7 @@ from traitscope.tracking._mediapipe_results import Found, detect
 from traitscope.tracking._rotation import from_y_up, to_angles
 from traitscope.types import Face, Frame
 
-VERSION = 1
+VERSION = 2
 
 WEIGHTS = "face_landmarker.task"
 
