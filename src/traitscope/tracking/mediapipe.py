@@ -37,6 +37,9 @@ _BLACK = np.zeros((64, 64, 3), dtype=np.uint8)
 _FORGETTING = 2
 """Black pictures shown between two clips: the first may still be searched where a face was."""
 
+_STALE_SECONDS = 0.7
+"""After a longer pause the place of a face says nothing: a moved head would be found twice."""
+
 _NOISE = (b"W0000 ", b"I0000 ", b"INFO: ", b"WARNING: All log", b"WARNING: Logging before")
 
 
@@ -57,9 +60,12 @@ class Tracker:
         the same as a new one, which would take ten times as long.
         """
         self._linker = Linker()
+        self._forget()
+        self._began_ms = self._last_ms + 1
+
+    def _forget(self) -> None:
         for _ in range(_FORGETTING):
             lost = not self._detect(_BLACK, self._last_ms + 1)
-        self._began_ms = self._last_ms + 1
         if not lost:
             self._open()
 
@@ -84,7 +90,10 @@ class Tracker:
 
     def track(self, frame: Frame) -> tuple[Face, ...]:
         """Find the faces of the next frame of the clip."""
-        found = self._detect(frame.image, self._began_ms + round(frame.time * 1000) + 1)
+        time_ms = round(frame.time * 1000) + 1
+        if self._began_ms + time_ms - self._last_ms > 1000 * _STALE_SECONDS:
+            self._forget()
+        found = self._detect(frame.image, self._began_ms + time_ms)
         height, width = frame.image.shape[:2]
         scale = np.array([width, height, width], dtype=np.float32)
         points = [face.points * scale for face in found]
