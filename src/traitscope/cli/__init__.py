@@ -2,12 +2,14 @@
 
 import importlib
 import sys
-from typing import Any
+from typing import Annotated, Any
 
 import typer
-from typer.core import TyperCommand, TyperGroup
+from typer.core import TyperGroup
 
-from traitscope.errors import TraitscopeError
+import traitscope
+from traitscope.errors import ConfigError, TraitscopeError
+from traitscope.registry import unknown
 
 VERBS = {
     "doctor": "Say what works on this machine.",
@@ -17,7 +19,7 @@ VERBS = {
     "features": "Look at what was extracted.",
     "train": "Train a recipe or a model on prepared features.",
     "evaluate": "Score a run, or anyone's predictions, beside honest baselines.",
-    "audit": "Audit predictions: groups of people, calibration, leakage, recording.",
+    "audit": "Audit predictions: groups, calibration, leakage, recordings.",
     "analyse": "Correlate signals with traits, or train on subsets of them.",
     "compare": "Compare systems on the same clips, with paired tests.",
     "fuse": "Fuse evaluated runs: mean, or weights fitted on validation.",
@@ -38,16 +40,37 @@ class _Verbs(TyperGroup):
         """List the verbs in the order of a first day."""
         return list(VERBS)
 
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write the list of verbs, which takes no import."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(VERBS.items()))
+
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """Find a verb; for the list of all verbs its one line is enough."""
+        """Import a verb by its name."""
         if cmd_name not in VERBS:
             return None
-        if ctx.resilient_parsing or "--help" in sys.argv[1:2]:
-            return TyperCommand(cmd_name, help=VERBS[cmd_name])
         module = importlib.import_module(f"traitscope.cli.{cmd_name}")
         command = typer.main.get_command(module.app)
         command.name = cmd_name
+        _polish(command)
         return command
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Find the verb that was typed, or say which there are."""
+        if args and not args[0].startswith("-") and args[0] not in VERBS:
+            raise ConfigError(unknown(args[0], list(VERBS), "the verbs"))
+        return super().resolve_command(ctx, args)
+
+
+def _polish(command: Any) -> None:
+    """Keep each example on a line of its own, to be copied, and no list of verbs cut short."""
+    command.params = [p for p in command.params if not p.name.endswith("_completion")]
+    first, *rest = (command.help or "").split("\n\n")
+    command.short_help = first
+    examples = ("\b\n" + " ".join(p.split()) if p.startswith("traitscope ") else p for p in rest)
+    command.help = "\n\n".join([first, *examples])
+    for verb in getattr(command, "commands", {}).values():
+        _polish(verb)
 
 
 app = typer.Typer(
@@ -60,8 +83,19 @@ app = typer.Typer(
 )
 
 
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"traitscope {traitscope.__version__}")
+        raise typer.Exit
+
+
 @app.callback()
-def _root() -> None:
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print it."),
+    ] = False,
+) -> None:
     """Estimate apparent or self-reported Big Five traits from short videos, honestly."""
 
 
@@ -77,3 +111,8 @@ def main(arguments: list[str] | None = None) -> Any:
         sys.exit(130)
     except BrokenPipeError:
         sys.exit(0)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        print(f"error: {error.filename}: {error.strerror}. Check the path.", file=sys.stderr)  # noqa: T201
+        sys.exit(2)

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,6 +25,8 @@ from rich.table import Table
 from rich.text import Text
 
 Hook = Callable[[int, int, str], None]
+PIPE_WIDTH = 1000
+"""Columns where no terminal limits them: a row stays one line, for ``grep`` and other programs."""
 
 
 def messages() -> Console:
@@ -95,9 +98,29 @@ def progress(title: str) -> Iterator[Hook]:
 
 
 def write_table(header: list[str], rows: list[list[Any]], *, title: str | None = None) -> None:
-    """Write a table as the result, on stdout; its first column is text, wrapped where needed."""
-    table = Table(*header, title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    """Write a table as the result, on stdout; in a narrow terminal words are folded, never cut."""
+    console = Console(
+        file=sys.stdout, width=None if sys.stdout.isatty() else PIPE_WIDTH, highlight=False
+    )
+    table = _table(header, rows)
+    wide = console.options.update(width=PIPE_WIDTH, max_width=PIPE_WIDTH)
+    if console.measure(table, options=wide).maximum > console.width:
+        table = _table(header, [[_in_two_lines(cell) for cell in row] for row in rows])
+        table.padding = (0, 1, 0, 0)
+    if title:
+        console.print(title, markup=False, style="italic")
+    console.print(table)
+
+
+def _table(header: list[str], rows: list[list[Any]]) -> Table:
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for name in header:
+        table.add_column(escape(name), overflow="fold")
     for row in rows:
         table.add_row(*[escape(str(cell)) for cell in row])
-    width = None if sys.stdout.isatty() else 160
-    Console(file=sys.stdout, width=width, highlight=False).print(table)
+    return table
+
+
+def _in_two_lines(cell: Any) -> str:
+    """A number above what stands in brackets behind it."""
+    return re.sub(r" (?=[\[(])", "\n", str(cell), count=1)

@@ -2,19 +2,25 @@
 
 import ast
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
 app = typer.Typer(rich_markup_mode=None)
+ROOMS = {
+    "models": "models",
+    "extractors": "extract",
+    "corpora": "corpora",
+    "recipes": "recipes",
+    "backends": "tracking",
+    "augment": "augment",
+}
+"""What can be listed -> its room."""
 
 
 @app.command()
 def ls(
-    room: Annotated[
-        Literal["models", "extractors", "corpora", "recipes", "backends", "augment"],
-        typer.Argument(help="What to list."),
-    ],
+    room: Annotated[str, typer.Argument(help=f"One of {', '.join(ROOMS)}.")] = "",
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """List what there is, with one line on each.
@@ -25,8 +31,15 @@ def ls(
     """
     from traitscope import registry
     from traitscope.cli._shared import write_json, write_table
+    from traitscope.errors import ConfigError
 
-    folder: Any = {"extractors": "extract", "backends": "tracking"}.get(room, room)
+    if not room:
+        raise ConfigError(
+            f"Say what to list, for example: traitscope ls models. There are: {', '.join(ROOMS)}."
+        )
+    if room not in ROOMS:
+        raise ConfigError(registry.unknown(room, list(ROOMS), "what can be listed"))
+    folder: Any = ROOMS[room]
     rows = [describe(folder, name) for name in registry.names(folder)]
     if json:
         write_json(rows)
@@ -51,4 +64,4 @@ def describe(room: str, name: str) -> dict[str, Any]:
     for node in tree.body:
         if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "CONTRACT":
             contract = ast.literal_eval(node.value)
-    return {"name": name, "about": about, "contract": contract}
+    return {"name": name, "about": about.replace("``", "'"), "contract": contract}

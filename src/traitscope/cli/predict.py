@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from traitscope.types import Prediction
 
 app = typer.Typer(rich_markup_mode=None)
+MEDIA = {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".wmv", ".wav", ".mp3", ".m4a"}
+"""Files that are taken from a folder of recordings; a file that is named may have any suffix."""
 
 
 @app.command()
@@ -18,7 +20,7 @@ def predict(
     run: Annotated[Path, typer.Argument(help="Folder of a trained run.")],
     media: Annotated[
         list[Path] | None,
-        typer.Argument(help="Video, audio or text files, or tables of imported features."),
+        typer.Argument(help="Media, folders of them, text files, or tables of features."),
     ] = None,
     text: Annotated[
         Path | None, typer.Option(help="Words of the clip (.txt, .srt, .vtt), or words alone.")
@@ -37,7 +39,7 @@ def predict(
 
     traitscope predict runs/a clip.mp4
 
-    traitscope predict runs/a clips/*.mp4 --csv scores.csv
+    traitscope predict runs/a clips --csv scores.csv
 
     traitscope predict runs/text --text speech.txt
 
@@ -54,24 +56,51 @@ def predict(
     if not media and text is None:
         raise ConfigError("Nothing to score: name a media file or a table, or give --text FILE.")
     checkpoint = load(run, model=model)
-    if label_rows and (text is not None or len(media or ()) != 1):
+    _refuse_words(checkpoint, text)
+    media = [file for path in media or () for file in _files_of(path)]
+    if label_rows and (text is not None or len(media) != 1):
         raise ConfigError("--label-rows takes one OpenFace table, and no --text.")
     with progress("clips") as hook:
-        if media and label_rows:
+        if label_rows:
             predictions = label_table(checkpoint, media[0], label_rows, hook=hook)
         else:
-            predictions = predict_media(checkpoint, *(media or ()), text=text, hook=hook)
-    if csv:
-        _write_csv(csv, checkpoint, predictions)
+            predictions = predict_media(checkpoint, *media, text=text, hook=hook)
     if json or not sys.stdout.isatty():
         write_json(as_tree(checkpoint, predictions))
     else:
         _write_table(checkpoint, predictions)
+    if csv:
+        _write_csv(csv, checkpoint, predictions)
     failed = [p for p in predictions if p.status != "ok"]
     for prediction in failed:
         say(f"not scored: {prediction.clip}: {prediction.reason}")
     if failed:
         raise typer.Exit(1)
+
+
+def _refuse_words(checkpoint: "Checkpoint", text: Path | None) -> None:
+    """Words for a run that reads none are a mistake: they would be taken for a video."""
+    from traitscope.errors import ConfigError
+
+    requests = checkpoint.facts.requests
+    needs = {need for r in requests.values() for each in (r, *r.upstream) for need in each.needs}
+    if text is not None and "text" not in needs:
+        raise ConfigError(
+            f"{checkpoint.folder} reads no words (it reads {', '.join(requests)}). Leave --text "
+            f"out, or train a model that does, such as text_stack."
+        )
+
+
+def _files_of(path: Path) -> list[Path]:
+    """The media in a folder of them; any other path, a folder of images too, is one clip."""
+    if not path.is_dir():
+        return [path]
+    from traitscope.media.images import SUFFIXES
+
+    files = sorted(file for file in path.iterdir() if file.name[0] != ".")
+    if any(file.suffix.lower() in SUFFIXES for file in files):
+        return [path]
+    return [file for file in files if file.suffix.lower() in MEDIA] or [path]
 
 
 def _write_table(checkpoint: "Checkpoint", predictions: list["Prediction"]) -> None:
@@ -82,8 +111,9 @@ def _write_table(checkpoint: "Checkpoint", predictions: list["Prediction"]) -> N
     rows = []
     for p in predictions:
         scores = [f"{p.scores[t.name]:.3f}" if p.scores else "-" for t in targets]
-        coverage = ", ".join(f"{name} {share:.0%}" for name, share in p.coverage.items())
-        rows.append([p.clip, *scores, coverage or "-", p.status])
+        name, share = min(p.coverage.items(), key=lambda item: item[1], default=("", 0.0))
+        seen = f"{share:.0%}" + (f" ({name})" if share < 1 else "") if name else "-"
+        rows.append([p.clip, *scores, seen, p.status])
     kind = checkpoint.facts.kind.replace("_", "-")
     backend = f", faces by {checkpoint.backend}" if checkpoint.backend else ""
     write_table(
@@ -98,6 +128,7 @@ def _write_csv(path: Path, checkpoint: "Checkpoint", predictions: list["Predicti
     import csv
 
     names = [target.name for target in checkpoint.facts.targets]
+    path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["clip", "status", "reason", *[f"predicted_{name}" for name in names]])

@@ -4,14 +4,20 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="List, fetch or verify third-party model files.",
+)
 
 
 @app.command("list")
-def list_(json: Annotated[bool, typer.Option(help="Print JSON.")] = False) -> None:
+def list_(
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
     """List the known files, where they are, their licence and their use.
 
-    Example: traitscope weights list
+    traitscope weights list
     """
     from traitscope import weights
     from traitscope.cli._shared import write_json, write_table
@@ -43,7 +49,7 @@ def fetch(
 ) -> None:
     """Download a file from its publisher and verify it.
 
-    Example: traitscope weights fetch face_landmarker.task
+    traitscope weights fetch face_landmarker.task
     """
     from traitscope import weights
     from traitscope.cli._shared import say
@@ -61,7 +67,7 @@ def fetch(
 def verify() -> None:
     """Check the sha256 of every file that is there.
 
-    Example: traitscope weights verify
+    traitscope weights verify
     """
     from traitscope import weights
 

@@ -1,0 +1,174 @@
+"""What holds for every verb: help, misspelt names, files that cannot be used, narrow terminals."""
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tests.media_files import tone, write_sound
+
+import traitscope
+from traitscope.cli import VERBS, main
+from traitscope.cli._shared import write_table
+from traitscope.corpora import load_corpus
+from traitscope.extract import make_request
+from traitscope.preparation import prepare
+from traitscope.training import train
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def type_in(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Type a command line; exit code, stdout, stderr."""
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        typed = [str(argument) for argument in arguments]
+        monkeypatch.setattr(sys, "argv", ["traitscope", *typed])
+        try:
+            main(typed)
+            code = 0
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return run
+
+
+@pytest.mark.parametrize("arguments", [[], ["--help"]])
+def test_the_list_of_verbs_is_whole(type_in: Run, arguments: list[str]) -> None:
+    _, out, err = type_in(*arguments)
+    for verb, about in VERBS.items():
+        assert f"{verb:8}  {about}\n" in out + err
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_the_help_of_a_verb_is_about_the_verb_and_can_be_copied(type_in: Run, verb: str) -> None:
+    code, out, _ = type_in(verb, "--help")
+    assert code == 0
+    assert "completion" not in out
+    assert "..." not in out.partition("Commands:")[2]
+    examples = [line for line in out.splitlines() if line.startswith("  traitscope ")]
+    assert examples or "Commands:" in out
+    assert not any(line.endswith("-") for line in examples)
+
+
+def test_an_example_stays_on_one_line(type_in: Run) -> None:
+    _, out, _ = type_in("evaluate", "--help")
+    typed = "--predictions theirs.csv --labels fi:/data/fi --fit-on train+validation\n"
+    assert f"  traitscope evaluate {typed}" in out
+
+
+def test_the_version_is_told(type_in: Run) -> None:
+    assert type_in("--version")[:2] == (0, f"traitscope {traitscope.__version__}\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["lst", "models"], "There is no 'lst' in the verbs. Did you mean 'ls'? There are: doctor"),
+        (["ls", "model"], "There is no 'model' in what can be listed. Did you mean 'models'?"),
+        (["ls"], "Say what to list, for example: traitscope ls models. There are: models"),
+    ],
+)
+def test_a_misspelt_word_is_answered_with_the_nearest(
+    type_in: Run, arguments: list[str], message: str
+) -> None:
+    code, out, err = type_in(*arguments)
+    assert (code, out) == (2, "")
+    assert err.startswith(f"error: {message}")
+
+
+@pytest.fixture(scope="module")
+def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that listens."""
+    folder = tmp_path_factory.mktemp("listening")
+    (folder / "sounds").mkdir()
+    rows = ["clip,path,split,warmth"]
+    for number, split in enumerate(["train"] * 8 + ["validation"] * 2):
+        path = folder / "sounds" / f"{number}.wav"
+        write_sound(path, tone(0.5, hertz=200.0 + 50 * number))
+        rows.append(f"{number},{path},{split},{number / 10}")
+    (folder / "clips.csv").write_text("\n".join(rows))
+    target = {"warmth": {"low": 0, "high": 1, "direction": 1}}
+    facts = {"name": "tones", "kind": "apparent", "targets": target}
+    (folder / "clips.yaml").write_text(json.dumps(facts))
+    address = f"table:{folder / 'clips.csv'}"
+    prepare(load_corpus(address), [make_request("short_term", {})], store=folder / "s", workers=0)
+    settings = [f"data.corpus={address}", f"data.store={folder / 's'}"]
+    return train("functionals", [*settings, "model.streams=[short_term]"], to=folder / "run")
+
+
+@pytest.fixture
+def recordings(tmp_path: Path) -> Path:
+    folder = tmp_path / "новые 録画"
+    (folder / "nothing").mkdir(parents=True)
+    for name in ("b é.wav", "a.wav"):
+        write_sound(folder / name, tone(0.5))
+    (folder / "notes.txt").write_text("not a recording")
+    return folder
+
+
+def test_a_folder_of_recordings_is_scored_file_by_file(
+    type_in: Run, run_folder: Path, recordings: Path
+) -> None:
+    table = recordings / "made" / "scores.csv"
+    code, out, err = type_in("predict", run_folder, recordings, "--csv", table)
+    assert code == 0, err
+    clips = json.loads(out)["clips"]
+    assert [(clip["clip"], clip["status"]) for clip in clips] == [
+        ("a.wav", "ok"),
+        ("b é.wav", "ok"),
+    ]
+    assert "b é.wav" in table.read_text(encoding="utf-8")
+    code, _, err = type_in("predict", run_folder, recordings / "nothing")
+    assert code == 1
+    assert "not scored: nothing: " in err
+
+
+def test_scores_are_told_before_a_table_that_cannot_be_written(
+    type_in: Run, run_folder: Path, recordings: Path
+) -> None:
+    notes = recordings / "notes.txt"
+    code, out, err = type_in(
+        "predict", run_folder, recordings / "a.wav", "--csv", notes / "scores.csv"
+    )
+    assert code == 2
+    assert json.loads(out)["clips"][0]["status"] == "ok"
+    assert f"error: {notes}: File exists. Check the path.\n" in err
+    assert "Traceback" not in err
+
+
+def test_words_for_a_run_that_reads_none_are_refused(
+    type_in: Run, run_folder: Path, recordings: Path
+) -> None:
+    code, _, err = type_in("predict", run_folder, "--text", recordings / "notes.txt")
+    assert code == 2
+    assert "reads no words (it reads short_term). Leave --text out" in err
+
+
+@pytest.mark.parametrize("columns", [60, 200])
+def test_a_narrow_table_folds_words_and_loses_none(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], columns: int
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setenv("TERM", "dumb")
+    name = "an_interview_with_a_long_name_and_no_space.mp4"
+    write_table(
+        ["clip", "conscientiousness", "other"],
+        [[name, ".500 [.400, .600]", "x" * 40]],
+        title="a title that is longer than the table",
+    )
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= columns
+    assert "…" not in "".join(lines)
+    assert lines[0].startswith("a title that is longer than the table")
+    assert any(".500 [" in line for line in lines) == (columns == 200)
+
+
+def test_a_table_in_a_pipe_has_one_line_per_row(capsys: pytest.CaptureFixture[str]) -> None:
+    write_table(["clip", "reason"], [["a.mp4", "why not " * 40]])
+    assert f"a.mp4   {('why not ' * 40).strip()}" in capsys.readouterr().out
