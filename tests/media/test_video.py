@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from traitscope.errors import ClipError
-from traitscope.media import probe, read_frames, read_waveform
+from traitscope.media import Spread, probe, read_frames, read_waveform
 
 from ..media_files import number_of, numbered, tone, write_sound, write_video
 
@@ -81,6 +81,32 @@ def test_an_interval_beyond_the_end_is_named(tmp_path: Path) -> None:
     with pytest.raises(ClipError, match=r"no frame from 5 s to 6 s; it lasts 1\.00 s") as caught:
         read(path, start=5, end=6)
     assert caught.value.status == "empty"
+
+
+@pytest.mark.parametrize("name", ["live.mkv", "raw.h264"])
+def test_moments_are_spread_over_a_file_that_does_not_say_how_long_it_is(
+    tmp_path: Path, name: str
+) -> None:
+    """Recordings of browsers are such files: the length was not known when they began."""
+    path = write_video(tmp_path / name, frames=100, options={"live": "1"} if "live" in name else {})
+    with av.open(str(path)) as container:
+        assert container.duration is None
+    assert probe(path).duration_seconds == pytest.approx(4, abs=0.13)
+    frames = read(path, rates=[Spread("even", 4)])
+    np.testing.assert_allclose([f.time for f, _ in frames], [0.5, 1.5, 2.5, 3.5], atol=0.1)
+
+
+@pytest.mark.parametrize(("first", "sound"), [(7.5, 2), (0.0, 9)])
+def test_pictures_that_begin_late_or_end_before_the_sound_are_as_long_as_they_are(
+    tmp_path: Path, first: float, sound: float
+) -> None:
+    """Matroska says one length for all tracks, counted from zero."""
+    times = [first + n / 25 for n in range(75)]
+    path = write_video(tmp_path / "a.mkv", times=times, sound=tone(sound), sound_start=first)
+    assert probe(path).duration_seconds == pytest.approx(3, abs=0.03)
+    reader = read_frames(path, rates=[Spread("even", 3)])
+    np.testing.assert_allclose([f.time for f, _ in reader], [0.5, 1.5, 2.5], atol=0.05)
+    assert reader.problem is None
 
 
 def test_frames_do_not_pile_up(tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
 """Opening a media file and saying what is in it: path -> container and `MediaInfo`."""
 
+import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ import av
 import numpy as np
 
 from traitscope.errors import ClipError
+
+_CLOCK = re.compile(r"(\d+):(\d+):(\d+(?:\.\d+)?)$")
 
 
 @dataclass(frozen=True)
@@ -165,10 +168,37 @@ def _codec(stream: Any | None) -> Any | None:
     return stream.codec_context if stream is not None else None
 
 
+def measured(info: MediaInfo, container: Any, stream: Any) -> MediaInfo:
+    """Read on to the end for the length of a track whose file does not say it.
+
+    Browsers and streams write such files, because they do not know it when they begin.
+    """
+    if info.duration_seconds > 0:
+        return info
+    step = 1 / (info.fps or 25.0)
+    last, count, timed = 0.0, 0, True
+    for packet in packets_of(container, stream, lambda problem: None):
+        count += packet.size > 0
+        if packet.pts is not None:
+            ticks = packet.pts - (stream.start_time or 0) + (packet.duration or 0)
+            last = max(last, float(ticks * stream.time_base))
+        elif packet.size:
+            timed = False
+    return replace(info, duration_seconds=last if timed else max(last, count * step))
+
+
 def _duration(container: Any, stream: Any | None) -> float:
+    """Seconds that a track lasts, as its file says; 0 where it does not."""
     if stream is not None and stream.duration:
         return float(stream.duration * stream.time_base)
-    return float(container.duration or 0) / av.time_base
+    seconds = float(container.duration or 0) / av.time_base
+    if stream is None or "matroska" not in container.format.name:
+        return seconds
+    # there it is the time of the end, and of the longest track unless a tag says this one's
+    tag = _CLOCK.match(next((v for k, v in stream.metadata.items() if k[:8] == "DURATION"), ""))
+    if tag:
+        seconds = float(tag[1]) * 3600 + float(tag[2]) * 60 + float(tag[3])
+    return max(0.0, seconds - float((stream.start_time or 0) * stream.time_base))
 
 
 def _reason(error: Exception) -> str:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from functools import partial
 from itertools import islice
@@ -21,6 +22,7 @@ from traitscope.media.info import (
     check_codec,
     decoded,
     describe,
+    measured,
     open_container,
     orientation,
     packets_of,
@@ -55,7 +57,9 @@ def probe(path: Path, *, fps: float | None = None) -> MediaInfo:
     with open_container(path) as container:
         stream = video_stream(container)
         readable = stream is not None and stream.codec_context is not None
-        return describe(container, _first_frame(container, stream) if readable else None)
+        info = describe(container, _first_frame(container, stream) if readable else None)
+        main = stream or next(iter(container.streams.audio), None)
+        return info if main is None else measured(info, container, main)
 
 
 def read_frames(
@@ -117,6 +121,7 @@ class FrameReader:
                 self.info = describe(container, None)
                 if self.info.has_video:
                     check_codec(video_stream(container), path)
+                    self.info = measured(self.info, container, video_stream(container))
         if not self.info.has_video:
             raise ClipError(
                 f"{path} has no video track. Use extractors that need none, or another file.",
@@ -216,7 +221,8 @@ class FrameReader:
             convert = _Converter()
             for number, (pts, frame) in enumerate(self._decoded(container, stream, zero)):
                 if frame is not None and convert.orientation is None:
-                    self.info = describe(container, frame)
+                    length = self.info.duration_seconds
+                    self.info = replace(describe(container, frame), duration_seconds=length)
                     convert.orientation = orientation(frame)
                 if pts is None and seek:
                     return
@@ -275,8 +281,9 @@ class FrameReader:
 
     def _nothing_found(self) -> ClipError:
         if self._seen and self.problem is None:
+            until = "on" if self._end == float("inf") else f"to {self._end:g} s"
             return ClipError(
-                f"{self._path} has no frame from {self._start:g} s to {self._end:g} s; it lasts "
+                f"{self._path} has no frame from {self._start:g} s {until}; it lasts "
                 f"{self.info.duration_seconds:.2f} s. Correct start and end.",
                 status="empty",
             )
