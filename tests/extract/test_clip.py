@@ -213,7 +213,7 @@ def test_settings_are_checked_and_settled() -> None:
     request = make_request("faces", {"rate": 5})
     assert request.fingerprint == {
         "extractor": "faces",
-        "version": 3,
+        "version": 2,
         "config": {
             "rule": "rate",
             "rate": 5.0,
