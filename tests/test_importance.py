@@ -55,6 +55,8 @@ def test_what_carries_the_label_is_found_together(run: Path) -> None:
 def test_streams_are_compared_as_a_whole(run: Path) -> None:
     result = measure_importance(run, by="stream")
     assert [row["group"] for row in result["rows"]] == ["mine", "noise"]
+    alone = measure_importance(run)["rows"]
+    assert sum(row["columns"] for row in result["rows"]) == sum(row["columns"] for row in alone)
     assert result["rows"][0]["ccc"]["mean"] > 0.3
 
 

@@ -61,7 +61,6 @@ def demonstrate(
         stage: opens a progress bar with a title and gives its hook.
     """
     backend = resolve_backend(backend)
-    log.info("faces are found by %s", backend)
     corpus_folder, store = folder / f"corpus-{seed}", folder / f"store-{seed}"
     with stage("videos") as hook:
         generate(corpus_folder, config=SyntheticConfig(seed=seed), hook=hook)

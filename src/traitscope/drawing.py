@@ -1,5 +1,6 @@
 """Labels and predictions -> scatter and residual panels, as reports and training draw them."""
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -46,9 +47,11 @@ def plain(axes: Axes) -> None:
 
 
 def save(figure: Figure, path: Path, *, dpi: int = DPI) -> Path:
-    """Write a figure for print."""
+    """Write a figure for print; a letter that the font lacks is drawn as a box, without a word."""
     FigureCanvasAgg(figure)
-    figure.savefig(path, dpi=dpi)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        figure.savefig(path, dpi=dpi)
     return path
 
 

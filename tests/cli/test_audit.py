@@ -136,3 +136,21 @@ def test_ablation_names_a_pattern_that_matches_nothing(traitscope: Run, place: P
     # the prepared signals have no pose_R columns: the message names the pattern
     assert (code, out) == (2, "")
     assert "No column matches 'pose_R*'" in err
+
+
+def test_ablation_says_where_signals_told_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    from traitscope.cli.analyse import _print_ablation
+
+    def row(name: str, columns: list[str], ccc: float | None) -> dict[str, object]:
+        cells = {"accuracy": 0.9, "ccc": ccc}
+        ends = {"low": None, "high": None}
+        metrics = {name: {"macro": {"value": value, **ends}} for name, value in cells.items()}
+        return {"set": name, "columns": columns, "metrics": metrics}
+
+    sets = [row("gaze", ["gaze_*"], None), row("rotation", ["pose_R*"], 0.4)]
+    rows = [*sets, row("constant", [], None)]
+    facts = {"kind": "apparent", "corpus": "study", "split": "test", "clips": 9, "targets": []}
+    _print_ablation({"rows": rows, **facts})
+    notes = [line for line in capsys.readouterr().err.splitlines() if line.startswith("note: ")]
+    assert len(notes) == 1
+    assert notes[0].startswith("note: gaze: the predictions do not vary")

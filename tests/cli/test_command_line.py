@@ -81,6 +81,16 @@ def test_a_misspelt_word_is_answered_with_the_nearest(
     assert err.startswith(f"error: {message}")
 
 
+@pytest.mark.parametrize("verb", [["report"], ["compare", "runs/b"], ["fuse", "--to", "ab"]])
+def test_a_run_that_is_not_there_is_named(
+    type_in: Run, verb: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, out, err = type_in(*verb[:1], "runs/a", *verb[1:])
+    assert (code, out) == (2, "")
+    assert err == "error: There is no runs/a. Name an evaluated run, or a file of its own.\n"
+
+
 @pytest.fixture(scope="module")
 def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that listens."""

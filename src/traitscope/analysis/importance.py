@@ -76,8 +76,7 @@ def measure_importance(
                 labels, _predict(checkpoint, permuted(batch, parts, order))
             )
             lost.append([_loss(before, after, metric) for metric in METRICS])
-        count = sum(1 if columns is None else len(columns) for columns in parts.values())
-        rows.append({"group": name, "columns": count, **_summary(lost)})
+        rows.append({"group": name, "columns": _width(batch, parts), **_summary(lost)})
     if hook:
         hook(len(chosen), len(chosen), "")
     rows.sort(key=lambda row: -row["mae"]["mean"])
@@ -89,6 +88,12 @@ def measure_importance(
         "scores": {metric: before[metric] for metric in METRICS},
         "rows": rows,
     }
+
+
+def _width(batch: Batch, parts: Mapping[str, NDArray[np.intp] | None]) -> int:
+    """How many columns a group has."""
+    whole = {name: array.shape[-1] for name, array in batch.streams.items()}
+    return sum(whole[name] if places is None else len(places) for name, places in parts.items())
 
 
 def permuted(

@@ -4,8 +4,9 @@ import json
 import logging
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
@@ -23,6 +24,8 @@ from rich.progress import (
 )
 from rich.table import Table
 from rich.text import Text
+
+from traitscope.errors import ConfigError
 
 Hook = Callable[[int, int, str], None]
 PIPE_WIDTH = 1000
@@ -42,6 +45,13 @@ def say(message: str) -> None:
 def write_json(value: Any) -> None:
     """Write a result as JSON on stdout."""
     sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False) + "\n")
+
+
+def refuse_missing(systems: Iterable[Path]) -> None:
+    """Say that a run is not there before it is asked for an evaluation."""
+    for path in systems:
+        if not path.exists():
+            raise ConfigError(f"There is no {path}. Name an evaluated run, or a file of its own.")
 
 
 def log_to_stderr() -> None:

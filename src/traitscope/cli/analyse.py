@@ -145,7 +145,7 @@ def _cell(cell: dict[str, Any]) -> str:
 
 
 def _print_ablation(result: dict[str, Any]) -> None:
-    from traitscope.cli._shared import write_table
+    from traitscope.cli._shared import say, write_table
 
     names = ["macro", *[target["name"] for target in result["targets"]]]
     labels = ["macro", *[target["label"] for target in result["targets"]]]
@@ -157,6 +157,12 @@ def _print_ablation(result: dict[str, Any]) -> None:
             cells = [row["metrics"][metric][name] for name in names]
             rows.append([row["set"], *map(_ends, cells)])
         write_table(["signals", *labels], rows, title=f"{metric} [95 %]: {where}")
+    for row in result["rows"]:
+        if row["columns"] and row["metrics"]["ccc"]["macro"]["value"] is None:
+            say(
+                f"note: {row['set']}: the predictions do not vary, so nothing is known of these "
+                f"signals. Not every backend measures them; signals-traits says which are missing."
+            )
 
 
 def _ends(cell: dict[str, Any]) -> str:

@@ -33,11 +33,12 @@ def compare(
 
     traitscope compare runs/a theirs.csv --metric ccc --targets
     """
-    from traitscope.cli._shared import say, write_json
+    from traitscope.cli._shared import refuse_missing, say, write_json
     from traitscope.comparison import compare_systems
     from traitscope.errors import ConfigError
     from traitscope.metrics import FORMULAS
 
+    refuse_missing(systems)
     unknown = [name for name in metric if name not in FORMULAS]
     if unknown:
         raise ConfigError(f"There is no metric {unknown[0]!r}. There are: {', '.join(FORMULAS)}.")

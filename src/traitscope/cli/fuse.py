@@ -29,10 +29,11 @@ def fuse(
 
     traitscope fuse runs/a-0 runs/a-1 runs/a-2 --to runs/a
     """
-    from traitscope.cli._shared import say, write_json
+    from traitscope.cli._shared import refuse_missing, say, write_json
     from traitscope.fusion import fuse as fuse_systems
     from traitscope.scoring import Scoring
 
+    refuse_missing(systems)
     scoring = Scoring(aggregate=aggregate)
     report = fuse_systems(systems, to=to, method=method, split=split, scoring=scoring)
     if json:

@@ -23,9 +23,11 @@ def report(
 
     traitscope report runs/a --to page.html --tables figures
     """
+    from traitscope.cli._shared import refuse_missing
     from traitscope.evaluation import read_report
     from traitscope.report import audits_of, export, histories_of, write_report
 
+    refuse_missing(runs)
     reports = [read_report(run, split=split) for run in runs]
     histories = histories_of(runs, reports)
     audits = audits_of(runs, reports, split=split)

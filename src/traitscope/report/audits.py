@@ -159,10 +159,16 @@ def audit_long(audit: Audit) -> Iterator[tuple[Any, ...]]:
             yield (row["kind"], audit["clips"], "", "scored clips", row["clips"], None, None)
     else:
         for entry, step, target, shift in _shifts(audit):
-            item = f"{entry['name']} {step['value']:g} {entry['unit']}"
+            item = f"{entry['name']} {_step(entry, step)}"
             for measure in ("mean", "absolute", "share"):
                 low, high = (shift["low"], shift["high"]) if measure == "mean" else (None, None)
                 yield (item, step["n"], target, f"shift: {measure}", shift[measure], low, high)
+
+
+def _step(entry: Mapping[str, Any], step: Mapping[str, Any]) -> str:
+    """How much was changed, with its unit; a mirror has no measure."""
+    unit = str(entry["unit"])
+    return unit if unit == "mirrored" else f"{step['value']:g} {unit}"
 
 
 def forests(audit: Audit) -> list[Forest]:
@@ -282,7 +288,7 @@ def _perturbation(audit: Audit) -> list[AuditTable]:
         for step in entry["steps"]:
             lost = len(step["failed"])
             scored = f"{step['n']} of {step['n'] + lost}" if lost else str(step["n"])
-            head = (entry["name"], f"{step['value']:g} {entry['unit']}", scored)
+            head = (entry["name"], _step(entry, step), scored)
             rows.append((*head, *_moved(step["shifts"], names)))
     title = "Mean shift [95 %]; ! mean absolute shift beyond the model's own interval"
     return [AuditTable(title, ("change", "step", "clips", *labels), tuple(rows))]

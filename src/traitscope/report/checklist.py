@@ -34,7 +34,7 @@ def checklist(
     notes = [str(note) for note in group.corpus.get("notes") or ()]
     protocol = report.get("protocol") or {}
     run = report.get("run") or {}
-    words = "see the run's own card" if has_card else "the general ones below"
+    words = "see the run's own card" if has_card else "the general ones above"
     return (
         Item("Kind of target", bool(kind), group.kind[0] if kind else "apparent or self-reported?"),
         Item(

@@ -14,7 +14,7 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from traitscope.report import svg
-from traitscope.report.content import Report, finite, number, target_label
+from traitscope.report.content import METRICS, Report, finite, number, target_label
 
 NOT_DRAWN = {"epoch", "step", "stage", "seconds", "time", "lr", "mse", "rmse", "spearman", "cosine"}
 Numbers = NDArray[np.float64]
@@ -255,10 +255,11 @@ def _curve(metric: str, sides: Mapping[str, tuple[list[float], list[float]]]) ->
     ys = np.array([y for side in sides.values() for y in side[1]])
     x_end = float(xs.max()) if xs.max() > xs.min() else float(xs.min()) + 1
     axes = svg.Axes((float(xs.min()), x_end), _scale(ys, padded=True))
-    parts = [svg.frame(axes, "epoch", metric)]
+    label = METRICS[metric].label if metric in METRICS else metric
+    parts = [svg.frame(axes, "epoch", label)]
     kinds = {"training": "base", "validation": "model"}
     for side, (x, y) in sides.items():
         parts.append(svg.line(axes, x, y, kinds[side]))
     last = ", ".join(f"{side} ends at {y[-1]:.4g}" for side, (_, y) in sides.items())
     keys = tuple((kinds[side], side) for side in sides)
-    return Panel(metric, svg.picture(parts, f"{metric} over epochs: {last}"), keys)
+    return Panel(label, svg.picture(parts, f"{label} over epochs: {last}"), keys)

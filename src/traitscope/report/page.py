@@ -296,9 +296,12 @@ def _against_constant(skill: Any) -> str:
 
 
 def _failures(group: Group) -> tuple[Failure, ...]:
-    seen: dict[tuple[str, str, str], list[str]] = {}
+    """Clips without a score, each once; a fusion repeats the reasons of its members."""
+    seen: dict[tuple[str, str], list[str]] = {}
+    reasons: dict[tuple[str, str], str] = {}
     for report in group.reports:
         for row in report.get("failures") or ():
-            key = (str(row["clip"]), str(row.get("status", "")), str(row.get("reason", "")))
+            key = (str(row["clip"]), str(row.get("status", "")))
             seen.setdefault(key, []).append(str(report.get("name") or "report"))
-    return tuple(Failure(*key, tuple(names)) for key, names in seen.items())
+            reasons.setdefault(key, str(row.get("reason", "")))
+    return tuple(Failure(*key, reasons[key], tuple(names)) for key, names in seen.items())

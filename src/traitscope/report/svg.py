@@ -59,7 +59,7 @@ def frame(axes: Axes, x_title: str, y_title: str, *, percent: bool = False) -> s
     for value, shown in zip(across, written(across), strict=True):
         at = int(axes.across(value))
         parts.append(f'<path class="g" d="M{at} {TOP}V{bottom}"/>')
-        parts.append(f'<text x="{at}" y="{bottom + 32}" text-anchor="middle">{shown}</text>')
+        parts.append(f'<text x="{at}" y="{bottom + 36}" text-anchor="middle">{shown}</text>')
     for value, plain in zip(up, written(up), strict=True):
         at = int(axes.up(value))
         shown = f"{value:.0%}" if percent else plain
