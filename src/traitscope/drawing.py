@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -20,16 +21,21 @@ Numbers = NDArray[np.float64]
 
 def scatter(axes: Axes, true: Numbers, predicted: Numbers, scale: tuple[float, float]) -> None:
     """Predictions (clips,) against labels (clips,), and the line of perfect ones."""
-    axes.plot(true, predicted, ".", color=BLUE, alpha=0.35, markersize=4, mew=0)
+    axes.plot(true, predicted, ".", color=BLUE, mew=0, **_dot(len(true)))
     axes.plot(scale, scale, "--", color="black", linewidth=0.9)
     axes.set(xlabel="true", ylabel="predicted", xlim=scale, ylim=scale)
 
 
 def residuals(axes: Axes, true: Numbers, predicted: Numbers, scale: tuple[float, float]) -> None:
     """Errors against predictions (clips,), and the line of none."""
-    axes.plot(predicted, predicted - true, ".", color=BLUE, alpha=0.35, markersize=4, mew=0)
+    axes.plot(predicted, predicted - true, ".", color=BLUE, mew=0, **_dot(len(true)))
     axes.axhline(0, color="black", linestyle="--", linewidth=0.9)
     axes.set(xlabel="predicted", ylabel="predicted − true", xlim=scale)
+
+
+def _dot(clips: int) -> dict[str, Any]:
+    """Size and opacity: a few clips are to be seen, thousands to show where they are dense."""
+    return {"markersize": 8, "alpha": 0.6} if clips < 300 else {"markersize": 4, "alpha": 0.35}
 
 
 def title(axes: Axes, text: str) -> None:

@@ -1,6 +1,7 @@
 """What holds for every verb: help, misspelt names, files that cannot be used, narrow terminals."""
 
 import json
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -91,6 +92,16 @@ def test_a_run_that_is_not_there_is_named(
     assert err == "error: There is no runs/a. Name an evaluated run, or a file of its own.\n"
 
 
+def test_what_was_stopped_says_how_to_go_on(type_in: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("traitscope.doctor.examine", stop)
+    code, _, err = type_in("doctor")
+    assert code == 130
+    assert err.startswith("stopped; what was finished is kept. The same command goes on")
+
+
 @pytest.fixture(scope="module")
 def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that listens."""
@@ -149,6 +160,20 @@ def test_scores_are_told_before_a_table_that_cannot_be_written(
     assert json.loads(out)["clips"][0]["status"] == "ok"
     assert f"error: {notes}: File exists. Check the path.\n" in err
     assert "Traceback" not in err
+
+
+def test_a_training_that_was_stopped_is_used_with_a_warning(
+    type_in: Run, run_folder: Path, recordings: Path, tmp_path: Path
+) -> None:
+    run = Path(shutil.copytree(run_folder, tmp_path / "stopped"))
+    (run / "metrics.json").unlink()
+    (run / "state.ckpt").touch()  # a network's; only its place matters here
+    for verb in (["predict", run, recordings / "a.wav"], ["evaluate", run, "--split", "train"]):
+        _, _, err = type_in(*verb)
+        assert f"warning: the training of {run} was stopped" in err
+        assert f"--to {run} --resume" in err
+    _, _, err = type_in("predict", run_folder, recordings / "a.wav")
+    assert "warning" not in err
 
 
 def test_words_for_a_run_that_reads_none_are_refused(

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -95,10 +96,16 @@ def _cell(axes: Axes, row: int, column: int, value: float, holds: bool, reach: f
         va="center",
         fontsize=7.5 if holds else 7,
         fontweight="bold" if holds else "normal",
-        color="white" if abs(value) > 0.72 * reach else "#111111" if holds else "#555555",
+        color="white" if _is_dark(value / reach) else "#111111",
     )
     if holds:
         box = Rectangle(
             (column - 0.47, row - 0.44), 0.94, 0.88, fill=False, edgecolor="black", linewidth=1.2
         )
         axes.add_patch(box)
+
+
+def _is_dark(share: float) -> bool:
+    """Whether the colour of a value, as a share of the scale (-1 to 1), asks for light text."""
+    red, green, blue, _ = colormaps[_COLOURS](0.5 + share / 2)
+    return bool(0.299 * red + 0.587 * green + 0.114 * blue < 0.5)

@@ -31,6 +31,9 @@ VERBS = {
     "weights": "List, fetch or verify third-party model files.",
 }
 """Verb -> its line in ``--help``; the verb lives in the file of its name."""
+INTERRUPTED = 130
+"""The exit code that Typer makes of Ctrl-C."""
+STOPPED = "stopped; what was finished is kept. The same command goes on (train: with --resume)."
 
 
 class _Verbs(TyperGroup):
@@ -106,9 +109,10 @@ def main(arguments: list[str] | None = None) -> Any:
     except TraitscopeError as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201
         sys.exit(2)
-    except KeyboardInterrupt:
-        print("stopped; what was finished is kept.", file=sys.stderr)  # noqa: T201
-        sys.exit(130)
+    except SystemExit as stop:
+        if stop.code == INTERRUPTED:
+            print(STOPPED, file=sys.stderr)  # noqa: T201
+        raise
     except BrokenPipeError:
         sys.exit(0)
     except OSError as error:

@@ -54,6 +54,15 @@ def refuse_missing(systems: Iterable[Path]) -> None:
             raise ConfigError(f"There is no {path}. Name an evaluated run, or a file of its own.")
 
 
+def warn_unfinished(run: Path) -> None:
+    """Say that a network is the best of a training that was stopped."""
+    if (run / "state.ckpt").is_file() and not (run / "metrics.json").is_file():
+        say(
+            f"warning: the training of {run} was stopped; this is its best epoch until then. Go "
+            f"on with it: traitscope train ... --to {run} --resume"
+        )
+
+
 def log_to_stderr() -> None:
     """Show the library's log messages to the person at the terminal."""
     handler = RichHandler(console=messages(), show_time=False, show_path=False, show_level=False)

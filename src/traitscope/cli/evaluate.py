@@ -36,7 +36,7 @@ def evaluate(
 
     traitscope evaluate --predictions theirs.csv --labels fi:/data/fi --fit-on train+validation
     """
-    from traitscope.cli._shared import log_to_stderr, progress, say, write_json
+    from traitscope.cli._shared import log_to_stderr, progress, say, warn_unfinished, write_json
     from traitscope.errors import ConfigError
 
     log_to_stderr()
@@ -48,6 +48,7 @@ def evaluate(
     if run is not None:
         from traitscope.evaluation import evaluate as evaluate_run
 
+        warn_unfinished(run)
         where: Any = {"split": split, "corpus": corpus, "store": store, "to": to, "model": model}
         with progress("clips") as hook:
             report = evaluate_run(run, **where, scoring=scoring, hook=hook)

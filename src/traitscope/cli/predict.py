@@ -56,7 +56,7 @@ def predict(
     if not media and text is None:
         raise ConfigError("Nothing to score: name a media file or a table, or give --text FILE.")
     checkpoint = load(run, model=model)
-    _refuse_words(checkpoint, text)
+    _look_at(checkpoint, text)
     media = [file for path in media or () for file in _files_of(path)]
     if label_rows and (text is not None or len(media) != 1):
         raise ConfigError("--label-rows takes one OpenFace table, and no --text.")
@@ -78,10 +78,12 @@ def predict(
         raise typer.Exit(1)
 
 
-def _refuse_words(checkpoint: "Checkpoint", text: Path | None) -> None:
-    """Words for a run that reads none are a mistake: they would be taken for a video."""
+def _look_at(checkpoint: "Checkpoint", text: Path | None) -> None:
+    """Say that a training was stopped; refuse words that would be taken for a video."""
+    from traitscope.cli._shared import warn_unfinished
     from traitscope.errors import ConfigError
 
+    warn_unfinished(checkpoint.folder)
     requests = checkpoint.facts.requests
     needs = {need for r in requests.values() for each in (r, *r.upstream) for need in each.needs}
     if text is not None and "text" not in needs:

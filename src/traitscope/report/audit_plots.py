@@ -56,8 +56,9 @@ def _draw(axes: Axes, one: Any) -> None:
         _curves(axes, one)
     else:
         names = [name for name, _ in reversed(one)]
-        axes.barh(names, [100 * share for _, share in reversed(one)], color=BLUE)
-        axes.set(xlim=(0, 100), xlabel="% of scored clips")
+        drawn = axes.barh(names, [100 * share for _, share in reversed(one)], color=BLUE)
+        axes.bar_label(drawn, fmt="%.1f %%", padding=3, fontsize=8)
+        axes.set(xlim=(0, 118), xticks=range(0, 101, 20), xlabel="% of scored clips")
         plain(axes)
 
 

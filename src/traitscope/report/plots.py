@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from traitscope.drawing import BLUE, GREY, LIGHT, RED, plain, residuals, save, scatter, title
 from traitscope.report import figures, tables
@@ -66,7 +67,7 @@ def history(rows: Sequence[Mapping[str, Any]], name: str, path: Path) -> list[Pa
         for side, (x, y) in sides.items():
             style = ("-", BLUE) if side == "validation" else ("--", GREY)
             axes.plot(x, y, style[0], color=style[1], label=side)
-        axes.set(xlabel="epoch", ylabel=metric)
+        axes.set(xlabel="epoch", ylabel=tables.metric(metric).label)
         axes.legend(frameon=False, fontsize=8)
         plain(axes)
     figure.suptitle(name, fontsize=11)
@@ -106,6 +107,7 @@ def _histograms(axes: Axes, trait: figures.Trait) -> None:
         label="predictions",
     )
     axes.set(xlabel="score", ylabel="clips")
+    axes.yaxis.set_major_locator(MaxNLocator("auto", integer=True))
     axes.legend(frameon=False, fontsize=8)
 
 
