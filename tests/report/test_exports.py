@@ -41,6 +41,8 @@ def test_markdown_and_latex_escape_names(folder: Path) -> None:
     assert r"runs/a\_b\|c & 100%" in markdown
     assert r"runs/a\_b|c \& 100\%" in latex
     assert "undefined: the predictions are constant" in markdown
+    assert "### apparent personality traits in " in markdown
+    assert r"\caption{apparent personality traits in " in latex
     assert latex.count(r"\begin{tabular}") == latex.count(r"\end{tabular}") == 6
     widths = {line.count("|") for line in markdown.splitlines() if line.startswith("| look")}
     assert widths == {8}

@@ -42,7 +42,8 @@ def audit_figure(audit: Audit, path: Path) -> list[Path]:
         _draw(axes, one)
     for axes in grid[len(drawn) :]:
         axes.set_axis_off()
-    where = f"{audit['name']} on {audit['corpus']}, {audit['split']}"
+    kind = audit["kind"].replace("_", "-")
+    where = f"{audit['name']}, {kind} traits in {audit['corpus']}, {audit['split']}"
     figure.suptitle(f"{TITLES[audit['audit']]}: {where}", fontsize=10)
     return [save(figure, path)]
 

@@ -153,9 +153,13 @@ def latex(heading: str, table: tables.Table) -> str:
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", *notes, r"\end{table}", ""])
 
 
+def _where(group: Group) -> str:
+    return f"{group.kind[0]} in {group.corpus['name']}, {group.split}"
+
+
 def _documents(groups: Sequence[Group], write: Callable[[str, tables.Table], str]) -> str:
     return "\n".join(
-        write(f"{group.corpus['name']}, {group.split}: {part.title}; {heading}", table)
+        write(f"{_where(group)}: {part.title}; {heading}", table)
         for group in groups
         for part in group.parts
         if part.rows

@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 
 from traitscope.drawing import BLUE, GREY, LIGHT, RED, plain, residuals, save, scatter, title
 from traitscope.report import figures, tables
-from traitscope.report.content import Group, Part, Report, Row
+from traitscope.report.content import KINDS, Group, Part, Report, Row
 
 MARKS = {"model": "o", "constant": "|", "lookup": "s", "lookup_shrunk": "D", "metadata": "^"}
 
@@ -31,7 +31,9 @@ def comparison(group: Group, part: Part, path: Path) -> Path:
             axes.set_xlabel(tables.metric(key).label, fontsize=9)
             axes.set_yticks(range(len(part.rows)), [row.label for row in reversed(part.rows)])
             plain(axes)
-    figure.suptitle(f"{group.corpus['name']}, {group.split}: {part.title}", fontsize=10)
+    figure.suptitle(
+        f"{group.kind[0]} in {group.corpus['name']}, {group.split}: {part.title}", fontsize=10
+    )
     return save(figure, path)
 
 
@@ -51,7 +53,9 @@ def traits(report: Report, path: Path) -> list[Path]:
         _errors(line[3], trait, name)
         for axes in line:
             plain(axes)
-    figure.suptitle(f"{name} on {report['corpus']['name']}, {report.get('split')}", fontsize=11)
+    corpus = report["corpus"]
+    what = KINDS.get(str(corpus.get("kind")), ("traits", ""))[0]
+    figure.suptitle(f"{name}: {what} in {corpus['name']}, {report.get('split')}", fontsize=11)
     return [save(figure, path)]
 
 
