@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ import torch
 from safetensors.numpy import load_file
 
 from tests.prepared import make_corpus, make_store
-from traitscope.errors import ConfigError
+from traitscope import loop
+from traitscope.errors import ConfigError, TraitscopeError
 from traitscope.optimisation import freeze, hold_frozen, lr_scale, optimizer_of
 from traitscope.runs import Stage
 from traitscope.training import train
@@ -137,6 +139,69 @@ def test_averaging_survives_a_resume(place: Path, tmp_path: Path) -> None:
         run(place, tmp_path / "part", "train.epochs=4", "trainer.ema=0.9", hook=stop)
     train("audio_lstm", to=tmp_path / "part", resume=True)
     assert history(tmp_path / "part") == history(whole)
+
+
+def test_resuming_a_finished_final_fit_keeps_the_running_mean(place: Path, tmp_path: Path) -> None:
+    settings = ["train.epochs=2", "trainer.ema=0.9", "protocol.fit=train+validation"]
+    folder = run(place, tmp_path / "run", *settings)
+    kept = load_file(folder / "model.safetensors")
+    train("audio_lstm", to=folder, resume=True)
+    again = load_file(folder / "model.safetensors")
+    assert all(np.array_equal(kept[name], again[name]) for name in kept)
+
+
+def test_an_epoch_whose_score_is_undefined_is_neither_the_best_nor_the_end(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, epochs = loop.split_scores, iter(range(9))
+
+    def undefined_at_first(*given: Any) -> Any:
+        macro, by_target = real(*given)
+        return {**macro, **({"ccc": math.nan} if next(epochs) == 0 else {})}, by_target
+
+    monkeypatch.setattr(loop, "split_scores", undefined_at_first)
+    settings = ["train.epochs=4", "trainer.monitor=ccc", "train.early_stop=3"]
+    folder = run(place, tmp_path / "run", *settings)
+    scores = [float(row["validation_ccc"]) for row in history(folder)]
+    assert math.isnan(scores[0])
+    assert len(scores) == 4
+    kept = json.loads((folder / "metrics.json").read_text())["validation"]["ccc"]
+    assert kept == pytest.approx(max(scores[1:]), abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("setting", "advice"),
+    [("early_stop=2", r"train\.early_stop=0$"), ("schedule=plateau", r"train\.schedule=constant$")],
+)
+def test_what_watches_validation_is_refused_without_any(
+    place: Path, tmp_path: Path, setting: str, advice: str
+) -> None:
+    data = [f"data.corpus=table:{place / 'clips.csv'}", f"data.store={place / 'store'}"]
+    quick = [s for s in QUICK if not s.startswith(f"train.{setting.partition('=')[0]}")]
+    settings = [*data, *quick, f"train.{setting}", "protocol.fit=train+validation"]
+    with pytest.raises(ConfigError, match=f"No validation clips are held out.*{advice}"):
+        train("audio_lstm", settings, to=tmp_path / "run")
+
+
+def test_validation_without_a_trait_cannot_choose_an_epoch(tmp_path: Path) -> None:
+    make_store(tmp_path / "store", make_corpus(tmp_path), streams=["mid_term"])
+    table = tmp_path / "clips.csv"
+    header, *lines = table.read_text().splitlines()
+    rows = [line.split(",") for line in lines]
+    unlabelled = [[*row[:3], "", *row[4:]] if row[2] == "validation" else row for row in rows]
+    table.write_text("\n".join([header, *map(",".join, unlabelled)]))
+    with pytest.raises(ConfigError, match=r"label for openness, .*: train\.keep=last$"):
+        run(tmp_path, tmp_path / "a", "train.epochs=2")
+    folder = run(tmp_path, tmp_path / "b", "train.epochs=2", "train.keep=last")
+    assert len(history(folder)) == 2
+
+
+def test_a_final_fit_that_diverges_says_so(place: Path, tmp_path: Path) -> None:
+    settings = ["train.lr=1e30", "train.epochs=3", "protocol.fit=train+validation"]
+    data = [f"data.corpus=table:{place / 'clips.csv'}", f"data.store={place / 'store'}"]
+    quick = [s for s in QUICK if not s.startswith("train.lr")]
+    with pytest.raises(TraitscopeError, match=r"diverged: losses.*Lower train\.lr"):
+        train("audio_lstm", [*data, *quick, *settings], to=tmp_path / "run")
 
 
 def test_another_score_can_decide_which_epoch_is_kept(place: Path, tmp_path: Path) -> None:

@@ -279,6 +279,16 @@ def load_weights(folder: Path, model: Any, *, start: bool = False) -> tuple[str,
     return tuple(found.missing_keys)
 
 
+def refuse_used(folder: Path, *, otherwise: str = ".") -> None:
+    """Never write a second run over a first; ``otherwise`` ends the advice.
+
+    Raises:
+        ConfigError: the folder holds something.
+    """
+    if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
+        raise ConfigError(f"{folder} is there already. Choose another folder with --to{otherwise}")
+
+
 def write_json(path: Path, tree: Any) -> None:
     """Write JSON that stays readable."""
     text = json.dumps(tree, indent=2, ensure_ascii=False, allow_nan=False)

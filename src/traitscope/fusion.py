@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 
 from traitscope import baselines, protocols
-from traitscope.checkpoints import write_json
+from traitscope.checkpoints import refuse_used, write_json
 from traitscope.comparison import chosen
 from traitscope.corpora import load_corpus
 from traitscope.errors import ConfigError, DataError
@@ -58,7 +58,8 @@ def fuse(
     splits = protocols.split(corpus, members[0].protocol)
     names = [target.name for target in members[0].targets]
     _check(members[0], corpus, splits, method=method, split=split)
-    folder, asked = _free(Path(to)), splits.part(split)
+    refuse_used(folder := Path(to))
+    asked = splits.part(split)
     read = _read(members, asked, names)
     clips, values = _join(read, asked, names)
     constant = baselines.fitted_means(splits.fitted, names)
@@ -160,12 +161,6 @@ def _check(
             "Weights are fitted on the validation clips, which were fitted or are to be scored "
             "here. Use --method mean."
         )
-
-
-def _free(folder: Path) -> Path:
-    if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
-        raise ConfigError(f"{folder} is there already. Choose another folder with --to.")
-    return folder
 
 
 def _read(

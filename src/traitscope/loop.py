@@ -117,10 +117,13 @@ def _fit_stage(loop: "Loop", session: Session, state: Path | None) -> None:
     ]
     if stage.early_stop:
         callbacks.append(
-            EarlyStopping(session.monitor, patience=stage.early_stop, mode=session.mode)
+            # An undefined score (of predictions that do not vary yet) is no gain, and no end.
+            EarlyStopping(
+                session.monitor, patience=stage.early_stop, mode=session.mode, check_finite=False
+            )
         )
-    if session.config.trainer.ema:
-        callbacks.append(EMAWeightAveraging(decay=session.config.trainer.ema))
+    averaging = [EMAWeightAveraging(decay=ema)] if (ema := session.config.trainer.ema) else []
+    callbacks += averaging
     logger: Any = False
     if session.config.trainer.tensorboard:
         logger = TensorBoardLogger(session.folder, name="", version="tensorboard")
@@ -148,6 +151,8 @@ def _fit_stage(loop: "Loop", session: Session, state: Path | None) -> None:
         except SystemExit as error:  # what Lightning makes of Ctrl-C, after muting the next one
             signal.signal(signal.SIGINT, ctrl_c)
             raise KeyboardInterrupt from error
+        for average in averaging:  # Lightning leaves it out when a resumed stage is over already
+            average.on_train_end(trainer, loop)
     loop.model.to("cpu")
 
 
@@ -224,10 +229,7 @@ class Loop(lightning.LightningModule):
         examples = self.session.selection
         predictions = torch.cat(self._predictions).numpy()
         if not np.isfinite(predictions).all():
-            raise TraitscopeError(
-                "The training has diverged: predictions are not finite. Lower train.lr, or set "
-                "train.clip_norm=1."
-            )
+            raise _diverged("predictions")
         labels, targets = examples.labels(), self.session.targets
         self.validation, self._by_target = split_scores(labels, predictions, targets)
         self.validation = {"loss": mean_loss(self._validation_losses), **self.validation}
@@ -243,6 +245,8 @@ class Loop(lightning.LightningModule):
     def on_train_epoch_end(self) -> None:
         """Record the epoch, keep its weights if they are the best, tell who watches."""
         train_loss = mean_loss(self._losses)
+        if not math.isfinite(train_loss):
+            raise _diverged("losses")
         scores = {f"validation_{name}": value for name, value in self.validation.items()}
         row = {"stage": self.stage.name, "epoch": self.current_epoch, "lr": self._lr}
         row |= {"train_loss": train_loss, **scores}
@@ -267,7 +271,7 @@ class Loop(lightning.LightningModule):
             return
         score = self.validation[self.session.config.trainer.monitor]
         loss = -score if self.session.mode == "max" else score
-        if self.best is None or loss < self.best:
+        if self.best is None or math.isnan(self.best) or loss < self.best:
             self.best = loss
             save_fitted(self.session.folder, self.model, tensors=self._scored)
 
@@ -298,6 +302,13 @@ class Loop(lightning.LightningModule):
         if schedule is None:
             return optimizer
         return [optimizer], [{"scheduler": schedule, "monitor": self.session.monitor}]
+
+
+def _diverged(what: str) -> TraitscopeError:
+    return TraitscopeError(
+        f"The training has diverged: {what} are not finite. Lower train.lr, or set "
+        f"train.clip_norm=1."
+    )
 
 
 def _distillation(

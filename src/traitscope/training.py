@@ -15,6 +15,7 @@ from traitscope.checkpoints import (
     load_weights,
     on_network,
     read_json,
+    refuse_used,
     save_facts,
     save_fitted,
     write_json,
@@ -124,7 +125,7 @@ def train(
     if resume:
         config = _resumed(folder, overrides)
     else:
-        _refuse_used(folder)
+        refuse_used(folder, otherwise=", or go on with that run: --resume")
         config = load_run(name, overrides)
     if config.protocol.fold == "all":
         more: dict[str, Any] = {"accelerator": accelerator, "hook": hook, "start_from": start_from}
@@ -193,9 +194,7 @@ def collect(config: RunConfig, *, outside: str | None = None) -> Material:
             f"{len(fitting)} of {len(splits.fitted)} fitting clips have labels and usable "
             f"features; at least 2 are needed. See: traitscope features show {store.folder}"
         )
-    if config.trainer.plots and (run_plan.is_estimator or not selection):
-        why = "is fitted in one step" if run_plan.is_estimator else "has no validation clips"
-        raise ConfigError(f"trainer.plots=true has no effect: this run {why}. Leave it out.")
+    _check_watched(config, run_plan, selection, targets)
     resolved = _resolved(config, run_plan, requests, targets)
     return Material(
         config=resolved,
@@ -211,11 +210,35 @@ def collect(config: RunConfig, *, outside: str | None = None) -> Material:
     )
 
 
+def _check_watched(
+    config: RunConfig, run_plan: Plan, selection: Sequence[Clip], targets: Sequence[Target]
+) -> None:
+    """Refuse settings that watch validation scores where there are none to watch."""
+    if config.trainer.plots and (run_plan.is_estimator or not selection):
+        why = "is fitted in one step" if run_plan.is_estimator else "has no validation clips"
+        raise ConfigError(f"trainer.plots=true has no effect: this run {why}. Leave it out.")
+    dark = [t.name for t in targets if not any(t.name in clip.targets for clip in selection)]
+    for stage in config.stages or (() if run_plan.is_estimator else (Stage(),)):
+        change = {
+            "early_stop=0": stage.early_stop > 0,
+            "schedule=constant": stage.schedule == "plateau",
+            "keep=last": stage.keep == "best" and bool(selection),
+        }
+        watching = [setting for setting, watches in change.items() if watches]
+        if dark and watching:
+            place = f"train.{stage.name}" if len(config.stages) > 1 else "train"
+            lack = f"No validation clip has a label for {', '.join(dark)}"
+            raise ConfigError(
+                f"{lack if selection else 'No validation clips are held out'}, so no score says how "
+                f"good an epoch is. Train without: {' '.join(f'{place}.{w}' for w in watching)}"
+            )
+
+
 def _fit_estimator(
     material: Material, folder: Path, *, start_from: Path | str | None, hook: Hook | None
 ) -> None:
     examples = material.examples(material.fitting)
-    facts = _facts(material, _row_shapes(examples), examples.columns())
+    facts = _facts(material, examples)
     estimator = build_fitted(material.plan, facts)
     if hasattr(material.plan.module, "STARTS_FROM"):
         assert start_from is not None
@@ -262,7 +285,7 @@ def _fit_model(
     scalers = fit_scalers(material.examples(material.fitting))
     fitting = material.examples(material.fitting, scalers=scalers, seed=config.seed)
     selection = material.examples(material.selection, scalers=scalers)
-    facts = _facts(material, _row_shapes(fitting), fitting.columns())
+    facts = _facts(material, fitting)
     save_facts(folder, facts, scalers)
     torch.manual_seed(config.seed)
     model = build_fitted(material.plan, facts)
@@ -285,27 +308,17 @@ def _fit_model(
     fit_stages(model, session, resume=resume)
 
 
-def _row_shapes(examples: Examples) -> dict[str, tuple[int, ...]]:
-    """Shape of one row of each stream, or of the pooled vector, as the model gets it."""
-    first = examples[0]
-    return {
-        name: array.shape if examples.draws[name].pool else array.shape[1:]
-        for name, array in first.streams.items()
-    }
-
-
-def _facts(
-    material: Material,
-    shapes: Mapping[str, tuple[int, ...]],
-    columns: Mapping[str, tuple[str, ...]],
-) -> Facts:
+def _facts(material: Material, examples: Examples) -> Facts:
+    """What prediction must know; shapes are of one row, or of the pooled vector."""
+    first = examples[0].streams.items()
+    shapes = {n: a.shape if examples.draws[n].pool else a.shape[1:] for n, a in first}
     return Facts(
         corpus=material.corpus.name,
         kind=material.corpus.kind,
         targets=material.targets,
         requests=material.requests,
         shapes=shapes,
-        columns=columns,
+        columns=examples.columns(),
         fitted_clips=len(material.fitting),
     )
 
@@ -381,12 +394,3 @@ def _free_folder(name: str) -> Path:
     while Path("runs", f"{stem}-{number}").exists():
         number += 1
     return Path("runs", f"{stem}-{number}")
-
-
-def _refuse_used(folder: Path) -> None:
-    """Never write a second run over a first."""
-    if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
-        raise ConfigError(
-            f"{folder} is there already. Choose another folder with --to, or go on with that run: "
-            f"--resume"
-        )

@@ -45,13 +45,14 @@ class RangeHead(nn.Module):
 
     def forward(self, scores: Tensor) -> Tensor:
         """(..., targets) -> (..., targets)."""
+        scores = scores.float()  # in half precision .5 has neighbours .002 and .004 away
         inside = self.low + self.span * torch.sigmoid(scores)
         return torch.where(self.bounded, inside, scores)
 
 
 def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
     """Mean of (clips, rows, features) over the rows where mask (clips, rows) is True."""
-    weights = rearrange(mask.to(values.dtype), "clips rows -> clips rows 1")
+    weights = rearrange(mask.float(), "clips rows -> clips rows 1")
     return (values * weights).sum(dim=1) / weights.sum(dim=1).clamp(min=1)
 
 
