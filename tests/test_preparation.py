@@ -219,7 +219,7 @@ def test_other_media_under_a_known_name_is_extracted_again_and_said(tmp_path: Pa
     assert summary.changed == (NAMES[0], NAMES[1])
     assert (summary.extracted, summary.skipped) == (2, len(NAMES) - 2)
     rows = Store(tmp_path / "store").statuses(key_of(summary))
-    assert rows[NAMES[0]].span == "0.1-0.4"
+    assert rows[NAMES[0]].span.endswith(", 0.1-0.4")
     assert rows[NAMES[1]].media_bytes == corpus.clips[1].path.stat().st_size  # type: ignore[union-attr]
     assert traitscope.prepare(corpus, SOUND, store=tmp_path / "store", workers=0).changed == ()
 
@@ -233,6 +233,45 @@ def test_broken_media_under_a_known_name_takes_the_old_stream_away(tmp_path: Pat
     assert statuses(tmp_path / "store", summary)[NAMES[0]] == "undecodable"
     with pytest.raises(DataError, match="No short_term"):
         Store(tmp_path / "store").read(key_of(summary), NAMES[0])
+
+
+def test_edited_sound_of_the_same_size_is_other_media(tmp_path: Path) -> None:
+    """A sound that was made louder has the bytes it had, and other features."""
+    corpus = sounds(tmp_path)
+    traitscope.prepare(corpus, SOUND, store=tmp_path / "store", workers=0)
+    path = tmp_path / "2.wav"
+    data = path.read_bytes()
+    louder = np.frombuffer(data[44:], "<i2") * 2
+    path.write_bytes(data[:44] + louder.astype("<i2").tobytes())
+    summary = traitscope.prepare(corpus, SOUND, store=tmp_path / "store", workers=0)
+    assert summary.changed == (NAMES[2],)
+
+
+def test_media_that_may_not_be_read_is_a_row_and_keeps_what_was_made_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    corpus = sounds(tmp_path, NAMES[:2])
+    traitscope.prepare(corpus.with_clips(corpus.clips[:1]), SOUND, store=tmp_path / "store")
+    real = Path.stat
+
+    def refused(path: Path, **more):
+        if path.suffix == ".wav":
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path, **more)
+
+    monkeypatch.setattr(Path, "stat", refused)
+    summary = traitscope.prepare(corpus, SOUND, store=tmp_path / "store", workers=0)
+    ((_, row),) = summary.failures
+    assert (row.clip, row.status) == (NAMES[1], "unreadable")
+    assert "1.wav cannot be read: Permission denied. Give this user the right to." in row.reason
+    assert (summary.skipped, summary.changed) == (1, ())
+
+
+def test_a_pipe_is_nothing_to_wait_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.mp4")
+    corpus = corpus_of(Clip("a", tmp_path / "a.mp4"))
+    summary = traitscope.prepare(corpus, SOUND, store=tmp_path / "store", workers=0)
+    assert summary.features[0].failures == {"empty": 1}
 
 
 def test_finished_features_stay_when_the_media_is_gone(tmp_path: Path) -> None:
@@ -258,7 +297,7 @@ def test_extractors_that_read_text_need_no_media(tmp_path: Path, my_lab: Path) -
     assert changed.changed == ("a",)
 
 
-def test_a_folder_of_images_is_known_by_the_size_of_its_files(tmp_path: Path) -> None:
+def test_a_folder_of_images_is_known_by_the_names_and_sizes_of_its_files(tmp_path: Path) -> None:
     import cv2
 
     folder = tmp_path / "images"
@@ -270,7 +309,10 @@ def test_a_folder_of_images_is_known_by_the_size_of_its_files(tmp_path: Path) ->
     first = traitscope.prepare(corpus, requests, store=tmp_path / "store", workers=0)
     row = Store(tmp_path / "store").statuses(key_of(first))["a"]
     size = sum(path.stat().st_size for path in folder.iterdir())
-    assert row == StatusRow("a", "ok", "", 4, 1.0, size, "0.0- at 2.0")
+    assert row == StatusRow("a", "ok", "", 4, 1.0, size, f"{row.span[:8]}, 0.0- at 2.0")
+    (folder / "0.png").rename(folder / "9.png")
+    again = traitscope.prepare(corpus, requests, store=tmp_path / "store", workers=0)
+    assert again.changed == ("a",)
 
 
 def test_a_clip_that_kills_its_worker_twice_is_a_row_and_the_others_go_on(

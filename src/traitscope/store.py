@@ -48,7 +48,7 @@ class StatusRow:
         rows: rows of the stream.
         coverage: share of the rows that are there.
         media_bytes: size of what was read, to notice another clip of the same name.
-        span: the part of the media that was read, in seconds, to notice another part.
+        span: its checksum, and the part that was read, in seconds, to notice another.
     """
 
     clip: str

@@ -18,6 +18,7 @@ from traitscope.errors import ClipError, ConfigError, MissingError
 from traitscope.extract._request import Request
 from traitscope.extract._sampling import moments
 from traitscope.media import FrameReader, Rate, Spread, read_frames, read_sound
+from traitscope.media.info import unreadable
 from traitscope.tracking import FaceTracker, open_tracker
 from traitscope.types import Clip, Face, Frame, Inputs, Stream, Waveform
 
@@ -252,6 +253,8 @@ def _guard(clip: Clip, jobs: Sequence[_Job], work: Callable[[], Result]) -> Resu
         raise
     except ClipError as error:
         failure = error
+    except PermissionError as error:
+        failure = unreadable(error, clip.path)
     except Exception as error:
         names = ", ".join(job.request.short_name for job in jobs)
         _log.debug("%s failed on clip %r", names, clip.id, exc_info=True)

@@ -52,7 +52,10 @@ def load(file: Path) -> NDArray[np.uint8]:
     Raises:
         ClipError: it is no image.
     """
-    data = np.frombuffer(file.read_bytes(), dtype=np.uint8)
+    try:
+        data = np.frombuffer(file.read_bytes(), dtype=np.uint8)
+    except OSError:
+        data = np.empty(0, dtype=np.uint8)
     image = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
     if image is None:
         raise ClipError(

@@ -49,23 +49,34 @@ def open_container(path: Path) -> Any:
     Raises:
         ClipError: it is missing, empty, or not a media file.
     """
-    if not path.exists():
+    try:
+        size = path.stat().st_size
+        if size:
+            # "file:" keeps names such as "a:b.mp4" from being read as addresses, and the
+            # whitelist keeps playlists from opening the network.
+            return av.open(
+                f"file:{path}", options={"protocol_whitelist": "file"}, metadata_errors="replace"
+            )
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise ClipError(
             f"There is no file {path}. Check the folder of the media.", status="missing"
-        )
-    if path.stat().st_size == 0:
-        raise ClipError(f"{path} has 0 bytes. Copy or download it again.", status="empty")
-    try:
-        # "file:" keeps names such as "a:b.mp4" from being read as addresses, and the whitelist
-        # keeps playlists from opening the network.
-        return av.open(
-            f"file:{path}", options={"protocol_whitelist": "file"}, metadata_errors="replace"
-        )
-    except (av.error.FFmpegError, ValueError) as error:
+        ) from error
+    except PermissionError as error:
+        raise unreadable(error, path) from error
+    except (av.error.FFmpegError, OSError, ValueError) as error:
         raise ClipError(
             f"{path} cannot be opened as media ({_reason(error)}). Re-encode it or leave it out.",
             status="undecodable",
         ) from error
+    raise ClipError(f"{path} has 0 bytes. Copy or download it again.", status="empty")
+
+
+def unreadable(error: PermissionError, path: Path | None) -> ClipError:
+    """Make the failure of a clip that this user may not read."""
+    return ClipError(
+        f"{path} cannot be read: {error.strerror}. Give this user the right to.",
+        status="unreadable",
+    )
 
 
 def video_stream(container: Any) -> Any | None:

@@ -26,6 +26,11 @@ __all__ = ["Forecast", "Requests", "Summary", "estimate", "prepare"]
 Requests = Sequence[Request] | Mapping[str, Mapping[str, Any]]
 Rows = list[tuple[str, StatusRow]]
 
+_UNSEEN = (0, "")
+
+_END_BYTES = 2**16
+"""Of each end of a file are looked at to tell whether it is what it was."""
+
 
 @dataclass(frozen=True)
 class _Task:
@@ -83,8 +88,8 @@ def prepare(
     """Extract features from the media of a corpus into a store.
 
     Finished clips are skipped and failed ones tried again, so that the same call resumes an
-    interrupted one. A clip whose media differs in size or interval from what its features were
-    made of is extracted again.
+    interrupted one. A clip whose media differs in content (size and both ends) or interval from
+    what its features were made of is extracted again.
 
     Args:
         corpus: a corpus, or its address such as ``table:clips.csv``.
@@ -185,14 +190,14 @@ def _plan(corpus: Corpus, requests: Mapping[str, Request], store: Store) -> _Pla
     stored = {key: store.statuses(key) for key in requests}
     plan = _Plan()
     for clip in corpus.clips:
-        size = _media_bytes(clip)
+        media = _media(clip)
         finished = {key: row for key in requests if (row := stored[key].get(clip.id))}
-        origins = {key: _origin(clip, request, size) for key, request in requests.items()}
+        origins = {key: _origin(clip, request, media) for key, request in requests.items()}
         finished = {key: row for key, row in finished.items() if row.status == OK}
         other = [
             key
             for key, row in finished.items()
-            if origins[key] not in (None, (row.media_bytes, row.span))
+            if media != _UNSEEN and origins[key] not in (None, (row.media_bytes, row.span))
         ]
         to_do = [key for key in requests if key in other or key not in finished]
         possible = {key: origin for key in to_do if (origin := origins[key]) is not None}
@@ -205,32 +210,60 @@ def _plan(corpus: Corpus, requests: Mapping[str, Request], store: Store) -> _Pla
     return plan
 
 
-def _media_bytes(clip: Clip) -> int | None:
-    """Size of a clip's file, or of the files of its folder; None if it is not there."""
-    if clip.path is None or not clip.path.exists():
+def _media(clip: Clip) -> tuple[int, str] | None:
+    """Size and checksum of a clip's file, or of the files of its folder; None if it is not there.
+
+    What cannot be looked at is `_UNSEEN`: whoever reads it says what is wrong, and what was made
+    of it before stays.
+    """
+    if clip.path is None:
         return None
-    if clip.path.is_dir():
-        return sum(path.stat().st_size for path in clip.path.iterdir() if path.is_file())
-    return clip.path.stat().st_size
+    try:
+        if not clip.path.is_dir():
+            return _file(clip.path)
+        sound = clip.path.with_name(f"{clip.path.name}.wav")
+        files = [path for path in (*clip.path.iterdir(), sound) if path.is_file()]
+        sizes = {path.name: path.stat().st_size for path in sorted(files)}
+        return sum(sizes.values()), _checksum(str(sizes))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError:
+        return _UNSEEN
 
 
-def _origin(clip: Clip, request: Request, size: int | None) -> tuple[int, str] | None:
+def _file(path: Path) -> tuple[int, str]:
+    """Size and a checksum of both ends: edited sound has the size it had."""
+    size = path.stat().st_size
+    if not path.is_file():  # opening a pipe would wait for a writer
+        return size, ""
+    with path.open("rb") as file:
+        ends = file.read(_END_BYTES)
+        file.seek(max(0, size - _END_BYTES))
+        return size, _checksum(ends + file.read())
+
+
+def _checksum(content: bytes | str) -> str:
+    data = content.encode("utf-8", "surrogatepass") if isinstance(content, str) else content
+    return f"{zlib.crc32(data):08x}"
+
+
+def _origin(clip: Clip, request: Request, media: tuple[int, str] | None) -> tuple[int, str] | None:
     """What identifies that which an extractor reads of a clip; None if it is not there."""
     needs = _needs(request)
     reads_media = bool(needs & {"frames", "tracks", "audio", "table"})
     if "table" in needs:
         table = table_of(clip)
-        size = table.stat().st_size if table is not None else None
-    if reads_media and size is None:
+        media = _file(table) if table is not None else None
+    if reads_media and media is None:
         return None
-    span = []
+    size, content = media if reads_media and media else (0, "")
+    span = [content] if content else []
     if reads_media and (clip.start or clip.end is not None or clip.fps):
         end = "" if clip.end is None else f"{clip.end!r}"
         span.append(f"{clip.start or 0.0!r}-{end}" + (f" at {clip.fps!r}" if clip.fps else ""))
     if "text" in needs:
-        words = _words(clip, request).encode("utf-8", "surrogatepass")
-        span.append(f"text {zlib.crc32(words):08x}")
-    return (size or 0 if reads_media else 0, ", ".join(span))
+        span.append(f"text {_checksum(_words(clip, request))}")
+    return size, ", ".join(span)
 
 
 def _needs(request: Request) -> set[str]:
