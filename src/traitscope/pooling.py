@@ -1,6 +1,7 @@
 """Statistics of a stream over a clip: (rows, columns) with missing values -> one vector."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,34 +10,6 @@ from traitscope.errors import ConfigError
 from traitscope.types import Stream
 
 Array = NDArray[np.float64]
-
-
-def _mean(values: Array, time: Array) -> Array:
-    return np.asarray(np.mean(values, axis=0))
-
-
-def _sd(values: Array, time: Array) -> Array:
-    return np.asarray(np.std(values, axis=0))
-
-
-def _min(values: Array, time: Array) -> Array:
-    return np.asarray(np.min(values, axis=0))
-
-
-def _max(values: Array, time: Array) -> Array:
-    return np.asarray(np.max(values, axis=0))
-
-
-def _median(values: Array, time: Array) -> Array:
-    return np.asarray(np.median(values, axis=0))
-
-
-def _q10(values: Array, time: Array) -> Array:
-    return np.asarray(np.quantile(values, 0.1, axis=0))
-
-
-def _q90(values: Array, time: Array) -> Array:
-    return np.asarray(np.quantile(values, 0.9, axis=0))
 
 
 def _slope(values: Array, time: Array) -> Array:
@@ -53,17 +26,18 @@ def _change(values: Array, time: Array) -> Array:
     return np.asarray(np.mean(np.abs(np.diff(values, axis=0)), axis=0))
 
 
-POOLS: dict[str, Callable[[Array, Array], Array]] = {
-    "mean": _mean,
-    "sd": _sd,
-    "min": _min,
-    "max": _max,
-    "median": _median,
-    "q10": _q10,
-    "q90": _q90,
+POOLS: dict[str, Callable[[Array, Array], Any]] = {
+    "mean": lambda values, time: values.mean(axis=0),
+    "sd": lambda values, time: values.std(axis=0),
+    "min": lambda values, time: values.min(axis=0),
+    "max": lambda values, time: values.max(axis=0),
+    "median": lambda values, time: np.median(values, axis=0),
+    "q10": lambda values, time: np.quantile(values, 0.1, axis=0),
+    "q90": lambda values, time: np.quantile(values, 0.9, axis=0),
     "slope": _slope,
     "change": _change,
 }
+"""Name -> its function of values (rows, columns) and time (rows,)."""
 
 
 def pool(stream: Stream, pools: Sequence[str]) -> Array:
