@@ -32,7 +32,6 @@ METRICS = (
 )
 """Names of the metrics, in the order of tables."""
 
-LOWER_IS_BETTER = frozenset({"mae", "mse", "rmse"})
 SCALE_FREE = frozenset({"pearson", "spearman"})
 """Metrics that keep their meaning when predictions and labels have different ranges."""
 
