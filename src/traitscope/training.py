@@ -228,9 +228,10 @@ def _check_watched(
         if dark and watching:
             place = f"train.{stage.name}" if len(config.stages) > 1 else "train"
             lack = f"No validation clip has a label for {', '.join(dark)}"
+            lack = lack if selection else "No validation clips are held out"
             raise ConfigError(
-                f"{lack if selection else 'No validation clips are held out'}, so no score says how "
-                f"good an epoch is. Train without: {' '.join(f'{place}.{w}' for w in watching)}"
+                f"{lack}, so no score says how good an epoch is. Train without: "
+                f"{' '.join(f'{place}.{setting}' for setting in watching)}"
             )
 
 
