@@ -14,7 +14,8 @@ from safetensors.numpy import load_file
 from tests.prepared import make_corpus, make_store
 from traitscope import loop
 from traitscope.errors import ConfigError, TraitscopeError
-from traitscope.optimisation import freeze, hold_frozen, lr_scale, optimizer_of
+from traitscope.models._blocks import hold_frozen
+from traitscope.optimisation import freeze, lr_scale, optimizer_of
 from traitscope.runs import Stage
 from traitscope.training import train
 

@@ -29,7 +29,8 @@ from traitscope.data import Examples, collate, to_tensors
 from traitscope.distillation import SelfDistillation
 from traitscope.errors import ConfigError, TraitscopeError
 from traitscope.history import mean_loss, record, split_scores
-from traitscope.optimisation import freeze, hold_frozen, optimizer_of, rescale, schedule_of
+from traitscope.models._blocks import hold_frozen
+from traitscope.optimisation import freeze, optimizer_of, rescale, schedule_of
 from traitscope.runs import RunConfig, Stage
 from traitscope.types import Batch, Target
 

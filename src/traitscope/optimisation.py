@@ -32,14 +32,6 @@ def freeze(model: nn.Module, stage: Stage, trainable: frozenset[str]) -> None:
         raise ConfigError(f"Stage {stage.name!r} freezes every tensor: nothing is left to train.")
 
 
-def hold_frozen(model: nn.Module) -> None:
-    """Keep wholly frozen parts in evaluation mode, so that no batch statistics drift in them."""
-    for part in model.modules():
-        tensors = list(part.parameters())
-        if tensors and not any(tensor.requires_grad for tensor in tensors):
-            part.eval()
-
-
 def optimizer_of(model: nn.Module, stage: Stage) -> torch.optim.Optimizer:
     """The stage's optimiser over the tensors that train, one group per learning rate."""
     by_factor: dict[float, list[nn.Parameter]] = {}

@@ -1,14 +1,14 @@
 """Image networks from timm as parts of models: frozen but for named layers, and really frozen."""
 
 from dataclasses import replace
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from einops import rearrange
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from traitscope import weights
 from traitscope.config import Config as BaseConfig
+from traitscope.models._blocks import BARE, hold_frozen, take_published, timm_backbone
 from traitscope.types import Batch, Draw
 
 Share = Annotated[float, Field(ge=0, lt=1)]
@@ -91,13 +91,11 @@ class ResNet(nn.Module):
         if config.embeddings:
             self.channels = EMBEDDED[config.backbone]
             return
-        import timm
-
         channels = tuple(max(1, round(config.width * size)) for size in (64, 128, 256, 512))
-        self.network: nn.Module = timm.create_model(
-            config.backbone, pretrained=False, num_classes=0, global_pool="", channels=channels
+        self.network: Any = timm_backbone(
+            config.backbone, pretrained=False, channels=channels, **BARE
         )
-        self.channels = self.network.num_features  # type: ignore[assignment]
+        self.channels = self.network.num_features
         for tensor_name, tensor in self.network.named_parameters():
             tensor.requires_grad_(tensor_name.startswith(_TRAINED[config.unfreeze]))
         self.train()
@@ -106,13 +104,13 @@ class ResNet(nn.Module):
         """Change the mode of the layers that train, and of no other."""
         super().train(mode)
         for part in self.children():
-            _hold_frozen(part)
+            hold_frozen(part)
         return self
 
     def load_pretrained(self) -> None:
         """Take the published tensors, if asked to."""
         if self.config.pretrained and not self.config.embeddings:
-            load_timm(self.network, self.config.published)
+            take_published(self.network, self.config.published, **BARE)
 
     def maps(self, batch: Batch) -> Tensor:
         """``faces`` (clips, rows, 3, height, width) -> (clips * rows, channels, places, places)."""
@@ -128,22 +126,3 @@ class ResNet(nn.Module):
         mask = batch.masks["faces"]
         averages = self.maps(batch).mean(dim=(2, 3))
         return rearrange(averages, "(clips rows) c -> clips rows c", clips=len(mask)), mask
-
-
-def _hold_frozen(part: nn.Module) -> None:
-    for inner in part.modules():
-        tensors = list(inner.parameters())
-        if tensors and not any(tensor.requires_grad for tensor in tensors):
-            inner.eval()
-
-
-def load_timm(network: nn.Module, name: str) -> None:
-    """Fill a timm network with the published tensors of ``name``, which must be in the cache.
-
-    Raises:
-        MissingError: they are not; the message names the command that fetches them.
-    """
-    from safetensors.torch import load_file
-
-    tensors = load_file(weights.find_network(name, setting="model.pretrained"))
-    network.load_state_dict({key: tensors[key] for key in network.state_dict()})

@@ -13,6 +13,9 @@ from traitscope.scaling import IMAGENET_MEAN, IMAGENET_SD
 
 _IMAGENET = (IMAGENET_MEAN, IMAGENET_SD)
 
+BARE: dict[str, Any] = {"num_classes": 0, "global_pool": ""}
+"""Settings of a timm network without pooling and classifier."""
+
 
 @contextmanager
 def frozen(part: nn.Module) -> Iterator[None]:
@@ -30,6 +33,14 @@ def freeze(part: nn.Module) -> None:
     """Take every tensor of a part out of training."""
     for tensor in part.parameters():
         tensor.requires_grad_(False)
+
+
+def hold_frozen(model: nn.Module) -> None:
+    """Keep wholly frozen parts in evaluation mode, so that no batch statistics drift in them."""
+    for part in model.modules():
+        tensors = list(part.parameters())
+        if tensors and not any(tensor.requires_grad for tensor in tensors):
+            part.eval()
 
 
 def timm_backbone(name: str, *, pretrained: bool, **settings: Any) -> Any:

@@ -18,12 +18,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from traitscope.config import Config as BaseConfig
-from traitscope.models._blocks import colours_of, take_published, timm_backbone
+from traitscope.models._blocks import BARE, colours_of, take_published, timm_backbone
 from traitscope.models._heads import RangeHead
 from traitscope.types import Batch, Draw, Rows, Target
-
-BARE: dict[str, Any] = {"num_classes": 0, "global_pool": ""}
-"""Settings of a timm network without pooling and classifier."""
 
 STRIDE = 32
 """Of a ResNet: pixels per place of its last map."""
