@@ -19,6 +19,7 @@ import traitscope
 from traitscope.errors import ConfigError, DataError, MissingError, TraitscopeError
 from traitscope.extract import extract_clip, make_request
 from traitscope.preparation import Summary
+from traitscope.preparation.summary import summarise
 from traitscope.store import StatusRow, Store
 from traitscope.types import Clip, Corpus, Stream, Target
 
@@ -265,6 +266,18 @@ def test_media_that_may_not_be_read_is_a_row_and_keeps_what_was_made_of_it(
     assert (row.clip, row.status) == (NAMES[1], "unreadable")
     assert "1.wav cannot be read: Permission denied. Give this user the right to." in row.reason
     assert (summary.skipped, summary.changed) == (1, ())
+
+
+def test_a_clip_whose_row_was_lost_is_not_taken_for_finished(tmp_path: Path) -> None:
+    corpus = sounds(tmp_path, NAMES[:2])
+    first = traitscope.prepare(corpus, SOUND, store=tmp_path / "store", workers=0)
+    store = Store(tmp_path / "store")
+    store.discard(key_of(first), NAMES[0])
+    after = summarise(
+        corpus, [key_of(first)], store, extracted=0, skipped=2, changed=(), seconds=1.0
+    )
+    assert after.failed == (NAMES[0],)
+    assert "Run the command again" in after.failures[0][1].reason
 
 
 def test_a_pipe_is_nothing_to_wait_for(tmp_path: Path) -> None:

@@ -57,7 +57,7 @@ def test_a_dry_run_estimates_and_writes_nothing(corpus: Path, tmp_path: Path, ca
     assert "3 clips: 3 to extract, 0 finished, 0 without media" in out
     assert "s per clip in one; 3 clips tried" in out
     assert "for signals-" in out
-    assert "tried and failed: nobody.mp4: no_face" in out
+    assert "tried and failed: nobody.mp4: faces: no_face" in out
     assert not store.exists()
     assert run(*arguments) == 1
     sizes = {key: Store(store).size_bytes(key) for key in Store(store).fingerprints()}

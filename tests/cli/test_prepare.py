@@ -109,6 +109,16 @@ def test_what_cannot_be_meant_is_exit_code_2(
     assert not store.exists()
 
 
+def test_a_clip_that_lacks_several_features_for_one_reason_is_one_line(
+    table: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ("--store", table.parent / "store", "--extract", "short_term,mid_term")
+    assert run("prepare", f"table:{table}", *arguments, "--workers", "0") == 1
+    err = capsys.readouterr().err
+    assert err.count("failed: ") == 1
+    assert "failed: d [1]: short_term, mid_term: undecodable: " in err
+
+
 def test_many_failures_are_counted(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
     table.write_text("clip,openness\n" + "".join(f"x{n},0.1\n" for n in range(15)))
     store = table.parent / "store"

@@ -183,11 +183,16 @@ def _print(summary: "Summary") -> None:
 
 
 def _name_failures(summary: "Summary") -> None:
+    """Say what is lacking, in one line for all features of a clip that lack for one reason."""
     from traitscope.cli._shared import say
 
-    for key, row in summary.failures[:_NAMED]:
-        say(f"failed: {row.clip}: {key.rpartition('-')[0]}: {row.status}: {row.reason}")
-    more = len(summary.failures) - _NAMED
+    found: dict[tuple[str, str, str], list[str]] = {}
+    for key, row in summary.failures:
+        name = key.rpartition("-")[0]
+        found.setdefault((row.clip, row.status, row.reason), []).append(name)
+    for (clip, status, reason), names in list(found.items())[:_NAMED]:
+        say(f"failed: {clip}: {', '.join(names)}: {status}: {reason}")
+    more = len(found) - _NAMED
     if more > 0:
         say(f"and {more} more failures; all of them are in status.csv in the store.")
 

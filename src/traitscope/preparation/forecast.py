@@ -24,7 +24,7 @@ class Forecast:
         finished: clips that have nothing to do.
         missing: clips whose media is not there.
         sampled: ids of the clips that were tried.
-        failed: status of the tried clips that did not work out, by id.
+        failed: what the tried clips lack and why, such as "faces: no_face", by id.
         clip_seconds: mean time of one clip in one process.
         seconds: of the whole, with so many workers; the lower and the upper end of a range.
         size_bytes: key -> what the waiting clips would add.
@@ -83,9 +83,17 @@ def try_clips(
         finished=counts[2],
         missing=counts[3],
         sampled=tuple(dict.fromkeys(row.clip for _, row in rows)),
-        failed={row.clip: row.status for _, row in rows if row.status != OK},
+        failed=_failures(rows),
         clip_seconds=mean,
         seconds=(whole * max(0.0, mean - 2 * doubt), whole * (mean + 2 * doubt)),
         size_bytes=sizes,
         workers=workers,
     )
+
+
+def _failures(rows: Rows) -> dict[str, str]:
+    found: dict[str, list[str]] = {}
+    for key, row in rows:
+        if row.status != OK:
+            found.setdefault(row.clip, []).append(f"{key.rpartition('-')[0]}: {row.status}")
+    return {clip: ", ".join(lacking) for clip, lacking in found.items()}

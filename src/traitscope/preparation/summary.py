@@ -76,27 +76,27 @@ def summarise(
     seconds: float,
 ) -> Summary:
     """Read what is in the store now for the clips of a corpus."""
-    rows = {key: store.statuses(key) for key in keys}
-    of_corpus = {
-        key: [found[clip.id] for clip in corpus.clips if clip.id in found]
-        for key, found in rows.items()
-    }
+    rows = {key: _of_corpus(corpus, store.statuses(key)) for key in keys}
     return Summary(
         clips=len(corpus.clips),
         extracted=extracted,
         skipped=skipped,
         changed=tuple(changed),
-        features=tuple(
-            _feature(key, found, store.size_bytes(key)) for key, found in of_corpus.items()
-        ),
+        features=tuple(_feature(key, found, store.size_bytes(key)) for key, found in rows.items()),
         failures=tuple(
-            (key, rows[key][clip.id])
-            for clip in corpus.clips
-            for key in rows
-            if clip.id in rows[key] and rows[key][clip.id].status != OK
+            (key, found[place])
+            for place in range(len(corpus.clips))
+            for key, found in rows.items()
+            if found[place].status != OK
         ),
         seconds=seconds,
     )
+
+
+def _of_corpus(corpus: Corpus, rows: Mapping[str, StatusRow]) -> list[StatusRow]:
+    """One row for each clip: what has none is not finished, and must not look as if it were."""
+    lost = "Its row was lost, to another 'prepare' of this store perhaps. Run the command again."
+    return [rows.get(clip.id) or StatusRow(clip.id, "unknown", lost) for clip in corpus.clips]
 
 
 def _feature(key: str, rows: Sequence[StatusRow], size_bytes: int) -> FeatureSummary:
