@@ -1,5 +1,6 @@
 """Blocks that several models share: heads that end in the target range, masked means."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -69,3 +70,10 @@ class AttentionPool(nn.Module):
         scores = self.score(torch.tanh(self.hidden(rows)))
         hidden = ~rearrange(mask, "clips rows -> clips rows 1")
         return scores.masked_fill(hidden, torch.finfo(scores.dtype).min).softmax(dim=1)
+
+
+def sinusoids(rows: int, width: int, device: torch.device | str = "cpu") -> Tensor:
+    """Sines and cosines of the row number at ``width`` / 2 wavelengths: (rows, width)."""
+    waves = torch.exp(torch.arange(0, width, 2, device=device) * (-math.log(1e4) / width))
+    angles = torch.arange(rows, device=device)[:, None] * waves
+    return torch.stack([angles.sin(), angles.cos()], dim=2).flatten(1)[:, :width]

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from traitscope.config import Config as BaseConfig
 from traitscope.models._backbones import Share
-from traitscope.models._heads import AttentionPool, RangeHead, masked_mean
+from traitscope.models._heads import AttentionPool, RangeHead, masked_mean, sinusoids
 from traitscope.types import Batch, Draw, Rows, Target
 
 SETS = {
@@ -104,7 +104,8 @@ class Recurrence(nn.Module):
 
     def forward(self, signals: Tensor, mask: Tensor) -> Tensor:
         """(clips, rows, features) and (clips, rows) -> (clips, units)."""
-        places = self.place(sinusoids(signals.shape[1], self.project.out_features).to(signals))
+        rows, width = signals.shape[1], self.project.out_features
+        places = self.place(sinusoids(rows, width, signals.device))
         states, _ = self.lstm(self.project(signals) + places)
         return (states * self.attention(states, mask)).sum(dim=1)
 
@@ -173,10 +174,3 @@ class Model(nn.Module):
         both = [self.recurrence(signals, mask), self.convolutions(signals, mask)]
         scores: Tensor = self.to_range(self.head(torch.cat(both, dim=1)))
         return scores
-
-
-def sinusoids(rows: int, width: int) -> Tensor:
-    """Sines and cosines of the row number at ``width`` / 2 wavelengths: (rows, width)."""
-    waves = torch.exp(torch.arange(0, width, 2) * (-torch.log(torch.tensor(1e4)) / width))
-    angles = torch.arange(rows)[:, None] * waves
-    return torch.stack([angles.sin(), angles.cos()], dim=2).flatten(1)[:, :width]

@@ -19,7 +19,7 @@ from torch.nn import functional
 
 from traitscope.config import Config as BaseConfig
 from traitscope.models._blocks import BARE, colours_of, take_published, timm_backbone
-from traitscope.models._heads import RangeHead
+from traitscope.models._heads import RangeHead, sinusoids
 from traitscope.types import Batch, Draw, Rows, Target
 
 STRIDE = 32
@@ -115,7 +115,8 @@ class Model(nn.Module):
         images = self.colours(rearrange(frames, "clips time ... -> (clips time) ..."))
         maps = self.norm(self.trunk(images))
         maps = rearrange(maps, "(clips time) c h w -> clips time c h w", clips=len(mask))
-        maps = maps * maps.shape[2] ** 0.5 + _moments(maps)[:, :, None, None]
+        moments = sinusoids(maps.shape[1], maps.shape[2], maps.device)[:, :, None, None]
+        maps = maps * maps.shape[2] ** 0.5 + moments.to(maps)
         known = torch.relu(self.reduce(rearrange(maps, "clips time c h w -> (clips time) c h w")))
         known = rearrange(known, "(clips time) d 1 1 -> clips time d", clips=len(mask))
         middle = mask.shape[1] // 2
@@ -127,15 +128,3 @@ class Model(nn.Module):
             told.append(query[:, 0])
         joined = functional.normalize(torch.cat(told, dim=-1), dim=-1)
         return self.to_range(self.score(joined))
-
-
-def _moments(maps: Tensor) -> Tensor:
-    """Sinusoidal encoding of time: (time, channels) for maps (clips, time, channels, h, w)."""
-    time, channels = maps.shape[1], maps.shape[2]
-    at = torch.arange(time, device=maps.device, dtype=maps.dtype)[:, None]
-    step = torch.arange(0, channels, 2, device=maps.device, dtype=maps.dtype)
-    angle = at * torch.exp(step * (-math.log(10000.0) / channels))
-    encoded = torch.zeros(time, channels, device=maps.device, dtype=maps.dtype)
-    encoded[:, 0::2] = torch.sin(angle)
-    encoded[:, 1::2] = torch.cos(angle[:, : channels // 2])
-    return encoded
