@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from traitscope.trees import damaged
+from traitscope.types import Batch
 
 Array = NDArray[np.float64]
 Kind = Literal["char", "word"]
@@ -18,6 +19,15 @@ LARGEST = 2_000_000
 
 _WORD = r"(?u)\w[\w'’]*|\.{2,}|…|-{2,}|—|\[[^\]]*\]|[?!]"
 """A word, a pause (``...``, ``--``), a mark such as ``[UNKNOWN]``, or a question."""
+
+
+def texts_of(batch: Batch) -> list[str]:
+    """The words of each clip; rows that are not there are left out."""
+    rows, there = batch.streams["transcript"], batch.masks["transcript"].tolist()
+    return [
+        " ".join(str(row) for row, known in zip(*clip, strict=True) if known)
+        for clip in zip(rows, there, strict=True)
+    ]
 
 
 def counter(kind: Kind, **settings: Any) -> Any:

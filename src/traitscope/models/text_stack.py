@@ -22,7 +22,7 @@ from traitscope.extract.text_counts import COLUMNS, UNITS, Language, text_counts
 from traitscope.models._folds import grouped_folds, inside, labels_of
 from traitscope.models._stack import Stack, fit_stack
 from traitscope.models._text_learners import LEARNERS, Learners, fit_learners
-from traitscope.models._words import count_terms
+from traitscope.models._words import count_terms, texts_of
 from traitscope.trees import Boosting
 from traitscope.types import Batch, Draw, Target
 
@@ -160,16 +160,6 @@ class Estimator:
         named = [c for stream in self.config.streams for c in batch.columns.get(stream, ())]
         named = [*COLUMNS, *named]
         return tuple(named) if len(named) == width else tuple(f"column_{i}" for i in range(width))
-
-
-def texts_of(batch: Batch) -> list[str]:
-    """The words of each clip; rows that are not there are left out."""
-    rows = np.asarray(batch.streams["transcript"])
-    there = np.asarray(batch.masks["transcript"], dtype=bool)
-    return [
-        " ".join(str(row) for row, known in zip(*clip, strict=True) if known)
-        for clip in zip(rows, there, strict=True)
-    ]
 
 
 def _least_error(predictions: Array, labels: Array) -> NDArray[np.intp]:

@@ -11,7 +11,6 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
-import numpy as np
 import torch
 from pydantic import Field, PositiveInt, model_validator
 from torch import Tensor, nn
@@ -20,7 +19,8 @@ from traitscope.config import Config as BaseConfig
 from traitscope.errors import DataError, MissingError
 from traitscope.extract._encoder import Encoder, absent, byte_encoder, fill, read_encoder
 from traitscope.extras import require
-from traitscope.models._heads import RangeHead
+from traitscope.models._heads import RangeHead, masked_mean
+from traitscope.models._words import texts_of
 from traitscope.types import Batch, Draw, Target
 
 EXTRA = "text"
@@ -126,19 +126,12 @@ class Model(nn.Module):
     def forward(self, batch: Batch) -> Tensor:
         """Score ``transcript`` (clips, rows) of strings: (clips, targets)."""
         assert self.spec is not None
-        there = batch.masks["transcript"]
-        shown = there.cpu().numpy() if isinstance(there, Tensor) else np.asarray(there)
-        texts = [
-            " ".join(str(row) for row, known in zip(*clip, strict=True) if known)
-            for clip in zip(batch.streams["transcript"], shown, strict=True)
-        ]
         longest = min(self.config.max_tokens, _positions(self.spec))
-        ids, mask = self.spec.tokens(texts, longest)
+        ids, mask = self.spec.tokens(texts_of(batch), longest)
         device = self.range.low.device
         seen = torch.from_numpy(mask).to(device)
         output = self.encoder(torch.from_numpy(ids).to(device), attention_mask=seen.long())
-        weight = seen[..., None].to(output.last_hidden_state.dtype)
-        mean = (output.last_hidden_state * weight).sum(dim=1) / weight.sum(dim=1).clamp(min=1)
+        mean = masked_mean(output.last_hidden_state, seen)
         return self.range(self.head(self.dropout(mean)))
 
     def _build(self, spec: Encoder, network: Any = None) -> None:
