@@ -9,7 +9,7 @@ of z-scores are cut at -1, 0 and 1, and the head ends in the target range.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -51,15 +51,11 @@ TINY = Config(size=64, face_size=64, samples=8192, depth=18, channels=(4, 4, 8, 
 def inputs(config: Config) -> dict[str, Draw]:
     """One frame and the face in it, and the sound."""
     sees, hears = config.senses != "audio", config.senses != "visual"
-    one = {"train": Rows("random", 1), "evaluate": Rows("even", 1)}
     drawn = {}
     if sees:
-        drawn["faces"] = Draw(
-            train=one["train"], evaluate=one["evaluate"], group="moment", size=config.face_size
-        )
-        drawn["frames"] = Draw(
-            train=one["train"], evaluate=one["evaluate"], group="moment", size=config.size
-        )
+        moment = Draw(train=Rows("random", 1), evaluate=Rows("even", 1), group="moment")
+        drawn["faces"] = replace(moment, size=config.face_size)
+        drawn["frames"] = replace(moment, size=config.size)
     if hears:
         drawn["waveform"] = sound_draw(config.samples)
     return drawn
