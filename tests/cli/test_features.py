@@ -8,9 +8,12 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from traitscope.cli import main
 from traitscope.extract import make_request
+from traitscope.preparation import sheet
 from traitscope.store import StatusRow, Store
 from traitscope.types import Stream
 
@@ -150,3 +153,43 @@ def test_a_sheet_is_a_picture_with_something_on_it(corpus: Path, store: Path, ca
     assert cv2.imread(str(target)).shape[0] < image.shape[0]
     assert run("features", "sheet", corpus / "nowhere", "--to", target) == 2
     assert "no faces, frames or signals" in capsys.readouterr().err
+
+
+def test_a_sheet_says_what_lacks_and_shows_no_more_than_the_pictures(
+    store: Path, tmp_path: Path, monkeypatch, capsys
+) -> None:
+    drawn = []
+    monkeypatch.setattr(Figure, "savefig", lambda figure, *_, **__: drawn.append(figure))
+    both = ("--clip", "a.mp4", "--clip", "nobody.mp4")
+    assert run("features", "sheet", store, "--to", tmp_path / "new" / "s.png", *both) == 0
+    texts = " ".join(text.get_text() for text in drawn[0].findobj(Text))
+    assert "faces: no_face" in texts
+    pictures = [axis for axis in drawn[0].axes if axis.images]
+    assert len(pictures) == 6
+    for axis in pictures:  # points of a chin below the chip do not stretch it
+        assert axis.get_ylim() == (223.5, -0.5)
+    assert run("features", "sheet", store, "--to", tmp_path / "s.jpg") == 2
+    assert "s.jpg is not named so. End it in .png" in capsys.readouterr().err
+
+
+def test_a_sheet_of_several_faces_keeps_their_points_and_lines_apart() -> None:
+    time, ids = np.array([0.0, 0.0, 0.2, 0.4]), np.array([3.0, 5.0, 3.0, np.nan])
+    there = np.isfinite(ids)
+    pictures = Stream(time=time, images=(b"a", b"b", b"c", b""), valid=there)
+    points = np.arange(4.0)[:, None, None] * np.ones((4, 68, 2))
+    marks = Stream(time=time, values=points, valid=there, info={"units": "share of the chip"})
+    shown = [sheet._points(marks, pictures, row) for row in range(4)]
+    assert [None if one is None else one[0, 0] for one in shown] == [0, 1, 2, None]
+    signals = Stream(time=time, values=ids[:, None], valid=there, columns=("face_id",))
+    assert [mine.tolist() for mine in sheet._people(signals)] == [
+        [True, False, True, True],
+        [False, True, False, True],
+    ]
+
+
+def test_an_export_makes_its_folder_and_leaves_no_empty_file(store: Path, tmp_path: Path) -> None:
+    target = tmp_path / "new" / "x.csv"
+    assert run("features", "export", store, "faces", "--csv", target) == 2
+    assert not target.exists()
+    assert run("features", "export", store, "signals", "--csv", target) == 0
+    assert run("features", "export", store, "signals", "--parquet", tmp_path / "p" / "x.pq") == 0

@@ -3,6 +3,7 @@
 import csv
 from collections.abc import Callable, Iterator, Sequence
 from difflib import get_close_matches
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -81,12 +82,13 @@ def write_csv(
     Raises:
         DataError: the feature is of pictures, or there is no clip.
     """
-    rows = 0
+    rows, tables = 0, _tables(store, key, clips, hook)
+    first = next(tables)  # before there is a file: there may be nothing to write
+    path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        for number, (header, table) in enumerate(_tables(store, key, clips, hook)):
-            if number == 0:
-                writer.writerow(header)
+        writer.writerow(first[0])
+        for _, table in chain([first], tables):
             writer.writerows(["" if c != c else c for c in row] for row in _rows(table))
             rows += len(table[0])
     return rows
@@ -103,6 +105,7 @@ def write_parquet(
     for header, columns in _tables(store, key, clips, hook):
         table = pyarrow.table(dict(zip(header, columns, strict=True)))
         if writer is None:
+            path.parent.mkdir(parents=True, exist_ok=True)
             writer = pyarrow.parquet.ParquetWriter(path, table.schema)
         writer.write_table(table.cast(writer.schema))
         rows += len(columns[0])

@@ -1,5 +1,6 @@
 """A contact sheet of stored features: faces with landmarks, and signals and sound over time."""
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from traitscope.errors import DataError
+from traitscope.errors import ConfigError, DataError
 from traitscope.preparation.exports import clips_of
 from traitscope.store import OK, Store
 from traitscope.types import Stream
@@ -38,6 +39,8 @@ def draw_sheet(store: Store, path: Path, *, clips: Sequence[str] = (), count: in
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
+    if path.suffix.lower() != ".png":
+        raise ConfigError(f"A sheet is a PNG, and {path} is not named so. End it in .png.")
     keys = _keys(store)
     pictured = keys.get("faces") or keys.get("frames") or keys.get("signals")
     if pictured is None:
@@ -49,8 +52,11 @@ def draw_sheet(store: Store, path: Path, *, clips: Sequence[str] = (), count: in
     FigureCanvasAgg(figure)
     parts = figure.subfigures(len(chosen), 1, squeeze=False).ravel()
     for part, clip in zip(parts, chosen, strict=True):
-        _draw_clip(part, clip, _streams(store, keys, clip))
-    figure.savefig(path, dpi=110)
+        _draw_clip(part, clip, *_streams(store, keys, clip))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # a name in another script
+        figure.savefig(path, dpi=110)
     return chosen
 
 
@@ -64,24 +70,26 @@ def _keys(store: Store) -> dict[str, str]:
     return {name: key for name, (_, key) in found.items()}
 
 
-def _streams(store: Store, keys: dict[str, str], clip: str) -> dict[str, Stream]:
+def _streams(
+    store: Store, keys: dict[str, str], clip: str
+) -> tuple[dict[str, Stream], dict[str, str]]:
+    """What there is of a clip, and why the rest is not there."""
     wanted = ("faces", "frames", "landmarks", "signals", "short_term")
-    found = {}
-    for name in wanted:
-        row = store.statuses(keys[name]).get(clip) if name in keys else None
-        if row is not None and row.status == OK:
-            found[name] = store.read(keys[name], clip)
-    return found
+    rows = {name: store.statuses(keys[name]).get(clip) for name in wanted if name in keys}
+    there = [name for name, row in rows.items() if row is not None and row.status == OK]
+    lacking = {n: row.status for n, row in rows.items() if row is not None and row.status != OK}
+    return {name: store.read(keys[name], clip) for name in there}, lacking
 
 
-def _draw_clip(part: Any, clip: str, streams: dict[str, Stream]) -> None:
+def _draw_clip(part: Any, clip: str, streams: dict[str, Stream], lacking: dict[str, str]) -> None:
     pictures = streams.get("faces") or streams.get("frames")
     signals, sound = streams.get("signals"), streams.get("short_term")
     facts = [
         f"{name}: {_facts(stream)}" for name, stream in streams.items() if name != "short_term"
     ]
-    title = f"{clip}    {'    '.join(facts)}" if facts else f"{clip}    nothing stored"
-    part.suptitle(title, fontsize=9, x=0.01, ha="left")
+    facts += [f"{name}: {status}" for name, status in lacking.items()]
+    title = "    ".join([clip, *(facts or ["nothing stored"])])
+    part.suptitle(title, fontsize=9, x=0.01, ha="left", parse_math=False)
     drawn = [lines for lines in _LINES if signals is not None]
     lines = len(drawn) + (sound is not None)
     grid = part.add_gridspec(1 + max(1, lines), _ACROSS, height_ratios=[1.5] + [1] * max(1, lines))
@@ -112,19 +120,22 @@ def _draw_pictures(part: Any, grid: Any, stream: Stream, marks: Stream | None) -
             continue
         picture = np.asarray(cv2.imdecode(np.frombuffer(image, np.uint8), cv2.IMREAD_COLOR_RGB))
         axis.imshow(picture)
-        points = _points(marks, float(stream.time[row]))
+        points = _points(marks, stream, row)
         if points is not None:
             height, width = picture.shape[:2]
-            axis.scatter(points[:, 0] * width, points[:, 1] * height, s=1.2, c="#00e5ff", lw=0)
+            x, y = points[:, 0] * width, points[:, 1] * height
+            axis.scatter(x, y, s=1.2, c="#00e5ff", lw=0)
+            axis.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5))  # a chin may be outside
 
 
-def _points(marks: Stream | None, time: float) -> NDArray[np.float64] | None:
-    """Landmarks at a time, where they are of the chip."""
+def _points(marks: Stream | None, pictures: Stream, row: int) -> NDArray[np.float64] | None:
+    """Landmarks of the face in a picture, where they are of the chip."""
     if marks is None or "chip" not in str(marks.info.get("units")):
         return None
-    row = int(np.abs(marks.time - time).argmin())
-    there = marks.mask[row] and abs(marks.time[row] - time) < 1e-3
-    return np.asarray(marks.values)[row] if there else None
+    time = pictures.time[row]
+    place = row - int(np.searchsorted(pictures.time, time))  # of several faces at a time
+    same = np.flatnonzero(np.abs(marks.time - time) < 1e-3)[place : place + 1]
+    return np.asarray(marks.values)[same[0]] if len(same) and marks.mask[same[0]] else None
 
 
 def _draw_lines(
@@ -136,11 +147,29 @@ def _draw_lines(
         if column in stream.columns:
             series = values[:, stream.columns.index(column)] * scale
             shown = f"{name} ({column})" if np.isfinite(series).any() else f"{name}: not measured"
-            axis.plot(stream.time, series, label=shown, lw=1, color=colour)
-    step = float(np.median(np.diff(stream.time))) if len(stream.time) > 1 else 0.2
-    for time in stream.time[~stream.mask]:
-        axis.axvspan(time, time + step, color="0.85", lw=0)
+            for mine in _people(stream):  # dots: a row between two missing ones has no line
+                axis.plot(
+                    stream.time[mine],
+                    series[mine],
+                    label=shown,
+                    lw=1,
+                    color=colour,
+                    marker=".",
+                    ms=2,
+                )
+                shown = "_"  # later lines are not named again
+    following = np.append(stream.time[1:], end)
+    for row in np.flatnonzero(~stream.mask):
+        axis.axvspan(stream.time[row], following[row], color="0.85", lw=0)
     _finish(axis, label, end)
+
+
+def _people(stream: Stream) -> list[NDArray[np.bool_]]:
+    """Rows of each person, where there are several at a time; missing rows are everybody's."""
+    if np.all(np.diff(stream.time) > 0) or "face_id" not in stream.columns:
+        return [np.ones(len(stream.time), dtype=bool)]
+    ids = np.asarray(stream.values)[:, stream.columns.index("face_id")]
+    return [(ids == one) | np.isnan(ids) for one in np.unique(ids[stream.mask])]
 
 
 def _draw_sound(axis: Any, stream: Stream, end: float) -> None:
@@ -156,7 +185,9 @@ def _finish(axis: Any, label: str, end: float) -> None:
     axis.set_xlim(0, end)
     axis.set_ylabel(label, fontsize=7)
     axis.tick_params(labelsize=7)
-    axis.legend(loc="upper right", fontsize=6, ncols=3, frameon=False)
+    axis.legend(
+        loc="lower right", bbox_to_anchor=(1, 0.95), borderpad=0, fontsize=6, ncols=3, frameon=False
+    )
     axis.spines[["top", "right"]].set_visible(False)
 
 
