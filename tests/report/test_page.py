@@ -193,6 +193,22 @@ def test_a_clip_that_failed_in_several_reports_is_counted_once(tmp_path: Path) -
     assert "dark.001 no_face No face in 75 sampled frames. all" in page.text
 
 
+def test_scores_without_a_range_are_told_by_their_error(tmp_path: Path) -> None:
+    report = make_report()
+    report["scoring"] = {"aggregate": "subject"}
+    for part in report["parts"].values():
+        for row in part["rows"]:
+            for cell in row["metrics"]["accuracy"].values():
+                cell.update(value=None, low=None, high=None, reason="accuracy needs a range")
+            row["metrics"]["skill"]["macro"].update(low=None, high=None)
+    page = page_of(tmp_path, report)
+    said = re.search(r"runs/a has a mean absolute error of ([\d.]+); its skill", page.text)
+    assert said
+    assert "without an interval, and is better than the look-up by source" in page.text
+    assert re.search(r"\d+ people from \d+ sources", page.text)
+    assert re.search(r" checked><label [^>]*>skill</label>", page.raw)
+
+
 def test_stability_is_never_called_plain_neuroticism(tmp_path: Path) -> None:
     report = make_report()
     report["corpus"]["targets"][4]["label"] = "neuroticism"  # the declared direction decides

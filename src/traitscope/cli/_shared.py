@@ -11,7 +11,6 @@ from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.logging import RichHandler
 from rich.markup import escape
 from rich.progress import (
     BarColumn,
@@ -65,12 +64,19 @@ def warn_unfinished(run: Path) -> None:
 
 def log_to_stderr() -> None:
     """Show the library's log messages to the person at the terminal."""
-    handler = RichHandler(console=messages(), show_time=False, show_path=False, show_level=False)
+    handler = _Saying()
     handler.addFilter(_once())
     logger = logging.getLogger("traitscope")
     if not logger.handlers:
         logger.addHandler(handler)
         logger.setLevel(logging.INFO)
+
+
+class _Saying(logging.Handler):
+    """Say each log message on one line, however long: pipes and narrow terminals wrap it."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        say(self.format(record))
 
 
 class _Rate(ProgressColumn):

@@ -182,6 +182,12 @@ class Group:
         return str(self.reports[0].get("split") or "all clips")
 
     @property
+    def units(self) -> str:
+        """What was scored: clips, or people where their clips were averaged."""
+        scoring = self.reports[0].get("scoring") or {}
+        return "people" if scoring.get("aggregate") == "subject" else "clips"
+
+    @property
     def kind(self) -> tuple[str, str]:
         """What was measured, and a sentence on what that means."""
         kind = str(self.corpus.get("kind") or "")

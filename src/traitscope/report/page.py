@@ -195,8 +195,13 @@ def _part(group: Group, part: Part) -> PartView:
     notes = tables.Footnotes()
     headline = tables.headline(part, notes)
     first = tuple(notes.reasons)
-    by_metric = tuple((key, tables.per_trait(group, part, key, notes)) for key in part.metrics)
+    keys = sorted(part.metrics, key=lambda key: not _is_defined(part, key))
+    by_metric = tuple((key, tables.per_trait(group, part, key, notes)) for key in keys)
     return PartView(part, headline, by_metric, first, tuple(notes.reasons))
+
+
+def _is_defined(part: Part, metric: str) -> bool:
+    return any(row.cell(metric, "macro").value is not None for row in part.rows)
 
 
 def _system(report: Report, group: Group, beside: Beside) -> System:
@@ -268,17 +273,20 @@ def _in_words(group: Group) -> tuple[str, ...]:
     if not group.parts:
         return ()
     rows = group.parts[0].rows
-    lookup = next((row.cell("accuracy", "macro") for row in rows if row.role == "lookup"), None)
+    bounded = _is_defined(group.parts[0], "accuracy")  # z-scores have no accuracy
+    key, name = ("accuracy", "an accuracy") if bounded else ("mae", "a mean absolute error")
+    lookup = next((row.cell(key, "macro") for row in rows if row.role == "lookup"), None)
     sentences = []
     for row in rows:
         if row.role != "model":
             continue
-        accuracy, skill = row.cell("accuracy", "macro"), row.cell("skill", "macro")
-        sentence = f"{row.name} has an accuracy of {accuracy.text}; {_against_constant(skill)}"
-        if lookup and lookup.value is not None and accuracy.value is not None:
-            side = "above" if accuracy.value > lookup.value else "not above"
+        score, skill = row.cell(key, "macro"), row.cell("skill", "macro")
+        sentence = f"{row.name} has {name} of {score.text}; {_against_constant(skill)}"
+        if lookup and lookup.value is not None and score.value is not None:
+            better = score.value > lookup.value if bounded else score.value < lookup.value
             sentence += (
-                f", and is {side} the look-up by source, which sees no video ({lookup.text})"
+                f", and is {'better' if better else 'no better'} than the look-up by source, "
+                f"which sees no video ({lookup.text})"
             )
         sentences.append(sentence + ".")
     return tuple(sentences)
@@ -287,7 +295,9 @@ def _in_words(group: Group) -> tuple[str, ...]:
 def _against_constant(skill: Any) -> str:
     if skill.value is None:
         return f"its skill against the constant is undefined ({skill.reason})"
-    shown = f"skill {skill.text}" + (f", 95 % {skill.interval}" if skill.interval else "")
+    if skill.low is None:
+        return f"its skill against the constant is {skill.text}, without an interval"
+    shown = f"skill {skill.text}, 95 % {skill.interval}"
     if skill.low is not None and skill.low > 0:
         return f"it is better than the constant ({shown})"
     if skill.high is not None and skill.high < 0:
