@@ -13,7 +13,7 @@ import numpy as np
 from traitscope.errors import DataError
 from traitscope.metrics import Array
 from traitscope.protocols import Group, groups
-from traitscope.types import Clip
+from traitscope.types import Clip, label_array
 
 SHRINKAGES = (0, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
 ALPHAS = tuple(10.0**power for power in range(-2, 6))
@@ -81,7 +81,7 @@ def fit_shrinkage(fitted: Sequence[Clip], targets: Sequence[str]) -> int:
     there is nothing to learn from: 1.
     """
     table = look_up(fitted, targets)
-    target = _labels(fitted, targets)
+    target = label_array(fitted, targets)
     total = np.array([table.total[clip.source] for clip in fitted]) - np.nan_to_num(target)
     count = np.array([table.count[clip.source] for clip in fitted]) - ~np.isnan(target)
     usable = ~np.isnan(target) & (count > 0)
@@ -100,7 +100,7 @@ def permuted(
     fitted: Sequence[Clip], test: Sequence[Clip], targets: Sequence[str], *, seed: int = 0
 ) -> Array:
     """Predict the labels of fitted clips drawn at random: what chance with real labels gives."""
-    target = _labels(fitted, targets)
+    target = label_array(fitted, targets)
     filled = np.where(np.isnan(target), fitted_means(fitted, targets), target)
     rng = np.random.default_rng(seed)
     rounds = -(-len(test) // len(filled)) if len(filled) else 0
@@ -116,7 +116,7 @@ def metadata(fitted: Sequence[Clip], test: Sequence[Clip], targets: Sequence[str
     the strength comes from cross-validation that keeps sources and subjects together.
     """
     columns = _design(fitted, fitted), _design(fitted, test)
-    target = _labels(fitted, targets)
+    target = label_array(fitted, targets)
     fold = _folds(fitted)
     predicted = np.empty((len(test), len(targets)))
     for column in range(len(targets)):
@@ -138,7 +138,7 @@ def fitted_means(fitted: Sequence[Clip], targets: Sequence[str]) -> Array:
     Raises:
         DataError: a target has no label among them.
     """
-    target = _labels(fitted, targets)
+    target = label_array(fitted, targets)
     empty = [name for name, column in zip(targets, target.T, strict=True) if np.isnan(column).all()]
     if empty:
         raise DataError(
@@ -152,7 +152,7 @@ def look_up(fitted: Sequence[Clip], targets: Sequence[str]) -> Lookup:
     """Add up the fitted labels of each source."""
     total: dict[str, Array] = {}
     count: dict[str, Array] = {}
-    for clip, row in zip(fitted, _labels(fitted, targets), strict=True):
+    for clip, row in zip(fitted, label_array(fitted, targets), strict=True):
         nothing = np.zeros(len(targets))
         total[clip.source] = total.get(clip.source, nothing) + np.nan_to_num(row)
         count[clip.source] = count.get(clip.source, nothing) + ~np.isnan(row)
@@ -162,11 +162,6 @@ def look_up(fitted: Sequence[Clip], targets: Sequence[str]) -> Lookup:
 def _shrink(total: Array, count: Array, mean: Array, k: float) -> Array:
     weight = count + k
     return np.where(weight > 0, (total + k * mean) / np.where(weight > 0, weight, 1), mean)
-
-
-def _labels(clips: Sequence[Clip], targets: Sequence[str]) -> Array:
-    rows = [[clip.targets.get(name, np.nan) for name in targets] for clip in clips]
-    return np.asarray(rows, dtype=np.float64).reshape(len(clips), len(targets))
 
 
 def _design(fitted: Sequence[Clip], clips: Sequence[Clip]) -> Array:

@@ -18,7 +18,7 @@ from traitscope.pictures import decode
 from traitscope.pooling import pool, pooled_columns
 from traitscope.scaling import Moments, Scaler
 from traitscope.store import Store
-from traitscope.types import Batch, Clip, Draw, Rows, Stream
+from traitscope.types import Batch, Clip, Draw, Rows, Stream, label_array
 
 KEPT_BYTES = 1 << 30
 """Numbers kept in memory between epochs, per set of examples."""
@@ -283,8 +283,7 @@ class Examples:
 
     def labels(self) -> NDArray[np.float64]:
         """Labels (clips, targets), NaN where one is missing."""
-        rows = [[clip.targets.get(t, np.nan) for t in self.targets] for clip in self.clips]
-        return np.asarray(rows, dtype=np.float64).reshape(len(self.clips), len(self.targets))
+        return label_array(self.clips, self.targets)
 
     def columns(self) -> dict[str, tuple[str, ...]]:
         """Names of the last axis of each stream, after pooling."""
@@ -312,8 +311,7 @@ def collate(
 
     Labels are (clips, targets) with zeros and a False mask where one is missing.
     """
-    labels = np.array([[e.clip.targets.get(t, np.nan) for t in targets] for e in examples])
-    labels = labels.reshape(len(examples), len(targets))
+    labels = label_array([example.clip for example in examples], targets)
     known = np.isfinite(labels)
     streams, masks = {}, {}
     for name in examples[0].streams:

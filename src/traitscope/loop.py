@@ -9,7 +9,7 @@ import logging
 import math
 import signal
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,9 +32,8 @@ from traitscope.history import mean_loss, record, split_scores
 from traitscope.models._blocks import hold_frozen
 from traitscope.optimisation import freeze, optimizer_of, rescale, schedule_of
 from traitscope.runs import RunConfig, Stage
-from traitscope.types import Batch, Target
+from traitscope.types import Batch, Hook, Target
 
-Hook = Callable[[int, int, str], None]
 HIGHER_IS_BETTER = frozenset({"r2", "ccc"})
 
 

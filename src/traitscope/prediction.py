@@ -1,6 +1,6 @@
 """A trained run + media, words or a table -> Predictions with coverage, or the reason for none."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,7 @@ from traitscope.extract import extract_clip
 from traitscope.extract.imported import read_table
 from traitscope.extract.transcript import read_words
 from traitscope.runs import IMPORTED
-from traitscope.types import Clip, Prediction, Stream
-
-Hook = Callable[[int, int, str], None]
+from traitscope.types import Clip, Hook, Prediction, Stream
 
 TABLES = (".csv", ".tsv", ".parquet")
 """Suffixes of files that hold one row, or rows with times, for each of many clips."""

@@ -1,7 +1,7 @@
 """Train a recipe or a model on prepared features: corpus + store + settings -> a run folder."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,12 +30,11 @@ from traitscope.runs import Plan, RunConfig, Stage, load_run, plan, typed_model
 from traitscope.scaling import Scaler
 from traitscope.store import Store
 from traitscope.stored import stored_requests
-from traitscope.types import Batch, Clip, Corpus, Target
+from traitscope.types import Batch, Clip, Corpus, Hook, Target
 
 CLIPS_AT_ONCE = 8
 """Clips whose pictures are in memory together while a network describes them."""
 
-Hook = Callable[[int, int, str], None]
 log = logging.getLogger(__name__)
 
 

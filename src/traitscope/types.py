@@ -1,7 +1,7 @@
 """The named types that cross the borders between rooms: frozen, and checked when made."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -18,6 +18,8 @@ SPLITS = ("train", "validation", "test")
 Kind = Literal["apparent", "self_reported"]
 
 FloatArray = NDArray[np.floating[Any]]
+Hook = Callable[[int, int, str], None]
+"""What is told of progress: done, total, and the name or news of what is done."""
 _FORBIDDEN_IN_ID = re.compile(r"[\x00-\x1f\x7f/\\]")
 
 
@@ -167,9 +169,13 @@ class Corpus:
 
     def labels(self, names: Sequence[str] | None = None) -> NDArray[np.float64]:
         """Labels as an array (clips, targets), NaN where one is missing."""
-        names = self.target_names if names is None else names
-        rows = [[clip.targets.get(name, np.nan) for name in names] for clip in self.clips]
-        return np.asarray(rows, dtype=np.float64).reshape(len(self.clips), len(names))
+        return label_array(self.clips, self.target_names if names is None else names)
+
+
+def label_array(clips: Sequence[Clip], names: Sequence[str]) -> NDArray[np.float64]:
+    """Labels as an array (clips, targets), NaN where one is missing."""
+    rows = [[clip.targets.get(name, np.nan) for name in names] for clip in clips]
+    return np.asarray(rows, dtype=np.float64).reshape(len(clips), len(names))
 
 
 @dataclass(frozen=True)
