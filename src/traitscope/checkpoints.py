@@ -25,7 +25,7 @@ from traitscope.extract import Request, make_request
 from traitscope.runs import Plan, RunConfig, plan
 from traitscope.scaling import Scaler
 from traitscope.store import Store
-from traitscope.types import Batch, Clip, Draw, Target
+from traitscope.types import Batch, Clip, Draw, Hook, Target
 
 FORMAT = 1
 log = logging.getLogger(__name__)
@@ -74,12 +74,16 @@ class Checkpoint:
         names = [target.name for target in self.facts.targets]
         return Examples(clips, store, self.keys, self.draws, targets=names, scalers=self.scalers)
 
-    def predict_examples(self, examples: Examples, *, size: int = 32) -> NDArray[np.float64]:
+    def predict_examples(
+        self, examples: Examples, *, size: int = 32, hook: Hook | None = None
+    ) -> NDArray[np.float64]:
         """Predict (clips, targets) in the order of the examples, ``size`` clips at a time."""
-        parts = [
-            self.predict(examples.batch(range(first, min(first + size, len(examples)))))
-            for first in range(0, len(examples), size)
-        ]
+        parts = []
+        for first in range(0, len(examples), size):
+            done = min(first + size, len(examples))
+            parts.append(self.predict(examples.batch(range(first, done))))
+            if hook:
+                hook(done, len(examples), "")
         return np.concatenate(parts) if parts else np.empty((0, len(self.facts.targets)))
 
     @property

@@ -1,6 +1,6 @@
 """A run or anybody's predictions in, report.json out: every number from the table alone."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,15 +31,15 @@ from traitscope.scoring import (
     Scoring,
     Truth,
     by_subject,
+    repeated,
     score_part,
     truth_of,
     undefined,
     verdicts,
 )
 from traitscope.store import Store
-from traitscope.types import Clip, Corpus, Target
+from traitscope.types import Clip, Corpus, Hook, Target
 
-Hook = Callable[[int, int, str], None]
 SCHEMA = 1
 _FEW_SOURCES = 30
 _DIGITS = 5
@@ -85,7 +85,7 @@ def evaluate(
     asked = protocols.split(labels, protocol).part(split)
     features = Store(Path(store or config.data.store))
     ready, failures = _prepared(checkpoint, asked, features, corpus or config.data.corpus)
-    values = _predict(checkpoint, ready, features, hook)
+    values = checkpoint.predict_examples(checkpoint.examples(ready, features), hook=hook)
     folder = Path(to) if to else Path(run, "evaluation", _folder_name(split, corpus))
     folder.mkdir(parents=True, exist_ok=True)
     table, targets = folder / "predictions.csv", checkpoint.facts.targets
@@ -141,13 +141,7 @@ def _apart(reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     found = {}
     for metric in COLUMNS:
         rows = (report["parts"]["all"]["rows"][0] for report in reports)
-        values = [row["metrics"][metric]["macro"]["value"] for row in rows]
-        whole = None not in values
-        found[metric] = {
-            "values": values,
-            "mean": float(np.mean(values)) if whole else None,
-            "sd": float(np.std(values, ddof=1)) if whole else None,
-        }
+        found[metric] = repeated([row["metrics"][metric]["macro"]["value"] for row in rows])
     return found
 
 
@@ -182,19 +176,6 @@ def _prepared(
     except DataError as error:
         command = f"traitscope prepare {address} --store {store.folder} --for {checkpoint.folder}"
         raise DataError(f"{error} Make them with: {command}") from error
-
-
-def _predict(
-    checkpoint: Checkpoint, clips: Sequence[Clip], store: Store, hook: Hook | None
-) -> np.ndarray[Any, Any]:
-    size = 64
-    parts = []
-    for first in range(0, len(clips), size):
-        examples = checkpoint.examples(clips[first : first + size], store)
-        parts.append(checkpoint.predict_examples(examples))
-        if hook:
-            hook(min(first + size, len(clips)), len(clips), "")
-    return np.concatenate(parts) if parts else np.empty((0, len(checkpoint.facts.targets)))
 
 
 def _run_facts(checkpoint: Checkpoint, store: Store, clips: Sequence[Clip]) -> dict[str, Any]:

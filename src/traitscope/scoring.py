@@ -341,15 +341,19 @@ def spread(truth: Truth, row: Row) -> dict[str, Any]:
     tables = [_table(truth, values) for values in row.repeats]
     found: dict[str, Any] = {"seeds": list(row.seeds)}
     for metric in tables[0]:
-        values = [table[metric][MACRO].value for table in tables]
-        there = [value for value in values if value is not None]
-        whole = len(there) == len(values)
-        found[metric] = {
-            "values": values,
-            "mean": float(np.mean(there)) if whole else None,
-            "sd": float(np.std(there, ddof=1)) if whole else None,
-        }
+        found[metric] = repeated([table[metric][MACRO].value for table in tables])
     return found
+
+
+def repeated(values: Sequence[float | None]) -> dict[str, Any]:
+    """Scores of repetitions with mean and sd over them, which are None where a score is."""
+    there = [value for value in values if value is not None]
+    whole = len(there) == len(values)
+    return {
+        "values": values,
+        "mean": float(np.mean(there)) if whole else None,
+        "sd": float(np.std(there, ddof=1)) if whole else None,
+    }
 
 
 def short(value: float) -> str:
