@@ -53,6 +53,14 @@ def test_missing_labels_have_no_say() -> None:
     np.testing.assert_allclose(found[:, 0], booster.predict(TABLE), atol=1e-6)
 
 
+@pytest.mark.parametrize(("known", "mean"), [(0, 0.0), (1, 0.25)])
+def test_a_fold_may_have_one_label_or_none(known: int, mean: float) -> None:
+    labels = np.full((9, 1), np.nan)
+    labels[:known] = 0.25
+    found = grow(TABLE[:9], labels, [Boosting(rounds=2)]).predict(TABLE[:9], 1)
+    np.testing.assert_allclose(found, mean, atol=1e-6)
+
+
 def test_a_forest_comes_back_from_arrays(forest: Forest) -> None:
     again = Forest.restore(forest.state("trees"), "trees", columns=6, outputs=2)
     np.testing.assert_array_equal(again.predict(TABLE, 2), forest.predict(TABLE, 2))

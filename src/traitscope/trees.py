@@ -250,14 +250,15 @@ def staged(table: Array, forest: Forest, outputs: int, stages: Sequence[int]) ->
 def _train(table: Array, labels: Array, boosting: Boosting, seed: int) -> Any:
     import lightgbm
 
+    share = boosting.row_share if boosting.row_share * len(table) >= 1 else 1.0  # of one clip: all
     settings = {
         "objective": "regression",
         "learning_rate": boosting.lr,
         "num_leaves": boosting.leaves,
         "min_data_in_leaf": min(boosting.per_leaf, max(1, len(table) // 20)),
         "feature_fraction": boosting.column_share,
-        "bagging_fraction": boosting.row_share,
-        "bagging_freq": 1 if boosting.row_share < 1 else 0,
+        "bagging_fraction": share,
+        "bagging_freq": 1 if share < 1 else 0,
         "lambda_l2": boosting.l2,
         "seed": seed,
         "deterministic": True,
