@@ -74,3 +74,14 @@ def make_store(
             store.record(request.key, store.write(request.key, clip.id, stream))
         store.settle(request.key)
     return store
+
+
+def data(place: Path) -> list[str]:
+    """Settings of a run on the corpus and the store in a folder."""
+    return [f"data.corpus=table:{place / 'clips.csv'}", f"data.store={place / 'store'}"]
+
+
+def history(run: Path) -> list[dict[str, str]]:
+    """What a run recorded of each epoch."""
+    with (run / "history.csv").open(newline="") as file:
+        return list(csv.DictReader(file))

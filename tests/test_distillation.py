@@ -1,13 +1,12 @@
 """Self-distillation: soft targets by hand, what is remembered, and no effect when off."""
 
-import csv
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from tests.prepared import make_corpus, make_store
+from tests.prepared import history, make_corpus, make_store
 from traitscope.distillation import SelfDistillation
 from traitscope.errors import ConfigError
 from traitscope.runs import Distil
@@ -120,11 +119,6 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.syspath_prepend(str(tmp_path))
     quick = ["train.epochs=4", "train.batch_size=8", "trainer.tensorboard=false"]
     return [f"data.corpus={address}", f"data.store={tmp_path / 'store'}", *quick]
-
-
-def history(folder: Path) -> list[dict[str, str]]:
-    with (folder / "history.csv").open(newline="") as file:
-        return list(csv.DictReader(file))
 
 
 def test_off_is_identical_and_on_is_not(place: list[str], tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from traitscope.protocols import Protocol, each_fold, split
 from traitscope.types import TRAITS
 
 from .evaluated_systems import FAST
-from .prepared import make_corpus, make_store
+from .prepared import data, make_corpus, make_store
 
 FOLDS = ["protocol.kind=kfold", "protocol.folds=4", "protocol.fold=all"]
 
@@ -30,10 +30,6 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("prepared")
     make_store(folder / "store", make_corpus(folder), failed=["c005"])
     return folder
-
-
-def data(place: Path) -> list[str]:
-    return [f"data.corpus=table:{place / 'clips.csv'}", f"data.store={place / 'store'}"]
 
 
 @pytest.fixture(scope="module")

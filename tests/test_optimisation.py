@@ -1,6 +1,5 @@
 """Which tensors train, how fast, and how the rate falls; in the loop and alone."""
 
-import csv
 import json
 import math
 from pathlib import Path
@@ -11,7 +10,7 @@ import pytest
 import torch
 from safetensors.numpy import load_file
 
-from tests.prepared import make_corpus, make_store
+from tests.prepared import data, history, make_corpus, make_store
 from traitscope import loop
 from traitscope.errors import ConfigError, TraitscopeError
 from traitscope.models._blocks import hold_frozen
@@ -31,13 +30,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(place: Path, to: Path, *settings: str, **options: Any) -> Path:
-    data = [f"data.corpus=table:{place / 'clips.csv'}", f"data.store={place / 'store'}"]
-    return train("audio_lstm", [*data, *QUICK, *settings], to=to, **options)
-
-
-def history(folder: Path) -> list[dict[str, str]]:
-    with (folder / "history.csv").open(newline="") as file:
-        return list(csv.DictReader(file))
+    return train("audio_lstm", [*data(place), *QUICK, *settings], to=to, **options)
 
 
 def net() -> torch.nn.Sequential:
@@ -177,9 +170,8 @@ def test_an_epoch_whose_score_is_undefined_is_neither_the_best_nor_the_end(
 def test_what_watches_validation_is_refused_without_any(
     place: Path, tmp_path: Path, setting: str, advice: str
 ) -> None:
-    data = [f"data.corpus=table:{place / 'clips.csv'}", f"data.store={place / 'store'}"]
     quick = [s for s in QUICK if not s.startswith(f"train.{setting.partition('=')[0]}")]
-    settings = [*data, *quick, f"train.{setting}", "protocol.fit=train+validation"]
+    settings = [*data(place), *quick, f"train.{setting}", "protocol.fit=train+validation"]
     with pytest.raises(ConfigError, match=f"No validation clips are held out.*{advice}"):
         train("audio_lstm", settings, to=tmp_path / "run")
 
@@ -199,10 +191,9 @@ def test_validation_without_a_trait_cannot_choose_an_epoch(tmp_path: Path) -> No
 
 def test_a_final_fit_that_diverges_says_so(place: Path, tmp_path: Path) -> None:
     settings = ["train.lr=1e30", "train.epochs=3", "protocol.fit=train+validation"]
-    data = [f"data.corpus=table:{place / 'clips.csv'}", f"data.store={place / 'store'}"]
     quick = [s for s in QUICK if not s.startswith("train.lr")]
     with pytest.raises(TraitscopeError, match=r"diverged: losses.*Lower train\.lr"):
-        train("audio_lstm", [*data, *quick, *settings], to=tmp_path / "run")
+        train("audio_lstm", [*data(place), *quick, *settings], to=tmp_path / "run")
 
 
 def test_another_score_can_decide_which_epoch_is_kept(place: Path, tmp_path: Path) -> None:
@@ -233,8 +224,9 @@ def test_a_rate_changed_on_resume_is_used_and_recorded(place: Path, tmp_path: Pa
 def test_a_rate_changed_on_resume_keeps_its_schedule(place: Path, tmp_path: Path) -> None:
     step = ["train.schedule=step", "train.milestones=[1]"]
     plain = [s for s in QUICK if "schedule" not in s and "milestones" not in s]
-    data = [f"data.corpus=table:{place / 'clips.csv'}", f"data.store={place / 'store'}"]
-    folder = train("audio_lstm", [*data, *plain, *step, "train.epochs=2"], to=tmp_path / "run")
+    folder = train(
+        "audio_lstm", [*data(place), *plain, *step, "train.epochs=2"], to=tmp_path / "run"
+    )
     train("audio_lstm", ["train.epochs=3", "train.lr=0.02"], to=folder, resume=True)
     assert [float(row["lr"]) for row in history(folder)] == pytest.approx([0.01, 0.001, 0.002])
 

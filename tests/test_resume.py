@@ -1,6 +1,5 @@
 """Every system resumes to the bit, and what is watched while it trains is right."""
 
-import csv
 import json
 from pathlib import Path
 from typing import Any
@@ -10,23 +9,13 @@ import pytest
 import torch
 from safetensors.numpy import load_file
 
-from tests.prepared import make_corpus
+from tests.prepared import data, history, make_corpus
 from tests.prepared_streams import fill_store, tiny_settings
 from traitscope import loop
 from traitscope.errors import ConfigError
 from traitscope.models import s2d
 from traitscope.training import train
 from traitscope.types import TRAITS
-
-
-def data(place: Path) -> list[str]:
-    return [f"data.corpus=table:{place / 'clips.csv'}", f"data.store={place / 'store'}"]
-
-
-def history(run: Path) -> list[dict[str, str]]:
-    with (run / "history.csv").open(newline="") as file:
-        return list(csv.DictReader(file))
-
 
 RESUMED: dict[str, tuple[dict[str, Any], list[str]]] = {
     "face_cnn": ({"dropouts": [0.3]}, ["augment.flip.probability=0.5", "augment.erase={}"]),

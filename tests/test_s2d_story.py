@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.prepared import history
 from tests.test_story import run as command
 from traitscope.corpora.synthetic import Config, generate
 from traitscope.evaluation import evaluate
@@ -46,11 +47,6 @@ def model(**changes: object) -> list[str]:
 
 def data(videos: Path) -> list[str]:
     return [f"data.corpus=synthetic:{videos}", "data.store=store"]
-
-
-def history(run: Path) -> list[dict[str, str]]:
-    with (run / "history.csv").open(newline="") as file:
-        return list(csv.DictReader(file))
 
 
 def four_commands(folder: Path, videos: Path, backend: str) -> None:

@@ -1,6 +1,5 @@
 """From prepared features to a run folder and back: fit, resume, refuse, evaluate."""
 
-import csv
 import json
 import re
 from pathlib import Path
@@ -9,7 +8,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from tests.prepared import make_corpus, make_store, requests
+from tests.prepared import data, history, make_corpus, make_store, requests
 from traitscope.checkpoints import load
 from traitscope.errors import ConfigError, DataError, TraitscopeError
 from traitscope.evaluation import evaluate, read_report
@@ -26,15 +25,6 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     address = make_corpus(folder)
     make_store(folder / "store", address, failed=["c001", "c017"])
     return folder
-
-
-def data(place: Path) -> list[str]:
-    return [f"data.corpus=table:{place / 'clips.csv'}", f"data.store={place / 'store'}"]
-
-
-def history(run: Path) -> list[dict[str, str]]:
-    with (run / "history.csv").open(newline="") as file:
-        return list(csv.DictReader(file))
 
 
 def test_a_ridge_is_fitted_saved_and_scored_beside_baselines(place: Path, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.numpy import load_file, save_file
 from tests.models.test_contracts import TARGETS, batch_of, take
-from tests.prepared import make_corpus
+from tests.prepared import data, make_corpus
 from tests.prepared_streams import fill_store, tiny_settings
 
 from traitscope import training
@@ -36,10 +36,6 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     fill_store(folder / "store", address, "crnet", settings, rows=5)
     train("crnet", [*data(folder), *settings, *QUICK], to=folder / "crnet")
     return folder
-
-
-def data(place: Path) -> list[str]:
-    return [f"data.corpus=table:{place / 'clips.csv'}", f"data.store={place / 'store'}"]
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from safetensors.numpy import load_file
-from tests.prepared import make_corpus
+from tests.prepared import data, make_corpus
 from tests.prepared_streams import fill_store, tiny_settings
 
 from traitscope.training import train
@@ -23,8 +23,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def fit(place: Path, to: Path, *settings: str, **changes: Any) -> list[dict[str, str]]:
-    data = [f"data.corpus=table:{place / 'clips.csv'}", f"data.store={place / 'store'}"]
-    train("s2d", [*data, *tiny_settings("s2d", **changes), *QUICK, *settings], to=to)
+    train("s2d", [*data(place), *tiny_settings("s2d", **changes), *QUICK, *settings], to=to)
     with (to / "history.csv").open(newline="") as file:
         return list(csv.DictReader(file))
 
