@@ -329,6 +329,18 @@ def test_systems_are_compared_on_the_clips_they_share() -> None:
     json.dumps(report, allow_nan=False)
 
 
+def test_systems_that_differ_by_rounding_do_not_differ() -> None:
+    corpus = made()
+    one = seeing(part(corpus, "test"), 0.1)
+    two = one.copy()
+    scores = [name for name in two.columns if name.startswith("predicted_")]
+    two[scores] += 2.3e-16
+    assert not one.equals(two)
+    found = compare_predictions({"one": one, "two": two}, corpus, scoring=FAST)
+    assert {row["p"] for row in found["differences"]} == {1.0}
+    assert {row["value"] for row in found["differences"]} == {0.0}
+
+
 def test_one_system_cannot_be_compared() -> None:
     corpus = made()
     test = part(corpus, "test")

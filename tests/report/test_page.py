@@ -292,3 +292,9 @@ def test_importing_the_room_stays_light() -> None:
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "set()"
+
+
+def test_a_page_is_not_written_in_place_of_a_folder(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"is a folder\. Name a file, for example .*report\.html"):
+        write_report([make_report()], tmp_path)
+    assert not list(tmp_path.parent.glob(f".{tmp_path.name}.part"))

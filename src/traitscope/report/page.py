@@ -17,6 +17,7 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
+from traitscope.errors import DataError
 from traitscope.report import figures, tables
 from traitscope.report.audit_figures import audit_panels
 from traitscope.report.audits import TITLES, Audit, AuditTable, audit_tables, audit_words, bars
@@ -136,8 +137,11 @@ def write_report(
         The path that was written.
 
     Raises:
-        DataError: there is no report, or one lacks what a report needs.
+        DataError: there is no report, one lacks what a report needs, or ``path`` is a folder.
     """
+    path = Path(path)
+    if path.is_dir():
+        raise DataError(f"{path} is a folder. Name a file, for example {path / 'report.html'}")
     beside = Beside(histories or {}, cards or {}, audits or {})
     views = [_view(group, beside) for group in read_groups(reports)]
     script = _asset("page.js")
@@ -151,7 +155,6 @@ def write_report(
         licences=tables.licences(),
         roles=ROLES,
     )
-    path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.part")
     unfinished.write_text(text, encoding="utf-8")
