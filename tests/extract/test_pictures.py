@@ -87,7 +87,15 @@ def test_a_count_goes_with_its_rule() -> None:
         make_request("frames", {"rule": "random"})
     with pytest.raises(ConfigError, match="'rate' takes no count"):
         make_request("frames", {"count": 3})
+    with pytest.raises(ConfigError, match="'even' takes no rate, but a count"):
+        make_request("frames", {"rule": "even", "count": 3, "rate": 2})
     assert moments(Sampled(rate=3), "c") == 3
+
+
+@pytest.mark.parametrize("name", ["frames", "signals"])
+def test_a_rate_is_finite(name: str) -> None:
+    with pytest.raises(ConfigError, match="should be a finite number"):
+        make_request(name, {"rate": float("inf")})
 
 
 def test_faces_and_landmarks_of_one_rule_share_their_moments(tmp_path: Path) -> None:
@@ -142,6 +150,19 @@ IMAGENET = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
 def embedded(clip: Clip, **settings) -> Stream:
     base = {"model": "resnet10t", "pretrained": False, "size": 64, "source": "frames"}
     return one(clip, "embedding", {**base, **settings})
+
+
+def test_a_network_without_such_stages_or_for_another_size_is_the_users_to_change(
+    counted: Clip,
+) -> None:
+    settings = {"pretrained": False, "source": "frames", "frames": {"rule": "even", "count": 1}}
+    stages = make_request("embedding", {**settings, "stages": [9]})
+    with pytest.raises(ConfigError, match=r"resnet18 has no feature maps \[9\]"):
+        extract_clip(counted, [stages])
+    model = "vit_tiny_patch16_224"
+    size = make_request("embedding", {**settings, "model": model, "size": 100})
+    with pytest.raises(ConfigError, match="does not take pictures of 100 px"):
+        extract_clip(counted, [size])
 
 
 def test_an_embedding_has_a_row_for_each_picture(counted: Clip) -> None:

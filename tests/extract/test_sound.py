@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 
-from traitscope.errors import ClipError, MissingError
+from traitscope.errors import ClipError, ConfigError, MissingError
 from traitscope.extract import filterbank, logmel, make_request, spectrum, waveform
 from traitscope.extract._bands import mel_triangles
 from traitscope.types import Clip, Inputs, Waveform
@@ -122,3 +122,8 @@ def test_without_opensmile_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setitem(sys.modules, "opensmile", None)
     with pytest.raises((MissingError, ImportError), match="opensmile"):
         egemaps.Extractor(egemaps.Config()).finish(sound(sine(200)))
+
+
+def test_bands_above_half_the_sample_rate_are_refused() -> None:
+    with pytest.raises(ConfigError, match="low_hz must be below half the sample rate"):
+        make_request("logmel", {"sample_rate_hz": 8000, "low_hz": 4000})

@@ -1,12 +1,14 @@
 """Which moments of a clip an extractor looks at: its settings -> a rate or a spread of moments."""
 
 import zlib
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, PositiveInt, model_validator
 
 from traitscope.config import Config as BaseConfig
 from traitscope.media import Rate, Spread
+
+FramesPerSecond = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class Sampled(BaseConfig):
@@ -15,8 +17,8 @@ class Sampled(BaseConfig):
     rule: Literal["rate", "even", "segments", "random"] = "rate"
     """So many per second, or `count` over the clip: in the middle of equal parts (even), at a
     random moment of each part (segments) or anywhere (random)."""
-    rate: PositiveFloat | Literal["native"] = 5.0
-    """Rows per second, or every frame; not used by the other rules."""
+    rate: FramesPerSecond | Literal["native"] = 5.0
+    """Rows per second, or every frame; of the rule rate alone."""
     count: PositiveInt | None = None
     """Moments over the clip, for every rule but rate."""
     seed: int = 0
@@ -27,6 +29,8 @@ class Sampled(BaseConfig):
         if (self.rule == "rate") != (self.count is None):
             wrong = "needs a count" if self.count is None else "takes no count, but a rate"
             raise ValueError(f"the rule {self.rule!r} {wrong}")
+        if self.rule != "rate" and self.rate != type(self).model_fields["rate"].default:
+            raise ValueError(f"the rule {self.rule!r} takes no rate, but a count")
         return self
 
 

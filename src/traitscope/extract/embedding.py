@@ -104,6 +104,38 @@ def open_network(config: Config) -> Any:
     import timm
     import torch
 
+    network = _create(config)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    network.to(device)
+    taught = timm.get_pretrained_cfg(config.model)
+    mean = np.array(taught.mean if taught else timm.data.IMAGENET_DEFAULT_MEAN, np.float32)
+    sd = np.array(taught.std if taught else timm.data.IMAGENET_DEFAULT_STD, np.float32)
+    pools = {"average": lambda x: x.mean(dim=(2, 3)), "max": lambda x: x.amax(dim=(2, 3))}
+
+    def embed(pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
+        colours = (pictures / np.float32(255) - mean) / sd
+        pixels = np.ascontiguousarray(colours.transpose(0, 3, 1, 2))
+        with torch.inference_mode():
+            try:
+                out = network(torch.from_numpy(pixels).to(device))
+            except AssertionError as error:  # some networks take one size alone
+                raise ConfigError(
+                    f"{config.model} does not take pictures of {config.size} px ({error}). Set "
+                    f"another embedding.size."
+                ) from error
+            if config.stages:
+                parts = [pools[pool](stage) for stage in out for pool in config.pools]
+                out = torch.cat(parts, dim=1)
+        array: NDArray[np.float32] = out.float().cpu().numpy()
+        return array
+
+    return embed
+
+
+def _create(config: Config) -> Any:
+    import timm
+    import torch
+
     if not timm.is_model(config.model):
         near = timm.list_models(f"*{config.model.split('.')[0]}*")[:3]
         hint = f" Did you mean {', '.join(near)}?" if near else ""
@@ -119,26 +151,15 @@ def open_network(config: Config) -> Any:
         settings |= {"num_classes": 0}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
-        network = timm.create_model(config.model, **settings).eval()
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    network.to(device)
-    taught = timm.get_pretrained_cfg(config.model)
-    mean = np.array(taught.mean if taught else timm.data.IMAGENET_DEFAULT_MEAN, np.float32)
-    sd = np.array(taught.std if taught else timm.data.IMAGENET_DEFAULT_STD, np.float32)
-    pools = {"average": lambda x: x.mean(dim=(2, 3)), "max": lambda x: x.amax(dim=(2, 3))}
-
-    def embed(pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
-        colours = (pictures / np.float32(255) - mean) / sd
-        pixels = np.ascontiguousarray(colours.transpose(0, 3, 1, 2))
-        with torch.inference_mode():
-            out = network(torch.from_numpy(pixels).to(device))
-            if config.stages:
-                parts = [pools[pool](stage) for stage in out for pool in config.pools]
-                out = torch.cat(parts, dim=1)
-        array: NDArray[np.float32] = out.float().cpu().numpy()
-        return array
-
-    return embed
+        try:
+            return timm.create_model(config.model, **settings).eval()
+        except (IndexError, AssertionError, RuntimeError) as error:
+            if not config.stages:
+                raise
+            raise ConfigError(
+                f"{config.model} has no feature maps {list(config.stages)} ({error}). Set other "
+                f"embedding.stages; of a ResNet there are 0 to 4."
+            ) from error
 
 
 def _batches(rows: NDArray[np.intp]) -> Iterator[list[int]]:

@@ -1,9 +1,9 @@
 """Log-mel spectrogram: natural logarithm of the power in 64 bands, 25 ms windows every 10 ms."""
 
-from typing import Annotated
+from typing import Annotated, Self
 
 import numpy as np
-from pydantic import Field, PositiveInt
+from pydantic import Field, PositiveInt, model_validator
 
 from traitscope.config import Config as BaseConfig
 from traitscope.errors import ClipError
@@ -31,6 +31,12 @@ class Config(BaseConfig):
     """From one window to the next."""
     low_hz: Annotated[float, Field(ge=0)] = 0.0
     """Lower end of the lowest band; the highest ends at half the sample rate."""
+
+    @model_validator(mode="after")
+    def _bands_are_below_half_the_sample_rate(self) -> Self:
+        if self.low_hz >= self.sample_rate_hz / 2:
+            raise ValueError(f"low_hz must be below half the sample rate, not {self.low_hz:g}")
+        return self
 
 
 class Extractor:

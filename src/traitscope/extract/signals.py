@@ -10,10 +10,10 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import PositiveFloat
 
 from traitscope.config import Config as BaseConfig
 from traitscope.extract import _geometry, _openface, _proxies
+from traitscope.extract._sampling import FramesPerSecond
 from traitscope.extract._selection import Policy, Tracks
 from traitscope.media.sampling import wanted
 from traitscope.types import Clip, Face, Frame, Inputs, Stream
@@ -38,7 +38,7 @@ _SOURCES = {"mediapipe": _proxies, "dlib": _geometry}
 class Config(BaseConfig):
     """Settings of the face signals."""
 
-    rate: PositiveFloat | Literal["native"] = 5.0
+    rate: FramesPerSecond | Literal["native"] = 5.0
     """Rows per second, or every frame where dynamics matter (head motion, blinks)."""
     backend: Literal["auto", "mediapipe", "dlib", "openface"] = "auto"
     """Tracking backend; auto takes MediaPipe if its model file is there, and dlib if not; openface
