@@ -231,6 +231,39 @@ def test_a_rate_changed_on_resume_keeps_its_schedule(place: Path, tmp_path: Path
     assert [float(row["lr"]) for row in history(folder)] == pytest.approx([0.01, 0.001, 0.002])
 
 
+def test_a_training_that_stopped_early_stays_stopped_until_it_may_wait_longer(
+    place: Path, tmp_path: Path
+) -> None:
+    settings = ["train.epochs=50", "train.early_stop=2", "train.lr_factors={'*': 1e-12}"]
+    folder = run(place, tmp_path / "run", *settings)
+    stopped = history(folder)
+    train("audio_lstm", to=folder, resume=True)
+    assert history(folder) == stopped
+    train("audio_lstm", ["train.early_stop=4"], to=folder, resume=True)
+    assert len(history(folder)) == len(stopped) + 2
+
+
+def test_a_changed_plateau_is_used_on_resume(place: Path, tmp_path: Path) -> None:
+    plateau = ["train.schedule=plateau", "train.patience=40", "train.lr_factors={'*': 1e-12}"]
+    plain = [s for s in QUICK if "schedule" not in s and "milestones" not in s]
+    settings = [*data(place), *plain, *plateau, "train.epochs=3"]
+    folder = train("audio_lstm", [*settings, "train.milestones=[]"], to=tmp_path / "run")
+    train("audio_lstm", ["train.epochs=6", "train.patience=1"], to=folder, resume=True)
+    rates = [float(row["lr"]) for row in history(folder)]
+    assert rates[:4] == [rates[0]] * 4
+    assert rates[4] == pytest.approx(0.1 * rates[0])
+
+
+@pytest.mark.parametrize("change", ["weight_decay=0.1", "betas=[0.5,0.9]", "schedule=cosine"])
+def test_what_the_saved_state_holds_cannot_change_on_resume(
+    place: Path, tmp_path: Path, change: str
+) -> None:
+    folder = run(place, tmp_path / "run", "train.epochs=1")
+    with pytest.raises(ConfigError, match=r"cannot change in a resumed run"):
+        train("audio_lstm", [f"train.{change}"], to=folder, resume=True)
+    assert not (folder / "changes.json").exists()
+
+
 @pytest.mark.slow
 def test_a_compiled_network_learns_the_same(place: Path, tmp_path: Path) -> None:
     plain = run(place, tmp_path / "plain", "train.epochs=2")

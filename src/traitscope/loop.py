@@ -30,7 +30,7 @@ from traitscope.distillation import SelfDistillation
 from traitscope.errors import ConfigError, TraitscopeError
 from traitscope.history import mean_loss, record, split_scores
 from traitscope.models._blocks import hold_frozen
-from traitscope.optimisation import freeze, optimizer_of, rescale, schedule_of
+from traitscope.optimisation import freeze, optimizer_of, renew, rescale, schedule_of
 from traitscope.runs import RunConfig, Stage
 from traitscope.types import Batch, Hook, Target
 
@@ -286,12 +286,20 @@ class Loop(lightning.LightningModule):
         self.best = checkpoint["best"]
         self._rates_saved = checkpoint["rates"]
 
+    def on_fit_start(self) -> None:
+        """Leave a resumed stage that had stopped early as it is, unless it may now wait longer."""
+        early = self.trainer.early_stopping_callback
+        if isinstance(early, EarlyStopping):
+            early.patience = self.stage.early_stop
+            self.trainer.should_stop = early.wait_count >= early.patience
+
     def on_train_start(self) -> None:
-        """Apply a learning rate that was changed for the rest of a resumed run."""
+        """Apply settings of rates that were changed for the rest of a resumed run."""
+        schedules = self.trainer.lr_scheduler_configs
+        schedule = schedules[0].scheduler if schedules else None
+        renew(schedule, self.stage)
         if self._rates_saved and self._rates_saved != self._rates:
             ratios = [new / old for new, old in zip(self._rates, self._rates_saved, strict=True)]
-            schedules = self.trainer.lr_scheduler_configs
-            schedule = schedules[0].scheduler if schedules else None
             rescale(self.trainer.optimizers[0], schedule, ratios)
 
     def configure_optimizers(self) -> Any:

@@ -95,3 +95,10 @@ def rescale(optimizer: torch.optim.Optimizer, schedule: Any, ratios: list[float]
             group["initial_lr"] *= ratio
     if hasattr(schedule, "base_lrs"):
         schedule.base_lrs = [lr * r for lr, r in zip(schedule.base_lrs, ratios, strict=True)]
+
+
+def renew(schedule: Any, stage: Stage) -> None:
+    """Let ``plateau`` go on with the stage's settings, not with those in a resumed state."""
+    if isinstance(schedule, torch.optim.lr_scheduler.ReduceLROnPlateau):
+        schedule.patience, schedule.factor = stage.patience, stage.factor
+        schedule.min_lrs = [stage.min_lr] * len(schedule.min_lrs)

@@ -141,6 +141,15 @@ class Stage(Config):
         return self
 
 
+SETTLED = frozenset(
+    {
+        *("name", "freeze", "lr_factors", "schedule", "distil"),
+        *("optimizer", "weight_decay", "momentum", "betas"),
+    }
+)
+"""Settings of a stage that what it saved for a resume holds or hangs on: they change no more."""
+
+
 class TrainerConfig(Config):
     """How the loop runs, whatever the model."""
 

@@ -26,7 +26,7 @@ from traitscope.data import Example, Examples, collate, fit_scalers, gather
 from traitscope.errors import ConfigError, DataError
 from traitscope.extract import Request
 from traitscope.protocols import check_leakage, each_fold, groups, split
-from traitscope.runs import Plan, RunConfig, Stage, load_run, plan, typed_model
+from traitscope.runs import SETTLED, Plan, RunConfig, Stage, load_run, plan, typed_model
 from traitscope.scaling import Scaler
 from traitscope.store import Store
 from traitscope.stored import stored_requests
@@ -364,15 +364,15 @@ def _resumed(folder: Path, overrides: Sequence[str]) -> RunConfig:
     before = load_run(str(folder))
     changes = [o for o in overrides if load_run(str(folder), [o]) != before]
     for change in changes:
-        if not change.startswith("train.") or {"freeze", "lr_factors", "optimizer"} & set(
-            change.partition("=")[0].split(".")
-        ):
+        area, *below = change.partition("=")[0].split(".")
+        if area != "train" or SETTLED & {*below} or before.protocol.fold == "all":
             raise ConfigError(f"{change!r} cannot change in a resumed run: start a new one.")
+    config = load_run(str(folder), changes)
     if changes:
         path = folder / "changes.json"
         earlier = read_json(path) if path.is_file() else []
         write_json(path, [*earlier, {"epochs_done": _epochs_done(folder), "changes": changes}])
-    return load_run(str(folder), changes)
+    return config
 
 
 def _origin(folder: Path, start_from: Path | str | None) -> Path | str | None:
