@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from traitscope.analysis.correlations import LEVEL, METHODS, STATISTICS, readable
+from traitscope.drawing import save
 
 DPI = 200
 _COLOURS = "PuOr_r"  # purple to orange, told apart with any colour vision
@@ -60,9 +60,7 @@ def _picture(result: Mapping[str, Any], method: str, path: Path) -> Path:
             color="#B00000",
             fontweight="bold",
         )
-    FigureCanvasAgg(figure)
-    figure.savefig(path, dpi=DPI)
-    return path
+    return save(figure, path, dpi=DPI)
 
 
 def _panel(axes: Axes, result: Mapping[str, Any], method: str, statistic: str, reach: float) -> Any:
