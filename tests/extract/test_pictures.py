@@ -165,6 +165,18 @@ def test_a_network_without_such_stages_or_for_another_size_is_the_users_to_chang
         extract_clip(counted, [size])
 
 
+def test_stages_with_their_channels_last_are_pooled_over_their_area(counted: Clip) -> None:
+    stream = embedded(
+        counted,
+        model="swin_tiny_patch4_window7_224",
+        stages=[0],
+        pools=["average", "max"],
+        frames={"rule": "even", "count": 1},
+    )
+    assert stream.values.shape == (1, 2 * 96)
+    assert (stream.values[:, 96:] >= stream.values[:, :96]).all()
+
+
 def test_an_embedding_has_a_row_for_each_picture(counted: Clip) -> None:
     stream = embedded(counted, frames={"rule": "even", "count": 3})
     assert stream.values.shape == (3, 512)

@@ -21,7 +21,7 @@ from traitscope.extract import faces as _faces
 from traitscope.extract import frames as _frames
 from traitscope.types import Inputs, Stream
 
-VERSION = 2
+VERSION = 3
 NEEDS = ("stream:faces",)
 
 _BATCH = 32
@@ -110,7 +110,9 @@ def open_network(config: Config) -> Any:
     taught = timm.get_pretrained_cfg(config.model)
     mean = np.array(taught.mean if taught else timm.data.IMAGENET_DEFAULT_MEAN, np.float32)
     sd = np.array(taught.std if taught else timm.data.IMAGENET_DEFAULT_STD, np.float32)
-    pools = {"average": lambda x: x.mean(dim=(2, 3)), "max": lambda x: x.amax(dim=(2, 3))}
+    # windowed transformers keep the channels last
+    area = (1, 2) if str(getattr(network, "output_fmt", "")).endswith("NHWC") else (2, 3)
+    pools = {"average": lambda x: x.mean(dim=area), "max": lambda x: x.amax(dim=area)}
 
     def embed(pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
         colours = (pictures / np.float32(255) - mean) / sd
