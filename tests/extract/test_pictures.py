@@ -169,6 +169,7 @@ def test_stages_with_their_channels_last_are_pooled_over_their_area(counted: Cli
     stream = embedded(
         counted,
         model="swin_tiny_patch4_window7_224",
+        size=224,
         stages=[0],
         pools=["average", "max"],
         frames={"rule": "even", "count": 1},
