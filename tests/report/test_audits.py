@@ -29,7 +29,7 @@ def test_every_audit_has_its_section_and_figures(tmp_path: Path) -> None:
         "Changes of the recording",
         "clear gaps: female (openness)",
         "flagged: brightness 1 (openness)",
-        "1 changed copies could not be scored",
+        "1 changed copy could not be scored",
         "does not show that there is no bias",
         "made: fairness, calibration, leakage, perturbation",
     ):

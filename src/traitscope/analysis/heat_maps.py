@@ -14,7 +14,7 @@ from traitscope.analysis.correlations import LEVEL, METHODS, STATISTICS, readabl
 from traitscope.drawing import save
 
 DPI = 200
-_COLOURS = "PuOr_r"  # purple to orange, told apart with any colour vision
+_COLOURS = "PuOr"  # orange is below zero, as in the audits; told apart with any colour vision
 _TITLES = {"pearson": "Pearson's r", "spearman": "Spearman's ρ"}
 
 

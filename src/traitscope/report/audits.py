@@ -120,7 +120,8 @@ def audit_words(audit: Audit) -> str:
         ]
         found = f"flagged: {_some(said)}" if said else "no step moves a score by more than that"
         lost = sum(len(step["failed"]) for e in audit["perturbations"] for step in e["steps"])
-        gone = f" {lost} changed copies could not be scored at all (no face ...)." if lost else ""
+        copies = "copy" if lost == 1 else "copies"
+        gone = f" {lost} changed {copies} could not be scored at all (no face ...)." if lost else ""
         return (
             f"{audit['clips']} clips were scored again after each change. Shifts are held against "
             f"the model's own 95 % interval; {found}.{gone}"
