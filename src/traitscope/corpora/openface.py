@@ -21,7 +21,7 @@ from typing import Any
 import pandas as pd
 
 from traitscope.corpora import first_impressions, table
-from traitscope.corpora._cells import SPLIT_WORDS
+from traitscope.corpora._cells import Cells
 from traitscope.corpora._faults import Faults, some
 from traitscope.errors import DataError
 from traitscope.types import TRAITS, Clip, Corpus, Kind, Target
@@ -101,18 +101,18 @@ def _long_table(path: Path) -> Corpus:
     first = ~clips.duplicated()
     names = clips[first].tolist()
     rows = [
-        {column.lower(): str(cell) for column, cell in row.items()}
-        for row in _records(frame[first])
+        {str(column).lower(): str(cell).strip() for column, cell in row.items()}
+        for row in frame[first].to_dict("records")
     ]
     files = [row.get("file", name) for name, row in zip(names, rows, strict=True)]
     known = all(first_impressions.CLIP_NAME.fullmatch(file) for file in files)
     kind, targets, notes = _meaning(path, list(traits.values()), known=known)
     _check_ranges(values, targets, faults)
-    by_clip = dict(zip(values.index, _records(values), strict=True))
+    by_clip = values.to_dict("index")
     made = []
     for name, row, file in zip(names, rows, files, strict=True):
         clip = _clip(name, {**row, "file": file}, path, faults)
-        labels = {trait: v for trait, v in by_clip[name].items() if not math.isnan(v)}
+        labels = {str(trait): v for trait, v in by_clip[name].items() if not math.isnan(v)}
         made += [replace(clip, targets=labels)] if clip else []
     faults.stop(path, where="there")
     sizes = frame[_ROWS].groupby(clips).sum()
@@ -149,12 +149,6 @@ def _read(path: Path, columns: Sequence[str] = ()) -> pd.DataFrame:
     if not any(len(part) for part in parts):
         raise DataError(f"{path} has no rows below its header.")
     return pd.concat(parts).groupby(list(columns), sort=False)[_ROWS].sum().reset_index()
-
-
-def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """Rows as column -> cell."""
-    names = frame.columns.tolist()
-    return [dict(zip(names, row, strict=True)) for row in frame.to_numpy().tolist()]
 
 
 def _trait_columns(header: Sequence[str]) -> dict[str, str]:
@@ -233,17 +227,14 @@ def _check_ranges(values: pd.DataFrame, targets: Sequence[Target], faults: Fault
 
 def _clip(name: str, row: Mapping[str, str], path: Path, faults: Faults) -> Clip | None:
     """One clip without labels; None where it cannot be one."""
-    split = row.get("split", "").strip()
-    if split and split.lower() not in SPLIT_WORDS:
-        faults.add(f"split: not one of {', '.join(SPLIT_WORDS)}", f"{name} ({split!r})")
     of_video = first_impressions.CLIP_NAME.fullmatch(row["file"])
     try:
         return Clip(
             id=name,
             path=path,
             source=of_video[1] if of_video else row["file"],
-            subject=row.get("subject", "").strip() or None,
-            split=SPLIT_WORDS.get(split.lower()),
+            subject=row.get("subject") or None,
+            split=Cells({**row, "clip": name}, False, faults).split(),
         )
     except DataError as error:
         faults.add(str(error))
