@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,28 +10,16 @@ from numpy.typing import NDArray
 from traitscope.models._ridge import ridge_path
 from traitscope.models._stack import checked
 from traitscope.models._words import Counts, Vocabulary, tfidf
-from traitscope.trees import Boosting, Forest, grow
+from traitscope.trees import Forest, grow
+
+if TYPE_CHECKING:
+    from traitscope.models.text_stack import Config
 
 Array = NDArray[np.float64]
 
 LEARNERS = ("char", "word", "table", "trees")
 FARTHEST = 4.0
 """Standard deviations from the mean beyond which a column of the table has no more to say."""
-
-
-class Settings(Protocol):
-    """What the learners need of the model's settings."""
-
-    @property
-    def components(self) -> int: ...
-    @property
-    def penalties(self) -> tuple[float, ...]: ...
-    @property
-    def table_penalties(self) -> tuple[float, ...]: ...
-    @property
-    def boosting(self) -> Boosting: ...
-    @property
-    def seed(self) -> int: ...
 
 
 @dataclass(frozen=True)
@@ -116,7 +104,7 @@ class Learners:
 
 
 def fit_learners(
-    settings: Settings,
+    settings: "Config",
     terms: Mapping[str, Counts],
     numbers: Array,
     labels: Array,
