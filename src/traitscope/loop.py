@@ -1,8 +1,9 @@
 """The one training loop of all neural models: Lightning's, with our stages, order and records.
 
 In: an untrained network, examples to fit and to select on. Out: ``model.safetensors`` of the kept
-epoch, ``history.csv``, ``state.ckpt`` for resume. Batch order, draws and dropout are pure functions
-of (seed, stage, epoch, batch), so a resumed run repeats an uninterrupted one to the bit on a CPU.
+epoch, ``history.csv``, ``state.ckpt`` for resume. Batch order and draws are pure functions of seed
+and epoch (each stage begins with the same ones), dropout is one of seed, stage, epoch and batch: a
+resumed run repeats an uninterrupted one to the bit on a CPU.
 """
 
 import logging
