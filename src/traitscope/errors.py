@@ -1,5 +1,6 @@
 """The few kinds of error a user can fix: what is wrong, the value, what to do now."""
 
+from collections.abc import Sequence
 from typing import Any
 
 
@@ -38,3 +39,8 @@ def _clip_error(message: str, status: str) -> ClipError:
 
 class MissingError(TraitscopeError):
     """Report an optional package, model file or system library that is not there."""
+
+
+def some(names: Sequence[str], shown: int = 10) -> str:
+    """Join the first names for a message, with dots where there are more."""
+    return ", ".join(names[:shown]) + (", ..." if len(names) > shown else "")

@@ -14,7 +14,7 @@ from traitscope.checkpoints import Checkpoint, load, read_json, write_json
 from traitscope.config import build, read_yaml
 from traitscope.corpora import load_corpus
 from traitscope.data import gather
-from traitscope.errors import ConfigError, DataError
+from traitscope.errors import ConfigError, DataError, some
 from traitscope.prediction_tables import (
     Predictions,
     align,
@@ -43,7 +43,6 @@ from traitscope.types import Clip, Corpus, Hook, Target
 SCHEMA = 1
 _FEW_SOURCES = 30
 _DIGITS = 5
-_EXAMPLES = 10
 
 
 def evaluate(
@@ -313,10 +312,9 @@ def _cautions(read: Predictions, truth: Truth, corpus: Corpus, asked: Sequence[C
             f"Macro scores include {', '.join(extra)}: published ones are over the traits alone."
         )
     if read.failures:
-        names = [f"{f['clip']} ({f['status']})" for f in read.failures[:_EXAMPLES]]
-        more = ", ..." if len(read.failures) > _EXAMPLES else ""
+        names = [f"{failure['clip']} ({failure['status']})" for failure in read.failures]
         cautions.append(
-            f"{len(read.failures)} of {len(asked)} clips are not scored: {', '.join(names)}{more}. "
+            f"{len(names)} of {len(asked)} clips are not scored: {some(names)}. "
             f"Compare with others on the same clips only."
         )
     sources = len(set(truth.sources))

@@ -15,12 +15,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from traitscope.errors import DataError
+from traitscope.errors import DataError, some
 from traitscope.metrics import Array
 from traitscope.types import Clip, Corpus, Target
 
 _SUFFIX = re.compile(r"\.(mp4|avi|mkv|mov|webm|m4v|wav)$", re.IGNORECASE)
-_EXAMPLES = 10
 
 
 @dataclass(frozen=True)
@@ -115,7 +114,7 @@ def read_predictions(
     notes = list(_column_notes(frame, found, targets))
     unknown = sorted(set(given[frame["clip"] == ""]))
     if unknown:
-        notes.append(f"{len(unknown)} predicted clips are not in this split: {_some(unknown)}.")
+        notes.append(f"{len(unknown)} predicted clips are not in this split: {some(unknown)}.")
     frame = _numbers(frame[frame["clip"] != ""], found)
     notes += _disagreements(frame, clips, found)
     rows, failures, doubles = _collect(frame, clips, found)
@@ -286,7 +285,7 @@ def _collect(
             continue
         rows[clip.id] = np.stack([once[seed] for seed in sorted(once)])
         copies += [clip.id] if len(mine) > len(once) else []
-    notes = [f"{len(copies)} clips occur twice with equal predictions: {_some(copies)}."]
+    notes = [f"{len(copies)} clips occur twice with equal predictions: {some(copies)}."]
     return rows, tuple(failures), notes if copies else []
 
 
@@ -342,9 +341,5 @@ def _disagreements(
         return []
     return [
         f"The true_ columns of {len(apart)} clips differ from the labels of the corpus, which "
-        f"were used: {_some(sorted(apart))}."
+        f"were used: {some(sorted(apart))}."
     ]
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:_EXAMPLES]) + (", ..." if len(names) > _EXAMPLES else "")

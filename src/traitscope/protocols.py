@@ -20,7 +20,7 @@ import numpy as np
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 from traitscope.config import Config
-from traitscope.errors import DataError
+from traitscope.errors import DataError, some
 from traitscope.types import SPLITS, Clip, Corpus
 
 Fit = Literal["train", "train+validation"]
@@ -151,7 +151,9 @@ class Leakage:
                 f"{len(self.transcripts)} {of} have nearly the transcript of a fitted clip",
             ),
         )
-        return tuple(f"{text} (such as {_some(names)})." for names, text in found if names)
+        return tuple(
+            f"{text} (such as {some(names, _EXAMPLES)})." for names, text in found if names
+        )
 
 
 def split(corpus: Corpus, protocol: Protocol) -> Splits:
@@ -266,7 +268,7 @@ def _official(corpus: Corpus) -> dict[str, str]:
     if without:
         raise DataError(
             f"{corpus.name}: {len(without)} of {len(corpus.clips)} clips have no official split "
-            f"(such as {_some(without)}). Add it to the labels, or split here: "
+            f"(such as {some(without, _EXAMPLES)}). Add it to the labels, or split here: "
             f"protocol.kind=random or protocol.kind=kfold."
         )
     return names
@@ -382,8 +384,3 @@ def _shingles(transcript: str | None) -> set[tuple[str, ...]]:
 
 def _names(pairs: Iterable[tuple[str, str]]) -> tuple[str, ...]:
     return tuple(f"{one} = {two}" for one, two in pairs)
-
-
-def _some(names: Sequence[str]) -> str:
-    more = ", ..." if len(names) > _EXAMPLES else ""
-    return ", ".join(names[:_EXAMPLES]) + more
