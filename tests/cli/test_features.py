@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import cv2
@@ -193,3 +194,19 @@ def test_an_export_makes_its_folder_and_leaves_no_empty_file(store: Path, tmp_pa
     assert not target.exists()
     assert run("features", "export", store, "signals", "--csv", target) == 0
     assert run("features", "export", store, "signals", "--parquet", tmp_path / "p" / "x.pq") == 0
+
+
+def test_an_imported_feature_has_the_name_it_was_given(
+    corpus: Path, store: Path, tmp_path: Path, capsys
+) -> None:
+    (tmp_path / "t.csv").write_text("clip,f0 [Hz]\na.mp4,120.5\n")
+    own = tmp_path / "store"
+    shutil.copytree(store, own)
+    address = f"table:{corpus / 'clips.csv'}"
+    assert run(
+        "features", "import", own, tmp_path / "t.csv", "--name", "pitch", "--corpus", address
+    )
+    assert run("features", "export", own, "pitch", "--csv", tmp_path / "x.csv") == 0
+    assert (tmp_path / "x.csv").read_text().splitlines()[1] == "a.mp4,0.0,True,120.5"
+    assert run("features", "export", own, "pich", "--csv", tmp_path / "x.csv") == 2
+    assert "Did you mean 'pitch'" in capsys.readouterr().err

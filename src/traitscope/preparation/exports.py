@@ -23,10 +23,11 @@ def find_key(store: Store, feature: str) -> str:
     Raises:
         DataError: there is none, or there are several.
     """
-    keys = list(store.fingerprints())
+    names = names_of(store)
+    keys = list(names)
     if feature in keys:
         return feature
-    named = [key for key in keys if key.rpartition("-")[0] == feature]
+    named = [key for key, name in names.items() if name == feature]
     if len(named) == 1:
         return named[0]
     if named:
@@ -34,12 +35,22 @@ def find_key(store: Store, feature: str) -> str:
             f"There are {len(named)} features {feature!r} in {store.folder}: {', '.join(named)}. "
             f"Name one by its whole key; 'traitscope features show {store.folder}' has settings."
         )
-    near = get_close_matches(feature, [*keys, *(key.rpartition("-")[0] for key in keys)], n=1)
+    near = get_close_matches(feature, [*keys, *names.values()], n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
     raise DataError(
         f"There are no features {feature!r} in {store.folder}.{hint} There are: "
         f"{', '.join(keys) or 'none'}."
     )
+
+
+def names_of(store: Store) -> dict[str, str]:
+    """Key -> what users and models call the feature; an imported one has a name of its own."""
+    return {
+        key: made["config"]["name"]
+        if made.get("extractor") == "imported"
+        else key.rpartition("-")[0]
+        for key, made in store.fingerprints().items()
+    }
 
 
 def clips_of(store: Store, key: str, clips: Sequence[str] = ()) -> list[str]:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from traitscope.errors import ConfigError, DataError
-from traitscope.preparation.exports import clips_of
+from traitscope.preparation.exports import clips_of, names_of
 from traitscope.store import OK, Store
 from traitscope.types import Stream
 
@@ -63,9 +63,8 @@ def draw_sheet(store: Store, path: Path, *, clips: Sequence[str] = (), count: in
 def _keys(store: Store) -> dict[str, str]:
     """Name -> the key with most clips."""
     found: dict[str, tuple[int, str]] = {}
-    for key in store.fingerprints():
+    for key, name in names_of(store).items():
         number = sum(row.status == OK for row in store.statuses(key).values())
-        name = key.rpartition("-")[0]
         found[name] = max(found.get(name, (-1, "")), (number, key))
     return {name: key for name, (_, key) in found.items()}
 
