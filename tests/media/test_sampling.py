@@ -1,15 +1,11 @@
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from traitscope.media.sampling import (
     TOLERANCE_SECONDS,
     is_wanted,
-    random_rows,
-    segment_rows,
     wanted,
-    windows,
 )
 
 
@@ -67,54 +63,3 @@ def test_neighbouring_intervals_want_a_moment_once(
     middle, until = since + length, since + 2 * length
     both = is_wanted(since, middle, rate) or is_wanted(middle, until, rate)
     assert both == is_wanted(since, until, rate)
-
-
-def test_segments_take_the_middle_of_equal_parts() -> None:
-    assert segment_rows(10, 5).tolist() == [1, 3, 5, 7, 9]
-    assert segment_rows(9, 3).tolist() == [1, 4, 7]
-    assert segment_rows(2, 4).tolist() == [0, 0, 1, 1]
-
-
-@given(st.integers(1, 200), st.integers(1, 50), st.integers(0, 2**32 - 1))
-def test_random_segments_stay_in_their_parts(rows: int, count: int, seed: int) -> None:
-    picked = segment_rows(rows, count, np.random.default_rng(seed))
-    low = np.arange(count) * rows // count
-    assert len(picked) == count
-    assert (picked >= low).all()
-    assert (picked <= np.minimum((np.arange(count) + 1) * rows / count, rows - 1)).all()
-
-
-@given(st.integers(1, 200), st.integers(1, 250), st.integers(0, 2**32 - 1))
-def test_random_rows_are_in_order_and_differ_where_they_can(
-    rows: int, count: int, seed: int
-) -> None:
-    picked = random_rows(rows, count, np.random.default_rng(seed))
-    assert len(picked) == count
-    assert (np.diff(picked) >= (1 if count <= rows else 0)).all()
-    assert 0 <= picked.min() <= picked.max() < rows
-
-
-def test_the_same_generator_state_draws_the_same_rows() -> None:
-    one, two = (random_rows(50, 7, np.random.default_rng(3)) for _ in range(2))
-    assert one.tolist() == two.tolist()
-
-
-@pytest.mark.parametrize(("rows", "count"), [(0, 1), (5, 0)])
-def test_nothing_to_draw_is_misuse(rows: int, count: int) -> None:
-    with pytest.raises(ValueError, match=f"Cannot draw {count} of {rows} rows"):
-        segment_rows(rows, count)
-    with pytest.raises(ValueError, match="Cannot draw"):
-        random_rows(rows, count, np.random.default_rng(0))
-
-
-def test_windows_slide_and_the_rest_is_kept_only_when_asked() -> None:
-    assert list(windows(10, length=4, step=3)) == [(0, 4), (3, 7), (6, 10)]
-    assert list(windows(9, length=4, step=4)) == [(0, 4), (4, 8)]
-    assert list(windows(9, length=4, step=4, partial=True)) == [(0, 4), (4, 8), (8, 9)]
-    assert list(windows(3, length=4, step=4)) == []
-    assert list(windows(0, length=4, step=4, partial=True)) == []
-
-
-def test_a_window_without_length_is_misuse() -> None:
-    with pytest.raises(ValueError, match="must be positive"):
-        list(windows(1, length=0, step=1))

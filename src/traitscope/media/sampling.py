@@ -5,7 +5,7 @@ Times in seconds (float) and counts come in; flags, row numbers and intervals go
 
 import bisect
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -79,61 +79,3 @@ def wanted(times: Sequence[float], rate: Rate, *, end: float) -> NDArray[np.bool
     since = [0.0, *times[1:]]
     until = [*times[1:], end]
     return np.array([is_wanted(a, b, rate) for a, b in zip(since, until, strict=True)], dtype=bool)
-
-
-def segment_rows(rows: int, count: int, rng: np.random.Generator | None = None) -> NDArray[np.intp]:
-    """Take one row of each of ``count`` equal parts.
-
-    Args:
-        rows: how many rows there are.
-        count: parts; with fewer rows than parts, rows repeat.
-        rng: draws a row of each part at random; None takes the middle one.
-
-    Returns:
-        (count,) row numbers, never falling.
-    """
-    _need_rows(rows, count)
-    edges = np.arange(count + 1) * rows / count
-    if rng is None:
-        picked = (edges[:-1] + edges[1:]) / 2
-    else:
-        picked = edges[:-1] + rng.random(count) * np.diff(edges)
-    return np.minimum(picked.astype(np.intp), rows - 1)
-
-
-def random_rows(rows: int, count: int, rng: np.random.Generator) -> NDArray[np.intp]:
-    """Draw rows at random, in order; without repeats unless there are too few.
-
-    Returns:
-        (count,) row numbers, never falling.
-    """
-    _need_rows(rows, count)
-    return np.sort(rng.choice(rows, size=count, replace=count > rows)).astype(np.intp)
-
-
-def windows(
-    duration_seconds: float, *, length: float, step: float, partial: bool = False
-) -> Iterator[tuple[float, float]]:
-    """Slide a half-open window over a clip.
-
-    Args:
-        duration_seconds: length of the clip.
-        length: length of a window in seconds.
-        step: seconds from one start to the next.
-        partial: also give the last, shorter window.
-    """
-    if length <= 0 or step <= 0:
-        raise ValueError(f"Window length and step must be positive, not {length} and {step}.")
-    slack = 1e-9 * max(1.0, duration_seconds)
-    for number in range(math.ceil((duration_seconds - slack) / step)):
-        start = number * step
-        if start + length <= duration_seconds + slack:
-            yield start, min(start + length, duration_seconds)
-        elif partial:
-            yield start, duration_seconds
-            return
-
-
-def _need_rows(rows: int, count: int) -> None:
-    if rows < 1 or count < 1:
-        raise ValueError(f"Cannot draw {count} of {rows} rows.")
