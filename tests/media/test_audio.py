@@ -49,6 +49,18 @@ def test_start_and_end_cut_to_the_sample(tmp_path: Path) -> None:
     np.testing.assert_array_equal(part, whole[24000:36000])
 
 
+@pytest.mark.parametrize("name", ["a.wav", "a.mp4"])
+def test_an_interval_beyond_the_sound_is_named(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    if name == "a.wav":
+        write_sound(path, tone(2))
+    else:
+        write_video(path, frames=100, sound=tone(2))
+    with pytest.raises(ClipError, match=r"has no sound from 3 s to 3\.5 s; it lasts 2\.\d\d s") as caught:
+        read_waveform(path, start=3, end=3.5)
+    assert caught.value.status == "empty"
+
+
 def test_seeking_in_aac_gives_the_same_sound(tmp_path: Path) -> None:
     path = write_video(tmp_path / "a.mp4", frames=150, sound=tone(6))
     whole = read_waveform(path).samples

@@ -11,7 +11,13 @@ from numpy.typing import NDArray
 
 from traitscope.errors import ClipError
 from traitscope.media import images
-from traitscope.media.info import check_codec, decoded, open_container, video_stream
+from traitscope.media.info import (
+    check_codec,
+    decoded,
+    duration,
+    open_container,
+    video_stream,
+)
 from traitscope.types import Waveform
 
 SILENCE = 1e-4
@@ -75,6 +81,14 @@ def read_sound(
         if start:
             _seek(container, stream, interval[0])
         samples = _collect(container, stream, sample_rate_hz, interval, problems)
+        seconds = duration(container, stream)
+    if start and not problems and (samples is None or not len(samples)):
+        until = "on" if end is None else f"to {end:g} s"
+        raise ClipError(
+            f"{file} has no sound from {start:g} s {until}; it lasts {seconds:.2f} s. Correct "
+            f"start and end.",
+            status="empty",
+        )
     if samples is None:
         raise ClipError(
             f"No sound of {file} can be decoded ({'; '.join(problems[:1]) or 'no data'}). "

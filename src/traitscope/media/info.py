@@ -117,7 +117,7 @@ def describe(container: Any, first_frame: Any | None) -> MediaInfo:
     main = video if video is not None else sound
     rate = video and (video.average_rate or video.guessed_rate)
     return MediaInfo(
-        duration_seconds=_duration(container, main),
+        duration_seconds=duration(container, main),
         fps=float(rate) if rate else None,
         width=size[0],
         height=size[1],
@@ -198,7 +198,7 @@ def measured(info: MediaInfo, container: Any, stream: Any) -> MediaInfo:
     return replace(info, duration_seconds=last if timed else max(last, count * step))
 
 
-def _duration(container: Any, stream: Any | None) -> float:
+def duration(container: Any, stream: Any | None) -> float:
     """Seconds that a track lasts, as its file says; 0 where it does not."""
     if stream is not None and stream.duration:
         return float(stream.duration * stream.time_base)
