@@ -1,6 +1,7 @@
 """From prepared features to a run folder and back: fit, resume, refuse, evaluate."""
 
 import json
+import multiprocessing
 import re
 from pathlib import Path
 
@@ -57,6 +58,20 @@ def test_the_saved_settings_repeat_the_run(place: Path, tmp_path: Path) -> None:
     again = train(str(run / "run.yaml"), to=tmp_path / "b")
     assert history(run) == history(again)
     assert load_run(str(run)) == load_run(str(again))
+
+
+def test_examples_read_by_other_processes_are_the_same(place: Path, tmp_path: Path) -> None:
+    here = train("audio_lstm", [*data(place), *SHORT], to=tmp_path / "a")
+    readers: list[int] = []
+    there = train(
+        "audio_lstm",
+        [*data(place), *SHORT],
+        to=tmp_path / "b",
+        workers=1,
+        hook=lambda *_: readers.append(len(multiprocessing.active_children())),
+    )
+    assert max(readers) == 2  # one reads to fit, one to select
+    assert history(here) == history(there)
 
 
 def test_another_seed_is_another_run(place: Path, tmp_path: Path) -> None:

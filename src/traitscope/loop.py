@@ -344,7 +344,7 @@ def _fitting_loader(session: Session, stage: Stage) -> DataLoader[Any]:
         sampler=EpochSampler(len(examples), session.config.seed),
         collate_fn=_Collate(examples.targets),
         drop_last=lonely,
-        num_workers=session.workers,
+        **_processes(session),
     )
 
 
@@ -356,8 +356,19 @@ def _evaluation_loader(session: Session) -> DataLoader[Any]:
         shuffle=False,
         drop_last=False,
         collate_fn=_Collate(session.selection.targets),
-        num_workers=session.workers,
+        **_processes(session),
     )
+
+
+def _processes(session: Session) -> dict[str, Any]:
+    """Spawned, for decoders and stores have threads and locks that must not be forked."""
+    if not session.workers:
+        return {}
+    return {
+        "num_workers": session.workers,
+        "multiprocessing_context": "spawn",
+        "persistent_workers": True,
+    }
 
 
 @dataclass(frozen=True)

@@ -96,6 +96,7 @@ def train(
     resume: bool = False,
     start_from: Path | str | None = None,
     accelerator: str = "auto",
+    workers: int = 0,
     hook: Hook | None = None,
 ) -> Path:
     """Train and save a run.
@@ -108,6 +109,7 @@ def train(
         start_from: run of the same architecture whose weights to start from, or whose network a
             model such as ``crnet_etr`` stands on.
         accelerator: ``auto``, ``cpu`` or ``gpu``.
+        workers: processes that read a network's examples; 0 reads them here. Losses are the same.
         hook: called as hook(done epochs, epochs, news).
 
     Returns:
@@ -126,9 +128,11 @@ def train(
     else:
         refuse_used(folder, otherwise=", or go on with that run: --resume")
         config = load_run(name, overrides)
+    how: dict[str, Any] = {"accelerator": accelerator, "workers": workers, "hook": hook}
     if config.protocol.fold == "all":
-        more: dict[str, Any] = {"accelerator": accelerator, "hook": hook, "start_from": start_from}
-        return _train_folds(config, folder, outside, resume=resume, more=more)
+        return _train_folds(
+            config, folder, outside, resume=resume, more={"start_from": start_from, **how}
+        )
     config = on_network(config, start_from, outside=outside)
     material = collect(config, outside=outside)
     folder.mkdir(parents=True, exist_ok=True)
@@ -142,8 +146,7 @@ def train(
     if material.plan.is_estimator:
         _fit_estimator(material, folder, start_from=start_from, hook=hook)
     else:
-        how: dict[str, Any] = {"resume": resume, "accelerator": accelerator, "hook": hook}
-        _fit_model(material, folder, start_from=start_from, **how)
+        _fit_model(material, folder, start_from=start_from, resume=resume, **how)
     _finish(material, folder, start_from)
     return folder
 
@@ -274,8 +277,7 @@ def _fit_model(
     *,
     start_from: Path | str | None,
     resume: bool,
-    accelerator: str,
-    hook: Hook | None,
+    **how: Any,
 ) -> None:
     import torch
 
@@ -302,8 +304,7 @@ def _fit_model(
         fitting=fitting,
         selection=selection if material.selection else None,
         targets=material.targets,
-        accelerator=accelerator,
-        hook=hook,
+        **how,
     )
     fit_stages(model, session, resume=resume)
 

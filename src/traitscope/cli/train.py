@@ -20,6 +20,9 @@ def train(
         Path | None, typer.Option("--from", help="Run whose weights to start from.")
     ] = None,
     accelerator: Annotated[Literal["auto", "cpu", "gpu"], typer.Option(help="Where.")] = "auto",
+    workers: Annotated[
+        int, typer.Option(min=0, help="Processes that read examples; 0 reads them in this one.")
+    ] = 0,
 ) -> None:
     """Train a recipe or a model; prints the folder of the run.
 
@@ -39,6 +42,7 @@ def train(
             resume=resume,
             start_from=start_from,
             accelerator=accelerator,
+            workers=workers,
             hook=hook,
         )
     typer.echo(folder)
