@@ -23,7 +23,7 @@ from traitscope.metrics import Array
 from traitscope.prediction_tables import Predictions, read_predictions, write_predictions
 from traitscope.protocols import Splits
 from traitscope.scoring import Row, Scoring, by_subject, spread, truth_of
-from traitscope.types import Clip, Corpus
+from traitscope.types import Clip, Corpus, Target
 
 Method = Literal["mean", "fitted"]
 
@@ -137,7 +137,7 @@ def _members(systems: Sequence[Path | str], split: str) -> list[Evaluated]:
     for other in members[1:]:
         for what, one, two in (
             ("protocols", first.protocol, other.protocol),
-            ("targets", first.targets, other.targets),
+            ("targets", *(", ".join(map(_words, m.targets)) for m in (first, other))),
         ):
             if one != two:
                 raise DataError(
@@ -145,6 +145,12 @@ def _members(systems: Sequence[Path | str], split: str) -> list[Evaluated]:
                     f"fused:\n  {one}\n  {two}"
                 )
     return members
+
+
+def _words(target: Target) -> str:
+    ends = "no range" if target.low is None else f"{target.low:g} to {target.high:g}"
+    meaning = {1: "", -1: ", high means less", None: ", direction undeclared"}[target.direction]
+    return f"{target.name} ({ends}{meaning})"
 
 
 def _check(
