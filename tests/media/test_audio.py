@@ -56,7 +56,9 @@ def test_an_interval_beyond_the_sound_is_named(tmp_path: Path, name: str) -> Non
         write_sound(path, tone(2))
     else:
         write_video(path, frames=100, sound=tone(2))
-    with pytest.raises(ClipError, match=r"has no sound from 3 s to 3\.5 s; it lasts 2\.\d\d s") as caught:
+    with pytest.raises(
+        ClipError, match=r"has no sound from 3 s to 3\.5 s; it lasts 2\.\d\d s"
+    ) as caught:
         read_waveform(path, start=3, end=3.5)
     assert caught.value.status == "empty"
 

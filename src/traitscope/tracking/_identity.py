@@ -43,8 +43,7 @@ class Linker:
         self._tracks = [
             track
             for track in self._tracks
-            if time - track.time <= MAX_GAP_SECONDS
-            or self._look - track.look <= MAX_GAP_LOOKS + 1
+            if time - track.time <= MAX_GAP_SECONDS or self._look - track.look <= MAX_GAP_LOOKS + 1
         ]
         pairs = sorted(
             (gap, number, position)
