@@ -130,9 +130,8 @@ def train(
         config = load_run(name, overrides)
     how: dict[str, Any] = {"accelerator": accelerator, "workers": workers, "hook": hook}
     if config.protocol.fold == "all":
-        return _train_folds(
-            config, folder, outside, resume=resume, more={"start_from": start_from, **how}
-        )
+        more = {"start_from": start_from, **how}
+        return _train_folds(config, folder, outside, resume=resume, more=more)
     config = on_network(config, start_from, outside=outside)
     material = collect(config, outside=outside)
     folder.mkdir(parents=True, exist_ok=True)
