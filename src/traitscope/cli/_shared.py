@@ -50,7 +50,10 @@ def refuse_missing(systems: Iterable[Path]) -> None:
     """Say that a run is not there before it is asked for an evaluation."""
     for path in systems:
         if not path.exists():
-            raise ConfigError(f"There is no {path}. Name an evaluated run, or a file of its own.")
+            raise ConfigError(
+                f"There is no {path}. Name a run that traitscope evaluate has scored, or a file of "
+                f"its own."
+            )
 
 
 def warn_unfinished(run: Path) -> None:
