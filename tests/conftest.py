@@ -5,7 +5,9 @@ import os
 # Two test processes on two cores: more threads in each only get into each other's way.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import shutil
 import socket
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -50,3 +52,15 @@ def shared_weights(shared: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The MediaPipe face model from the shared folder, made findable."""
     monkeypatch.setenv("TRAITSCOPE_WEIGHTS", str(shared / "weights"))
     return shared / "weights"
+
+
+@pytest.fixture
+def my_lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of somebody's own code, which Python finds: `my_lab.words`."""
+    folder = tmp_path / "code" / "my_lab"
+    folder.mkdir(parents=True)
+    shutil.copy(Path(__file__).with_name("outside_words.py"), folder / "words.py")
+    monkeypatch.syspath_prepend(folder.parent)
+    for name in [name for name in sys.modules if name.split(".")[0] == "my_lab"]:
+        monkeypatch.delitem(sys.modules, name)
+    return folder.parent

@@ -18,8 +18,8 @@ from traitscope.report import histories_of, write_report
 from traitscope.runs import requests_for
 from traitscope.tracking import resolve_backend
 from traitscope.training import train
+from traitscope.types import Hook
 
-Hook = Callable[[int, int, str], None]
 MODELS = {
     "functionals": (),
     # The published settings are for 6000 clips; on 76 they would take 200 epochs to learn little.

@@ -42,5 +42,6 @@ class MissingError(TraitscopeError):
 
 
 def some(names: Sequence[str], shown: int = 10) -> str:
-    """Join the first names for a message, with dots where there are more."""
-    return ", ".join(names[:shown]) + (", ..." if len(names) > shown else "")
+    """Join the first names for a message, and count the rest."""
+    more = f" and {len(names) - shown} more" if len(names) > shown else ""
+    return ", ".join(names[:shown]) + more

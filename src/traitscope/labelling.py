@@ -5,15 +5,13 @@ there stays as it was, to the letter.
 """
 
 import csv
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from traitscope.checkpoints import Checkpoint
 from traitscope.errors import ConfigError, DataError
 from traitscope.prediction import predict_clip, reads_openface, table_clips
-from traitscope.types import Prediction
-
-Hook = Callable[[int, int, str], None]
+from traitscope.types import Hook, Prediction
 
 
 def label_rows(

@@ -7,27 +7,10 @@ from pathlib import Path
 import pytest
 from tests.prepared import make_corpus, make_store
 
-from traitscope.cli import main
 from traitscope.evaluation import evaluate
 from traitscope.training import train
 
 Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def traitscope(capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run a command line here; exit code, stdout, stderr."""
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        try:
-            main([str(argument) for argument in arguments])
-            code = 0
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-        out, err = capsys.readouterr()
-        return code, out, err
-
-    return run
 
 
 @pytest.fixture(scope="module")
@@ -44,20 +27,18 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_audits_of_a_run_are_saved_beside_it_and_shown_by_report(
-    traitscope: Run, place: Path
-) -> None:
+def test_audits_of_a_run_are_saved_beside_it_and_shown_by_report(type_in: Run, place: Path) -> None:
     who = place / "who.csv"
     for command in (
         ["fairness", place / "run", "--attributes", who, "--minimum", 5],
         ["calibration", place / "run"],
         ["leakage", place / "run"],
     ):
-        code, out, err = traitscope("audit", *command)
+        code, out, err = type_in("audit", *command)
         assert code == 0, err
         assert f"{command[0]} of " in out
         assert "saved as" in err
-    code, _, err = traitscope("report", place / "run", "--to", place / "p.html", "--tables", place)
+    code, _, err = type_in("report", place / "run", "--to", place / "p.html", "--tables", place)
     assert code == 0, err
     page = (place / "p.html").read_text()
     assert "Residual gap" in page
@@ -65,27 +46,27 @@ def test_audits_of_a_run_are_saved_beside_it_and_shown_by_report(
     assert (place / "audits.csv").is_file()
 
 
-def test_anyones_predictions_are_audited_as_json(traitscope: Run, place: Path) -> None:
+def test_anyones_predictions_are_audited_as_json(type_in: Run, place: Path) -> None:
     theirs = place / "run" / "evaluation" / "test" / "predictions.csv"
     labels = f"table:{place / 'corpus' / 'clips.csv'}"
     outside = ["--predictions", theirs, "--labels", labels]
-    code, out, _ = traitscope("audit", "calibration", *outside, "--json", "--to", place / "theirs")
+    code, out, _ = type_in("audit", "calibration", *outside, "--json", "--to", place / "theirs")
     assert code == 0
     audit = json.loads(out)
     assert audit["name"] == str(theirs)
     assert json.loads((place / "theirs" / "audit-calibration.json").read_text()) == audit
-    run = json.loads(traitscope("audit", "calibration", place / "run", "--json")[1])
+    run = json.loads(type_in("audit", "calibration", place / "run", "--json")[1])
     assert run["cells"] == audit["cells"]
 
 
-def test_an_outside_report_shows_its_audits(traitscope: Run, place: Path) -> None:
+def test_an_outside_report_shows_its_audits(type_in: Run, place: Path) -> None:
     theirs = place / "run" / "evaluation" / "test" / "predictions.csv"
     labels = f"table:{place / 'corpus' / 'clips.csv'}"
     outside = ["--predictions", theirs, "--labels", labels, "--to", place / "out"]
-    assert traitscope("evaluate", *outside)[0] == 0
-    assert traitscope("audit", "leakage", *outside)[0] == 0
+    assert type_in("evaluate", *outside)[0] == 0
+    assert type_in("audit", "leakage", *outside)[0] == 0
     page = place / "outside.html"
-    assert traitscope("report", place / "out" / "report.json", "--to", page)[0] == 0
+    assert type_in("report", place / "out" / "report.json", "--to", page)[0] == 0
     assert "No run: the predictions came from a file" in page.read_text()
     assert "clips from a fitted source" in page.read_text()
 
@@ -99,40 +80,40 @@ def test_an_outside_report_shows_its_audits(traitscope: Run, place: Path) -> Non
         (["perturbation", "nowhere"], "is not a run"),
     ],
 )
-def test_mistakes_are_one_line(traitscope: Run, arguments: list[str], message: str) -> None:
-    code, out, err = traitscope("audit", *arguments)
+def test_mistakes_are_one_line(type_in: Run, arguments: list[str], message: str) -> None:
+    code, out, err = type_in("audit", *arguments)
     assert code == 2
     assert message in err
     assert out == ""
 
 
-def test_fairness_without_attributes_names_the_cure(traitscope: Run, place: Path) -> None:
-    code, _, err = traitscope("audit", "fairness", place / "run")
+def test_fairness_without_attributes_names_the_cure(type_in: Run, place: Path) -> None:
+    code, _, err = type_in("audit", "fairness", place / "run")
     assert code == 2
     assert "--attributes file.csv" in err
 
 
-def test_signals_are_correlated_and_saved(traitscope: Run, place: Path) -> None:
+def test_signals_are_correlated_and_saved(type_in: Run, place: Path) -> None:
     labels = f"table:{place / 'corpus' / 'clips.csv'}"
     common = ["analyse", "signals-traits", labels, "--store", place / "store"]
-    code, out, err = traitscope(*common, "--to", place / "an")
+    code, out, err = type_in(*common, "--to", place / "an")
     assert code == 0, err
     assert "apparent traits" in out
     assert "hold after correction" in out
     names = {path.name for path in (place / "an").iterdir()}
     assert {"signals-traits.csv", "signals-traits.json", "signals-traits-pearson.png"} <= names
-    code, _, err = traitscope(*common, "--predictions", place / "run")
+    code, _, err = type_in(*common, "--predictions", place / "run")
     assert code == 2
     assert "--circular" in err
-    code, out, _ = traitscope(*common, "--predictions", place / "run", "--circular", "--json")
+    code, out, _ = type_in(*common, "--predictions", place / "run", "--circular", "--json")
     assert code == 0
     assert json.loads(out)["circular"]
 
 
-def test_ablation_names_a_pattern_that_matches_nothing(traitscope: Run, place: Path) -> None:
+def test_ablation_names_a_pattern_that_matches_nothing(type_in: Run, place: Path) -> None:
     labels = f"table:{place / 'corpus' / 'clips.csv'}"
     common = ["analyse", "ablation", labels, "--store", place / "store", "--to", place / "ab"]
-    code, out, err = traitscope(*common, "features.signals.backend=dlib")
+    code, out, err = type_in(*common, "features.signals.backend=dlib")
     # the prepared signals have no pose_R columns: the message names the pattern
     assert (code, out) == (2, "")
     assert "No column matches 'pose_R*'" in err

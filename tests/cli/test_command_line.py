@@ -10,7 +10,7 @@ import pytest
 from tests.media_files import tone, write_sound
 
 import traitscope
-from traitscope.cli import VERBS, main
+from traitscope.cli import VERBS
 from traitscope.cli._shared import write_table
 from traitscope.corpora import load_corpus
 from traitscope.extract import make_request
@@ -18,24 +18,6 @@ from traitscope.preparation import prepare
 from traitscope.training import train
 
 Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def type_in(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Type a command line; exit code, stdout, stderr."""
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        typed = [str(argument) for argument in arguments]
-        monkeypatch.setattr(sys, "argv", ["traitscope", *typed])
-        try:
-            main(typed)
-            code = 0
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-        out, err = capsys.readouterr()
-        return code, out, err
-
-    return run
 
 
 @pytest.mark.parametrize("arguments", [[], ["--help"]])

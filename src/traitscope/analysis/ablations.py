@@ -2,12 +2,13 @@
 
 import csv
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from traitscope.evaluation import evaluate
 from traitscope.training import train
+from traitscope.types import Hook
 
 SETS: Mapping[str, tuple[str, ...]] = {
     "all": ("AU*", "gaze_*", "pose_*"),
@@ -21,8 +22,6 @@ SETS: Mapping[str, tuple[str, ...]] = {
 """Feature sets of the OpenFace studies: name -> patterns of the columns."""
 METRICS = ("accuracy", "skill", "ccc")
 _BASELINES = ("constant", "lookup")
-
-Hook = Callable[[int, int, str], None]
 
 
 def ablate(

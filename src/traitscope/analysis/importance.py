@@ -6,7 +6,7 @@ are permuted as groups (all statistics of a column, a whole stream, or what the 
 
 import csv
 import fnmatch
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -20,9 +20,8 @@ from traitscope.corpora import load_corpus
 from traitscope.data import Examples, gather
 from traitscope.errors import ConfigError, DataError
 from traitscope.store import Store
-from traitscope.types import Batch
+from traitscope.types import Batch, Hook
 
-Hook = Callable[[int, int, str], None]
 Groups = Mapping[str, Mapping[str, NDArray[np.intp] | None]]
 """Group -> stream -> its columns; None for the whole stream with its mask."""
 

@@ -13,7 +13,7 @@ score units too, with intervals, and no flag is no certificate.
 
 import tempfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from math import ceil
@@ -34,13 +34,12 @@ from traitscope.extract import Extraction, extract_clip
 from traitscope.metrics import Array
 from traitscope.prediction import predict_clip
 from traitscope.registry import unknown
-from traitscope.types import Clip, Frame, Stream
+from traitscope.types import Clip, Frame, Hook, Stream
 
 LEVEL = 0.95
 CLIPS = 12
 """Clips that are perturbed: a shift is measured within a clip, so few say much."""
 
-Hook = Callable[[int, int, str], None]
 Scores = dict[tuple[str, float], dict[str, Array]]
 """(distortion, step) -> clip id -> scores (targets,)."""
 

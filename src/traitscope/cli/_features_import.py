@@ -8,8 +8,6 @@ import typer
 if TYPE_CHECKING:
     from traitscope.preparation.imports import Imported
 
-_NAMED = 10
-
 
 def import_table(
     store: Annotated[Path, typer.Argument(help="Folder of the feature store; made when needed.")],
@@ -77,6 +75,7 @@ def _as_tree(found: "Imported") -> dict[str, Any]:
 def _say(every: "list[Imported]", *, quiet: bool) -> None:
     """Tell what was brought in; exit 1 if clips of the corpus are lacking."""
     from traitscope.cli._shared import say
+    from traitscope.errors import some
 
     for found in () if quiet else every:
         count = len(found.columns)
@@ -84,14 +83,10 @@ def _say(every: "list[Imported]", *, quiet: bool) -> None:
         typer.echo(f"{found.name}: {what} for {found.clips} clips, stored as {found.request.key}")
     ignored = every[0].ignored
     if ignored:
-        say(f"{len(ignored)} given clips are not in the corpus{_some(ignored)}")
+        say(f"{len(ignored)} given clips are not in the corpus: {some(ignored)}")
     lacking = [found for found in every if found.without]
     for found in lacking:
         many = f"{len(found.without)} clips of the corpus"
-        say(f"{found.name}: {many} were not imported{_some(found.without)}")
+        say(f"{found.name}: {many} were not imported: {some(found.without)}")
     if lacking:
         raise typer.Exit(1)
-
-
-def _some(names: tuple[str, ...]) -> str:
-    return f": {', '.join(names[:_NAMED])}" + (", ..." if len(names) > _NAMED else "")

@@ -157,6 +157,7 @@ def as_json(summary: "Summary") -> dict[str, Any]:
 def _print(summary: "Summary") -> None:
     from traitscope.cli._shared import write_table
     from traitscope.cli.features import percent, size
+    from traitscope.errors import some
 
     write_table(
         ["features", "ok", "failed", "coverage", "size"],
@@ -178,7 +179,7 @@ def _print(summary: "Summary") -> None:
     )
     if summary.changed:
         typer.echo(
-            f"extracted again, because the media is not what it was: {_some(summary.changed)}"
+            f"extracted again, because the media is not what it was: {some(summary.changed)}"
         )
 
 
@@ -195,8 +196,3 @@ def _name_failures(summary: "Summary") -> None:
     more = len(found) - _NAMED
     if more > 0:
         say(f"and {more} more failures; all of them are in status.csv in the store.")
-
-
-def _some(clips: tuple[str, ...]) -> str:
-    more = f" and {len(clips) - _NAMED} more" if len(clips) > _NAMED else ""
-    return ", ".join(clips[:_NAMED]) + more

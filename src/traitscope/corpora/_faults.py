@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from traitscope.errors import DataError
+from traitscope.errors import DataError, some
 
 _SHOWN = 20  # examples of one kind of fault; the rest is counted
 
@@ -33,12 +33,6 @@ class Faults:
             raise DataError(f"{path} has faults; mend them {where}:\n  {lines}")
 
 
-def some(names: list[str], shown: int = _SHOWN) -> str:
-    """Join the first names, and count the rest."""
-    more = f" and {len(names) - shown} more" if len(names) > shown else ""
-    return f"{', '.join(names[:shown])}{more}"
-
-
 def _places(places: list[str]) -> str:
     named = [place for place in places if place]
-    return f": {some(named)}" if named else ""
+    return f": {some(named, _SHOWN)}" if named else ""

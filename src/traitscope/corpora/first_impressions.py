@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from traitscope.corpora._cells import SPLIT_WORDS
-from traitscope.corpora._faults import Faults, some
+from traitscope.corpora._faults import Faults
 from traitscope.corpora._reading import read_table
 from traitscope.corpora._unpickling import read_pickle
-from traitscope.errors import DataError
+from traitscope.errors import DataError, some
 from traitscope.types import SPLITS, TRAITS, Clip, Corpus, Target
 
 TARGETS = tuple(Target(name, 0.0, 1.0, -1 if name == "neuroticism" else 1) for name in TRAITS)

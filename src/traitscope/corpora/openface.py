@@ -22,8 +22,8 @@ import pandas as pd
 
 from traitscope.corpora import first_impressions, table
 from traitscope.corpora._cells import Cells
-from traitscope.corpora._faults import Faults, some
-from traitscope.errors import DataError
+from traitscope.corpora._faults import Faults
+from traitscope.errors import DataError, some
 from traitscope.types import TRAITS, Clip, Corpus, Kind, Target
 
 ALIASES = {"extroversion": "extraversion"}
@@ -82,7 +82,7 @@ def clip_names(rows: pd.DataFrame) -> "pd.Series[str]":
     if not there:
         raise DataError(
             f"A long OpenFace table needs a column ID or File; there are: "
-            f"{some([str(name) for name in rows.columns], 10)}."
+            f"{some([str(name) for name in rows.columns])}."
         )
     if "file" not in there:
         return there["id"]

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from traitscope.config import Config as BaseConfig
-from traitscope.errors import ClipError, DataError
+from traitscope.errors import ClipError, DataError, some
 from traitscope.types import Inputs, Stream
 
 if TYPE_CHECKING:
@@ -36,7 +36,6 @@ TEXT = "transcript"
 _KEYS = ("clip", "time", TEXT)
 _UNIT = re.compile(r"^(?P<name>.*?)\s*\[(?P<unit>[^\]]*)\]$")
 _NOTHING = ("", "nan", "NaN", "NA", "N/A", "null")
-_SHOWN = 10
 
 
 class Config(BaseConfig):
@@ -195,7 +194,7 @@ def _numbers(frame: "pd.DataFrame", wanted: Sequence[str], path: Path) -> NDArra
     if bad:
         example = frame[bad[0]][words[bad[0]]].iloc[0]
         raise DataError(
-            f"{path} has columns that are not numbers: {_some(bad)} (such as {example!r}). Leave "
+            f"{path} has columns that are not numbers: {some(bad)} (such as {example!r}). Leave "
             f"them out: name the columns to take with --columns."
         )
     values = numbers.to_numpy(dtype=np.float64, na_value=np.nan)
@@ -216,14 +215,14 @@ def _times(frame: "pd.DataFrame", clips: Sequence[str], path: Path) -> NDArray[n
         if bad:
             raise DataError(
                 f"{path} has {len(bad)} rows whose time is missing or negative (clips "
-                f"{_some(bad)}). Times are seconds from the start of the clip."
+                f"{some(bad)}). Times are seconds from the start of the clip."
             )
         return time
     seen: set[str] = set()
     twice = sorted({clip for clip in clips if clip in seen or seen.add(clip)})  # type: ignore[func-returns-value]
     if twice:
         raise DataError(
-            f"{path} has several rows for {len(twice)} clips ({_some(twice)}), and no column "
+            f"{path} has several rows for {len(twice)} clips ({some(twice)}), and no column "
             f"'time' that tells them apart. Add one, in seconds, or keep one row per clip."
         )
     return np.zeros(len(clips))
@@ -248,8 +247,3 @@ def _streams(
             time=time[order], values=values[order], valid=there, columns=columns, info=info
         )
     return streams
-
-
-def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + more

@@ -1,7 +1,7 @@
 """Stored streams -> tables and pictures that other programs read."""
 
 import csv
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 from itertools import chain
 from pathlib import Path
@@ -11,9 +11,8 @@ import numpy as np
 
 from traitscope.errors import DataError
 from traitscope.store import OK, Store, file_name
-from traitscope.types import Stream
+from traitscope.types import Hook, Stream
 
-Hook = Callable[[int, int, str], None]
 _UNITS = (("AU", "0-5"), ("gaze_angle_", "rad"), ("pose_R", "rad"))
 
 

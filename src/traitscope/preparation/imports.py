@@ -9,20 +9,17 @@ from pathlib import Path
 
 from traitscope import registry
 from traitscope.corpora import load_corpus
-from traitscope.errors import ClipError, ConfigError, DataError
+from traitscope.errors import ClipError, ConfigError, DataError, some
 from traitscope.extract import Request, make_request
 from traitscope.extract._folders import POINT_FILES, read_images, read_points
 from traitscope.extract.imported import PICTURES, POINTS, read_table
 from traitscope.extract.landmarks import COLUMNS
 from traitscope.media.images import SUFFIXES
 from traitscope.store import StatusRow, Store, file_name
-from traitscope.types import Corpus, Stream
+from traitscope.types import Corpus, Hook, Stream
 
-Hook = Callable[[int, int, str], None]
 Reads = Mapping[str, Callable[[], Stream]]
 """Clip -> what reads its stream."""
-
-_SHOWN = 10
 
 
 @dataclass(frozen=True)
@@ -246,10 +243,6 @@ def _write(
 def _foreign(place: Path | str, names: Iterable[str], corpus: Corpus) -> DataError:
     return DataError(
         f"{place} has none of the {len(corpus.clips)} clips of {corpus.name}: its clips are "
-        f"{_some(sorted(names)) or 'none'}, those of the corpus "
-        f"{_some([clip.id for clip in corpus.clips])}."
+        f"{some([repr(name) for name in sorted(names)]) or 'none'}, those of the corpus "
+        f"{some([repr(clip.id) for clip in corpus.clips])}."
     )
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(map(repr, names[:_SHOWN])) + (", ..." if len(names) > _SHOWN else "")

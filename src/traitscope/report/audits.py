@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from traitscope.errors import some
 from traitscope.report.content import number
 
 Audit = Mapping[str, Any]
@@ -109,7 +110,7 @@ def audit_words(audit: Audit) -> str:
             for label, cell in _cells(audit, group["cells"], "residual_gap")
             if _clear(cell)
         ]
-        found = f"clear gaps: {_some(clear)}" if clear else "no gap holds after Holm's correction"
+        found = f"clear gaps: {some(clear, 6)}" if clear else "no gap holds after Holm's correction"
         return f"Groups with enough clips for numbers: {len(with_cells)}; {found}."
     if audit["audit"] == "leakage":
         return " ".join(audit["sentences"]) or "Nothing that is known of the clips leaks."
@@ -118,7 +119,7 @@ def audit_words(audit: Audit) -> str:
         said = [
             f"{f['perturbation']} {f['step']:g} ({_label(audit, f['target'])})" for f in flagged
         ]
-        found = f"flagged: {_some(said)}" if said else "no step moves a score by more than that"
+        found = f"flagged: {some(said, 6)}" if said else "no step moves a score by more than that"
         lost = sum(len(step["failed"]) for e in audit["perturbations"] for step in e["steps"])
         copies = "copy" if lost == 1 else "copies"
         gone = f" {lost} changed {copies} could not be scored at all (no face ...)." if lost else ""
@@ -328,11 +329,6 @@ def _cells(
 
 def _label(audit: Audit, name: str) -> str:
     return next((t["label"] for t in audit["targets"] if t["name"] == name), name)
-
-
-def _some(texts: Sequence[str]) -> str:
-    more = f" and {len(texts) - 6} more" if len(texts) > 6 else ""
-    return ", ".join(texts[:6]) + more
 
 
 def _gaps(audit: Audit, target: Mapping[str, Any]) -> Forest:
