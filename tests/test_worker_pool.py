@@ -8,7 +8,8 @@ import psutil
 import pytest
 
 from traitscope.errors import ClipError, TraitscopeError
-from traitscope.preparation._pool import Crash, cores, run
+from traitscope.media import cores
+from traitscope.preparation._pool import Crash, run
 
 # The work is `eval`, which every spawned process has, and the tasks are expressions.
 DIE = "__import__('os').kill(__import__('os').getpid(), 9)"

@@ -11,8 +11,6 @@ if TYPE_CHECKING:
     from traitscope.types import Prediction
 
 app = typer.Typer(rich_markup_mode=None)
-MEDIA = {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".wmv", ".wav", ".mp3", ".m4a"}
-"""Files that are taken from a folder of recordings; a file that is named may have any suffix."""
 
 
 @app.command()
@@ -97,12 +95,13 @@ def _files_of(path: Path) -> list[Path]:
     """The media in a folder of them; any other path, a folder of images too, is one clip."""
     if not path.is_dir():
         return [path]
-    from traitscope.media.images import SUFFIXES
+    from traitscope.corpora.table import SUFFIXES
+    from traitscope.media import images
 
     files = sorted(file for file in path.iterdir() if file.name[0] != ".")
-    if any(file.suffix.lower() in SUFFIXES for file in files):
+    if any(file.suffix.lower() in images.SUFFIXES for file in files):
         return [path]
-    return [file for file in files if file.suffix.lower() in MEDIA] or [path]
+    return [file for file in files if file.suffix.lower() in SUFFIXES] or [path]
 
 
 def _write_table(checkpoint: "Checkpoint", predictions: list["Prediction"]) -> None:

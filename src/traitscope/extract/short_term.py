@@ -241,11 +241,10 @@ def _chroma(power: Array, sample_rate_hz: int) -> Array:
 def _chroma_folding(bins: int, sample_rate_hz: int) -> tuple[NDArray[np.intp], Array]:
     """Numbers of the bins that count, and their weights for each note (bins that count, 12).
 
-    The weights are as the package's output shows them.
-
-    Only the last bin of a semitone counts, and the divisor is the number of bins of the semitone
-    found by looking the semitone up twice as if it were a bin: a least-squares fit to its output.
-    With fewer bins than semitones, where the package stops, all bins count as in the definition.
+    The weights are what the package's output shows. Only the last bin of a semitone counts, and
+    the divisor is the number of bins of the semitone found by looking the semitone up twice as if
+    it were a bin: a least-squares fit to its output. With fewer bins than semitones, where the
+    package stops, all bins count as in the definition.
     """
     frequency = np.arange(1, bins + 1) * sample_rate_hz / (2.0 * bins)
     semitone = np.rint(12.0 * np.log2(frequency / 27.5)).astype(int)

@@ -3,13 +3,14 @@
 from traitscope.media.audio import is_silent, read_sound, read_waveform
 from traitscope.media.info import MediaInfo
 from traitscope.media.sampling import Rate, Spread
-from traitscope.media.video import FrameReader, probe, read_frames
+from traitscope.media.video import FrameReader, cores, probe, read_frames
 
 __all__ = [
     "FrameReader",
     "MediaInfo",
     "Rate",
     "Spread",
+    "cores",
     "is_silent",
     "probe",
     "read_frames",

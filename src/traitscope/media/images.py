@@ -50,12 +50,14 @@ def load(file: Path) -> NDArray[np.uint8]:
     """Read one image as (height, width, 3) RGB, turned as its EXIF tag asks.
 
     Raises:
-        ClipError: it is no image.
+        ClipError: it is no image, or cannot be read.
     """
     try:
         data = np.frombuffer(file.read_bytes(), dtype=np.uint8)
-    except OSError:
-        data = np.empty(0, dtype=np.uint8)
+    except OSError as error:
+        raise ClipError(
+            f"{file} cannot be read: {error.strerror}. Replace or remove it.", status="unreadable"
+        ) from error
     image = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
     if image is None:
         raise ClipError(

@@ -336,8 +336,12 @@ def _use_threads(stream: Any) -> None:
     OMP_NUM_THREADS says how many are its share, as it does for libraries of arrays.
     """
     stream.thread_type = "AUTO"
-    affinity = getattr(os, "sched_getaffinity", None)  # Linux only
-    processors = len(affinity(0)) if affinity else os.cpu_count() or 1
     share = os.environ.get("OMP_NUM_THREADS", "")
-    processors = min(processors, int(share)) if share.isdecimal() else processors
-    stream.codec_context.thread_count = max(1, min(4, processors))
+    count = min(4, cores(), int(share) if share.isdecimal() else 4)
+    stream.codec_context.thread_count = max(1, count)
+
+
+def cores() -> int:
+    """Processors that this process may use."""
+    affinity = getattr(os, "sched_getaffinity", None)  # Linux only
+    return len(affinity(0)) if affinity else os.cpu_count() or 1

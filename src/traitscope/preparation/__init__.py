@@ -15,6 +15,7 @@ from traitscope.corpora import load_corpus
 from traitscope.errors import ClipError, ConfigError, DataError
 from traitscope.extract import Extraction, Request, extract_clip, make_request, table_of
 from traitscope.extract.transcript import find_transcript
+from traitscope.media import cores
 from traitscope.preparation import _pool
 from traitscope.preparation.forecast import Forecast, try_clips
 from traitscope.preparation.summary import Summary, summarise
@@ -167,7 +168,7 @@ def _settled(
     corpus: Corpus | str, requests: Requests, store: Store | Path | str, workers: int | None
 ) -> tuple[Corpus, dict[str, Request], Store, int]:
     """Turn what a user gives into what is worked with."""
-    workers = _pool.cores() if workers is None else workers
+    workers = cores() if workers is None else workers
     if workers < 0:
         raise ConfigError(f"The number of workers is {workers}; it must be 0 or more.")
     corpus = load_corpus(corpus) if isinstance(corpus, str) else corpus

@@ -21,6 +21,7 @@ from types import ModuleType
 from typing import Any
 
 from traitscope.errors import TraitscopeError
+from traitscope.media import cores
 
 _TRIES = 2  # of a task that kills its worker
 _STARTS = 3  # of workers that die before they are ready
@@ -71,13 +72,6 @@ def run(
             yield from pool.step()
     finally:
         pool.end()
-
-
-def cores() -> int:
-    """Processors that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 class _Pool:
