@@ -59,7 +59,7 @@ def my_lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of somebody's own code, which Python finds: `my_lab.words`."""
     folder = tmp_path / "code" / "my_lab"
     folder.mkdir(parents=True)
-    shutil.copy(Path(__file__).with_name("outside_words.py"), folder / "words.py")
+    shutil.copy(Path(__file__).with_name("support") / "outside_words.py", folder / "words.py")
     monkeypatch.syspath_prepend(folder.parent)
     for name in [name for name in sys.modules if name.split(".")[0] == "my_lab"]:
         monkeypatch.delitem(sys.modules, name)

@@ -19,50 +19,28 @@ ORDER = [
     "extras",
     "registry",
     "config",
+    "files",
     "weights",
+    "statistics",
+    "plotting",
     "media",
     "corpora",
-    "protocols",
+    "nn",
     "tracking",
     "extract",
-    "store",
-    "preparation",
-    "pooling",
-    "scaling",
-    "pictures",
+    "features",
     "augment",
     "data",
-    "trees",
+    "learners",
     "models",
-    "metrics",
-    "losses",
-    "intervals",
-    "baselines",
     "runs",
-    "stored",
-    "checkpoints",
-    "layers",
-    "card",
-    "optimisation",
-    "distillation",
-    "drawing",
-    "history",
-    "loop",
     "training",
-    "prediction_tables",
-    "scoring",
-    "inspection",
-    "evaluated",
-    "comparison",
-    "references",
     "evaluation",
-    "fusion",
     "prediction",
-    "labelling",
     "audit",
     "analysis",
     "report",
-    "demonstration",
+    "experiments",
     "doctor",
     "cli",
 ]
@@ -104,6 +82,50 @@ def test_rooms_import_upstream_only(path: Path) -> None:
         if parts[0] != "traitscope" or len(parts) < 2 or parts[1] not in ORDER:
             continue
         assert ORDER.index(parts[1]) <= ORDER.index(room), f"{path.name}:{line} imports {name}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_rooms_keep_private_modules_and_names_to_themselves(path: Path) -> None:
+    room = room_of(path)
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if not isinstance(node, ast.ImportFrom) or not node.module:
+            continue
+        home, *words = [*node.module.split("."), *(alias.name for alias in node.names)]
+        if home != "traitscope":
+            continue
+        private = [w for w in words if w.startswith("_") and not w.startswith("__")]
+        assert words[0] == room or not private, f"{path.name}:{node.lineno} imports {private}"
+
+
+IMPORTERS = {
+    "registry.py": "entries of the open sets, and what the user typed",
+    "extras.py": "optional packages, by names written in our code",
+    "__init__.py": "the public verbs, from a fixed table",
+    "cli/__init__.py": "the verbs of the command line, from a fixed table",
+    "report/__init__.py": "the writers of a report, from a fixed table",
+}
+"""Files that import by name, and what."""
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_few_files_import_by_name(path: Path) -> None:
+    names = {"import_module", "__import__", "exec_module", "load_source"}
+    used = {
+        name
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for name in (getattr(node, "attr", None), getattr(node, "id", None))
+        if name in names
+    }
+    assert not used or path.relative_to(PACKAGE).as_posix() in IMPORTERS, sorted(used)
+
+
+@pytest.mark.parametrize("room", sorted(p.name for p in PACKAGE.iterdir() if p.is_dir()))
+def test_every_room_says_what_comes_in_and_goes_out(room: str) -> None:
+    if room not in ORDER:  # caches, recipes
+        return
+    face = PACKAGE / room / "__init__.py"
+    text = ast.get_docstring(ast.parse(face.read_text(encoding="utf-8"))) or ""
+    assert len(text) >= 40, f"{room}/__init__.py: what comes in, what goes out?"
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))

@@ -6,11 +6,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from traitscope.checkpoints import load
+from tests.support.prepared import make_corpus, make_store
 from traitscope.cli import main
-from traitscope.evaluation import read_report
-
-from .prepared import make_corpus, make_store
+from traitscope.evaluation.report import read_report
+from traitscope.runs.checkpoint import load
 
 README = Path(__file__).resolve().parents[1] / "README.md"
 FLAGS = ["cfg_file", "weight", "test_only", "lr", "bs", "resume", "max_epoch", "set"]

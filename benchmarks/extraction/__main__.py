@@ -14,13 +14,13 @@ import time
 from pathlib import Path
 
 import numpy as np
+
 from benchmarks.extraction import pipelines
 from benchmarks.extraction.clips import SECONDS, describe, make_clips, make_long
-
-from traitscope.extract import make_request
 from traitscope.extract.short_term import short_term_features
+from traitscope.features.preparation import prepare
+from traitscope.features.request import make_request
 from traitscope.media import read_waveform
-from traitscope.preparation import prepare
 from traitscope.types import Clip, Corpus, Target
 
 DISTINCT = 6

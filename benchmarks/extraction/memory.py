@@ -19,8 +19,9 @@ def anonymous_bytes() -> int:
 
 def main() -> None:
     """Print peak memory and seconds as JSON."""
-    from traitscope.extract import Extraction, extract_clip, make_request
-    from traitscope.store import Store
+    from traitscope.features.extraction import Extraction, extract_clip
+    from traitscope.features.request import make_request
+    from traitscope.features.store import Store
     from traitscope.types import Clip, Stream
 
     video, backend = Path(sys.argv[1]), sys.argv[2]

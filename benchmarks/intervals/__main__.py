@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from traitscope.intervals import cluster, compare, intervals, spearman_intervals
+from traitscope.statistics.intervals import cluster, compare, intervals, spearman_intervals
 
 CLIPS, TARGETS, SOURCES = 2000, 5, 1455
 

@@ -16,17 +16,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from benchmarks.planted.cases import CASES
 
+from benchmarks.planted.cases import CASES
 from traitscope.corpora import load_corpus
 from traitscope.corpora.synthetic import BEHAVIOURS, Config, generate
-from traitscope.evaluation import evaluate
-from traitscope.models._ridge import ridge
-from traitscope.preparation import prepare
-from traitscope.protocols import Protocol, split
-from traitscope.runs import requests_for
+from traitscope.data.protocols import Protocol, split
+from traitscope.evaluation.report import evaluate
+from traitscope.features.preparation import prepare
+from traitscope.learners.ridge import ridge
+from traitscope.runs.plan import requests_for
 from traitscope.tracking import resolve_backend
-from traitscope.training import train
+from traitscope.training.fitting import train
 from traitscope.types import Clip
 
 LIMIT, HIDDEN_LIMIT = 0.6, 0.1

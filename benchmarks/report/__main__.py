@@ -8,9 +8,7 @@ import tempfile
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests" / "report"))
-
-from sample import make_audits, make_history, make_report  # type: ignore[import-not-found]
+from tests.report.sample import make_audits, make_history, make_report
 
 LIMIT_MB = 8.0
 LIMIT_SECONDS = 20.0
@@ -24,7 +22,10 @@ def main() -> int:
     beside = {"histories": histories, "audits": audits}
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
-        from traitscope.report import export, write_report  # its imports count
+        from traitscope.report import (
+            export,  # its imports count
+            write_report,  # its imports count
+        )
 
         page = write_report(reports, Path(folder) / "page.html", **beside)
         page_seconds = time.perf_counter() - start

@@ -6,13 +6,10 @@ Run with ``python -m benchmarks.text`` from the repository.
 import resource
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))
-
-from text_corpus import TARGETS, correlations, make_texts  # type: ignore[import-not-found]
+from tests.support.text_corpus import TARGETS, correlations, make_texts
 
 LIMITS = {"fit 8000, seconds": 180.0, "predict 2000, seconds": 10.0, "peak memory, GiB": 4.0}
 

@@ -5,12 +5,15 @@ from typing import Any
 
 _VERBS = {
     "load_corpus": ("traitscope.corpora", "load_corpus"),
-    "prepare": ("traitscope.preparation", "prepare"),
-    "train": ("traitscope.training", "train"),
-    "evaluate": ("traitscope.evaluation", "evaluate"),
-    "evaluate_predictions": ("traitscope.evaluation", "evaluate_predictions"),
+    "prepare": ("traitscope.features.preparation", "prepare"),
+    "train": ("traitscope.training.fitting", "train"),
+    "evaluate": ("traitscope.evaluation.report", "evaluate"),
+    "evaluate_predictions": ("traitscope.evaluation.report", "evaluate_predictions"),
     "write_report": ("traitscope.report", "write_report"),
-    "predict": ("traitscope.prediction", "predict"),
+    "predict": ("traitscope.prediction.clips", "predict"),
+    "compare_systems": ("traitscope.evaluation.comparison", "compare_systems"),
+    "fuse": ("traitscope.evaluation.fusion", "fuse"),
+    "import_features": ("traitscope.features.imports", "import_features"),
 }
 
 __all__ = ["__version__", *sorted(_VERBS)]

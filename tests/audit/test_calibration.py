@@ -4,11 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.audit.people import make
 from traitscope.audit import scored_table
 from traitscope.audit.calibration import audit_calibration
 from traitscope.types import Clip, Corpus, Target
-
-from .people import make
 
 
 def one(true, score, **more):

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.media_files import portrait, tone, write_sound, write_video
 
+from tests.support.media_files import portrait, tone, write_sound, write_video
 from traitscope.audit import distortions as d
 from traitscope.audit.person import Person, person_mask
 from traitscope.audit.rewriting import Change, rewrite

@@ -7,12 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.audit.people import make
 from traitscope.audit import scored_table
 from traitscope.audit.fairness import audit_fairness, read_attributes
 from traitscope.errors import DataError
 from traitscope.types import Clip, Corpus, Target
-
-from .people import make
 
 
 def cell(audit, value: str, target: str = "openness", measure: str = "residual_gap"):

@@ -8,9 +8,9 @@ import pytest
 from traitscope.audit.perturbation import _covering, audit_perturbation
 from traitscope.corpora.synthetic import Config, generate
 from traitscope.errors import ConfigError, DataError
-from traitscope.evaluation import evaluate
-from traitscope.preparation import prepare
-from traitscope.training import train
+from traitscope.evaluation.report import evaluate
+from traitscope.features.preparation import prepare
+from traitscope.training.fitting import train
 
 MODEL = "tests.audit.brightness_model"
 FACES = {"faces": {"rate": 2, "size": 64, "backend": "dlib"}}

@@ -5,13 +5,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from tests.audit.people import make
 from traitscope.audit import read_audits, save, scored_run, scored_table
 from traitscope.audit.calibration import audit_calibration
 from traitscope.audit.leakage import audit_leakage
 from traitscope.errors import DataError
 from traitscope.types import Clip, Corpus, Target
-
-from .people import make
 
 
 def test_audits_are_kept_beside_the_evaluation(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from traitscope.augment.decimate_shift_slice import copies
 from traitscope.augment.flip import partners
 from traitscope.errors import ConfigError
 from traitscope.extract.landmarks import TO_68
-from traitscope.scaling import IMAGENET_MEAN, IMAGENET_SD
+from traitscope.media.pictures import IMAGENET_MEAN, IMAGENET_SD
 from traitscope.tracking._canonical import FACE
 
 NAMES = registry.names("augment")

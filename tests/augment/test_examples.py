@@ -4,13 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.prepared import make_corpus, make_store, requests
 
+from tests.support.prepared import make_corpus, make_store, requests
 from traitscope.augment import settle
 from traitscope.corpora import load_corpus
-from traitscope.data import Examples, collate
+from traitscope.data.examples import Examples, collate
 from traitscope.errors import ConfigError
-from traitscope.runs import load_run, plan
+from traitscope.runs.plan import load_run, plan
 from traitscope.types import Draw
 
 NOISE = settle({"noise": {"streams": ["signals"]}}, ["signals"])

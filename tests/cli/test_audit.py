@@ -5,10 +5,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.prepared import make_corpus, make_store
 
-from traitscope.evaluation import evaluate
-from traitscope.training import train
+from tests.support.prepared import make_corpus, make_store
+from traitscope.evaluation.report import evaluate
+from traitscope.training.fitting import train
 
 Run = Callable[..., tuple[int, str, str]]
 

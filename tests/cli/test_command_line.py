@@ -7,15 +7,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.media_files import tone, write_sound
 
 import traitscope
+from tests.support.media_files import tone, write_sound
 from traitscope.cli import VERBS
 from traitscope.cli._shared import write_table
 from traitscope.corpora import load_corpus
-from traitscope.extract import make_request
-from traitscope.preparation import prepare
-from traitscope.training import train
+from traitscope.features.preparation import prepare
+from traitscope.features.request import make_request
+from traitscope.training.fitting import train
 
 Run = Callable[..., tuple[int, str, str]]
 

@@ -12,13 +12,12 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
+from tests.support.media_files import portrait, tone, write_video
 from traitscope.cli import main
-from traitscope.extract import make_request
-from traitscope.preparation import sheet
-from traitscope.store import StatusRow, Store
+from traitscope.features import sheet
+from traitscope.features.request import make_request
+from traitscope.features.store import StatusRow, Store
 from traitscope.types import Stream
-
-from ..media_files import portrait, tone, write_video
 
 EXTRACT = ("--extract", "faces,signals,landmarks,short_term", "--workers", "0")
 

@@ -9,12 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.support.label_files import KEYS, make_first_impressions, write_labels, write_transcripts
 from traitscope import load_corpus
 from traitscope.corpora import first_impressions
 from traitscope.errors import DataError
 from traitscope.types import TRAITS
-
-from .label_files import KEYS, make_first_impressions, write_labels, write_transcripts
 
 A, B, C = "-bcdefghij_.000.mp4", "-bcdefghij_.001.mp4", "_BCDEFGHIJK.003.mp4"
 VALUES = {key: round(0.1 * place, 1) for place, key in enumerate(KEYS, 1)}

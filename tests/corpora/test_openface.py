@@ -5,11 +5,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from tests.support.label_files import KEYS, write_labels
 from traitscope import load_corpus
 from traitscope.corpora import openface
 from traitscope.errors import DataError
-
-from .label_files import KEYS, write_labels
 
 HEADER = (
     "ID, File, Word, vi_1, vi_2, Happy, Angry, Surprise, Sad, Fear, frame, timestamp, confidence, "

@@ -4,15 +4,14 @@ from pathlib import Path
 
 import cv2
 import pytest
-from tests.media_files import numbered, tone, write_sound, write_video
 
+from tests.support.media_files import numbered, tone, write_sound, write_video
+from tests.support.udiva_files import write_udiva
 from traitscope import load_corpus
+from traitscope.audit.corpus import inspect_corpus
 from traitscope.corpora import first_impressions, udiva
 from traitscope.errors import ConfigError, DataError
-from traitscope.inspection import inspect_corpus
 from traitscope.types import TRAITS
-
-from .udiva_files import write_udiva
 
 SESSIONS = {"train": {"8105": [12, 7]}, "valid": {"8106": ["3", "4"]}, "test": {"99": [5, 6]}}
 SCORES = {str(n): [0.1 * n, -0.5, 0.0, 2.5, -0.1 * n] for n in (12, 7, 3, 4, 5, 6)}

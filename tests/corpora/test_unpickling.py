@@ -12,10 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.label_files import Writer
 from traitscope.corpora._unpickling import read_pickle, unpickle
 from traitscope.errors import DataError
-
-from .label_files import Writer
 
 
 class Evil:

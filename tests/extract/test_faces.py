@@ -2,13 +2,12 @@ import cv2
 import numpy as np
 import pytest
 
+from tests.support.media_files import portrait
 from traitscope.errors import ClipError
 from traitscope.extract._selection import Tracks
 from traitscope.extract.faces import Config, Extractor, chip, eye_centres, sharpness
 from traitscope.tracking._canonical import FACE
 from traitscope.types import Clip, Face, Frame, Inputs
-
-from ..media_files import portrait
 
 
 def drawn(size: int = 400, degrees: float = 0, distance: float = 80) -> tuple[np.ndarray, Face]:

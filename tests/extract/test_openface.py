@@ -6,14 +6,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.support.media_files import write_video
 from traitscope.errors import ClipError
-from traitscope.extract import _openface, extract_clip, make_request
+from traitscope.extract import _openface
 from traitscope.extract.signals import COLUMNS, SIGNALS, UNITS
-from traitscope.preparation import prepare
-from traitscope.store import Store
+from traitscope.features.extraction import extract_clip
+from traitscope.features.preparation import prepare
+from traitscope.features.request import make_request
+from traitscope.features.store import Store
 from traitscope.types import Clip, Corpus, Stream, Target
-
-from ..media_files import write_video
 
 POSE = ("pose_Tx", "pose_Ty", "pose_Tz", "pose_Rx", "pose_Ry", "pose_Rz")
 

@@ -6,17 +6,17 @@ import cv2
 import numpy as np
 import pytest
 
+from tests.support.media_files import number_of, portrait, write_video
 from traitscope.errors import ConfigError, MissingError
-from traitscope.extract import extract_clip, make_request
 from traitscope.extract._sampling import Sampled, moments
 from traitscope.extract._spool import Spool, stored
 from traitscope.extract.embedding import open_network
 from traitscope.extract.frames import shrink
 from traitscope.extract.landmarks import TO_68
+from traitscope.features.extraction import extract_clip
+from traitscope.features.request import make_request
 from traitscope.media import probe
 from traitscope.types import Clip, Stream
-
-from ..media_files import number_of, portrait, write_video
 
 NUMBERED = {"quality": 95, "size": 64}
 

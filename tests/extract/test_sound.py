@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from traitscope.errors import ClipError, ConfigError, MissingError
-from traitscope.extract import filterbank, logmel, make_request, spectrum, waveform
+from traitscope.extract import filterbank, logmel, spectrum, waveform
 from traitscope.extract._bands import mel_triangles
+from traitscope.features.request import make_request
 from traitscope.types import Clip, Inputs, Waveform
 
 RATE = 16000

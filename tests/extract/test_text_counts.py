@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from traitscope.extract import extract_clip, make_request
 from traitscope.extract.text_counts import COLUMNS, UNITS, text_counts
+from traitscope.features.extraction import extract_clip
+from traitscope.features.request import make_request
 from traitscope.types import Clip, Stream
 
 TEXT = "So um... I I like Paris -- do you? Don't we [UNKNOWN] go in 2014!"

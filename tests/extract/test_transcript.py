@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from traitscope.errors import ClipError
-from traitscope.extract import extract_clip, make_request
 from traitscope.extract.transcript import cues, find_transcript, joined, read_words
+from traitscope.features.extraction import extract_clip
+from traitscope.features.request import make_request
 from traitscope.types import Clip, Stream
 
 SRT = """\ufeff1

@@ -4,11 +4,10 @@ import av
 import numpy as np
 import pytest
 
+from tests.support.media_files import tone, write_sound, write_video
 from traitscope.errors import ClipError
 from traitscope.media import is_silent, read_sound, read_waveform
 from traitscope.types import Waveform
-
-from ..media_files import tone, write_sound, write_video
 
 
 def test_a_wav_at_the_asked_rate_comes_back_exactly(tmp_path: Path) -> None:

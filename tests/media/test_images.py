@@ -4,10 +4,9 @@ import cv2
 import numpy as np
 import pytest
 
+from tests.support.media_files import number_of, numbered, tone, write_sound
 from traitscope.errors import ClipError
 from traitscope.media import probe, read_frames, read_waveform
-
-from ..media_files import number_of, numbered, tone, write_sound
 
 
 @pytest.fixture

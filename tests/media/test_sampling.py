@@ -2,11 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from traitscope.media.sampling import (
-    TOLERANCE_SECONDS,
-    is_wanted,
-    wanted,
-)
+from traitscope.media.sampling import TOLERANCE_SECONDS, is_wanted, wanted
 
 
 def test_a_lower_rate_takes_the_frame_on_display_at_each_moment() -> None:

@@ -7,10 +7,9 @@ import av
 import numpy as np
 import pytest
 
+from tests.support.media_files import number_of, tone, write_video
 from traitscope.media import Spread, read_frames
 from traitscope.media._sparing import AstrayError, sparing
-
-from ..media_files import number_of, tone, write_video
 
 SMOOTH = [n / 25 for n in range(120)]
 JUMPY = list(np.cumsum(np.tile([0.02, 0.04, 0.1, 0.013], 30)))

@@ -5,10 +5,9 @@ import av
 import numpy as np
 import pytest
 
+from tests.support.media_files import number_of, numbered, tone, write_sound, write_video
 from traitscope.errors import ClipError
 from traitscope.media import Spread, probe, read_frames, read_waveform
-
-from ..media_files import number_of, numbered, tone, write_sound, write_video
 
 
 def read(path: Path, **settings):

@@ -7,11 +7,11 @@ import pytest
 import torch
 from torch import nn
 
-from traitscope.checkpoints import predict_batch
-from traitscope.data import chosen_columns
+from traitscope.data.examples import chosen_columns
 from traitscope.extract.signals import COLUMNS
-from traitscope.models._heads import sinusoids
 from traitscope.models.au_hybrid import SETS, TINY, Config, Model, inputs
+from traitscope.nn.heads import sinusoids
+from traitscope.runs.checkpoint import predict_batch
 from traitscope.types import TRAITS, Batch, Rows, Stream, Target
 
 TARGETS = [Target(name, 0, 1, 1) for name in TRAITS]

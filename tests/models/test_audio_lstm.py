@@ -3,8 +3,8 @@
 import numpy as np
 import torch
 
-from traitscope.checkpoints import predict_batch
 from traitscope.models.audio_lstm import Config, Model
+from traitscope.runs.checkpoint import predict_batch
 from traitscope.types import TRAITS, Batch, Target
 
 TARGETS = [Target(name, 0, 1, 1) for name in TRAITS]

@@ -5,15 +5,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tests.models.test_contracts import batch_of, shapes_of
 
+from tests.models.test_contracts import batch_of, shapes_of
 from traitscope import registry
-from traitscope.checkpoints import predicted
-from traitscope.data import to_tensors
-from traitscope.losses import find
+from traitscope.data.examples import to_tensors
 from traitscope.models.crnet import Branch, Output
 from traitscope.models.dan import descriptor
 from traitscope.models.vat import Unit
+from traitscope.runs.checkpoint import predicted
+from traitscope.training.losses import find
 from traitscope.types import TRAITS, Target
 
 TARGETS = [Target(name, 0, 1, 1) for name in TRAITS]

@@ -8,18 +8,18 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from tests.models.test_contracts import TARGETS, batch_of, shapes_of, take
-from tests.prepared import make_corpus
-from tests.prepared_streams import fill_store, tiny_settings
 
+from tests.models.test_contracts import TARGETS, batch_of, shapes_of, take
+from tests.support.prepared import make_corpus
+from tests.support.prepared_streams import fill_store, tiny_settings
 from traitscope import registry, weights
 from traitscope.augment import change, settle
-from traitscope.checkpoints import predict_batch
-from traitscope.data import draw_example, to_tensors
+from traitscope.data.examples import draw_example, to_tensors
 from traitscope.models import crnet
-from traitscope.models._blocks import colours_of, timm_backbone
-from traitscope.models._heads import RangeHead
-from traitscope.training import train
+from traitscope.nn.heads import RangeHead
+from traitscope.nn.pretrained import colours_of, timm_backbone
+from traitscope.runs.checkpoint import predict_batch
+from traitscope.training.fitting import train
 from traitscope.types import Clip, Stream
 
 PICTURES = ["image_backbone", "dan", "vat"]

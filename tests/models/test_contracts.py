@@ -13,9 +13,9 @@ import pytest
 import torch
 
 from traitscope import registry
-from traitscope.checkpoints import predict_batch, predicted
-from traitscope.data import to_tensors
-from traitscope.losses import mse
+from traitscope.data.examples import to_tensors
+from traitscope.runs.checkpoint import predict_batch, predicted
+from traitscope.training.losses import mse
 from traitscope.types import Batch, Draw, Target
 
 TARGETS = (Target("openness", 0, 1, 1), Target("neuroticism", 0, 1, -1), Target("age", None, None))

@@ -10,18 +10,18 @@ import numpy as np
 import pytest
 import torch
 from safetensors.numpy import load_file, save_file
-from tests.models.test_contracts import TARGETS, batch_of, take
-from tests.prepared import data, make_corpus
-from tests.prepared_streams import fill_store, tiny_settings
 
-from traitscope import training
-from traitscope.checkpoints import load
-from traitscope.data import to_tensors
+from tests.models.test_contracts import TARGETS, batch_of, take
+from tests.support.prepared import data, make_corpus
+from tests.support.prepared_streams import fill_store, tiny_settings
+from traitscope.data.examples import to_tensors
 from traitscope.errors import ConfigError, DataError
-from traitscope.evaluation import evaluate
+from traitscope.evaluation.report import evaluate
 from traitscope.models import crnet_etr
 from traitscope.models.audio_resnet18 import waveform_of
-from traitscope.training import train
+from traitscope.runs.checkpoint import load
+from traitscope.training import fitting as training
+from traitscope.training.fitting import train
 
 QUICK = ["train.ranges.epochs=1", "train.regression.epochs=1", "train.regression.milestones=[1]"]
 TREES = ["model.moments=3", "model.trees.trees=5", "model.trees.per_leaf=2"]

@@ -8,14 +8,16 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from traitscope import losses, weights
-from traitscope.checkpoints import predict_batch
+from traitscope import weights
 from traitscope.errors import ConfigError, MissingError
 from traitscope.models import face_cnn
-from traitscope.models._heads import RowScores
 from traitscope.models.face_cnn import TINY, Config, Model, inputs
-from traitscope.optimisation import optimizer_of
-from traitscope.runs import Stage, load_run, plan
+from traitscope.nn.heads import RowScores
+from traitscope.runs.checkpoint import predict_batch
+from traitscope.runs.plan import load_run, plan
+from traitscope.runs.settings import Stage
+from traitscope.training import losses
+from traitscope.training.optimisation import optimizer_of
 from traitscope.types import TRAITS, Batch, Rows, Target
 
 TARGETS = [Target(name, 0, 1, 1) for name in TRAITS]
@@ -121,7 +123,7 @@ def test_a_frozen_backbone_is_in_evaluation_mode_whatever_is_asked(unfreeze: str
 
 
 def batch_of_tensors() -> Batch:
-    from traitscope.data import to_tensors
+    from traitscope.data.examples import to_tensors
 
     return to_tensors(batch(pictures()))
 

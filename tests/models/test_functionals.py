@@ -6,8 +6,8 @@ from scipy.sparse import csr_array
 from sklearn.linear_model import Ridge
 
 from traitscope.errors import DataError
+from traitscope.learners.ridge import left_out_error, ridge, ridge_path, together
 from traitscope.models import functionals
-from traitscope.models._ridge import left_out_error, ridge, ridge_path, together
 from traitscope.models.functionals import Config, Estimator
 from traitscope.types import Batch, Target
 

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from traitscope.checkpoints import predict_batch
 from traitscope.errors import ConfigError
-from traitscope.layers import layers_of, totals
-from traitscope.models._heads import AttentionPool
 from traitscope.models.resnet_lstm import TINY, Config, Model, inputs
-from traitscope.runs import load_run, plan
+from traitscope.nn.heads import AttentionPool
+from traitscope.runs.checkpoint import predict_batch
+from traitscope.runs.layers import layers_of, totals
+from traitscope.runs.plan import load_run, plan
 from traitscope.types import TRAITS, Batch, Rows, Target
 
 TARGETS = [Target(name, 0, 1, 1) for name in TRAITS]

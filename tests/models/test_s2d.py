@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 import torch
-from tests.models.test_contracts import TARGETS, batch_of, shapes_of
 from torch.nn import functional
 
-from traitscope.data import to_tensors
-from traitscope.models._mobilefacenet import MobileFaceNet
-from traitscope.models._prompts import MultiViewPrompter, Prompt, TemporalAdapter
+from tests.models.test_contracts import TARGETS, batch_of, shapes_of
+from traitscope.data.examples import to_tensors
 from traitscope.models.s2d import TINY, Config, Model, heatmaps, inputs
+from traitscope.nn.mobilefacenet import MobileFaceNet
+from traitscope.nn.prompts import MultiViewPrompter, Prompt, TemporalAdapter
 from traitscope.types import Target
 
 SEVEN = [Target(f"t{i}", 0, 1, 1) for i in range(7)]

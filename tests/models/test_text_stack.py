@@ -5,15 +5,15 @@ import json
 import numpy as np
 import pytest
 
-from traitscope import baselines, metrics
+from tests.support.text_corpus import TARGETS, Texts, correlations, make_texts
 from traitscope.errors import DataError
-from traitscope.models._folds import expansion, grouped_folds
-from traitscope.models._words import Vocabulary, count_terms, tfidf
+from traitscope.evaluation import baselines
+from traitscope.learners.folds import expansion, grouped_folds
+from traitscope.learners.trees import Boosting
+from traitscope.learners.words import Vocabulary, count_terms, tfidf
 from traitscope.models.text_stack import TINY, Config, Estimator, inputs
-from traitscope.trees import Boosting
+from traitscope.statistics import metrics
 from traitscope.types import TRAITS, Batch
-
-from ..text_corpus import TARGETS, Texts, correlations, make_texts
 
 QUICK = Config(components=20, folds=3, boosting=Boosting(rounds=60))
 
@@ -91,7 +91,7 @@ def test_damage_is_told(fitted: Estimator, name: str, change) -> None:
 def test_a_vocabulary_that_is_too_large_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     state = Vocabulary("word", tuple("abc"), np.ones(3)).state()
     assert Vocabulary.restore(state, "word").terms == ("a", "b", "c")
-    monkeypatch.setattr("traitscope.models._words.LARGEST", 2)
+    monkeypatch.setattr("traitscope.learners.words.LARGEST", 2)
     with pytest.raises(DataError, match="more than 2 terms"):
         Vocabulary.restore(state, "word")
 

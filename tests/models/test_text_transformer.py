@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from traitscope.checkpoints import predict_batch
 from traitscope.config import build
 from traitscope.errors import ConfigError, DataError, MissingError
-from traitscope.extract import extract_clip, make_request
+from traitscope.features.extraction import extract_clip
+from traitscope.features.request import make_request
+from traitscope.runs.checkpoint import predict_batch
 from traitscope.types import Batch, Clip, Stream, Target
 
 pytest.importorskip("transformers", reason="needs the extra text")
@@ -53,7 +54,7 @@ def batch(texts: list[str] = TEXTS) -> Batch:
 
 def trained(config: Config) -> tuple[Model, set[str]]:
     """A model after some steps, and the names of the tensors that moved."""
-    from traitscope.data import to_tensors
+    from traitscope.data.examples import to_tensors
 
     torch.manual_seed(0)
     model = Model(config, {}, TARGETS)

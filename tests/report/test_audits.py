@@ -7,11 +7,10 @@ import pandas as pd
 import pytest
 from matplotlib.image import imread
 
+from tests.report.sample import make_audits, make_report
+from tests.report.test_page import NASTY, Page
 from traitscope.report import audits_of, export, write_report
 from traitscope.report.audits import audit_tables, audit_words, curves, forests
-
-from .sample import make_audits, make_report
-from .test_page import NASTY, Page
 
 AUDITS = {audit["audit"]: audit for audit in make_audits()}
 

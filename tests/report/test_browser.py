@@ -10,9 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.report.sample import make_audits, make_history, make_report
 from traitscope.report import write_report
-
-from .sample import make_audits, make_history, make_report
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 FLAGS = (

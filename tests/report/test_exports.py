@@ -6,9 +6,8 @@ import pandas as pd
 import pytest
 from matplotlib.image import imread
 
+from tests.report.sample import make_history, make_report
 from traitscope.report import export
-
-from .sample import make_history, make_report
 
 
 @pytest.fixture(scope="module")

@@ -12,10 +12,9 @@ from typing import Any
 
 import pytest
 
+from tests.report.sample import make_history, make_report
 from traitscope.errors import DataError
 from traitscope.report import histories_of, write_report
-
-from .sample import make_history, make_report
 
 NASTY = "<script>alert(1)</script>\"'&.mp4"
 

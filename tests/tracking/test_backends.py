@@ -8,13 +8,12 @@ import cv2
 import numpy as np
 import pytest
 
+from tests.support.media_files import portrait
 from traitscope import registry, weights
 from traitscope.errors import ConfigError, MissingError
 from traitscope.media import read_frames
 from traitscope.tracking import BACKENDS, backend_version, open_tracker, resolve_backend
 from traitscope.types import Frame
-
-from ..media_files import portrait
 
 REAL = [pytest.param("mediapipe", marks=pytest.mark.shared), "dlib"]
 

@@ -7,9 +7,8 @@ import mediapipe
 import numpy as np
 import pytest
 
+from tests.support.media_files import portrait
 from traitscope.tracking._mediapipe_results import detect, from_objects
-
-from ..media_files import portrait
 
 vision = mediapipe.tasks.vision
 

@@ -16,15 +16,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from traitscope.analysis.robust import correlate, from_sums
 from traitscope.audit import scored_run, scored_table
-from traitscope.audit.clustered import estimate
 from traitscope.audit.scored import Scored, cluster_numbers, numbers
-from traitscope.checkpoints import read_json
+from traitscope.data.pooling import pool
 from traitscope.errors import ConfigError, DataError
-from traitscope.metrics import Array
-from traitscope.pooling import pool
-from traitscope.store import OK, Store
+from traitscope.features.store import OK, Store
+from traitscope.files import read_json
+from traitscope.statistics.clustered import estimate
+from traitscope.statistics.correlation import correlate, from_sums
+from traitscope.statistics.metrics import Array
 from traitscope.types import Clip, Corpus, Target
 
 LEVEL = 0.05

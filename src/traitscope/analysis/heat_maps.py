@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from traitscope.analysis.correlations import LEVEL, METHODS, STATISTICS, readable
-from traitscope.drawing import save
+from traitscope.plotting import save
 
 DPI = 200
 _COLOURS = "PuOr"  # orange is below zero, as in the audits; told apart with any colour vision

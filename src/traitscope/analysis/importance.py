@@ -14,12 +14,13 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from traitscope import metrics, protocols
-from traitscope.checkpoints import Checkpoint, load
 from traitscope.corpora import load_corpus
-from traitscope.data import Examples, gather
+from traitscope.data import protocols
+from traitscope.data.examples import Examples, gather
 from traitscope.errors import ConfigError, DataError
-from traitscope.store import Store
+from traitscope.features.store import Store
+from traitscope.runs.checkpoint import Checkpoint, load
+from traitscope.statistics import metrics
 from traitscope.types import Batch, Hook
 
 Groups = Mapping[str, Mapping[str, NDArray[np.intp] | None]]

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from traitscope.audit.clustered import RESAMPLES, Estimate, by_cluster, estimate
 from traitscope.audit.scored import Scored, numbers
-from traitscope.metrics import Array
+from traitscope.statistics.clustered import RESAMPLES, Estimate, by_cluster, estimate
+from traitscope.statistics.metrics import Array
 
 LEVELS = (0.5, 0.8, 0.9, 0.95)
 """Nominal coverages at which a stated sd is checked."""

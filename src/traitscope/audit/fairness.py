@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from traitscope.audit.clustered import RESAMPLES, Estimate, by_cluster, estimate
 from traitscope.audit.scored import Scored, numbers
 from traitscope.errors import DataError
-from traitscope.intervals import FEWEST_SOURCES, holm
-from traitscope.metrics import Array
+from traitscope.statistics.clustered import RESAMPLES, Estimate, by_cluster, estimate
+from traitscope.statistics.intervals import FEWEST_SOURCES, holm
+from traitscope.statistics.metrics import Array
 from traitscope.types import Clip
 
 MINIMUM = 20

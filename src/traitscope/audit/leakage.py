@@ -1,13 +1,13 @@
 """What the scored clips share with the fitted ones: a protocol's clips in, counts and examples out.
 
-The same check as that of training and evaluation (`traitscope.protocols.leakage`), in full.
+The same check as that of training and evaluation (`traitscope.data.protocols.leakage`), in full.
 """
 
 from typing import Any
 
 from traitscope.audit.scored import Scored
+from traitscope.data.protocols import leakage
 from traitscope.errors import ConfigError
-from traitscope.protocols import leakage
 
 _EXAMPLES = 20
 

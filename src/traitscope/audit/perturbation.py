@@ -22,18 +22,18 @@ from typing import Any
 
 import numpy as np
 
-from traitscope.audit.clustered import by_cluster, estimate
 from traitscope.audit.distortions import DISTORTIONS, Distortion, Image
 from traitscope.audit.person import Person
 from traitscope.audit.rewriting import Change, rewrite
 from traitscope.audit.scored import Scored, cluster_numbers, numbers, scored_run
-from traitscope.checkpoints import Checkpoint, load
 from traitscope.errors import ClipError, ConfigError, DataError
-from traitscope.evaluation import evaluate
-from traitscope.extract import Extraction, extract_clip
-from traitscope.metrics import Array
-from traitscope.prediction import predict_clip
+from traitscope.evaluation.report import evaluate
+from traitscope.features.extraction import Extraction, extract_clip
+from traitscope.prediction.clips import predict_clip
 from traitscope.registry import unknown
+from traitscope.runs.checkpoint import Checkpoint, load
+from traitscope.statistics.clustered import by_cluster, estimate
+from traitscope.statistics.metrics import Array
 from traitscope.types import Clip, Frame, Hook, Stream
 
 LEVEL = 0.95

@@ -15,15 +15,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from traitscope import protocols
-from traitscope.checkpoints import read_json, write_json
 from traitscope.config import build, read_yaml
 from traitscope.corpora import load_corpus
+from traitscope.data import protocols
+from traitscope.data.protocols import Fit, Protocol
 from traitscope.errors import DataError
-from traitscope.metrics import Array
-from traitscope.prediction_tables import Predictions, labelled, read_predictions
-from traitscope.protocols import Fit, Protocol
-from traitscope.runs import RunConfig
+from traitscope.evaluation.tables import Predictions, labelled, read_predictions
+from traitscope.files import read_json, write_json
+from traitscope.runs.settings import RunConfig
+from traitscope.statistics.metrics import Array
 from traitscope.types import Clip, Corpus, Target
 
 SCHEMA = 1

@@ -9,7 +9,7 @@ from pydantic import Field
 from traitscope.augment import Changed, Masks, Streams
 from traitscope.augment._rows import IMAGES, change_rows
 from traitscope.config import Config as BaseConfig
-from traitscope.scaling import IMAGENET_MEAN, IMAGENET_SD
+from traitscope.media.pictures import IMAGENET_MEAN, IMAGENET_SD
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)

@@ -25,8 +25,8 @@ def export(
     """
     from traitscope.cli._shared import progress, write_json
     from traitscope.errors import ConfigError
-    from traitscope.preparation import exports
-    from traitscope.store import Store
+    from traitscope.features import exports
+    from traitscope.features.store import Store
 
     given = [
         (write, path)
@@ -65,8 +65,8 @@ def sheet(
 
     traitscope features sheet store --clip interview_07.mp4 --to interview_07.png
     """
-    from traitscope.preparation.sheet import draw_sheet
-    from traitscope.store import Store
+    from traitscope.features.sheet import draw_sheet
+    from traitscope.features.store import Store
 
     drawn = draw_sheet(Store(store), to, clips=clip or (), count=clips)
     typer.echo(f"{to}: {', '.join(drawn)}")

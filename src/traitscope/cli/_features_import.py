@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from traitscope.preparation.imports import Imported
+    from traitscope.features.imports import Imported
 
 
 def import_table(
@@ -41,7 +41,7 @@ def import_table(
     """
     from traitscope.cli._shared import progress, write_json
     from traitscope.errors import ConfigError
-    from traitscope.preparation.imports import import_features, import_images
+    from traitscope.features.imports import import_features, import_images
 
     wanted = [part.strip() for part in (columns or "").split(",") if part.strip()]
     if table.is_dir() and wanted:

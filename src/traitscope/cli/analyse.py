@@ -59,7 +59,7 @@ def signals_traits(
     )
     if to is not None:
         from traitscope.analysis.heat_maps import draw
-        from traitscope.checkpoints import write_json as save_json
+        from traitscope.files import write_json as save_json
 
         to.mkdir(parents=True, exist_ok=True)
         save_json(to / "signals-traits.json", result)
@@ -90,9 +90,9 @@ def ablation(
 
     traitscope analyse ablation table:clips.csv --store S --to ablation features.signals.rate=10
     """
-    from traitscope.analysis.ablations import ablate, write_table
-    from traitscope.checkpoints import write_json as save_json
     from traitscope.cli._shared import progress, say, write_json
+    from traitscope.experiments.ablations import ablate, write_table
+    from traitscope.files import write_json as save_json
 
     with progress("feature sets") as hook:
         result = ablate(corpus, store, to=to, settings=settings or [], split=split, hook=hook)

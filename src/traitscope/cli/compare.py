@@ -34,9 +34,9 @@ def compare(
     traitscope compare runs/a theirs.csv --metric ccc --targets
     """
     from traitscope.cli._shared import refuse_missing, say, write_json
-    from traitscope.comparison import compare_systems
     from traitscope.errors import ConfigError
-    from traitscope.metrics import FORMULAS
+    from traitscope.evaluation.comparison import compare_systems
+    from traitscope.statistics.metrics import FORMULAS
 
     refuse_missing(systems)
     unknown = [name for name in metric if name not in FORMULAS]
@@ -53,7 +53,7 @@ def compare(
 
 def _print(found: dict[str, Any], metrics: list[str], *, every_target: bool) -> None:
     from traitscope.cli._shared import write_table
-    from traitscope.scoring import short
+    from traitscope.evaluation.scoring import short
 
     what = "people" if found["aggregate"] == "subject" else "clips"
     where = f"{found['split']}, {found['clips']} {what} that all have, {found['sources']} clusters"

@@ -23,9 +23,9 @@ def check(
 
     traitscope corpus check fi:/data/fi --json
     """
+    from traitscope.audit.corpus import inspect_corpus
     from traitscope.cli._shared import write_json
     from traitscope.corpora import load_corpus
-    from traitscope.inspection import inspect_corpus
 
     facts = inspect_corpus(load_corpus(address))
     if json:

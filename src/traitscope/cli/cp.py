@@ -22,7 +22,7 @@ def cp(
     """
     from traitscope import registry
     from traitscope.errors import ConfigError
-    from traitscope.runs import recipe_path
+    from traitscope.runs.plan import recipe_path
 
     if recipe not in registry.names("recipes"):
         raise ConfigError(registry.unknown(recipe, registry.names("recipes"), "recipes"))

@@ -26,7 +26,7 @@ def demo(
     """
     from traitscope.cli._shared import log_to_stderr, progress, say
     from traitscope.cli.evaluate import print_reports
-    from traitscope.demonstration import demonstrate
+    from traitscope.experiments.demonstration import demonstrate
 
     log_to_stderr()
     result = demonstrate(to, seed=seed, backend=backend, stage=progress)

@@ -42,11 +42,11 @@ def evaluate(
     log_to_stderr()
     if (run is None) == (predictions is None):
         raise ConfigError("Name either a run, or --predictions FILE with --labels CORPUS.")
-    from traitscope.scoring import Scoring
+    from traitscope.evaluation.scoring import Scoring
 
     scoring = Scoring(aggregate=aggregate)
     if run is not None:
-        from traitscope.evaluation import evaluate as evaluate_run
+        from traitscope.evaluation.report import evaluate as evaluate_run
 
         warn_unfinished(run)
         where: Any = {"split": split, "corpus": corpus, "store": store, "to": to, "model": model}
@@ -74,9 +74,9 @@ def _outside_predictions(
     """Score a table; ``to`` gets a copy of it beside the report, for compare and fuse."""
     from shutil import copyfile
 
-    from traitscope.checkpoints import write_json
     from traitscope.corpora import load_corpus
-    from traitscope.evaluation import evaluate_predictions
+    from traitscope.evaluation.report import evaluate_predictions
+    from traitscope.files import write_json
 
     report = evaluate_predictions(predictions, load_corpus(labels), address=labels, **settings)
     if to is not None:
@@ -90,7 +90,7 @@ def _outside_predictions(
 def print_reports(reports: list[dict[str, Any]]) -> None:
     """Print each part once: the models' rows, then the baselines they share, then warnings."""
     from traitscope.cli._shared import say, write_table
-    from traitscope.scoring import COLUMNS, table_rows
+    from traitscope.evaluation.scoring import COLUMNS, table_rows
 
     first = reports[0]
     kind = first["corpus"]["kind"].replace("_", "-")
@@ -126,7 +126,7 @@ def _folds(reports: list[dict[str, Any]]) -> list[str]:
 
 
 def _apart(found: dict[str, Any]) -> str:
-    from traitscope.scoring import COLUMNS, short
+    from traitscope.evaluation.scoring import COLUMNS, short
 
     return ", ".join(
         f"{metric} {short(found[metric]['mean'])} (sd {short(found[metric]['sd'])})"

@@ -9,7 +9,7 @@ from traitscope.cli._features_export import export, sheet
 from traitscope.cli._features_import import import_table
 
 if TYPE_CHECKING:
-    from traitscope.store import Store
+    from traitscope.features.store import Store
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 app.command("import")(import_table)
@@ -36,7 +36,7 @@ def show(
     """
     from traitscope.cli._shared import write_json
     from traitscope.errors import DataError
-    from traitscope.store import Store
+    from traitscope.features.store import Store
 
     opened = Store(store)
     if not opened.fingerprints():

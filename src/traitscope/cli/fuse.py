@@ -30,8 +30,8 @@ def fuse(
     traitscope fuse runs/a-0 runs/a-1 runs/a-2 --to runs/a
     """
     from traitscope.cli._shared import refuse_missing, say, write_json
-    from traitscope.fusion import fuse as fuse_systems
-    from traitscope.scoring import Scoring
+    from traitscope.evaluation.fusion import fuse as fuse_systems
+    from traitscope.evaluation.scoring import Scoring
 
     refuse_missing(systems)
     scoring = Scoring(aggregate=aggregate)
@@ -51,7 +51,7 @@ def fuse(
 def _print_members(report: dict[str, Any]) -> None:
     """Each member with its weight, then their mean and sd, then what came out."""
     from traitscope.cli._shared import write_table
-    from traitscope.scoring import COLUMNS, short
+    from traitscope.evaluation.scoring import COLUMNS, short
 
     members = report["members"]
     scores = members["scores"]

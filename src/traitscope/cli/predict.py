@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from traitscope.checkpoints import Checkpoint
+    from traitscope.runs.checkpoint import Checkpoint
     from traitscope.types import Prediction
 
 app = typer.Typer(rich_markup_mode=None)
@@ -43,12 +43,12 @@ def predict(
 
     traitscope predict runs/motion openface.csv --label-rows labelled.csv
     """
-    from traitscope.checkpoints import load
     from traitscope.cli._shared import log_to_stderr, progress, say, write_json
     from traitscope.errors import ConfigError
-    from traitscope.labelling import label_rows as label_table
-    from traitscope.prediction import as_tree
-    from traitscope.prediction import predict as predict_media
+    from traitscope.prediction.clips import as_tree
+    from traitscope.prediction.clips import predict as predict_media
+    from traitscope.prediction.openface import label_rows as label_table
+    from traitscope.runs.checkpoint import load
 
     log_to_stderr()
     if not media and text is None:
@@ -106,7 +106,7 @@ def _files_of(path: Path) -> list[Path]:
 
 def _write_table(checkpoint: "Checkpoint", predictions: list["Prediction"]) -> None:
     from traitscope.cli._shared import write_table
-    from traitscope.prediction import explain_use
+    from traitscope.prediction.clips import explain_use
 
     targets = checkpoint.facts.targets
     rows = []

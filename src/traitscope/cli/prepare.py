@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from traitscope.extract import Request
-    from traitscope.preparation import Summary
+    from traitscope.features.preparation import Summary
+    from traitscope.features.request import Request
     from traitscope.types import Corpus
 
 app = typer.Typer(rich_markup_mode=None)
@@ -43,7 +43,7 @@ def prepare(
     """
     from traitscope.cli._shared import log_to_stderr, progress, write_json
     from traitscope.corpora import load_corpus
-    from traitscope.preparation import prepare as run_preparation
+    from traitscope.features.preparation import prepare as run_preparation
 
     log_to_stderr()
     requests = _requests(extract, for_, settings or [])
@@ -69,7 +69,7 @@ def _estimate(
 
     from traitscope.cli._shared import write_json
     from traitscope.cli.features import size
-    from traitscope.preparation import estimate
+    from traitscope.features.preparation import estimate
 
     found = estimate(corpus, requests, store=store, workers=workers)
     if json:
@@ -107,10 +107,10 @@ def _requests(extract: str | None, for_: str | None, settings: list[str]) -> "li
             "Say what to extract: either --extract faces,signals or --for RECIPE (or a model)."
         )
     if for_ is not None:
-        from traitscope.runs import requests_for
+        from traitscope.runs.plan import requests_for
 
         return requests_for(for_, settings)
-    from traitscope.extract import make_request
+    from traitscope.features.request import make_request
 
     names = [name.strip() for name in str(extract).split(",") if name.strip()]
     return [

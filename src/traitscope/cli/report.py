@@ -24,7 +24,7 @@ def report(
     traitscope report runs/a --to page.html --tables figures
     """
     from traitscope.cli._shared import refuse_missing
-    from traitscope.evaluation import read_report
+    from traitscope.evaluation.report import read_report
     from traitscope.report import audits_of, export, histories_of, write_report
 
     refuse_missing(runs)

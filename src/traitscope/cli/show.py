@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from traitscope.layers import Layer
-    from traitscope.runs import Plan
+    from traitscope.runs.layers import Layer
+    from traitscope.runs.plan import Plan
 
 app = typer.Typer(rich_markup_mode=None)
 
@@ -30,7 +30,7 @@ def show(
 
     from traitscope.cli._shared import say, write_json
     from traitscope.errors import ConfigError
-    from traitscope.runs import load_run, plan, typed_model
+    from traitscope.runs.plan import load_run, plan, typed_model
 
     config = load_run(name, settings or [])
     run_plan = plan(config, outside=typed_model(name, settings or []))
@@ -52,17 +52,17 @@ def show(
         typer.echo(yaml.safe_dump(tree, sort_keys=False, allow_unicode=True).rstrip())
         _write_layers(layers)
     if to:
-        from traitscope.layers import draw_layers
+        from traitscope.runs.layers import draw_layers
 
         say(f"drawn: {draw_layers(layers, to, title=config.model['name'])}")
 
 
 def _layers(name: str, run_plan: "Plan", depth: int) -> "list[Layer]":
     """The layers, with the shapes of the run's own features where ``name`` is a run."""
-    from traitscope.checkpoints import load
     from traitscope.cli._shared import say
     from traitscope.errors import DataError
-    from traitscope.layers import layers_of
+    from traitscope.runs.checkpoint import load
+    from traitscope.runs.layers import layers_of
 
     trained = Path(name, "features.json").is_file()
     shapes = load(name).facts.shapes if trained else None
@@ -77,7 +77,7 @@ def _write_layers(layers: "list[Layer]") -> None:
     if not layers:
         return
     from traitscope.cli._shared import write_table
-    from traitscope.layers import shape_text, totals
+    from traitscope.runs.layers import shape_text, totals
 
     rows = [[layer.name, layer.kind, shape_text(layer.shape), *_counts(layer)] for layer in layers]
     total, trainable = totals(layers)

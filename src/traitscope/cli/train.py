@@ -31,7 +31,7 @@ def train(
     traitscope train my_lab.my_model data.corpus=table:clips.csv data.store=store train.lr=1e-4
     """
     from traitscope.cli._shared import log_to_stderr, progress
-    from traitscope.training import train as run_training
+    from traitscope.training.fitting import train as run_training
 
     log_to_stderr()
     with progress("epochs") as hook:

@@ -19,8 +19,8 @@ from traitscope.config import Config, build, read_yaml
 from traitscope.corpora._cells import Cells
 from traitscope.corpora._faults import Faults
 from traitscope.corpora._reading import Table, read_table
-from traitscope.corpora._reliability import agreement
 from traitscope.errors import ConfigError, DataError
+from traitscope.statistics.reliability import agreement
 from traitscope.types import TRAITS, Clip, Corpus, Kind, Target
 
 DECLARATION = "clips.yaml"

@@ -6,8 +6,9 @@ A file exports ``VERSION``, ``NEEDS`` (of frames, tracks, audio, text, table, st
 then ``finish(inputs) -> Stream``.
 """
 
-from traitscope.extract._clip import Extraction, extract_clip
+from traitscope.extract._folders import POINT_FILES, read_images, read_points
+from traitscope.extract._openface import VERSION as TABLE_VERSION
 from traitscope.extract._openface import table_of
-from traitscope.extract._request import Request, make_request
+from traitscope.extract._sampling import moments
 
-__all__ = ["Extraction", "Request", "extract_clip", "make_request", "table_of"]
+__all__ = ["POINT_FILES", "TABLE_VERSION", "moments", "read_images", "read_points", "table_of"]

@@ -7,7 +7,7 @@ that size and (roughly) pose of the head do not matter. Neutral values are those
 import numpy as np
 from numpy.typing import NDArray
 
-from traitscope.tracking._canonical import to_front
+from traitscope.tracking import to_front
 from traitscope.types import Face
 
 PROVENANCE = {

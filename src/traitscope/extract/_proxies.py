@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from traitscope.tracking._rotation import to_matrix
+from traitscope.tracking import to_matrix
 from traitscope.types import Face
 
 SHAPES: dict[str, tuple[str, ...]] = {

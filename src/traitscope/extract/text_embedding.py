@@ -11,8 +11,8 @@ from pydantic import PositiveInt
 
 from traitscope.config import Config as BaseConfig
 from traitscope.extract import transcript
-from traitscope.extract._encoder import WHY, Encoder, fill, read_encoder
 from traitscope.extras import require
+from traitscope.nn.text_encoder import WHY, Encoder, fill, read_encoder
 from traitscope.types import Inputs, Stream
 
 VERSION = 1

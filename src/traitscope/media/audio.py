@@ -11,13 +11,7 @@ from numpy.typing import NDArray
 
 from traitscope.errors import ClipError
 from traitscope.media import images
-from traitscope.media.info import (
-    check_codec,
-    decoded,
-    duration,
-    open_container,
-    video_stream,
-)
+from traitscope.media.info import check_codec, decoded, duration, open_container, video_stream
 from traitscope.types import Waveform
 
 SILENCE = 1e-4

@@ -19,8 +19,8 @@ from pydantic import PositiveInt, model_validator
 from torch import Tensor, nn
 
 from traitscope.config import Config as BaseConfig
-from traitscope.models._backbones import Share
-from traitscope.models._heads import AttentionPool, RangeHead, masked_mean, sinusoids
+from traitscope.nn.backbones import Share
+from traitscope.nn.heads import AttentionPool, RangeHead, masked_mean, sinusoids
 from traitscope.types import Batch, Draw, Rows, Target
 
 SETS = {

@@ -14,7 +14,7 @@ from pydantic import PositiveInt
 from torch import Tensor, nn
 
 from traitscope.config import Config as BaseConfig
-from traitscope.models._heads import RangeHead
+from traitscope.nn.heads import RangeHead
 from traitscope.types import Batch, Draw, Rows, Target
 
 

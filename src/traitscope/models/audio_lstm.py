@@ -15,7 +15,7 @@ from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
 from traitscope.config import Config as BaseConfig
-from traitscope.models._heads import RangeHead, masked_mean
+from traitscope.nn.heads import RangeHead, masked_mean
 from traitscope.types import Batch, Draw, Target
 
 

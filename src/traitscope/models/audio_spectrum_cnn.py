@@ -15,7 +15,7 @@ from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
 from traitscope.config import Config as BaseConfig
-from traitscope.models._heads import RangeHead
+from traitscope.nn.heads import RangeHead
 from traitscope.types import Batch, Draw, Rows, Target
 
 KERNELS, POOLS, DROPOUTS = (8, 6, 6), (10, 8, 8), (0.1, 0.5, 0.5)

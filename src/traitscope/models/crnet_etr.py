@@ -24,12 +24,12 @@ from pydantic import NonNegativeInt, PositiveInt
 from torch import Tensor
 
 from traitscope.config import Config as BaseConfig
-from traitscope.data import to_tensors
+from traitscope.data.examples import to_tensors
+from traitscope.learners.folds import inside, labels_of
+from traitscope.learners.trees import ExtraTrees, Forest, damaged, grow_extra
 from traitscope.models import crnet as _crnet
-from traitscope.models._folds import inside, labels_of
-from traitscope.models._heads import masked_mean
 from traitscope.models.audio_resnet18 import waveform_of
-from traitscope.trees import ExtraTrees, Forest, damaged, grow_extra
+from traitscope.nn.heads import masked_mean
 from traitscope.types import Batch, Draw, Rows, Target
 
 Array = NDArray[np.float64]

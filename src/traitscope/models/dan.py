@@ -16,8 +16,8 @@ from pydantic import PositiveInt
 from torch import Tensor, nn
 from torch.nn import functional
 
-from traitscope.models._heads import RangeHead, RowScores
-from traitscope.models._images import ImagesConfig, image_draws
+from traitscope.nn.heads import RangeHead, RowScores
+from traitscope.nn.images import ImagesConfig, image_draws
 from traitscope.types import Batch, Draw, Target
 
 BLOCKS = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))

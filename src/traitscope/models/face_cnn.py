@@ -25,8 +25,8 @@ from typing import Any
 from pydantic import PositiveInt, model_validator
 from torch import nn
 
-from traitscope.models._backbones import BackboneConfig, ResNet, ResNetName, Share, face_draw
-from traitscope.models._heads import RangeHead, RowScores
+from traitscope.nn.backbones import BackboneConfig, ResNet, ResNetName, Share, face_draw
+from traitscope.nn.heads import RangeHead, RowScores
 from traitscope.types import Batch, Draw, Rows, Target
 
 

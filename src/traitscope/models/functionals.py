@@ -15,11 +15,11 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from traitscope.config import Config as BaseConfig
 from traitscope.errors import DataError
-from traitscope.models._folds import expansion, grouped_folds, inside, labels_of
-from traitscope.models._ridge import ridge, ridge_path
-from traitscope.models._stack import checked
-from traitscope.models._text_learners import moments, standardised
-from traitscope.trees import Boosting, Forest, grow, staged
+from traitscope.learners.columns import moments, standardised
+from traitscope.learners.folds import expansion, grouped_folds, inside, labels_of
+from traitscope.learners.ridge import ridge, ridge_path
+from traitscope.learners.stack import checked
+from traitscope.learners.trees import Boosting, Forest, grow, staged
 from traitscope.types import Batch, Draw, Target
 
 Array = NDArray[np.float64]

@@ -12,9 +12,9 @@ from einops import rearrange
 from pydantic import Field
 from torch import nn
 
-from traitscope.models._blocks import colours_of, take_published, timm_backbone
-from traitscope.models._heads import RangeHead, RowScores
-from traitscope.models._images import ImagesConfig, image_draws
+from traitscope.nn.heads import RangeHead, RowScores
+from traitscope.nn.images import ImagesConfig, image_draws
+from traitscope.nn.pretrained import colours_of, take_published, timm_backbone
 from traitscope.types import Batch, Draw, Target
 
 

@@ -17,8 +17,8 @@ from einops import rearrange
 from pydantic import PositiveInt, model_validator
 from torch import Tensor, nn
 
-from traitscope.models._backbones import BackboneConfig, ResNet, Share, face_draw
-from traitscope.models._heads import AttentionPool, RangeHead, masked_mean
+from traitscope.nn.backbones import BackboneConfig, ResNet, Share, face_draw
+from traitscope.nn.heads import AttentionPool, RangeHead, masked_mean
 from traitscope.types import Batch, Draw, Rows, Target
 
 

@@ -21,10 +21,10 @@ from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
 from traitscope.config import Config as BaseConfig
-from traitscope.models._blocks import colours_of, freeze, take_published, timm_backbone
-from traitscope.models._heads import RangeHead, masked_mean
-from traitscope.models._mobilefacenet import INPUT_SIZE, MAP_CHANNELS, MobileFaceNet
-from traitscope.models._prompts import Prompt
+from traitscope.nn.heads import RangeHead, masked_mean
+from traitscope.nn.mobilefacenet import INPUT_SIZE, MAP_CHANNELS, MobileFaceNet
+from traitscope.nn.pretrained import colours_of, freeze, take_published, timm_backbone
+from traitscope.nn.prompts import Prompt
 from traitscope.types import Batch, Draw, Rows, Target
 
 POINTS = 68

@@ -14,22 +14,21 @@ from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field, PositiveInt
 
-from traitscope.config import Config as BaseConfig
 from traitscope.errors import DataError
 from traitscope.extract.text_counts import COLUMNS, UNITS, Language, text_counts
-from traitscope.models._folds import grouped_folds, inside, labels_of
-from traitscope.models._stack import Stack, fit_stack
-from traitscope.models._text_learners import LEARNERS, Learners, fit_learners
-from traitscope.models._words import count_terms, texts_of
-from traitscope.trees import Boosting
+from traitscope.learners.folds import grouped_folds, inside, labels_of
+from traitscope.learners.stack import Stack, fit_stack
+from traitscope.learners.text import LEARNERS, Learners, TextLearning, fit_learners
+from traitscope.learners.trees import Boosting
+from traitscope.learners.words import count_terms, texts_of
 from traitscope.types import Batch, Draw, Target
 
 Array = NDArray[np.float64]
 
 
-class Config(BaseConfig):
+class Config(TextLearning):
     """Settings of the learners and of the stack."""
 
     language: Language = "en"
@@ -40,20 +39,10 @@ class Config(BaseConfig):
     """Transcripts that must have a group of characters; fewer where there are less than 500."""
     word_min_df: PositiveInt = 5
     """Transcripts that must have a word or a pair of words; fewer where there are less than 250."""
-    components: PositiveInt = 100
-    """Components of the words that the table gets."""
-    penalties: tuple[PositiveFloat, ...] = (1, 2, 4, 8, 16, 32)
-    """Tried for characters and words."""
-    table_penalties: tuple[PositiveFloat, ...] = (100, 300, 1000, 3000, 10000, 30000)
-    """Tried for the standardised table."""
-    boosting: Boosting = Boosting()
-    """How trees are grown."""
     folds: Annotated[int, Field(ge=2)] = 5
     """Parts, with whole sources, that are held out to fit the stack on."""
     expand: bool = True
     """Spread predictions as far as it costs no accuracy."""
-    seed: NonNegativeInt = 0
-    """Of folds, components and trees."""
 
 
 TINY = Config(components=4, penalties=(1, 10), boosting=Boosting(rounds=5, leaves=3), folds=3)

@@ -17,10 +17,10 @@ from torch import Tensor, nn
 
 from traitscope.config import Config as BaseConfig
 from traitscope.errors import DataError, MissingError
-from traitscope.extract._encoder import Encoder, absent, byte_encoder, fill, read_encoder
 from traitscope.extras import require
-from traitscope.models._heads import RangeHead, masked_mean
-from traitscope.models._words import texts_of
+from traitscope.learners.words import texts_of
+from traitscope.nn.heads import RangeHead, masked_mean
+from traitscope.nn.text_encoder import Encoder, absent, byte_encoder, fill, read_encoder
 from traitscope.types import Batch, Draw, Target
 
 EXTRA = "text"

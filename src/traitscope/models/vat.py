@@ -18,8 +18,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from traitscope.config import Config as BaseConfig
-from traitscope.models._blocks import BARE, colours_of, take_published, timm_backbone
-from traitscope.models._heads import RangeHead, sinusoids
+from traitscope.nn.heads import RangeHead, sinusoids
+from traitscope.nn.pretrained import BARE, colours_of, take_published, timm_backbone
 from traitscope.types import Batch, Draw, Rows, Target
 
 STRIDE = 32

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from traitscope.drawing import BLUE, GREY, RED, plain, save
+from traitscope.plotting import BLUE, GREY, RED, plain, save
 from traitscope.report.audits import TITLES, Audit, Curves, Forest, Heat, bars, curves, forests
 from traitscope.report.audits import heats as heats_of
 from traitscope.report.content import number

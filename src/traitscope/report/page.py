@@ -22,15 +22,7 @@ from traitscope.report import figures, tables
 from traitscope.report.audit_figures import audit_panels
 from traitscope.report.audits import TITLES, Audit, AuditTable, audit_tables, audit_words, bars
 from traitscope.report.checklist import Item, checklist
-from traitscope.report.content import (
-    ROLES,
-    Group,
-    Part,
-    Report,
-    flatten,
-    plain,
-    read_groups,
-)
+from traitscope.report.content import ROLES, Group, Part, Report, flatten, plain, read_groups
 
 History = Sequence[Mapping[str, Any]]
 Card = Mapping[str, Any] | str

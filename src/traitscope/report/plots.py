@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from traitscope.drawing import BLUE, GREY, LIGHT, RED, plain, residuals, save, scatter, title
+from traitscope.plotting import BLUE, GREY, LIGHT, RED, plain, residuals, save, scatter, title
 from traitscope.report import figures, tables
 from traitscope.report.content import KINDS, Group, Part, Report, Row
 

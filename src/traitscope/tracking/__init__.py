@@ -5,10 +5,23 @@ from typing import Literal, Protocol, cast
 
 from traitscope import registry, weights
 from traitscope.errors import ConfigError, MissingError
+from traitscope.tracking._canonical import to_front
+from traitscope.tracking._rotation import to_matrix
 from traitscope.types import Face, Frame
 
 Backend = Literal["auto", "mediapipe", "dlib", "haar"]
 BACKENDS = ("mediapipe", "dlib", "haar")
+
+__all__ = [
+    "BACKENDS",
+    "Backend",
+    "FaceTracker",
+    "backend_version",
+    "open_tracker",
+    "resolve_backend",
+    "to_front",
+    "to_matrix",
+]
 
 _log = logging.getLogger(__name__)
 

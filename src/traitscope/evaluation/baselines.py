@@ -1,0 +1,337 @@
+"""Fitted clips and test clips in, predictions of what needs no model out.
+
+Every baseline takes ``(fitted, test, targets)``, names of targets in order, and returns
+predictions (clips, targets). None looks at a label of the test clips.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from traitscope.data import protocols
+from traitscope.data.protocols import Group, Protocol, check_leakage, groups, source_disjoint
+from traitscope.errors import DataError
+from traitscope.evaluation.scoring import Role, Row, Scoring
+from traitscope.evaluation.tables import Predictions
+from traitscope.statistics.metrics import Array
+from traitscope.types import Clip, Corpus, label_array
+
+SHRINKAGES = (0, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
+ALPHAS = tuple(10.0**power for power in range(-2, 6))
+_RAREST = 3  # a level of an attribute that fewer fitted clips have says nothing
+_FOLDS = 5
+
+
+@dataclass(frozen=True)
+class Lookup:
+    """Sums of fitted labels by source.
+
+    Attributes:
+        total: source -> sum of labels (targets,).
+        count: source -> number of labels (targets,).
+        mean: the constant (targets,).
+    """
+
+    total: dict[str, Array]
+    count: dict[str, Array]
+    mean: Array
+
+    def predict(self, clips: Sequence[Clip], *, shrinkage: float) -> Array:
+        """Predict (clips, targets): ``shrinkage`` average clips are added to each source."""
+        nothing = np.zeros_like(self.mean)
+        total = np.array([self.total.get(clip.source, nothing) for clip in clips])
+        count = np.array([self.count.get(clip.source, nothing) for clip in clips])
+        return _shrink(total, count, self.mean, shrinkage)
+
+
+def constant(fitted: Sequence[Clip], test: Sequence[Clip], targets: Sequence[str]) -> Array:
+    """Predict the mean label of the fitted clips for every clip."""
+    return np.tile(fitted_means(fitted, targets), (len(test), 1))
+
+
+def lookup(fitted: Sequence[Clip], test: Sequence[Clip], targets: Sequence[str]) -> Array:
+    """Predict the mean of the fitted clips of the same source, else the constant."""
+    return look_up(fitted, targets).predict(test, shrinkage=0)
+
+
+def lookup_shrunk(
+    fitted: Sequence[Clip],
+    test: Sequence[Clip],
+    targets: Sequence[str],
+    *,
+    shrinkage: float | None = None,
+) -> Array:
+    """Predict the source's mean shrunk towards the constant.
+
+    Args:
+        fitted: clips with labels.
+        test: clips to predict.
+        targets: names.
+        shrinkage: how many average clips to add to each source; None fits it (``fit_shrinkage``).
+    """
+    table = look_up(fitted, targets)
+    k = fit_shrinkage(fitted, targets) if shrinkage is None else shrinkage
+    return table.predict(test, shrinkage=k)
+
+
+def fit_shrinkage(fitted: Sequence[Clip], targets: Sequence[str]) -> int:
+    """Choose how many average clips to add to a source, by leaving out one clip at a time.
+
+    The choice minimises the absolute error, relative to the constant's and averaged over targets,
+    of predicting each fitted clip from its source's others. Without two clips of one source
+    there is nothing to learn from: 1.
+    """
+    table = look_up(fitted, targets)
+    target = label_array(fitted, targets)
+    total = np.array([table.total[clip.source] for clip in fitted]) - np.nan_to_num(target)
+    count = np.array([table.count[clip.source] for clip in fitted]) - ~np.isnan(target)
+    usable = ~np.isnan(target) & (count > 0)
+    if not usable.any():
+        return 1
+    missed = np.where(usable, abs(target - table.mean), 0).sum(axis=0)
+
+    def loss(k: int) -> float:
+        error = abs(target - _shrink(total, count, table.mean, k))
+        return float(np.mean(np.where(usable, error, 0).sum(axis=0) / np.maximum(missed, 1e-12)))
+
+    return min(SHRINKAGES, key=loss)
+
+
+def permuted(
+    fitted: Sequence[Clip], test: Sequence[Clip], targets: Sequence[str], *, seed: int = 0
+) -> Array:
+    """Predict the labels of fitted clips drawn at random: what chance with real labels gives."""
+    target = label_array(fitted, targets)
+    filled = np.where(np.isnan(target), fitted_means(fitted, targets), target)
+    rng = np.random.default_rng(seed)
+    rounds = -(-len(test) // len(filled)) if len(filled) else 0
+    order = np.concatenate([rng.permutation(len(filled)) for _ in range(max(rounds, 1))])
+    drawn: Array = filled[order[: len(test)]]
+    return drawn
+
+
+def metadata(fitted: Sequence[Clip], test: Sequence[Clip], targets: Sequence[str]) -> Array:
+    """Predict from attributes alone: ridge regression, its strength chosen on the fitted clips.
+
+    Text becomes one column per level, numbers are standardised with a column for missing ones;
+    the strength comes from cross-validation that keeps sources and subjects together.
+    """
+    columns = _design(fitted, fitted), _design(fitted, test)
+    target = label_array(fitted, targets)
+    fold = _folds(fitted)
+    predicted = np.empty((len(test), len(targets)))
+    for column in range(len(targets)):
+        there = ~np.isnan(target[:, column])
+        x, y = columns[0][there], target[there, column]
+        alpha = _choose_alpha(x, y, fold[there])
+        predicted[:, column] = _ridge(x, y, columns[1], alpha)
+    return predicted
+
+
+def has_metadata(fitted: Sequence[Clip], test: Sequence[Clip]) -> bool:
+    """Tell whether attributes are there for ``metadata`` to use."""
+    return bool(_design(fitted, fitted).shape[1]) and any(clip.attributes for clip in test)
+
+
+def fitted_means(fitted: Sequence[Clip], targets: Sequence[str]) -> Array:
+    """Mean label (targets,) of the fitted clips.
+
+    Raises:
+        DataError: a target has no label among them.
+    """
+    target = label_array(fitted, targets)
+    empty = [name for name, column in zip(targets, target.T, strict=True) if np.isnan(column).all()]
+    if empty:
+        raise DataError(
+            f"No fitted clip has a label for {', '.join(empty)}, so there is no constant to "
+            f"compare with. Check the split of the labels, or what the evaluation is fitted on."
+        )
+    return np.asarray(np.nanmean(target, axis=0), dtype=np.float64)
+
+
+def look_up(fitted: Sequence[Clip], targets: Sequence[str]) -> Lookup:
+    """Add up the fitted labels of each source."""
+    total: dict[str, Array] = {}
+    count: dict[str, Array] = {}
+    for clip, row in zip(fitted, label_array(fitted, targets), strict=True):
+        nothing = np.zeros(len(targets))
+        total[clip.source] = total.get(clip.source, nothing) + np.nan_to_num(row)
+        count[clip.source] = count.get(clip.source, nothing) + ~np.isnan(row)
+    return Lookup(total, count, fitted_means(fitted, targets))
+
+
+def _shrink(total: Array, count: Array, mean: Array, k: float) -> Array:
+    weight = count + k
+    return np.where(weight > 0, (total + k * mean) / np.where(weight > 0, weight, 1), mean)
+
+
+def _design(fitted: Sequence[Clip], clips: Sequence[Clip]) -> Array:
+    """Columns (clips, columns) for attributes as they occur in the fitted clips."""
+    columns: list[Array] = []
+    for name in sorted({name for clip in fitted for name in clip.attributes}):
+        known = [clip.attributes.get(name) for clip in fitted]
+        given = [clip.attributes.get(name) for clip in clips]
+        if all(isinstance(value, int | float | None) for value in known):
+            columns += _numbers(known, given)
+            continue
+        levels = Counter(str(value) for value in known if value is not None)
+        common = sorted(n for n, count in levels.items() if _RAREST <= count < len(fitted))
+        columns += [np.array([float(str(v) == level) for v in given]) for level in common]
+    return np.stack(columns, axis=1) if columns else np.zeros((len(clips), 0))
+
+
+def _numbers(known: Sequence[object], given: Sequence[object]) -> list[Array]:
+    """Standardised numbers (clips,), the mean where one is missing, and which are missing."""
+    fitted, values = (
+        np.array([v if isinstance(v, int | float) else np.nan for v in row], dtype=float)
+        for row in (known, given)
+    )
+    if np.isnan(fitted).all() or not np.nanstd(fitted) > 0:
+        return []
+    scaled = (values - np.nanmean(fitted)) / np.nanstd(fitted)
+    missing = [np.isnan(values).astype(float)] if np.isnan(fitted).any() else []
+    return [np.nan_to_num(scaled), *missing]
+
+
+def _folds(clips: Sequence[Clip]) -> Array:
+    """A fold (clips,) for each clip, the same for clips of one subject (or source, if unknown)."""
+    by: Group = "subject" if any(clip.subject for clip in clips) else "source"
+    number = {c.id: i % _FOLDS for i, group in enumerate(groups(clips, by)) for c in group}
+    return np.array([float(number[clip.id]) for clip in clips])
+
+
+def _choose_alpha(x: Array, y: Array, fold: Array) -> float:
+    def loss(alpha: float) -> float:
+        error = 0.0
+        for number in np.unique(fold):
+            out = fold == number
+            if not out.all():
+                error += float(np.sum((_ridge(x[~out], y[~out], x[out], alpha) - y[out]) ** 2))
+        return error
+
+    return min(reversed(ALPHAS), key=loss)
+
+
+def _ridge(x: Array, y: Array, new: Array, alpha: float) -> Array:
+    """Ridge regression with a free intercept; predictions (clips,) for ``new``."""
+    middle = x.mean(axis=0)
+    centred = x - middle
+    weights = np.linalg.solve(
+        centred.T @ centred + alpha * np.eye(x.shape[1]), centred.T @ (y - y.mean())
+    )
+    predicted: Array = y.mean() + (new - middle) @ weights
+    return predicted
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Clips that are scored together, and what was fitted for them.
+
+    Attributes:
+        asked: clips to score.
+        fitted: clips whose labels were learnt from.
+        leaks: sentences on what leaks from these to those.
+    """
+
+    asked: tuple[Clip, ...]
+    fitted: tuple[Clip, ...]
+    leaks: Sequence[str]
+
+
+def folds_of(corpus: Corpus, protocol: Protocol, split: str, scoring: Scoring) -> list[Fold]:
+    """Find the clips of a split with those that were fitted; one fold but for ``fold=all``.
+
+    Raises:
+        DataError: there are no clips in the split, or none to fit on.
+    """
+    return [_fold(corpus, each, split, scoring) for each in protocols.each_fold(protocol)]
+
+
+def asked_and_fitted(folds: Sequence[Fold]) -> tuple[list[Clip], list[Clip]]:
+    """The clips that are scored, and those that were fitted for any of them."""
+    fitted = {clip.id: clip for fold in folds for clip in fold.fitted}
+    return [clip for fold in folds for clip in fold.asked], list(fitted.values())
+
+
+def leaks(folds: Sequence[Fold]) -> list[str]:
+    """What leaks from fitted to scored clips, in sentences, each once."""
+    return list(dict.fromkeys(leak for fold in folds for leak in fold.leaks))
+
+
+def unseen(
+    folds: Sequence[Fold], clips: Sequence[Clip]
+) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    """Tell (clips,) whose source was not fitted for them."""
+    new = {clip.id for fold in folds for clip in source_disjoint(fold.asked, fold.fitted)}
+    return np.array([clip.id in new for clip in clips], dtype=bool)
+
+
+def baseline_rows(
+    folds: Sequence[Fold], read: Predictions, protocol: Protocol, *, seed: int
+) -> list[Row]:
+    """Predict without a model what a model predicted; no label of a scored clip is looked at.
+
+    Args:
+        folds: which clips were fitted for which.
+        read: predictions of the model: which clips and targets.
+        protocol: says what was fitted, for the names of the rows.
+        seed: of permuted labels.
+    """
+    clips, names = read.clips, read.targets
+    parts, shrinkages = [], set()
+    for fold in folds:
+        asked = {clip.id for clip in fold.asked}
+        places = [place for place, clip in enumerate(clips) if clip.id in asked]
+        if places:
+            k = fit_shrinkage(fold.fitted, names)
+            shrinkages.add(k)
+            own = [clips[place] for place in places]
+            parts.append((places, _values(fold.fitted, own, names, shrinkage=k, seed=seed)))
+    titles: dict[Role, str] = {
+        "constant": f"constant (mean of {protocol.fit})",
+        "lookup": "look-up by source",
+        "lookup_shrunk": f"look-up by source, shrunk (k={', '.join(map(str, sorted(shrinkages)))})",
+        "metadata": "metadata only (ridge)",
+        "permuted": "permuted labels",
+    }
+    roles = [role for role in titles if all(role in values for _, values in parts)]
+    rows = []
+    for role in roles:
+        joined = np.empty((len(clips), len(names)))
+        for places, values in parts:
+            joined[places] = values[role]
+        rows.append(Row(titles[role], role, joined))
+    return rows
+
+
+def _fold(corpus: Corpus, protocol: Protocol, split: str, scoring: Scoring) -> Fold:
+    splits = protocols.split(corpus, protocol)
+    asked, fitted = splits.part(split), splits.fitted
+    if not asked or not fitted:
+        empty = split if not asked else protocol.fit
+        raise DataError(f"{corpus.name} has no clips in {empty!r}. Choose another split.")
+    if split in splits.fit:
+        return Fold(asked, fitted, [f"The split {split!r} was itself fitted: this is no test."])
+    leaks = check_leakage(fitted, asked, protocol, media_hash=scoring.media_hash)
+    return Fold(asked, fitted, leaks)
+
+
+def _values(
+    fitted: Sequence[Clip],
+    clips: Sequence[Clip],
+    names: Sequence[str],
+    *,
+    shrinkage: float,
+    seed: int,
+) -> Mapping[Role, Array]:
+    found: dict[Role, Array] = {
+        "constant": constant(fitted, clips, names),
+        "lookup": lookup(fitted, clips, names),
+        "lookup_shrunk": lookup_shrunk(fitted, clips, names, shrinkage=shrinkage),
+        "permuted": permuted(fitted, clips, names, seed=seed),
+    }
+    if has_metadata(fitted, clips):
+        found["metadata"] = metadata(fitted, clips, names)
+    return found

@@ -1,0 +1,253 @@
+"""Several evaluated systems in, one out: predictions joined by clip id, as a mean or weighted.
+
+Fitted weights come from the validation clips, which no member may have been fitted on: for each
+target the non-negative weights w of least squared error of ``constant + sum w (prediction -
+constant)``, so that members which say little shrink the fusion towards the constant. With ``mean``
+over runs that differ in their seed the report has mean, sd and ensemble.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from traitscope.corpora import load_corpus
+from traitscope.data import protocols
+from traitscope.data.protocols import Splits
+from traitscope.errors import ConfigError, DataError
+from traitscope.evaluation import baselines
+from traitscope.evaluation.comparison import chosen
+from traitscope.evaluation.report import evaluate_predictions
+from traitscope.evaluation.scoring import Row, Scoring, by_subject, spread, truth_of
+from traitscope.evaluation.systems import Evaluated, read_evaluated, same_corpus
+from traitscope.evaluation.tables import Predictions, read_predictions, write_predictions
+from traitscope.files import refuse_used, write_json
+from traitscope.statistics.metrics import Array
+from traitscope.types import Clip, Corpus, Target
+
+Method = Literal["mean", "fitted"]
+
+
+def fuse(
+    systems: Sequence[Path | str],
+    *,
+    to: Path | str,
+    method: Method = "mean",
+    split: str = "test",
+    scoring: Scoring | None = None,
+) -> dict[str, Any]:
+    """Fuse evaluated systems and evaluate what comes out.
+
+    Args:
+        systems: run folders, or folders with ``predictions.csv`` and ``report.json``.
+        to: folder of the fusion; ``report`` and ``compare`` take it like a run.
+        method: mean, or weights fitted on the validation clips (evaluate each run there first).
+        split: which split to fuse.
+        scoring: aggregation, resamples and seed.
+
+    Returns:
+        The report; ``members`` holds the weights, and the macro scores of each member with their
+        mean and sd, on the clips that all members have.
+
+    Raises:
+        DataError: members differ in corpus, split, protocol or targets, or have no clip in common.
+        ConfigError: ``to`` is there already, or weights would be fitted on fitted clips.
+    """
+    members = _members(systems, split)
+    corpus = load_corpus(same_corpus(members))
+    splits = protocols.split(corpus, members[0].protocol)
+    names = [target.name for target in members[0].targets]
+    _check(members[0], corpus, splits, method=method, split=split)
+    refuse_used(folder := Path(to))
+    asked = splits.part(split)
+    read = _read(members, asked, names)
+    clips, values = _join(read, asked, names)
+    constant = baselines.fitted_means(splits.fitted, names)
+    weights = np.full((len(members), len(names)), 1 / len(members))
+    if method == "fitted":
+        weights = _fit_weights(systems, splits, names, corpus, constant)
+    fused = combine(values, weights, constant if method == "fitted" else None)
+    place = folder / "evaluation" / split
+    place.mkdir(parents=True)
+    write_predictions(place / "predictions.csv", clips, fused, targets=names, split=split)
+    named = [member.name for member in members]
+    facts = {"members": named, "method": method, "weights": _named(weights, named, names)}
+    report = evaluate_predictions(
+        place / "predictions.csv",
+        corpus,
+        split=split,
+        protocol=members[0].protocol,
+        name=str(to),
+        failures=_failures(members, read, asked),
+        run={"model": f"fusion ({method})", **facts},
+        scoring=scoring,
+        address=members[0].address,
+    )
+    spreads = _spread(values, clips, corpus, splits, names, (scoring or Scoring()))
+    report["members"] = {**facts, "scores": spreads}
+    write_json(place / "report.json", report)
+    write_json(folder / "fusion.json", {**facts, "split": split, "corpus": members[0].address})
+    return report
+
+
+def combine(values: Array, weights: Array, constant: Array | None = None) -> Array:
+    """Weigh the predictions of members.
+
+    Args:
+        values: (members, clips, targets).
+        weights: (members, targets).
+        constant: what weights are taken around (targets,); None for a plain weighted sum.
+
+    Returns:
+        (clips, targets).
+    """
+    around = np.zeros(values.shape[-1]) if constant is None else constant
+    fused: Array = around + np.einsum("mct,mt->ct", values - around, weights)
+    return fused
+
+
+def fit_weights(values: Array, target: Array, constant: Array) -> Array:
+    """Fit the non-negative weights of least squared error, for each target apart.
+
+    Args:
+        values: predictions (members, clips, targets).
+        target: labels (clips, targets), NaN where one is missing.
+        constant: what predictions and labels are taken around (targets,).
+
+    Returns:
+        (members, targets).
+    """
+    from scipy.optimize import nnls
+
+    weights = np.zeros((len(values), len(constant)))
+    for column, middle in enumerate(constant):
+        there = ~np.isnan(target[:, column])
+        away = values[:, there, column].T - middle
+        weights[:, column] = nnls(away, target[there, column] - middle)[0]
+    return weights
+
+
+def _members(systems: Sequence[Path | str], split: str) -> list[Evaluated]:
+    """Read the members and refuse what does not fit together."""
+    if len(systems) < 2 or len({str(system) for system in systems}) < len(systems):
+        raise DataError(f"A fusion takes two or more different systems, not {len(systems)}.")
+    members = [read_evaluated(system, split=split) for system in systems]
+    same_corpus(members)
+    first = members[0]
+    for other in members[1:]:
+        for what, one, two in (
+            ("protocols", first.protocol, other.protocol),
+            ("targets", *(", ".join(map(_words, m.targets)) for m in (first, other))),
+        ):
+            if one != two:
+                raise DataError(
+                    f"{first.name} and {other.name} have different {what}, so they cannot be "
+                    f"fused:\n  {one}\n  {two}"
+                )
+    return members
+
+
+def _words(target: Target) -> str:
+    ends = "no range" if target.low is None else f"{target.low:g} to {target.high:g}"
+    meaning = {1: "", -1: ", high means less", None: ", direction undeclared"}[target.direction]
+    return f"{target.name} ({ends}{meaning})"
+
+
+def _check(
+    member: Evaluated, corpus: Corpus, splits: Splits, *, method: Method, split: str
+) -> None:
+    """Refuse predictions of another meaning, and weights fitted on what must stay unseen."""
+    if any(target != corpus.target(target.name) for target in member.targets):
+        raise DataError(
+            f"{member.name} was trained on labels of another meaning or range than those of "
+            f"{corpus.name}. Fuse runs on the corpus they were trained on."
+        )
+    if method == "fitted" and (split == "validation" or "validation" in splits.fit):
+        raise ConfigError(
+            "Weights are fitted on the validation clips, which were fitted or are to be scored "
+            "here. Use --method mean."
+        )
+
+
+def _read(
+    members: Sequence[Evaluated], asked: Sequence[Clip], names: Sequence[str]
+) -> dict[str, Predictions]:
+    return {m.name: read_predictions(m.table, asked, targets=names) for m in members}
+
+
+def _join(
+    read: Mapping[str, Predictions], asked: Sequence[Clip], names: Sequence[str]
+) -> tuple[list[Clip], Array]:
+    """The clips that all members have, and their predictions (members, clips, targets)."""
+    shared = set.intersection(*({clip.id for clip in each.clips} for each in read.values()))
+    clips = [clip for clip in asked if clip.id in shared]
+    if not clips:
+        raise DataError(f"{' and '.join(read)} have no clip in common.")
+    return clips, np.stack([chosen(each, clips, names) for each in read.values()])
+
+
+def _fit_weights(
+    systems: Sequence[Path | str],
+    splits: Splits,
+    names: Sequence[str],
+    corpus: Corpus,
+    constant: Array,
+) -> Array:
+    """Weights from the validation clips that all members predicted."""
+    members = _members(systems, "validation")
+    labelled = [clip for clip in splits.validation if clip.targets]
+    clips, values = _join(_read(members, labelled, names), labelled, names)
+    target = corpus.with_clips(clips).labels(names)
+    short = [n for n, column in zip(names, target.T, strict=True) if np.isnan(column).all()]
+    if short or len(clips) < len(members):
+        raise DataError(
+            f"{len(clips)} validation clips (without labels of: {', '.join(short) or 'none'}) are "
+            f"too few to fit {len(members)} weights on. Use --method mean."
+        )
+    return fit_weights(values, target, constant)
+
+
+def _failures(
+    members: Sequence[Evaluated], read: Mapping[str, Predictions], asked: Sequence[Clip]
+) -> list[dict[str, str]]:
+    """Why a clip was not fused: the first member without it, with that member's reason."""
+    found: dict[str, dict[str, str]] = {}
+    for member in members:
+        known = {failure["clip"]: failure for failure in member.failures}
+        there = {clip.id for clip in read[member.name].clips}
+        for clip in asked:
+            if clip.id not in there and clip.id not in found:
+                failure = known.get(clip.id, {"status": "missing", "reason": "no prediction"})
+                reason = f"{member.name}: {failure['reason']}"
+                found[clip.id] = {"clip": clip.id, "status": failure["status"], "reason": reason}
+    return list(found.values())
+
+
+def _named(
+    weights: Array, members: Sequence[str], names: Sequence[str]
+) -> dict[str, dict[str, float]]:
+    return {
+        member: {name: round(float(w), 6) for name, w in zip(names, row, strict=True)}
+        for member, row in zip(members, weights, strict=True)
+    }
+
+
+def _spread(
+    values: Array,
+    clips: Sequence[Clip],
+    corpus: Corpus,
+    splits: Splits,
+    names: Sequence[str],
+    scoring: Scoring,
+) -> dict[str, Any]:
+    """Macro scores of each member, with mean and sd, on the labelled clips they share."""
+    there = np.array([any(name in clip.targets for name in names) for clip in clips])
+    kept = [clip for clip, labelled in zip(clips, there, strict=True) if labelled]
+    constants = baselines.fitted_means(splits.fitted, names)
+    truth = truth_of(kept, corpus, names, constants=constants)
+    repeats = values[:, there]
+    row = Row("members", "model", repeats.mean(axis=0), repeats, tuple(range(len(values))))
+    if scoring.for_corpus(corpus).aggregate == "subject":
+        truth, [row], _ = by_subject(kept, truth, [row], np.zeros(len(kept), dtype=bool))
+    return spread(truth, row)

@@ -1,0 +1,374 @@
+"""Labels and rows of predictions in, the parts of a report out: scores, intervals and verdicts.
+
+A *row* is the model or a baseline; a *part* is the whole split, or its clips from sources that
+were never seen in fitting. A report is plain JSON; ``table_rows`` and ``format_table`` show it.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from itertools import product
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import NonNegativeInt, PositiveInt
+
+from traitscope.config import Config
+from traitscope.errors import DataError
+from traitscope.statistics.intervals import (
+    RANK_RESAMPLES,
+    RESAMPLES,
+    Clustered,
+    cluster,
+    compare,
+    intervals,
+    spearman_intervals,
+)
+from traitscope.statistics.metrics import (
+    FORMULAS,
+    MACRO,
+    SCALE_FREE,
+    Array,
+    Score,
+    ccc_pooled,
+    macro,
+    score_table,
+)
+from traitscope.types import Clip, Corpus
+
+Role = Literal["model", "constant", "lookup", "lookup_shrunk", "metadata", "permuted"]
+
+COLUMNS = ("accuracy", "skill", "mae", "r2", "pearson", "ccc")
+"""Metrics of the short table, in order."""
+
+
+class Scoring(Config):
+    """How predictions are scored."""
+
+    aggregate: Literal["clip", "subject"] | None = None
+    """subject: average predictions and labels over the clips of a person before any metric; null:
+    as the corpus says, which is by subject where labels belong to people."""
+    resamples: PositiveInt = RESAMPLES
+    """Resamples of the clustered intervals."""
+    rank_resamples: PositiveInt = RANK_RESAMPLES
+    """Resamples of Spearman's intervals."""
+    media_hash: bool = True
+    """Compare the bytes of media files of equal size in the leakage check."""
+    seed: NonNegativeInt = 0
+    """Of intervals, tests and permuted labels."""
+
+    def for_corpus(self, corpus: Corpus) -> "Scoring":
+        """Fill in what the corpus decides."""
+        return self.model_copy(update={"aggregate": self.aggregate or corpus.aggregate})
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a table.
+
+    Attributes:
+        name: how it is called.
+        role: what it is.
+        values: predictions (clips, targets).
+        repeats: predictions per seed (seeds, clips, targets), when there are several.
+        seeds: their seeds.
+    """
+
+    name: str
+    role: Role
+    values: Array
+    repeats: Array | None = None
+    seeds: tuple[int, ...] = ()
+
+    def each(self, change: Callable[[Array], Array]) -> "Row":
+        """Change predictions (..., clips, targets), those of each seed as well."""
+        repeats = None if self.repeats is None else change(self.repeats)
+        return replace(self, values=change(self.values), repeats=repeats)
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What predictions are held against.
+
+    Attributes:
+        ids: of the clips (or subjects) scored.
+        sources: the source of each.
+        target: labels (clips, targets), NaN where one is missing.
+        names: of the targets.
+        spans: lengths of their ranges, None for z-scores.
+        constants: mean labels of the fitted clips (targets,).
+        mismatch: names of targets whose predictions have another kind of range.
+    """
+
+    ids: tuple[str, ...]
+    sources: tuple[str, ...]
+    target: Array
+    names: tuple[str, ...]
+    spans: tuple[float | None, ...]
+    constants: Array
+    mismatch: frozenset[str] = frozenset()
+
+    def keep(self, chosen: Array) -> "Truth":
+        """Keep some of the clips; ``chosen`` is boolean (clips,)."""
+        places = np.flatnonzero(chosen)
+        return replace(
+            self,
+            ids=tuple(self.ids[i] for i in places),
+            sources=tuple(self.sources[i] for i in places),
+            target=self.target[places],
+        )
+
+    def cluster(self, values: Array) -> Clustered:
+        """Reduce predictions (clips, targets) to sums per source."""
+        spans = [np.nan if span is None else span for span in self.spans]
+        return cluster(self.target, values, self.sources, constant=self.constants, span=spans)
+
+
+def truth_of(
+    clips: Sequence[Clip],
+    corpus: Corpus,
+    names: Sequence[str],
+    *,
+    constants: Array,
+    mismatch: Iterable[str] = (),
+) -> Truth:
+    """Collect what predictions of some clips and targets are held against."""
+    meant = [corpus.target(name) for name in names]
+    return Truth(
+        ids=tuple(clip.id for clip in clips),
+        sources=tuple(clip.source for clip in clips),
+        target=corpus.with_clips(clips).labels(names),
+        names=tuple(names),
+        spans=tuple(None if t.low is None or t.high is None else t.high - t.low for t in meant),
+        constants=constants,
+        mismatch=frozenset(mismatch),
+    )
+
+
+def by_subject(
+    clips: Sequence[Clip], truth: Truth, rows: Sequence[Row], unseen: NDArray[np.bool_]
+) -> tuple[Truth, list[Row], NDArray[np.bool_]]:
+    """Average labels and predictions over the clips of each person, who becomes the source.
+
+    A person is unseen when all sources of the person are.
+
+    Raises:
+        DataError: a clip has no subject.
+    """
+    unknown = [clip.id for clip in clips if clip.subject is None]
+    if unknown:
+        raise DataError(
+            f"{len(unknown)} clips have no subject to aggregate by (such as {unknown[0]}). Add "
+            f"subjects to the labels, or use aggregate=clip."
+        )
+    people, index = np.unique([str(clip.subject) for clip in clips], return_inverse=True)
+    belongs = np.equal.outer(np.arange(len(people)), index).astype(float)
+    mean = belongs / belongs.sum(axis=1, keepdims=True)
+    there = belongs @ ~np.isnan(truth.target)
+    with np.errstate(invalid="ignore"):
+        target = np.where(there > 0, belongs @ np.nan_to_num(truth.target) / there, np.nan)
+    names = tuple(str(person) for person in people)
+    averaged = [row.each(lambda values: mean @ values) for row in rows]
+    return replace(truth, ids=names, sources=names, target=target), averaged, belongs @ ~unseen == 0
+
+
+def score_part(title: str, truth: Truth, rows: Sequence[Row], scoring: Scoring) -> dict[str, Any]:
+    """Score all rows on the same clips.
+
+    Returns:
+        The part of a report: title, counts and rows.
+    """
+    part: dict[str, Any] = {
+        "title": title,
+        "clips": len(truth.ids),
+        "sources": len(set(truth.sources)),
+        "rows": [],
+    }
+    if not truth.ids:
+        return part | {"reason": "no clips are left"}
+    part["rows"] = [_score_row(truth, row, scoring) for row in rows]
+    return part
+
+
+def undefined(part: Mapping[str, Any], names: Sequence[str]) -> tuple[str, ...]:
+    """Write a sentence for each reason why relations of the model to labels are undefined."""
+    models = [row["metrics"] for row in part["rows"] if row["role"] == "model"]
+    found: dict[tuple[str, str], list[str]] = {}
+    for model, name in product(models, names):
+        cells = {metric: model[metric][name] for metric in ("r2", "pearson", "ccc")}
+        lost = [metric for metric, cell in cells.items() if cell["value"] is None]
+        if lost:
+            key = (", ".join(lost), cells[lost[-1]]["reason"])
+            found.setdefault(key, []).append(name)
+    return tuple(
+        f"{part['title']}: {metrics} of {', '.join(targets)} undefined, because {reason}."
+        for (metrics, reason), targets in found.items()
+    )
+
+
+def verdicts(
+    title: str, truth: Truth, rows: Sequence[Row], scoring: Scoring, *, unseen: bool
+) -> tuple[str, ...]:
+    """Say in plain words where the model is worth no more than a baseline.
+
+    Args:
+        title: of the part.
+        truth: labels of the part.
+        rows: the model and its baselines on the clips of the part.
+        scoring: resamples and seed.
+        unseen: True where no source of the part was fitted; there the look-up is the constant.
+    """
+    model = next(row for row in rows if row.role == "model")
+    said = []
+    for row in rows:
+        if row.role not in ({"constant"} if unseen else {"constant", "lookup", "lookup_shrunk"}):
+            continue
+        if np.array_equal(row.values, model.values):
+            margin, low, high = 0.0, 0.0, 0.0
+        else:
+            pair = truth.cluster(model.values), truth.cluster(row.values)
+            found = compare(
+                *pair,
+                names=truth.names,
+                metrics=("skill",),
+                resamples=scoring.resamples,
+                seed=scoring.seed,
+            )[-1]
+            if found.value is None:
+                continue
+            margin = found.value
+            low, high = (margin if v is None else v for v in (found.low, found.high))
+        if low > 0:
+            continue
+        outcome = "is worse than" if high < 0 else "is no better than"
+        end = ": on sources it has never seen it is worthless" if unseen else ""
+        said.append(
+            f"{title}: {model.name} {outcome} {_article(row.name)} (difference in skill "
+            f"{short(margin)} [{short(low)}, {short(high)}]){end}."
+        )
+    return tuple(said)
+
+
+def table_rows(
+    report: Mapping[str, Any], part: str, *, target: str = MACRO
+) -> list[tuple[str, list[str]]]:
+    """Write the rows of a part as text: name and one cell per metric of COLUMNS.
+
+    A cell reads ``.881 [.879, .883]``, or ``undefined``.
+    """
+    return [
+        (row["name"], [_cell(row["metrics"][metric][target]) for metric in COLUMNS])
+        for row in report["parts"][part]["rows"]
+    ]
+
+
+def format_table(report: Mapping[str, Any], *, target: str = MACRO) -> str:
+    """Write the parts of a report as Markdown tables, warnings below them."""
+    lines = []
+    for key, part in report["parts"].items():
+        lines.append(f"**{part['title']}** ({part['clips']} clips, {part['sources']} sources)\n")
+        if not part["rows"]:
+            lines.append(f"{part['reason']}\n")
+            continue
+        lines.append("| | " + " | ".join(COLUMNS) + " |")
+        lines.append("|---|" + "---|" * len(COLUMNS))
+        for name, cells in table_rows(report, key, target=target):
+            lines.append(f"| {name} | {' | '.join(cells)} |")
+        lines.append("")
+    lines += [f"- {warning}" for warning in report["warnings"]]
+    return "\n".join(lines) + "\n"
+
+
+def _score_row(truth: Truth, row: Row, scoring: Scoring) -> dict[str, Any]:
+    table = _table(truth, row.values)
+    data = truth.cluster(row.values)
+    metrics = (*FORMULAS, "ccc_pooled")
+    ends = intervals(data, metrics=metrics, resamples=scoring.resamples, seed=scoring.seed)
+    ends["spearman"] = spearman_intervals(
+        truth.target,
+        row.values,
+        truth.sources,
+        resamples=scoring.rank_resamples,
+        seed=scoring.seed,
+    )
+    pooled = (
+        Score(None, "ranges differ") if truth.mismatch else ccc_pooled(truth.target, row.values)
+    )
+    result: dict[str, Any] = {
+        "name": row.name,
+        "role": row.role,
+        "metrics": {
+            metric: {
+                key: asdict(_with_interval(cells[key], ends[metric][i]))
+                for key, i in zip(
+                    (MACRO, *truth.names), (-1, *range(len(truth.names))), strict=True
+                )
+            }
+            for metric, cells in table.items()
+        },
+        "pooled": {"ccc": asdict(_with_interval(pooled, ends["ccc_pooled"][0]))},
+    }
+    if row.repeats is not None and len(row.repeats) > 1:
+        result["seeds"] = spread(truth, row)
+    return result
+
+
+def _table(truth: Truth, values: Array) -> dict[str, dict[str, Score]]:
+    table = score_table(
+        truth.target,
+        values,
+        names=truth.names,
+        constants=[float(value) for value in truth.constants],
+        spans=truth.spans,
+    )
+    for metric, cells in table.items():
+        if truth.mismatch and metric not in SCALE_FREE:
+            for name in truth.mismatch:
+                cells[name] = Score(None, "predictions and labels have different kinds of range")
+            cells[MACRO] = macro({name: cells[name] for name in truth.names})
+    return table
+
+
+def _with_interval(score: Score, ends: Array) -> Score:
+    if score.value is None or not np.isfinite(ends).all():
+        return score
+    return replace(score, low=float(ends[0]), high=float(ends[1]))
+
+
+def spread(truth: Truth, row: Row) -> dict[str, Any]:
+    """Macro scores of each repetition apart, with mean and standard deviation over them."""
+    assert row.repeats is not None
+    tables = [_table(truth, values) for values in row.repeats]
+    found: dict[str, Any] = {"seeds": list(row.seeds)}
+    for metric in tables[0]:
+        found[metric] = repeated([table[metric][MACRO].value for table in tables])
+    return found
+
+
+def repeated(values: Sequence[float | None]) -> dict[str, Any]:
+    """Scores of repetitions with mean and sd over them, which are None where a score is."""
+    there = [value for value in values if value is not None]
+    whole = len(there) == len(values)
+    return {
+        "values": values,
+        "mean": float(np.mean(there)) if whole else None,
+        "sd": float(np.std(there, ddof=1)) if whole else None,
+    }
+
+
+def short(value: float) -> str:
+    """Three digits without the leading nought: .881, -.020, 1.204."""
+    text = f"{value:.3f}"
+    return text.replace("-0.000", "0.000").replace("0.", ".", 1) if abs(float(text)) < 1 else text
+
+
+def _article(name: str) -> str:
+    return name if name.startswith(("the ", "a ")) else f"the {name}"
+
+
+def _cell(cell: Mapping[str, Any]) -> str:
+    if cell["value"] is None:
+        return "undefined"
+    if cell["low"] is None:
+        return short(cell["value"])
+    return f"{short(cell['value'])} [{short(cell['low'])}, {short(cell['high'])}]"

@@ -1,0 +1,345 @@
+"""predictions.csv in and out: anybody's table of predictions, joined to clips by id.
+
+Columns: ``clip, source, subject, split, seed, true_<target>, predicted_<target>``. Other people's
+tables need only ``clip`` and ``predicted_<target>``; ids match with or without ``.mp4``, rows may
+come in any order. What cannot be used is a named failure, never a silent skip.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from traitscope.errors import DataError, some
+from traitscope.statistics.metrics import Array
+from traitscope.types import Clip, Corpus, Target
+
+_SUFFIX = re.compile(r"\.(mp4|avi|mkv|mov|webm|m4v|wav)$", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Predictions of the clips that have them, in the order of the clips.
+
+    Attributes:
+        clips: clips with a prediction.
+        targets: names of the predicted targets, in the order of the corpus.
+        seeds: one per repetition of a training, in order; (0,) without a seed column.
+        values: (seeds, clips, targets).
+        failures: ``clip``, ``status``, ``reason`` of each clip that was asked for in vain.
+        notes: what a reader must know: duplicates, unknown clips, columns that disagree.
+    """
+
+    clips: tuple[Clip, ...]
+    targets: tuple[str, ...]
+    seeds: tuple[int, ...]
+    values: Array
+    failures: tuple[dict[str, str], ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def explain(self, reasons: Sequence[Mapping[str, str]]) -> "Predictions":
+        """Replace the reasons of failures by better known ones."""
+        known = {reason["clip"]: dict(reason) for reason in reasons}
+        failures = tuple(known.get(failure["clip"], failure) for failure in self.failures)
+        return replace(self, failures=failures)
+
+
+def write_predictions(
+    path: Path,
+    clips: Sequence[Clip],
+    values: Array,
+    *,
+    targets: Sequence[str],
+    split: str = "test",
+    seed: int = 0,
+) -> None:
+    """Write predictions.csv, all of it or nothing.
+
+    Args:
+        path: the file.
+        clips: clips with a prediction.
+        values: (clips, targets).
+        targets: names of the columns of ``values``.
+        split: which split of the protocol was predicted.
+        seed: of the training.
+    """
+    rows = []
+    for clip, row in zip(clips, np.asarray(values, dtype=float), strict=True):
+        known = {f"true_{name}": clip.targets.get(name) for name in targets}
+        scores = {f"predicted_{name}": v for name, v in zip(targets, row, strict=True)}
+        facts = {"clip": clip.id, "source": clip.source, "subject": clip.subject}
+        rows.append({**facts, "split": split, "seed": seed, **known, **scores})
+    columns = ["clip", "source", "subject", "split", "seed"]
+    columns += [f"{kind}_{name}" for kind in ("true", "predicted") for name in targets]
+    draft = path.with_name(path.name + ".part")
+    pd.DataFrame(rows, columns=columns).to_csv(draft, index=False)
+    draft.replace(path)
+
+
+def read_predictions(
+    table: Path | pd.DataFrame,
+    clips: Sequence[Clip],
+    *,
+    targets: Sequence[str],
+    optional: Sequence[str] = (),
+) -> Predictions:
+    """Join a table of predictions to the clips that are asked for.
+
+    Args:
+        table: predictions.csv, or its content.
+        clips: the clips of the split, in order.
+        targets: names of the corpus' targets; those without a column are left out.
+        optional: names of further targets, read where they have a column.
+
+    Raises:
+        DataError: columns are missing, or no row belongs to a clip.
+    """
+    where, frame = _open(table)
+    targets = [*targets, *(name for name in optional if f"predicted_{name}" in frame)]
+    found = [name for name in targets if f"predicted_{name}" in frame]
+    if "clip" not in frame or not found:
+        raise DataError(
+            f"{where} needs the columns clip and predicted_<target> (such as "
+            f"predicted_{targets[0]}); it has: {', '.join(map(str, frame.columns)) or 'none'}. "
+            f"Rename its columns."
+        )
+    names = _names(clips)
+    given = frame["clip"].astype(str).str.strip()
+    frame = frame.assign(clip=[names.get(n, names.get(_plain(n), "")) for n in given])
+    notes = list(_column_notes(frame, found, targets))
+    unknown = sorted(set(given[frame["clip"] == ""]))
+    if unknown:
+        notes.append(f"{len(unknown)} predicted clips are not in this split: {some(unknown)}.")
+    frame = _numbers(frame[frame["clip"] != ""], found)
+    notes += _disagreements(frame, clips, found)
+    rows, failures, doubles = _collect(frame, clips, found)
+    notes += doubles
+    if not rows:
+        raise DataError(
+            f"{where} has a usable prediction for none of the {len(clips)} clips asked for "
+            f"(such as {clips[0].id if clips else 'none'}). {' '.join(notes)} Check the ids, and "
+            f"the split that is evaluated."
+        )
+    seeds = tuple(sorted(set(frame["seed"])))
+    kept = tuple(clip for clip in clips if clip.id in rows)
+    values = np.stack([rows[clip.id] for clip in kept], axis=1)
+    return Predictions(kept, tuple(found), seeds, values, failures, tuple(notes))
+
+
+def read_labelled(table: Path | pd.DataFrame, clips: Sequence[Clip], corpus: Corpus) -> Predictions:
+    """Join predictions of a corpus' targets, and of optional ones where they are predicted.
+
+    Raises:
+        DataError: columns are missing, or no row belongs to a labelled clip.
+    """
+    optional = [target.name for target in corpus.optional]
+    return labelled(read_predictions(table, clips, targets=corpus.target_names, optional=optional))
+
+
+def labelled(read: Predictions) -> Predictions:
+    """Turn clips without a single label for the predicted targets into failures."""
+    there = [any(name in clip.targets for name in read.targets) for clip in read.clips]
+    without = [c for c, labels in zip(read.clips, there, strict=True) if not labels]
+    if not any(there):
+        raise DataError(
+            f"None of the {len(there)} predicted clips has a label for {', '.join(read.targets)}. "
+            f"Give the labels of this split."
+        )
+    return replace(
+        read,
+        clips=tuple(clip for clip, labels in zip(read.clips, there, strict=True) if labels),
+        values=read.values[:, there],
+        failures=(*read.failures, *(_failure(c, "no_label", "it has no label") for c in without)),
+    )
+
+
+def align(read: Predictions, corpus: Corpus, targets: Sequence[Target] | None) -> Predictions:
+    """Give predictions of another corpus' ``targets`` the meaning of this corpus' labels."""
+    if targets is None:
+        return read
+    given = {target.name: target for target in targets}
+    values, notes = align_directions(
+        read.values,
+        [given.get(name, Target(name)) for name in read.targets],
+        [corpus.target(name) for name in read.targets],
+    )
+    return replace(read, values=values, notes=(*notes, *read.notes))
+
+
+def align_directions(
+    values: Array, from_targets: Sequence[Target], to_targets: Sequence[Target]
+) -> tuple[Array, tuple[str, ...]]:
+    """Turn predictions made for one corpus into the meaning and range of another's labels.
+
+    Args:
+        values: (..., targets).
+        from_targets: what was predicted, in the order of the last axis.
+        to_targets: what the labels are, in the same order.
+
+    Returns:
+        The values, and a sentence for everything that was changed.
+
+    Raises:
+        DataError: a direction is not declared, or the targets have different names.
+    """
+    aligned, notes = np.array(values, dtype=np.float64), []
+    for column, (source, to) in enumerate(zip(from_targets, to_targets, strict=True)):
+        if source == to:
+            continue
+        if source.name != to.name:
+            raise DataError(f"Predictions of {source.name!r} cannot be scored as {to.name!r}.")
+        if source.direction is None or to.direction is None:
+            side = "predictions" if source.direction is None else "labels"
+            raise DataError(
+                f"It is not declared whether a high {to.name!r} of the {side} means more or less "
+                f"of it. Declare its direction (1 or -1) before evaluating across corpora."
+            )
+        if source.direction != to.direction:
+            middle = 0.0 if source.low is None or source.high is None else source.low + source.high
+            aligned[..., column] = middle - aligned[..., column]
+            notes.append(
+                f"Predictions of {source.label} were flipped: the labels are {to.label}, "
+                f"where a high value means the opposite."
+            )
+        scale = _rescale(source, to)
+        if scale is not None:
+            aligned[..., column] = scale[0] + scale[1] * aligned[..., column]
+            notes.append(
+                f"Predictions of {to.name} were stretched from {source.low:g}..{source.high:g} "
+                f"to {to.low:g}..{to.high:g}."
+            )
+    return aligned, tuple(notes)
+
+
+def comparable(source: Target, to: Target) -> bool:
+    """Tell whether errors mean something: both ranges bounded, or both z-scores."""
+    return (source.low is None) == (to.low is None)
+
+
+def _rescale(source: Target, to: Target) -> tuple[float, float] | None:
+    """Offset and factor from one bounded range to another; None where nothing is to be done."""
+    if source.low is None or source.high is None or to.low is None or to.high is None:
+        return None
+    factor = (to.high - to.low) / (source.high - source.low)
+    offset = to.low - source.low * factor
+    return None if (offset, factor) == (0.0, 1.0) else (offset, factor)
+
+
+def _open(table: Path | pd.DataFrame) -> tuple[str, pd.DataFrame]:
+    if isinstance(table, pd.DataFrame):
+        return "The table", table
+    try:
+        # everything as text: an id such as "NA" or "1e5" stays what it is
+        return str(table), pd.read_csv(table, dtype=str, keep_default_na=False)
+    except FileNotFoundError as error:
+        raise DataError(f"There is no file {table}.") from error
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise DataError(f"{table} is not readable as CSV: {error}") from error
+
+
+def _names(clips: Sequence[Clip]) -> dict[str, str]:
+    """Every way to write an id -> the id; ``x`` and ``x.mp4`` side by side stay apart."""
+    short: dict[str, str] = {}
+    for clip in clips:
+        short.setdefault(_plain(clip.id), clip.id)
+    return short | {clip.id: clip.id for clip in clips}
+
+
+def _plain(name: str) -> str:
+    return _SUFFIX.sub("", name)
+
+
+def _numbers(frame: pd.DataFrame, found: Sequence[str]) -> pd.DataFrame:
+    """Predictions as numbers, NaN for what is none; seeds as integers, 0 where none is given."""
+    columns: dict[str, Any] = {
+        f"predicted_{name}": pd.to_numeric(frame[f"predicted_{name}"], errors="coerce")
+        for name in found
+    }
+    seeds = pd.to_numeric(frame["seed"], errors="coerce") if "seed" in frame else None
+    columns["seed"] = 0 if seeds is None else seeds.fillna(0).astype(int)
+    return frame.assign(**columns)
+
+
+def _collect(
+    frame: pd.DataFrame, clips: Sequence[Clip], found: Sequence[str]
+) -> tuple[dict[str, Array], tuple[dict[str, str], ...], list[str]]:
+    """Rows (seeds, targets) by clip id, failures, and a note on harmless duplicates."""
+    seeds = frame["seed"].tolist()
+    values = frame[[f"predicted_{name}" for name in found]].to_numpy(dtype=float)
+    given: dict[str, list[tuple[int, Array]]] = defaultdict(list)
+    for clip_id, seed, row in zip(frame["clip"], seeds, values, strict=True):
+        given[clip_id].append((seed, row))
+    rows: dict[str, Array] = {}
+    failures, copies = [], []
+    for clip in clips:
+        mine = given.get(clip.id, [])
+        once = dict(mine)
+        fault = _fault(mine, found, set(seeds))
+        if fault is not None:
+            failures.append(_failure(clip, *fault))
+            continue
+        rows[clip.id] = np.stack([once[seed] for seed in sorted(once)])
+        copies += [clip.id] if len(mine) > len(once) else []
+    notes = [f"{len(copies)} clips occur twice with equal predictions: {some(copies)}."]
+    return rows, tuple(failures), notes if copies else []
+
+
+def _fault(
+    mine: Sequence[tuple[int, Array]], found: Sequence[str], seeds: set[int]
+) -> tuple[str, str] | None:
+    """Status and reason why the rows (seed, predictions) of a clip cannot be used."""
+    if not mine:
+        return "missing", "the predictions have no row for it"
+    once = dict(mine)
+    if any(not np.array_equal(row, once[seed], equal_nan=True) for seed, row in mine):
+        return "duplicate", f"{len(mine)} rows with different predictions"
+    finite = np.isfinite(np.stack([row for _, row in mine]))
+    if not finite.all():
+        names = [name for name, good in zip(found, finite.T, strict=True) if not good.all()]
+        return "nan", f"no finite prediction of {', '.join(names)}"
+    if set(once) < seeds:
+        return "missing", f"predicted for seed {', '.join(map(str, sorted(once)))} only"
+    return None
+
+
+def _failure(clip: Clip, status: str, reason: str) -> dict[str, str]:
+    return {"clip": clip.id, "status": status, "reason": reason}
+
+
+def _column_notes(
+    frame: pd.DataFrame, found: Sequence[str], targets: Sequence[str]
+) -> Sequence[str]:
+    given = {str(name).removeprefix("predicted_") for name in frame if "predicted_" in str(name)}
+    absent = [name for name in targets if name not in found]
+    foreign = sorted(given - set(targets))
+    notes = []
+    if absent:
+        notes.append(f"Not predicted, so not scored: {', '.join(absent)}.")
+    if foreign:
+        notes.append(f"Predicted, but not among the labels: {', '.join(foreign)}.")
+    return notes
+
+
+def _disagreements(
+    frame: pd.DataFrame, clips: Sequence[Clip], found: Sequence[str]
+) -> Sequence[str]:
+    """Name clips whose ``true_`` column is not the label of the corpus, which is what counts."""
+    labels: Mapping[str, Mapping[str, float]] = {clip.id: clip.targets for clip in clips}
+    apart: set[str] = set()
+    for name in found:
+        if f"true_{name}" not in frame:
+            continue
+        true = pd.to_numeric(frame[f"true_{name}"], errors="coerce").to_numpy(dtype=float)
+        mine = np.array([labels[clip].get(name, np.nan) for clip in frame["clip"]], dtype=float)
+        apart |= set(frame["clip"][np.abs(true - mine) > 1e-4])
+    if not apart:
+        return []
+    return [
+        f"The true_ columns of {len(apart)} clips differ from the labels of the corpus, which "
+        f"were used: {some(sorted(apart))}."
+    ]

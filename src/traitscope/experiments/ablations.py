@@ -1,0 +1,100 @@
+"""One model on subsets of the signals: which of them carry what is predicted."""
+
+import csv
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from traitscope.evaluation.report import evaluate
+from traitscope.training.fitting import train
+from traitscope.types import Hook
+
+SETS: Mapping[str, tuple[str, ...]] = {
+    "all": ("AU*", "gaze_*", "pose_*"),
+    "action units": ("AU*",),
+    "gaze": ("gaze_*",),
+    "rotation": ("pose_R*",),
+    "gaze and rotation": ("gaze_*", "pose_R*"),
+    "action units and gaze": ("AU*", "gaze_*"),
+    "action units and rotation": ("AU*", "pose_R*"),
+}
+"""Feature sets of the OpenFace studies: name -> patterns of the columns."""
+METRICS = ("accuracy", "skill", "ccc")
+_BASELINES = ("constant", "lookup")
+
+
+def ablate(
+    corpus: str,
+    store: Path | str,
+    *,
+    to: Path,
+    sets: Mapping[str, Sequence[str]] = SETS,
+    settings: Sequence[str] = (),
+    split: str = "test",
+    hook: Hook | None = None,
+) -> dict[str, Any]:
+    """Train ``functionals`` on each set of signal columns, and evaluate it on the same clips.
+
+    Args:
+        corpus: address of the corpus.
+        store: where the signals are.
+        to: folder that gets one run per set.
+        sets: name -> patterns of the columns.
+        settings: ``key=value`` for every run, such as ``features.signals.backend=dlib``.
+        split: scored clips.
+        hook: called as hook(done, total, name).
+
+    Returns:
+        ``rows``: set, columns, and per metric and target value, low and high; baselines last.
+    """
+    rows: list[dict[str, Any]] = []
+    report: dict[str, Any] = {}
+    for done, (name, patterns) in enumerate(sets.items()):
+        if hook:
+            hook(done, len(sets), name)
+        chosen = [
+            f"data.corpus={corpus}",
+            f"data.store={store}",
+            "model.streams=[signals]",
+            f"model.columns.signals={json.dumps(list(patterns))}",
+        ]
+        run = train("functionals", [*chosen, *settings], to=to / name.replace(" ", "-"))
+        report = evaluate(run, split=split)
+        scored = report["parts"]["all"]["rows"]
+        model = next(row for row in scored if row["role"] == "model")
+        rows.append({"set": name, "columns": list(patterns), "metrics": _metrics(model)})
+    if hook:
+        hook(len(sets), len(sets), "")
+    for row in report["parts"]["all"]["rows"]:
+        if row["role"] in _BASELINES:
+            rows.append({"set": row["name"], "columns": [], "metrics": _metrics(row)})
+    part = report["parts"]["all"]
+    return {
+        "schema": 1,
+        "analysis": "ablation",
+        "corpus": report["corpus"]["name"],
+        "kind": report["corpus"]["kind"],
+        "split": split,
+        "clips": part["clips"],
+        "sources": part["sources"],
+        "targets": [{"name": t["name"], "label": t["label"]} for t in report["corpus"]["targets"]],
+        "rows": rows,
+    }
+
+
+def write_table(result: Mapping[str, Any], path: Path) -> Path:
+    """Write one row per set, metric and target as CSV."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["set", "columns", "metric", "target", "value", "low", "high"])
+        for row in result["rows"]:
+            for metric, cells in row["metrics"].items():
+                for target, cell in cells.items():
+                    ends = (cell["value"], cell["low"], cell["high"])
+                    writer.writerow([row["set"], " ".join(row["columns"]), metric, target, *ends])
+    return path
+
+
+def _metrics(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {metric: row["metrics"][metric] for metric in METRICS if metric in row["metrics"]}

@@ -1,0 +1,274 @@
+"""One clip and several requests -> their streams, from one decode and one tracker pass each.
+
+A failure belongs to the extractors it stops: no audio fails those that listen, no face those that
+look at faces. Here, and only here, an unexpected exception becomes a recorded failure.
+"""
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TypeVar
+
+from traitscope import registry
+from traitscope.errors import ClipError, ConfigError, MissingError
+from traitscope.extract import moments
+from traitscope.features.request import Request
+from traitscope.media import FrameReader, Rate, Spread, read_frames, read_sound
+from traitscope.media.info import unreadable
+from traitscope.tracking import FaceTracker, open_tracker
+from traitscope.types import Clip, Face, Frame, Inputs, Stream, Waveform
+
+_log = logging.getLogger(__name__)
+
+Pass = tuple[str, Rate | Spread]
+"""A tracker pass: backend (empty for frames alone) and rate, or moments over the clip."""
+
+Result = TypeVar("Result")
+
+
+class Extraction:
+    """Trackers that stay open from clip to clip; one per process, closed at the end.
+
+    A tracker is told to forget before each clip, so a result never depends on the clips before.
+    """
+
+    def __init__(self) -> None:
+        self._trackers: dict[str, list[FaceTracker]] = {}
+
+    def trackers(self, passes: Iterable[Pass]) -> dict[Pass, FaceTracker]:
+        """Give each pass that tracks its tracker, fresh for the next clip."""
+        given: dict[Pass, FaceTracker] = {}
+        taken: Counter[str] = Counter()
+        for key in passes:
+            backend = key[0]
+            if not backend:
+                continue
+            opened = self._trackers.setdefault(backend, [])
+            if taken[backend] < len(opened):
+                opened[taken[backend]].restart()
+            else:
+                opened.append(open_tracker(backend))
+            given[key] = opened[taken[backend]]
+            taken[backend] += 1
+        return given
+
+    def close(self) -> None:
+        """Close all trackers."""
+        while self._trackers:
+            for tracker in self._trackers.popitem()[1]:
+                tracker.close()
+
+    def __enter__(self) -> "Extraction":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+@dataclass
+class _Job:
+    """One request on its way through a clip."""
+
+    request: Request
+    extractor: Any
+    outcome: Stream | ClipError | None = None
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def alive(self) -> bool:
+        return self.outcome is None
+
+    def tracking_pass(self, clip_id: str) -> Pass:
+        backend = self.request.backend if "tracks" in self.request.needs else ""
+        return backend, moments(self.request.config, clip_id)
+
+    def needs(self, *kinds: str) -> bool:
+        return any(kind in self.request.needs for kind in kinds)
+
+
+def extract_clip(
+    clip: Clip, requests: Sequence[Request], *, extraction: Extraction | None = None
+) -> dict[str, Stream | ClipError]:
+    """Compute the streams of one clip: one decode, one tracker pass per backend and rate.
+
+    Args:
+        clip: the clip.
+        requests: from `make_request`; what they need upstream is computed with them.
+        extraction: trackers kept open between clips; None opens and closes its own.
+
+    Returns:
+        Request key -> stream, or the ClipError that says why there is none.
+
+    Raises:
+        MissingError: a backend lacks a file, package or system library.
+        ConfigError: a setting does not go with the others, or names what is not there.
+    """
+    context = extraction if extraction is not None else Extraction()
+    jobs = [_job(clip, request) for request in _with_upstream(requests)]
+    try:
+        _see_frames(clip, [j for j in jobs if j.alive and j.needs("frames", "tracks")], context)
+        _finish(clip, jobs)
+    finally:
+        if extraction is None:
+            context.close()
+    asked = {request.key for request in requests}
+    return {j.request.key: _outcome(j) for j in jobs if j.request.key in asked}
+
+
+def _with_upstream(requests: Iterable[Request]) -> list[Request]:
+    """All requests once each, upstream first."""
+    found: dict[str, Request] = {}
+    for request in requests:
+        for one in (*_with_upstream(request.upstream), request):
+            found.setdefault(one.key, one)
+    return list(found.values())
+
+
+def _job(clip: Clip, request: Request) -> _Job:
+    module = registry.load("extract", request.name, outside=True)
+    job = _Job(request, module.Extractor(request.config))
+    if clip.path is None and job.needs("frames", "tracks", "audio"):
+        job.outcome = ClipError(
+            f"Clip {clip.id!r} has no media file. Give the folder of the media, or use extractors "
+            f"that read text.",
+            status="missing",
+        )
+    return job
+
+
+def _see_frames(clip: Clip, jobs: Sequence[_Job], context: Extraction) -> None:
+    """Decode once and show each frame to the extractors that want it."""
+    if not jobs:
+        return
+    assert clip.path is not None
+    passes: dict[Pass, list[_Job]] = {}
+    for job in jobs:
+        passes.setdefault(job.tracking_pass(clip.id), []).append(job)
+    trackers = context.trackers(passes)
+    rates = list(dict.fromkeys(rate for _, rate in passes))
+
+    def run(path: Path) -> None:
+        reader = read_frames(path, rates=rates, start=clip.start, end=clip.end, fps=clip.fps)
+        for frame, flags in reader:
+            wanted = {rate for rate, flag in zip(rates, flags, strict=True) if flag}
+            for key, group in passes.items():
+                if key[1] in wanted:
+                    _show(clip, frame, trackers.get(key), [job for job in group if job.alive])
+            if not any(job.alive for job in jobs):
+                break
+        facts = _media_facts(clip, reader)
+        for job in jobs:
+            job.facts.update(facts)
+
+    _guard(clip, jobs, partial(run, clip.path))
+
+
+def _show(clip: Clip, frame: Frame, tracker: FaceTracker | None, jobs: Sequence[_Job]) -> None:
+    if not jobs:
+        return
+    faces: tuple[Face, ...] | None = ()
+    if tracker is not None:
+        faces = _guard(clip, jobs, partial(tracker.track, frame))
+    if faces is None:
+        return
+    for job in jobs:
+        _guard(clip, [job], partial(job.extractor.see, frame, faces))
+
+
+def _media_facts(clip: Clip, reader: FrameReader) -> dict[str, Any]:
+    whole = reader.info.duration_seconds
+    stop = whole if clip.end is None else min(whole, clip.end)
+    facts: dict[str, Any] = {
+        "duration_seconds": round(max(0.0, stop - (clip.start or 0.0)), 6),
+        "fps": reader.info.fps,
+    }
+    return facts | ({"problem": reader.problem} if reader.problem else {})
+
+
+def _finish(clip: Clip, jobs: Sequence[_Job]) -> None:
+    """Let each extractor finish, upstream first; sound is decoded once per sample rate."""
+    sounds: dict[int, tuple[Waveform, str | None] | ClipError] = {}
+    for job in jobs:
+        if job.alive:
+            stream = _guard(clip, [job], partial(_finish_one, clip, job, jobs, sounds))
+            if stream is not None:
+                job.outcome = replace(stream, info={**job.facts, **stream.info})
+
+
+def _finish_one(
+    clip: Clip,
+    job: _Job,
+    jobs: Sequence[_Job],
+    sounds: dict[int, tuple[Waveform, str | None] | ClipError],
+) -> Stream:
+    waveform = None
+    if job.needs("audio"):
+        waveform, problem = _sound(clip, job.request.config.sample_rate_hz, sounds)  # type: ignore[attr-defined]
+        job.facts.setdefault("duration_seconds", round(waveform.duration_seconds, 6))
+        if problem:
+            job.facts.setdefault("problem", problem)
+    streams: dict[str, Stream] = {}
+    for request in job.request.upstream:
+        found = next(other.outcome for other in jobs if other.request.key == request.key)
+        if isinstance(found, ClipError):
+            raise ClipError(str(found), status=found.status)
+        assert found is not None
+        streams[request.short_name] = found
+    inputs = Inputs(clip=clip, waveform=waveform, streams=streams)
+    stream: Stream = job.extractor.finish(inputs)
+    return stream
+
+
+def _sound(
+    clip: Clip, rate: int, sounds: dict[int, tuple[Waveform, str | None] | ClipError]
+) -> tuple[Waveform, str | None]:
+    if rate not in sounds:
+        assert clip.path is not None
+        try:
+            sounds[rate] = read_sound(
+                clip.path, sample_rate_hz=rate, start=clip.start, end=clip.end
+            )
+        except ClipError as error:
+            sounds[rate] = error
+    found = sounds[rate]
+    if isinstance(found, ClipError):
+        raise ClipError(str(found), status=found.status)
+    return found
+
+
+def _guard(clip: Clip, jobs: Sequence[_Job], work: Callable[[], Result]) -> Result | None:
+    """Do work for some jobs; what goes wrong with this clip becomes their outcome."""
+    try:
+        return work()
+    except (ConfigError, MissingError, MemoryError):
+        raise
+    except ClipError as error:
+        failure = error
+    except PermissionError as error:
+        failure = unreadable(error, clip.path)
+    except Exception as error:
+        names = ", ".join(job.request.short_name for job in jobs)
+        _log.debug("%s failed on clip %r", names, clip.id, exc_info=True)
+        failure = ClipError(
+            f"{names} failed on clip {clip.id!r}: {type(error).__name__}: {error}. "
+            f"Leave the clip out and report this.",
+            status="error",
+        )
+    for job in jobs:
+        if job.alive:
+            job.outcome = failure
+    return None
+
+
+def _outcome(job: _Job) -> Stream | ClipError:
+    assert job.outcome is not None
+    return job.outcome

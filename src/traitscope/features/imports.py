@@ -1,0 +1,248 @@
+"""Anybody's features -> streams of the store: a table, or folders of images and their points."""
+
+import hashlib
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from traitscope import registry
+from traitscope.corpora import load_corpus
+from traitscope.errors import ClipError, ConfigError, DataError, some
+from traitscope.extract import POINT_FILES, read_images, read_points
+from traitscope.extract.imported import PICTURES, POINTS, read_table
+from traitscope.extract.landmarks import COLUMNS
+from traitscope.features.request import Request, make_request
+from traitscope.features.store import StatusRow, Store, file_name
+from traitscope.media.images import SUFFIXES
+from traitscope.types import Corpus, Hook, Stream
+
+Reads = Mapping[str, Callable[[], Stream]]
+"""Clip -> what reads its stream."""
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What was brought in.
+
+    Attributes:
+        name: what models call the stream.
+        request: how the stream is known in the store.
+        columns: names of the features.
+        units: column -> unit.
+        clips: clips of the corpus with features.
+        without: clips of the corpus that are lacking, or could not be read.
+        ignored: clips of the table, or folders, that the corpus lacks.
+    """
+
+    name: str
+    request: Request
+    columns: tuple[str, ...]
+    units: Mapping[str, str]
+    clips: int
+    without: tuple[str, ...]
+    ignored: tuple[str, ...]
+
+
+def import_features(
+    store: Store | Path | str,
+    table: Path | str,
+    *,
+    name: str,
+    corpus: Corpus | str,
+    columns: Sequence[str] = (),
+) -> Imported:
+    """Bring a table keyed by clip, or by clip and time, into a store as a stream.
+
+    Args:
+        store: the folder of features.
+        table: CSV or Parquet; ids match with or without a file suffix.
+        name: what models call the stream; not the name of an extractor.
+        corpus: whose clips the rows are of, or its address.
+        columns: features to take; all by default.
+
+    Raises:
+        ConfigError: the name is taken or not a plain word.
+        DataError: the table cannot be used, or has none of the clips.
+
+    Example:
+        ``import_features("store", "egemaps.csv", name="egemaps", corpus="fi:/data/fi")``
+    """
+    store = store if isinstance(store, Store) else Store(Path(store))
+    if name in registry.names("extract"):
+        raise ConfigError(f"{name!r} is an extractor. Choose another name for the table.")
+    corpus = load_corpus(corpus) if isinstance(corpus, str) else corpus
+    read = read_table(Path(table), columns=columns or None)
+    content = {"name": name, "content": read.content, "columns": list(read.columns)}
+    request = make_request("imported", content)
+    names = _matched(read.streams, corpus)
+    if not names:
+        raise _foreign(table, read.streams, corpus)
+    reads = {clip: partial(read.streams.__getitem__, name) for clip, name in names.items()}
+    without = _write(store, request, reads, corpus, "The imported table has no row for it.")
+    return Imported(
+        name=name,
+        request=request,
+        columns=read.columns,
+        units=read.units,
+        clips=len(corpus.clips) - len(without),
+        without=without,
+        ignored=tuple(sorted(set(read.streams) - set(names.values()))),
+    )
+
+
+def import_images(
+    store: Store | Path | str,
+    folder: Path | str,
+    *,
+    name: str,
+    corpus: Corpus | str,
+    points: Path | str | None = None,
+    fps: float | None = None,
+    hook: Hook | None = None,
+) -> list[Imported]:
+    """Bring folders of images, one per clip, and the points in them into a store as they are.
+
+    Args:
+        store: the folder of features.
+        folder: holds a folder for each clip, at any depth, named as the clip.
+        name: ``faces`` for face pictures, ``frames`` for whole ones.
+        corpus: whose clips they are, or its address.
+        points: holds a folder of files, or one file, for each clip; see ``extract.read_images``.
+        fps: images per second, where neither names nor ``fps.txt`` nor the corpus say it.
+        hook: called as hook(done, total, clip).
+
+    Returns:
+        One for the images, and one for the points if there are some.
+
+    Raises:
+        ConfigError: models take no images under the name.
+        DataError: none of the folders is of a clip.
+
+    Example:
+        ``import_images("store", "frames", name="faces", corpus="fi:/data/fi", points="points")``
+    """
+    store = store if isinstance(store, Store) else Store(Path(store))
+    if name not in PICTURES:
+        raise ConfigError(f"Images are taken as {' or '.join(PICTURES)}, not as {name!r}.")
+    corpus = load_corpus(corpus) if isinstance(corpus, str) else corpus
+    folders, ignored = _places(Path(folder), SUFFIXES, corpus)
+    marked = _places(Path(points), POINT_FILES, corpus)[0] if points is not None else {}
+    marked = {clip: place for clip, place in marked.items() if clip in folders}
+    rates = {clip.id: fps or clip.fps for clip in corpus.clips}
+    content = _content([*folders.items(), *marked.items()], rates)
+    reads: dict[str, Reads] = {
+        name: {c: partial(read_images, path, fps=rates[c]) for c, path in folders.items()}
+    }
+    if points is not None:
+        reads[POINTS] = {
+            clip: partial(read_points, folders[clip], place, fps=rates[clip])
+            for clip, place in marked.items()
+        }
+    imported = []
+    for stream, own in reads.items():
+        columns = COLUMNS if stream == POINTS else ()
+        settings = {"name": stream, "content": content, "columns": columns}
+        request = make_request("imported", settings)
+        lacking = f"There was nothing to import as its {stream}."
+        without = _write(store, request, own, corpus, lacking, hook)
+        count = len(corpus.clips) - len(without)
+        imported.append(Imported(stream, request, columns, {}, count, without, ignored))
+    return imported
+
+
+def _places(
+    folder: Path, suffixes: Iterable[str], corpus: Corpus
+) -> tuple[dict[str, Path], tuple[str, ...]]:
+    """Find what is of each clip: a folder that holds files of some kinds, or such a file itself.
+
+    Returns:
+        Clip -> its folder or file; and names of folders that are of no clip.
+    """
+    folders: dict[str, list[Path]] = {}
+    files: dict[str, list[Path]] = {}
+    for parent, _, names in os.walk(folder):
+        own = [Path(parent, name) for name in names if name.lower().endswith(tuple(suffixes))]
+        if own:
+            folders.setdefault(Path(parent).name, []).append(Path(parent))
+        for path in own:
+            files.setdefault(path.stem, []).append(path)
+    found = {**(files if suffixes is POINT_FILES else {}), **folders}
+    names_of = _matched(found, corpus)
+    if not names_of:
+        raise _foreign(folder, folders or files, corpus)
+    for clip, name in names_of.items():
+        if len(found[name]) > 1:
+            two = " and ".join(map(str, found[name][:2]))
+            raise DataError(f"Clip {clip!r} may be {two}. Remove or rename one.")
+    places = {clip: found[name][0] for clip, name in names_of.items()}
+    return places, tuple(sorted(set(folders) - set(names_of.values())))
+
+
+def _content(places: Iterable[tuple[str, Path]], rates: Mapping[str, float | None]) -> str:
+    """Hash of all that a model could see of the files of some clips."""
+    digest = hashlib.sha256()
+    for clip, place in places:
+        digest.update(f"{clip}\x1f{rates[clip]}\x1e".encode("utf-8", "surrogatepass"))
+        for path in sorted(place.iterdir()) if place.is_dir() else [place]:
+            if path.is_file():
+                digest.update(path.name.encode("utf-8", "surrogateescape") + b"\x1f")
+                digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()[:16]
+
+
+def _matched(names: Iterable[str], corpus: Corpus) -> dict[str, str]:
+    """Clip -> the name that is its id; one of the same stem counts where it is the only one."""
+    known = set(names)
+    stems: dict[str, list[str]] = {}
+    for name in known:
+        stems.setdefault(_stem(name), []).append(name)
+    matched = {}
+    for clip in corpus.clips:
+        alike = stems.get(_stem(clip.id), [])
+        exact = next((name for name in (clip.id, file_name(clip.id)) if name in known), None)
+        found = exact or (alike[0] if len(alike) == 1 else None)
+        if found is not None:
+            matched[clip.id] = found
+    return matched
+
+
+def _stem(clip: str) -> str:
+    """The id without the suffix of a media file."""
+    stem, dot, suffix = clip.rpartition(".")
+    return stem if dot and suffix.isalnum() and not suffix.isdigit() and stem else clip
+
+
+def _write(
+    store: Store,
+    request: Request,
+    reads: Reads,
+    corpus: Corpus,
+    lacking: str,
+    hook: Hook | None = None,
+) -> tuple[str, ...]:
+    """Write the clips that can be read, and a status row for each; return those without."""
+    store.add(request.key, request.fingerprint)
+    without = []
+    for done, clip in enumerate(corpus.clips, 1):
+        try:
+            if clip.id not in reads:
+                raise ClipError(lacking, status="missing")
+            row = store.write(request.key, clip.id, reads[clip.id]())
+        except ClipError as error:
+            without.append(clip.id)
+            row = StatusRow(clip.id, status=error.status, reason=str(error))
+        store.record(request.key, row)
+        if hook is not None:
+            hook(done, len(corpus.clips), clip.id)
+    store.settle(request.key)
+    return tuple(without)
+
+
+def _foreign(place: Path | str, names: Iterable[str], corpus: Corpus) -> DataError:
+    return DataError(
+        f"{place} has none of the {len(corpus.clips)} clips of {corpus.name}: its clips are "
+        f"{some([repr(name) for name in sorted(names)]) or 'none'}, those of the corpus "
+        f"{some([repr(clip.id) for clip in corpus.clips])}."
+    )

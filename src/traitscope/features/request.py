@@ -1,0 +1,103 @@
+"""Name and settings of an extractor -> a request with its fingerprint and key."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from traitscope import registry
+from traitscope.config import Config, build
+from traitscope.extract import TABLE_VERSION
+from traitscope.tracking import backend_version, resolve_backend
+
+STREAM = "stream:"
+
+
+@dataclass(frozen=True)
+class Request:
+    """One extractor with settled settings: what is computed, and how it is known in the store.
+
+    Attributes:
+        name: entry of the room, or a dotted path from outside.
+        config: its settings; ``backend`` is never ``auto``.
+        version: the VERSION of its file.
+        needs: what it reads: frames, tracks, audio, text, table, stream:NAME.
+        upstream: requests whose streams it reads.
+    """
+
+    name: str
+    config: Config
+    version: int
+    needs: tuple[str, ...]
+    upstream: tuple["Request", ...] = ()
+
+    @property
+    def fingerprint(self) -> dict[str, Any]:
+        """Everything that decides what comes out, as JSON values."""
+        facts: dict[str, Any] = {
+            "extractor": self.name,
+            "version": self.version,
+            "config": self.config.model_dump(mode="json"),
+        }
+        if "tracks" in self.needs:
+            backend = self.backend
+            facts["tracker"] = {"backend": backend, "version": backend_version(backend)}
+        if "table" in self.needs:
+            facts["tracker"] = {"backend": self.backend, "version": TABLE_VERSION}
+        if self.upstream:
+            facts["upstream"] = {request.short_name: request.key for request in self.upstream}
+        return facts
+
+    @property
+    def key(self) -> str:
+        """Name and a hash of the fingerprint: ``faces-1f3a9c20d4e7``."""
+        text = json.dumps(self.fingerprint, sort_keys=True, separators=(",", ":"))
+        return f"{self.short_name}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+
+    @property
+    def short_name(self) -> str:
+        """The name without the path of an outside module."""
+        return self.name.rpartition(".")[2]
+
+    @property
+    def backend(self) -> str:
+        """The tracking backend, of those that need tracks."""
+        return str(getattr(self.config, "backend", "none"))
+
+
+def make_request(name: str, settings: Mapping[str, Any], *, outside: bool = False) -> Request:
+    """Settle an extractor's settings.
+
+    Args:
+        name: entry of the room, or a dotted path.
+        settings: values that differ from the defaults.
+        outside: allow a dotted path; only where the user typed the name.
+
+    Raises:
+        ConfigError: the extractor or a setting does not exist, or a value is out of bounds.
+    """
+    module = registry.load("extract", name, outside=outside)
+    config: Config = build(module.Config, settings, where=f"settings of {name}")
+    needs = module.needs(config) if hasattr(module, "needs") else module.NEEDS
+    if "tracks" in needs:
+        backend = resolve_backend(str(getattr(config, "backend", "auto")))
+        config = config.model_copy(update={"backend": backend})
+    below = [need.removeprefix(STREAM) for need in needs if need.startswith(STREAM)]
+    upstream = {stream: make_request(stream, _settings_of(config, stream)) for stream in below}
+    settled = {
+        s: r.config for s, r in upstream.items() if isinstance(getattr(config, s, 0), Config)
+    }
+    return Request(
+        name=name,
+        config=config.model_copy(update=settled),
+        version=int(module.VERSION),
+        needs=tuple(needs),
+        upstream=tuple(upstream.values()),
+    )
+
+
+def _settings_of(config: Config, stream: str) -> Mapping[str, Any]:
+    """Settings of an upstream extractor: the field of its name in the config, or the defaults."""
+    inner = getattr(config, stream, {})
+    return inner.model_dump() if isinstance(inner, Config) else inner

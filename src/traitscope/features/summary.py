@@ -1,0 +1,111 @@
+"""What a preparation did: counts, failures by reason, coverage, rate and size."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from traitscope.features.store import OK, StatusRow, Store
+from traitscope.types import Corpus
+
+
+@dataclass(frozen=True)
+class FeatureSummary:
+    """One feature over the clips of a corpus.
+
+    Attributes:
+        key: of its folder in the store.
+        ok: how many clips have it.
+        failures: status -> how many clips have it not.
+        coverage: mean share of rows that are there, over the clips that have it.
+        size_bytes: of the whole folder.
+    """
+
+    key: str
+    ok: int
+    failures: Mapping[str, int]
+    coverage: float | None
+    size_bytes: int
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a preparation did.
+
+    Attributes:
+        clips: in the corpus.
+        extracted: clips worked on this time.
+        skipped: clips that were finished before.
+        changed: ids that were extracted again, because their media is not what it was.
+        features: one entry for each feature asked for.
+        failures: (key, row) of each clip that has not what was asked for, in corpus order.
+        seconds: from start to end.
+    """
+
+    clips: int
+    extracted: int
+    skipped: int
+    changed: tuple[str, ...]
+    features: tuple[FeatureSummary, ...]
+    failures: tuple[tuple[str, StatusRow], ...]
+    seconds: float
+
+    @property
+    def failed(self) -> tuple[str, ...]:
+        """Ids of the clips that lack something, in corpus order."""
+        return tuple(dict.fromkeys(row.clip for _, row in self.failures))
+
+    @property
+    def clips_per_second(self) -> float:
+        """Clips worked on per second, start-up included."""
+        return self.extracted / self.seconds if self.seconds > 0 else 0.0
+
+    @property
+    def size_bytes(self) -> int:
+        """Of all features asked for."""
+        return sum(feature.size_bytes for feature in self.features)
+
+
+def summarise(
+    corpus: Corpus,
+    keys: Iterable[str],
+    store: Store,
+    *,
+    extracted: int,
+    skipped: int,
+    changed: Sequence[str],
+    seconds: float,
+) -> Summary:
+    """Read what is in the store now for the clips of a corpus."""
+    rows = {key: _of_corpus(corpus, store.statuses(key)) for key in keys}
+    return Summary(
+        clips=len(corpus.clips),
+        extracted=extracted,
+        skipped=skipped,
+        changed=tuple(changed),
+        features=tuple(_feature(key, found, store.size_bytes(key)) for key, found in rows.items()),
+        failures=tuple(
+            (key, found[place])
+            for place in range(len(corpus.clips))
+            for key, found in rows.items()
+            if found[place].status != OK
+        ),
+        seconds=seconds,
+    )
+
+
+def _of_corpus(corpus: Corpus, rows: Mapping[str, StatusRow]) -> list[StatusRow]:
+    """One row for each clip: what has none is not finished, and must not look as if it were."""
+    lost = "Its row was lost, to another 'prepare' of this store perhaps. Run the command again."
+    return [rows.get(clip.id) or StatusRow(clip.id, "unknown", lost) for clip in corpus.clips]
+
+
+def _feature(key: str, rows: Sequence[StatusRow], size_bytes: int) -> FeatureSummary:
+    coverage = [row.coverage for row in rows if row.status == OK]
+    failures = Counter(row.status for row in rows if row.status != OK)
+    return FeatureSummary(
+        key=key,
+        ok=len(coverage),
+        failures=dict(failures.most_common()),
+        coverage=sum(coverage) / len(coverage) if coverage else None,
+        size_bytes=size_bytes,
+    )

@@ -1,0 +1,49 @@
+"""Stored pictures -> arrays as image networks expect them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+IMAGENET_MEAN = np.array([0.485, 0.456, 0.406], dtype=np.float32)
+
+
+IMAGENET_SD = np.array([0.229, 0.224, 0.225], dtype=np.float32)
+"""Of red, green and blue in [0, 1]; every image a model gets is standardised with them."""
+
+
+def decode(images: Sequence[bytes], size: int | tuple[int, int] | None) -> NDArray[np.float32]:
+    """Decode JPEGs to (rows, 3, height, width): RGB, normalised as for ImageNet.
+
+    Args:
+        images: one per row; an empty one gives zeros.
+        size: side of a square, or height and width; the middle of a picture of another shape is
+            cut out, so that faces are never squeezed. None keeps pictures as they are.
+    """
+    import cv2
+
+    found: list[NDArray[Any] | None] = []
+    for data in images:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB) if data else None
+        if image is not None and size is not None:
+            height, width = (size, size) if isinstance(size, int) else size
+            image = middle(image, height / width)
+            if image.shape[:2] != (height, width):
+                image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+        found.append(image)
+    shape = next(image.shape for image in found if image is not None)
+    stacked = np.zeros((len(images), *shape), dtype=np.float32)
+    for row, image in enumerate(found):
+        if image is not None:
+            stacked[row] = (image.astype(np.float32) / 255 - IMAGENET_MEAN) / IMAGENET_SD
+    return np.ascontiguousarray(stacked.transpose(0, 3, 1, 2))
+
+
+def middle(image: NDArray[Any], shape: float) -> NDArray[Any]:
+    """Cut the largest middle part of a picture (h, w, 3) whose height is ``shape`` widths."""
+    height, width = image.shape[:2]
+    kept_height = min(height, max(1, round(width * shape)))
+    kept_width = min(width, max(1, round(height / shape)))
+    top, left = (height - kept_height) // 2, (width - kept_width) // 2
+    return image[top : top + kept_height, left : left + kept_width]

@@ -1,0 +1,81 @@
+"""An OpenFace table + a trained run -> the same table with the predicted traits in every row.
+
+For people who work on rows: a clip's scores stand beside each of its frames. Every cell that was
+there stays as it was, to the letter.
+"""
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+
+from traitscope.errors import ConfigError, DataError
+from traitscope.prediction.clips import predict_clip
+from traitscope.prediction.inputs import reads_openface, table_clips
+from traitscope.runs.checkpoint import Checkpoint
+from traitscope.types import Hook, Prediction
+
+
+def label_rows(
+    checkpoint: Checkpoint, table: Path, to: Path, *, hook: Hook | None = None
+) -> list[Prediction]:
+    """Score the clips of an OpenFace table and write it again with ``predicted_TRAIT`` columns.
+
+    Args:
+        checkpoint: a run on signals of the backend ``openface``.
+        table: rows per frame, of one clip or (with ``ID`` or ``File``) of many.
+        to: the new table; cells of a clip that could not be scored are empty.
+        hook: called as hook(done, total, name).
+
+    Returns:
+        One prediction per clip, in the order of the table.
+
+    Raises:
+        ConfigError: the run was trained on another source of signals, or ``to`` is the table.
+        DataError: the table has such columns already.
+    """
+    if not reads_openface(checkpoint):
+        raise ConfigError(
+            f"{checkpoint.folder} was not trained on OpenFace's signals, and another source has "
+            f"another scale. Train with features.signals.backend=openface, or predict from videos."
+        )
+    if to.resolve() == table.resolve():
+        raise ConfigError(f"{to} would overwrite the table. Choose another file.")
+    targets = [target.name for target in checkpoint.facts.targets]
+    columns = [f"predicted_{name}" for name in targets]
+    taken = sorted(set(columns) & set(_header(table)))
+    if taken:
+        raise DataError(f"{table} has {', '.join(taken)} already. Take the columns out first.")
+    clips, names = table_clips(table)
+    predictions = []
+    for done, clip in enumerate(clips):
+        if hook:
+            hook(done, len(clips), clip.id)
+        predictions.append(predict_clip(checkpoint, clip))
+    if hook:
+        hook(len(clips), len(clips), "")
+    cells = {
+        p.clip: [f"{p.scores[name]:.6f}" if p.scores else "" for name in targets]
+        for p in predictions
+    }
+    _write(table, to, columns, [cells[name] for name in names])
+    return predictions
+
+
+def _header(table: Path) -> list[str]:
+    with table.open(newline="", encoding="utf-8-sig") as file:
+        return [name.strip() for name in next(csv.reader(file), [])]
+
+
+def _write(table: Path, to: Path, columns: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
+    """Append cells to the rows of a table; the new one appears whole or not at all."""
+    to.parent.mkdir(parents=True, exist_ok=True)
+    part = to.with_name(f"{to.name}.part")
+    with (
+        table.open(newline="", encoding="utf-8-sig") as source,
+        part.open("w", newline="", encoding="utf-8") as file,
+    ):
+        rows, writer = csv.reader(source), csv.writer(file, lineterminator="\n")
+        writer.writerow([*next(rows), *columns])
+        for row, scores in zip((row for row in rows if row), cells, strict=True):
+            writer.writerow([*row, *scores])
+    part.replace(to)

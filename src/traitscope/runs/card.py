@@ -1,0 +1,49 @@
+"""The model card of a run: what it estimates, from what, how well, and what it is not for."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from traitscope.runs.checkpoint import Checkpoint
+from traitscope.types import Corpus
+
+KINDS = {
+    "apparent": "apparent traits: what observers perceive in a short video, not what a person is",
+    "self_reported": "self-reported traits: answers to a questionnaire, estimated from a video",
+}
+
+EXCLUDED = (
+    "decisions about people: hiring, admission, credit, insurance, policing, health",
+    "ranking or comparing candidates",
+    "statements about a person's character, type or mental health",
+)
+
+
+def write_card(checkpoint: Checkpoint, corpus: Corpus, metrics: Mapping[str, Any]) -> None:
+    """Write ``card.md`` into the run."""
+    facts, config = checkpoint.facts, checkpoint.config
+    lines = [f"# {config.model['name']}", "", f"Estimates {KINDS[facts.kind]}.", ""]
+    lines += ["## Data", "", f"- Corpus: {facts.corpus} ({facts.kind})"]
+    lines += [f"- {note}" for note in corpus.notes]
+    sees = "yes" if config.data.allow_attributes else "no"
+    lines += [
+        f"- Fitted on {facts.fitted_clips} clips; {len(metrics['left_out'])} clips left out",
+        f"- Protocol: {config.protocol.kind}, fitted on {config.protocol.fit}",
+        f"- Attributes of people seen by the model: {sees}",
+        "",
+        "## Targets",
+        "",
+    ]
+    for target in facts.targets:
+        bounded = f"{target.low} to {target.high}" if target.low is not None else "z-score"
+        lines.append(f"- {target.label}: {bounded}")
+    lines += ["", "## Features", ""]
+    for stream, request in facts.requests.items():
+        backend = getattr(request.config, "backend", None)
+        lines.append(f"- {stream} (`{request.key}`{f', {backend}' if backend else ''})")
+    lines += ["", "## Validation", ""]
+    scores = metrics["validation"]
+    shown = ", ".join(f"{k} {v:.4f}" for k, v in scores.items() if v is not None)
+    lines.append(shown or "No validation clips. Evaluate with: traitscope evaluate")
+    lines += ["", "Selected on validation. For honest numbers: traitscope evaluate.", ""]
+    lines += ["## Not for", "", *[f"- {use}" for use in EXCLUDED], ""]
+    (checkpoint.folder / "card.md").write_text("\n".join(lines), encoding="utf-8")

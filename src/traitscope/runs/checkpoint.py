@@ -1,0 +1,310 @@
+"""A trained run as a folder without pickles: what was fitted, on what, and how to use it again.
+
+``run.yaml`` settings · ``features.json`` fingerprints, targets, shapes · ``model.safetensors``
+weights or fitted arrays · ``model.json`` facts of an estimator · ``scalers.safetensors`` ·
+``history.csv`` · ``metrics.json`` · ``card.md``.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from traitscope import __version__
+from traitscope.config import build, read_yaml
+from traitscope.data.examples import Examples, to_tensors
+from traitscope.data.scaling import Scaler
+from traitscope.errors import ConfigError, DataError
+from traitscope.features.request import Request, make_request
+from traitscope.features.store import Store
+from traitscope.files import read_json, write_json
+from traitscope.runs.plan import Plan, plan
+from traitscope.runs.settings import RunConfig
+from traitscope.types import Batch, Clip, Draw, Hook, Target
+
+FORMAT = 1
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a trained model must know of its training to be used again.
+
+    Attributes:
+        corpus: name of the corpus it was fitted on.
+        kind: ``apparent`` or ``self_reported``.
+        targets: names, ranges and directions.
+        requests: stream -> the extraction its features came from.
+        shapes: stream -> shape of one row (of the pooled vector).
+        columns: stream -> names of the last axis.
+        fitted_clips: how many clips it was fitted on.
+    """
+
+    corpus: str
+    kind: str
+    targets: tuple[Target, ...]
+    requests: Mapping[str, Request]
+    shapes: Mapping[str, tuple[int, ...]]
+    columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    fitted_clips: int = 0
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A loaded run, ready to predict."""
+
+    folder: Path
+    config: RunConfig
+    draws: Mapping[str, Draw]
+    facts: Facts
+    scalers: Mapping[str, Scaler]
+    fitted: Any
+
+    def predict(self, batch: Batch) -> NDArray[np.float64]:
+        """Predict (clips, targets) from a batch of NumPy arrays."""
+        return predict_batch(self.fitted, batch)
+
+    def examples(self, clips: Sequence[Clip], store: Store) -> Examples:
+        """Examples of prepared clips, drawn as in evaluation."""
+        names = [target.name for target in self.facts.targets]
+        return Examples(clips, store, self.keys, self.draws, targets=names, scalers=self.scalers)
+
+    def predict_examples(
+        self, examples: Examples, *, size: int = 32, hook: Hook | None = None
+    ) -> NDArray[np.float64]:
+        """Predict (clips, targets) in the order of the examples, ``size`` clips at a time."""
+        parts = []
+        for first in range(0, len(examples), size):
+            done = min(first + size, len(examples))
+            parts.append(self.predict(examples.batch(range(first, done))))
+            if hook:
+                hook(done, len(examples), "")
+        return np.concatenate(parts) if parts else np.empty((0, len(self.facts.targets)))
+
+    @property
+    def keys(self) -> dict[str, str]:
+        """Stream -> key of its features in a store."""
+        return {stream: request.key for stream, request in self.facts.requests.items()}
+
+    @property
+    def backend(self) -> str | None:
+        """The tracking backend of its face features, if it uses any."""
+        requests = self.facts.requests.values()
+        return next((r.backend for r in requests if "tracks" in r.needs), None)
+
+
+def predict_batch(fitted: Any, batch: Batch) -> NDArray[np.float64]:
+    """Predict (clips, targets) with a fitted Model or Estimator from NumPy arrays."""
+    if not hasattr(fitted, "forward"):
+        return np.asarray(fitted.predict(batch), dtype=np.float64)
+    import torch
+
+    device = next(fitted.parameters()).device
+    was_training = fitted.training
+    fitted.eval()
+    with torch.inference_mode():
+        output = predicted(fitted(to_tensors(batch, device)))
+    fitted.train(was_training)
+    values: NDArray[np.float64] = output.double().cpu().numpy()
+    return values
+
+
+def predicted(output: Any) -> Any:
+    """The (clips, targets) predictions inside what a model returned."""
+    return getattr(output, "prediction", output)
+
+
+def save_facts(folder: Path, facts: Facts, scalers: Mapping[str, Scaler]) -> None:
+    """Write ``features.json`` and ``scalers.safetensors``."""
+    streams = {
+        stream: {
+            "extractor": request.name,
+            "key": request.key,
+            "fingerprint": request.fingerprint,
+            "shape": list(facts.shapes[stream]),
+            "columns": list(facts.columns.get(stream, ())),
+        }
+        for stream, request in facts.requests.items()
+    }
+    tree = {
+        "format": FORMAT,
+        "traitscope": __version__,
+        "corpus": facts.corpus,
+        "kind": facts.kind,
+        "fitted_clips": facts.fitted_clips,
+        "targets": [asdict(target) for target in facts.targets],
+        "streams": streams,
+    }
+    write_json(folder / "features.json", tree)
+    arrays = {}
+    for stream, scaler in scalers.items():
+        arrays[f"{stream}/mean"], arrays[f"{stream}/sd"] = scaler.mean, scaler.sd
+    if arrays:
+        save_file(arrays, folder / "scalers.safetensors")
+
+
+def save_fitted(folder: Path, fitted: Any, *, tensors: Mapping[str, Any] | None = None) -> None:
+    """Write what was learned; the file appears whole or not at all.
+
+    Args:
+        folder: the run.
+        fitted: a Model or an Estimator.
+        tensors: other tensors than those the Model has now, such as their running mean.
+    """
+    part = folder / "model.safetensors.part"
+    if hasattr(fitted, "forward"):
+        from safetensors.torch import save_file as save_tensors
+
+        state = tensors or fitted.state_dict()
+        save_tensors({name: t.contiguous().clone() for name, t in state.items()}, part)
+    else:
+        arrays, facts = fitted.state()
+        save_file({name: np.ascontiguousarray(a) for name, a in arrays.items()}, part)
+        write_json(folder / "model.json", facts)
+    part.replace(folder / "model.safetensors")
+
+
+def load(folder: Path | str, *, model: str | None = None) -> Checkpoint:
+    """Load a run for evaluation or prediction.
+
+    Args:
+        folder: the run.
+        model: the dotted path of an outside model, typed by the user; must equal the saved name.
+
+    Raises:
+        DataError: files are missing or damaged, or were made with another extractor version.
+        ConfigError: the run names a model from outside that the user did not type.
+    """
+    folder = Path(folder)
+    if not (folder / "run.yaml").is_file():
+        raise DataError(
+            f"{folder} is not a run: it has no run.yaml. Make one with: traitscope train"
+        )
+    config = build(RunConfig, read_yaml(folder / "run.yaml"), where=str(folder / "run.yaml"))
+    if model is not None and model != config.model["name"]:
+        raise ConfigError(f"The run was trained with {config.model['name']!r}, not {model!r}.")
+    if config.protocol.fold == "all":
+        raise ConfigError(f"{folder} holds a run per fold. Name one, such as {folder / 'fold-0'}.")
+    run_plan = plan(config, outside=model)
+    facts = _load_facts(folder)
+    if set(facts.requests) != set(run_plan.draws):
+        raise DataError(f"{folder}: features.json does not fit run.yaml. Train again.")
+    scalers = _load_scalers(folder)
+    fitted = build_fitted(run_plan, facts)
+    _restore(folder, fitted)
+    _to_accelerator(fitted)
+    return Checkpoint(folder, config, run_plan.draws, facts, scalers, fitted)
+
+
+def _to_accelerator(fitted: Any) -> None:
+    """Put a network where it predicts fastest; an estimator stays where it is."""
+    if not hasattr(fitted, "forward"):
+        return
+    import torch
+
+    if torch.cuda.is_available():
+        fitted.to("cuda")
+
+
+def build_fitted(run_plan: Plan, facts: Facts) -> Any:
+    """Make the run's untrained Model or Estimator."""
+    if run_plan.is_estimator:
+        return run_plan.module.Estimator(run_plan.options, facts.targets)
+    return run_plan.module.Model(run_plan.options, facts.shapes, facts.targets)
+
+
+def load_weights(folder: Path, model: Any, *, start: bool = False) -> tuple[str, ...]:
+    """Put a run's saved tensors into a network.
+
+    Args:
+        folder: the run.
+        model: a network of the same architecture.
+        start: only start from them: tensors that the run does not have stay as they are, as when
+            a clip model starts from an image model.
+
+    Returns:
+        Names of the tensors that stayed as they were.
+
+    Raises:
+        DataError: names or shapes differ.
+    """
+    import torch
+
+    path = folder / "model.safetensors"
+    state = {name: torch.from_numpy(array) for name, array in _arrays(path).items()}
+    try:
+        found = model.load_state_dict(state, strict=not start)
+    except RuntimeError as error:
+        raise DataError(f"{path} does not fit its run: {error}") from error
+    if found.unexpected_keys:
+        raise DataError(
+            f"{path} cannot start this model, which has no {', '.join(found.unexpected_keys[:5])}. "
+            f"Start from a run of the same architecture."
+        )
+    return tuple(found.missing_keys)
+
+
+def _restore(folder: Path, fitted: Any) -> None:
+    if hasattr(fitted, "forward"):
+        load_weights(folder, fitted)
+        fitted.eval()
+    else:
+        fitted.restore(_arrays(folder / "model.safetensors"), read_json(folder / "model.json"))
+
+
+def _load_facts(folder: Path) -> Facts:
+    tree = read_json(folder / "features.json")
+    if tree.get("format") != FORMAT:
+        raise DataError(
+            f"{folder} has the format {tree.get('format')!r}; this traitscope reads {FORMAT}."
+        )
+    try:
+        streams: dict[str, Any] = tree["streams"]
+        return Facts(
+            corpus=tree["corpus"],
+            kind=tree["kind"],
+            targets=tuple(Target(**target) for target in tree["targets"]),
+            requests={name: _request(folder, name, s) for name, s in streams.items()},
+            shapes={name: tuple(int(n) for n in s["shape"]) for name, s in streams.items()},
+            columns={name: tuple(s["columns"]) for name, s in streams.items()},
+            fitted_clips=int(tree["fitted_clips"]),
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise DataError(
+            f"{folder / 'features.json'} is damaged ({error!r}). Train again."
+        ) from error
+
+
+def _request(folder: Path, stream: str, saved: Mapping[str, Any]) -> Request:
+    """The extraction a stream came from; it must still mean the same."""
+    request = make_request(saved["extractor"], saved["fingerprint"]["config"])
+    if request.key != saved["key"]:
+        raise DataError(
+            f"{folder} was trained on {stream} of version {saved['fingerprint'].get('version')}, "
+            f"which this traitscope makes differently. Prepare the features and train again."
+        )
+    return request
+
+
+def _load_scalers(folder: Path) -> dict[str, Scaler]:
+    path = folder / "scalers.safetensors"
+    if not path.is_file():
+        return {}
+    arrays = _arrays(path)
+    streams: Sequence[str] = sorted({name.rpartition("/")[0] for name in arrays})
+    return {s: Scaler(mean=arrays[f"{s}/mean"], sd=arrays[f"{s}/sd"]) for s in streams}
+
+
+def _arrays(path: Path) -> dict[str, NDArray[Any]]:
+    try:
+        return dict(load_file(path))
+    except FileNotFoundError as error:
+        raise DataError(f"{path} is missing: the run is not finished.") from error
+    except SafetensorError as error:
+        raise DataError(f"{path} is damaged ({error}). Train again.") from error

@@ -1,0 +1,310 @@
+"""A name and ``key=value`` settings -> a RunConfig, its Plan, and the stored features it takes.
+
+The name is a recipe, a model, a file or a dotted path. A Plan says which streams with which
+settings the model takes; `stored_requests` finds them in a store.
+"""
+
+import logging
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from traitscope import registry
+from traitscope.augment import Augmentation, settle
+from traitscope.config import Config, build, merge, parse_overrides, read_yaml
+from traitscope.errors import ConfigError, DataError
+from traitscope.features.request import Request, make_request
+from traitscope.features.store import Store
+from traitscope.runs.settings import RunConfig, Stage
+from traitscope.types import Draw
+
+IMPORTED = "imported"
+"""The extractor that stands for tables brought into the store."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A run's model with its checked settings, the streams it draws and their extraction.
+
+    Attributes:
+        module: the model's file.
+        options: the model's own Config.
+        draws: stream name -> Draw.
+        requests: stream name -> the extraction that makes it.
+        augment: transforms of training examples, in order.
+    """
+
+    module: ModuleType
+    options: Config
+    draws: Mapping[str, Draw]
+    requests: Mapping[str, Request]
+    augment: tuple[Augmentation, ...] = ()
+
+    @property
+    def is_estimator(self) -> bool:
+        """True for a model that is fitted in one step, without gradient."""
+        return hasattr(self.module, "Estimator")
+
+
+def load_run(name: str, overrides: Sequence[str] = ()) -> RunConfig:
+    """Find a recipe, a model, a file or a dotted path, and lay the settings over it.
+
+    Args:
+        name: looked for in this order: recipe, model, YAML file or run folder, dotted path.
+        overrides: ``key=value`` settings; ``train.lr=`` sets the single stage, and
+            ``train.STAGE.lr=`` a named one.
+
+    Raises:
+        ConfigError: nothing has that name, or a setting is unknown or contradictory.
+    """
+    tree = _base(name)
+    changes = parse_overrides(overrides)
+    stage_changes = changes.pop("train", {})
+    if not isinstance(stage_changes, dict):
+        raise ConfigError(f"train={stage_changes!r} is not a setting; write train.lr=... .")
+    tree = merge(tree, changes)
+    if stage_changes:
+        tree["stages"] = _change_stages(list(tree.get("stages") or [{}]), stage_changes)
+    where = " + ".join([name, *overrides])
+    return build(RunConfig, tree, where=where)
+
+
+def plan(config: RunConfig, *, outside: str | None = None) -> Plan:
+    """Load the run's model and work out what it needs.
+
+    Args:
+        config: the run.
+        outside: the dotted model path the user typed, if any; no other is imported.
+
+    Raises:
+        ConfigError: model or feature settings are wrong, or stages are given to an estimator.
+    """
+    name = config.model["name"]
+    module = registry.load("models", name, outside=outside is not None and name == outside)
+    settings = {key: value for key, value in config.model.items() if key != "name"}
+    options = build(module.Config, settings, where=f"model settings of {name}")
+    draws = module.inputs(options)
+    idle = sorted(set(config.features) - set(draws))
+    if idle:
+        raise ConfigError(
+            f"features.{idle[0]} has no effect: {name} takes {', '.join(sorted(draws)) or 'none'}."
+        )
+    if hasattr(module, "Estimator") and (config.stages or config.augment):
+        raise ConfigError(
+            f"{name} is fitted in one step: stages, train.* and augment.* settings have no effect "
+            f"on it."
+        )
+    requests = {
+        stream: _request(stream, draw.extract, config.features.get(stream, {}))
+        for stream, draw in draws.items()
+    }
+    draws = {  # pictures from elsewhere have a size of their own
+        stream: replace(draw, size=draw.size or draw.extract.get("size"))
+        if requests[stream].name == IMPORTED
+        else draw
+        for stream, draw in draws.items()
+    }
+    return Plan(module, options, draws, requests, settle(config.augment, draws))
+
+
+def _request(stream: str, wanted: Mapping[str, Any], given: Mapping[str, Any]) -> Request:
+    """The extraction of a stream; no extractor, or known content, is what was imported."""
+    if "content" in given:
+        return make_request(IMPORTED, {"name": stream, **given})
+    settings = merge(wanted, given)
+    if stream in registry.names("extract") or "." in stream:
+        return make_request(stream, settings, outside="." in stream)
+    return make_request(IMPORTED, {"name": stream, **settings})
+
+
+def typed_model(name: str, overrides: Sequence[str] = ()) -> str | None:
+    """The dotted model path in what the user typed, if there is one."""
+    typed = [o.partition("=")[2] for o in overrides if o.startswith("model.name=")]
+    candidates = [*typed, name] if not Path(name).exists() else typed
+    return next((t for t in candidates if "." in t and not t.endswith((".yaml", ".yml"))), None)
+
+
+def requests_for(name: str, overrides: Sequence[str] = ()) -> list[Request]:
+    """Extractions that a recipe or model needs, for ``prepare --for``.
+
+    ``STREAM.key=value`` is accepted beside ``features.STREAM.key=value``.
+    """
+    heads = {override: override.partition("=")[0].split(".")[0] for override in overrides}
+    own = [o for o in overrides if heads[o] in {*RunConfig.model_fields, "train"}]
+    draws = plan(load_run(name, own), outside=typed_model(name, own)).draws  # model.* may change
+    full = [f"features.{o}" if heads[o] in draws else o for o in overrides]
+    config = load_run(name, full)
+    found = plan(config, outside=typed_model(name, full)).requests
+    tables = [stream for stream, request in found.items() if request.name == IMPORTED]
+    if tables and len(tables) == len(found):
+        raise ConfigError(
+            f"{name} has nothing to extract: {no_extractor(tables[0])} Bring a table in with: "
+            f"traitscope features import"
+        )
+    for stream in tables:
+        log.warning("%s", no_extractor(stream))
+    return [request for stream, request in found.items() if stream not in tables]
+
+
+def no_extractor(stream: str) -> str:
+    """Say that a stream has to come from a table, with the extractor that may be meant."""
+    near = get_close_matches(stream, registry.names("extract"), n=1)
+    hint = f" (is {near[0]!r} meant?)" if near else ""
+    return f"{stream!r} is no extractor{hint}, so it is taken from an imported table."
+
+
+def recipe_path(name: str) -> Path:
+    """Where a shipped recipe is."""
+    return Path(registry.__file__).parent / "recipes" / f"{name}.yaml"
+
+
+def _base(name: str) -> dict[str, Any]:
+    if name in registry.names("recipes"):
+        return read_yaml(recipe_path(name))
+    if name in registry.names("models"):
+        return {"model": {"name": name}}
+    path = Path(name)
+    if path.is_dir() and (path / "run.yaml").is_file():
+        return read_yaml(path / "run.yaml")
+    if path.is_file() or path.suffix in {".yaml", ".yml"}:
+        return read_yaml(path)
+    if "." in name and "/" not in name:
+        return {"model": {"name": name}}
+    known = sorted({*registry.names("recipes"), *registry.names("models")})
+    raise ConfigError(registry.unknown(name, known, "recipes or models"))
+
+
+def _change_stages(stages: list[dict[str, Any]], changes: dict[str, Any]) -> list[dict[str, Any]]:
+    """Lay ``train.*`` settings over the stages they name."""
+    known = [stage.get("name", "fit") for stage in stages]
+    for key, value in changes.items():
+        if isinstance(value, dict) and key not in Stage.model_fields:
+            if key not in known:
+                raise ConfigError(registry.unknown(key, known, "stages"))
+            index = known.index(key)
+            stages[index] = merge(stages[index], value)
+        elif len(stages) > 1:
+            raise ConfigError(
+                f"train.{key} is ambiguous: the run has the stages {', '.join(known)}. "
+                f"Write train.{known[0]}.{key}=... ."
+            )
+        else:
+            stages[0] = merge(stages[0], {key: value})
+    return stages
+
+
+def stored_requests(config: RunConfig, run_plan: Plan, store: Store) -> dict[str, Request]:
+    """Choose the stored features of each stream.
+
+    A stream whose backend nobody named is taken from the store when just one backend is there, so
+    that features prepared on another machine are found.
+
+    Raises:
+        DataError: a stream is not in the store; the message is the command that makes it.
+    """
+    there = store.fingerprints()
+    chosen, absent = {}, []
+    for stream, request in run_plan.requests.items():
+        found = request if request.key in there else None
+        given = {**run_plan.draws[stream].extract, **config.features.get(stream, {})}
+        if request.name == IMPORTED:
+            found = found or _imported(stream, request, store)
+        elif found is None and given.get("backend", "auto") == "auto":
+            found = _other_backend(stream, request, store) or _given(stream, store)
+        if found is None:
+            absent.append(request)
+        else:
+            chosen[stream] = found
+    if absent:
+        raise DataError(
+            f"{store.folder} has no {' and no '.join(r.key for r in absent)}. "
+            f"Make it with:\n  {prepare_command(config, absent)}"
+        )
+    _check_groups(run_plan, chosen)
+    return chosen
+
+
+def prepare_command(config: RunConfig, requests: Sequence[Request]) -> str:
+    """Write the command that makes the features of some requests."""
+    settings = []
+    for request in requests:
+        fields = type(request.config).model_fields
+        for key, value in request.config.model_dump(mode="json").items():
+            if value != fields[key].default or key == "backend":
+                settings.append(f"{request.name}.{key}={value}")
+    names = ",".join(request.name for request in requests)
+    parts = ["traitscope", "prepare", config.data.corpus, "--store", config.data.store]
+    return shlex.join([*parts, "--extract", names, *settings])
+
+
+def _other_backend(stream: str, request: Request, store: Store) -> Request | None:
+    settings = request.config.model_dump(mode="json")
+    if settings.pop("backend", None) is None:
+        return None
+    version = request.fingerprint["version"]
+    keys = store.matching(request.name, settings, version=version)
+    candidates = []
+    for key in keys:
+        backend = store.fingerprints()[key]["config"]["backend"]
+        other = make_request(request.name, {**settings, "backend": backend})
+        if other.key == key:
+            candidates.append(other)
+    if len(candidates) != 1:
+        return None
+    log.info("%s: using the features made with %s", stream, candidates[0].backend)
+    return candidates[0]
+
+
+def _given(stream: str, store: Store) -> Request | None:
+    """Find pictures or points that were imported in place of an extractor's, if there are any."""
+    if not store.matching(IMPORTED, {"name": stream}, version=make_request(IMPORTED, {}).version):
+        return None
+    log.info("%s: using what was imported", stream)
+    return _imported(stream, make_request(IMPORTED, {"name": stream}), store)
+
+
+def _check_groups(run_plan: Plan, chosen: Mapping[str, Request]) -> None:
+    """Refuse points that are not of the pictures they are drawn with.
+
+    Raises:
+        DataError: some streams of a group were imported, and others not, or with others.
+    """
+    origins: dict[str, dict[str, str]] = {}
+    for stream, draw in run_plan.draws.items():
+        if draw.group:
+            content = getattr(chosen[stream].config, "content", "")
+            origins.setdefault(draw.group, {})[stream] = content
+    for found in origins.values():
+        if len(set(found.values())) > 1:
+            have = ", ".join(f"{s}: {c or 'extracted'}" for s, c in found.items())
+            raise DataError(
+                f"{' and '.join(found)} do not belong together ({have}). Import them with one "
+                f"command and take both by features.STREAM.content=..., or prepare both."
+            )
+
+
+def _imported(stream: str, request: Request, store: Store) -> Request:
+    """Find the imported features of a name, whatever is in it unless the user said what."""
+    wanted = {key: value for key, value in request.config.model_dump(mode="json").items() if value}
+    stored = store.fingerprints()
+    keys = store.matching(IMPORTED, wanted, version=request.version)
+    contents = [stored[key]["config"] for key in keys]
+    if len(contents) == 1:
+        return make_request(IMPORTED, contents[0])
+    name = wanted["name"]
+    if not contents:
+        raise DataError(
+            f"{store.folder} has no table {name!r}. {no_extractor(stream)} Bring it in with:\n"
+            f"  traitscope features import {store.folder} TABLE.csv --name {name} --corpus CORPUS"
+        )
+    known = ", ".join(content["content"] for content in contents)
+    raise DataError(
+        f"{store.folder} has {len(contents)} tables {name!r} of different content. Say which: "
+        f"features.{stream}.content=... with one of {known}; or delete the folder of the other."
+    )

@@ -1,0 +1,183 @@
+"""The settings of one training: data, protocol, features, model, stages, trainer, seed."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    field_validator,
+    model_validator,
+)
+
+from traitscope.config import Config
+from traitscope.data.protocols import Protocol
+
+Share = Annotated[float, Field(gt=0, lt=1)]
+
+
+class DataConfig(Config):
+    """Which clips, which features, which targets."""
+
+    corpus: str = ""
+    """Address of the corpus, such as ``fi:/data/fi``."""
+    store: str = ""
+    """Folder of the feature store."""
+    targets: tuple[str, ...] = ()
+    """Targets to regress; empty for all of the corpus."""
+    allow_attributes: bool = False
+    """Let the model see age, gender ...; said in its card."""
+
+
+class Distil(Config):
+    """Self-distillation: learn from samples that look alike, see ``distillation``."""
+
+    weight: NonNegativeFloat = 0.0
+    """Weight of the extra loss; 0 turns it off."""
+    bins: Annotated[int, Field(ge=1, le=20)] = 5
+    """Quantile bins of each target's labels."""
+    memory: PositiveInt = 64
+    """Samples kept per target and bin."""
+    neighbours: PositiveInt = 5
+    """Nearest samples of each bin that give the soft target."""
+    temperature: PositiveFloat = 0.1
+    """How fast a neighbour's say falls with its cosine similarity."""
+    warmup: Annotated[float, Field(ge=0, le=1)] = 0.2
+    """Share of the stage over which the weight grows from zero."""
+
+
+class Stage(Config):
+    """One optimiser with its loss and schedule."""
+
+    name: str = "fit"
+    """What the stage is called in logs and in ``train.NAME.lr=...``."""
+    loss: str = "mse"
+    """A function of ``losses.py``."""
+    optimizer: Literal["adam", "adamw", "sgd"] = "adam"
+    """Update rule."""
+    lr: PositiveFloat = 1e-3
+    """Learning rate at its highest."""
+    weight_decay: NonNegativeFloat = 0.0
+    """L2 penalty (decoupled for adamw)."""
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    """Momentum of sgd."""
+    betas: tuple[Share, Share] = (0.9, 0.999)
+    """Decay of the running means of adam and adamw."""
+    schedule: Literal["constant", "step", "cosine", "plateau"] = "constant"
+    """How the learning rate falls."""
+    milestones: tuple[PositiveInt, ...] = ()
+    """Epochs at which ``step`` multiplies the learning rate by ``factor``."""
+    factor: Share = 0.1
+    """Multiplier of ``step`` and ``plateau``."""
+    patience: PositiveInt = 3
+    """Epochs without gain before ``plateau`` acts."""
+    min_lr: NonNegativeFloat = 0.0
+    """Floor of ``cosine`` and ``plateau``."""
+    warmup_epochs: NonNegativeInt = 0
+    """Epochs of linear warm-up, before any schedule but ``plateau``."""
+    epochs: PositiveInt = 30
+    """Passes over the fitting clips."""
+    batch_size: PositiveInt = 32
+    """Clips per step."""
+    accumulate: PositiveInt = 1
+    """Batches per optimiser step."""
+    clip_norm: NonNegativeFloat = 0.0
+    """Largest norm of the gradient; 0 for none."""
+    early_stop: NonNegativeInt = 0
+    """Epochs without gain on validation before stopping; 0 for never."""
+    keep: Literal["best", "last"] = "best"
+    """Which epoch's weights are kept at the end: best on validation, or the last."""
+    freeze: tuple[str, ...] = ()
+    """Patterns of tensor names that do not train in this stage, such as ``backbone.*``."""
+    distil: Distil = Distil()
+    """Self-distillation; for models whose output has features."""
+    lr_factors: dict[str, PositiveFloat] = Field(default_factory=dict)
+    """Pattern of tensor names -> factor on the learning rate; the first match decides."""
+
+    @model_validator(mode="after")
+    def _no_idle_setting(self) -> "Stage":
+        """Refuse settings that the chosen optimiser or schedule would ignore."""
+        uses = {
+            "momentum": self.optimizer == "sgd",
+            "betas": self.optimizer != "sgd",
+            "milestones": self.schedule == "step",
+            "factor": self.schedule in {"step", "plateau"},
+            "patience": self.schedule == "plateau",
+            "min_lr": self.schedule in {"cosine", "plateau"},
+            "warmup_epochs": self.schedule != "plateau",
+        }
+        default = type(self).model_fields
+        idle = [
+            k for k, used in uses.items() if not used and getattr(self, k) != default[k].default
+        ]
+        if idle:
+            raise ValueError(
+                f"{', '.join(idle)} would have no effect with optimizer={self.optimizer} and "
+                f"schedule={self.schedule}"
+            )
+        if self.schedule == "step" and not self.milestones:
+            raise ValueError("schedule=step needs milestones")
+        return self
+
+
+SETTLED = frozenset(
+    {
+        *("name", "freeze", "lr_factors", "schedule", "distil"),
+        *("optimizer", "weight_decay", "momentum", "betas"),
+    }
+)
+"""Settings of a stage that what it saved for a resume holds or hangs on: they change no more."""
+
+
+class TrainerConfig(Config):
+    """How the loop runs, whatever the model."""
+
+    precision: Literal["32", "bf16"] = "32"
+    """Arithmetic of the forward and backward pass."""
+    monitor: Literal["mae", "mse", "r2", "ccc"] = "mae"
+    """Macro score on validation that decides what is best, when to stop, and ``plateau``."""
+    ema: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Decay of the running mean of the weights that is validated and kept; 0 for none."""
+    compile: bool = False
+    """Compile the network with torch.compile."""
+    tensorboard: bool = True
+    """Write TensorBoard event files into the run."""
+    plots: bool = False
+    """Draw scatter and residuals of the validation clips after each epoch, into ``plots``."""
+
+
+class RunConfig(Config):
+    """Everything one training depends on; saved whole with the run."""
+
+    data: DataConfig = DataConfig()
+    """Corpus, store and targets."""
+    protocol: Protocol = Protocol()
+    """How clips are split and what is fitted on."""
+    features: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    """Extractor -> settings that differ from its defaults."""
+    augment: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    """Transform of training examples -> settings that differ from its defaults, in order."""
+    model: dict[str, Any]
+    """``name`` of the model, and its own settings."""
+    stages: tuple[Stage, ...] = ()
+    """Stages of a neural model; none for an estimator."""
+    trainer: TrainerConfig = TrainerConfig()
+    """Precision, which epoch is kept."""
+    seed: NonNegativeInt = 0
+    """Fixes initial weights, draws and batch order."""
+
+    @field_validator("model")
+    @classmethod
+    def _has_a_name(cls, model: dict[str, Any]) -> dict[str, Any]:
+        if not isinstance(model.get("name"), str):
+            raise ValueError("needs a name, as in {name: audio_lstm}")
+        return model
+
+    @field_validator("stages")
+    @classmethod
+    def _distinct_stages(cls, stages: tuple[Stage, ...]) -> tuple[Stage, ...]:
+        if len({stage.name for stage in stages}) < len(stages):
+            raise ValueError("two stages have the same name")
+        return stages

@@ -1,0 +1,99 @@
+"""One column against several targets: correlations with p-values that know of clusters.
+
+Each cluster gives one number, the sum of its centred products; under the null these are independent
+with mean zero, whatever clips of one cluster have in common. A t-test of them, with as many values
+as there are clusters, is the cluster-robust score test of the correlation.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from traitscope.statistics.intervals import FEWEST_SOURCES
+from traitscope.statistics.metrics import Array
+
+_FLAT = 1e-9  # range, as a share of the largest value, below which a column does not vary
+
+
+@dataclass(frozen=True)
+class Correlated:
+    """Correlations of one column with several targets.
+
+    Attributes:
+        value: (targets,), NaN where a column does not vary.
+        p: (targets,) two-sided, NaN with fewer than FEWEST_SOURCES clusters.
+        counts: clips with both (targets,).
+        sums: per cluster (clusters, targets * 6), for intervals.
+    """
+
+    value: Array
+    p: Array
+    counts: NDArray[np.intp]
+    sums: Array
+
+
+def correlate(
+    x: Array, y: Array, clusters: NDArray[np.intp], *, method: str = "pearson"
+) -> Correlated:
+    """Correlate one column with several targets, with cluster-robust p-values.
+
+    Args:
+        x: a statistic of a signal (clips,), NaN where it was not measured.
+        y: targets (clips, targets), NaN where one is missing.
+        clusters: number of the cluster of each clip (clips,).
+        method: ``pearson`` or ``spearman``.
+    """
+    there = np.isfinite(x)[:, None] & np.isfinite(y)
+    counts = there.sum(axis=0)
+    a = _standardised(np.broadcast_to(x[:, None], y.shape), there, method)
+    b = _standardised(y, there, method)
+    terms = np.stack([there.astype(float), a, b, a * a, b * b, a * b], axis=-1)
+    sums = np.zeros((int(clusters.max(initial=-1)) + 1, y.shape[1] * terms.shape[-1]))
+    np.add.at(sums, clusters, terms.reshape(len(y), -1))
+    by_target = sums.reshape(len(sums), y.shape[1], terms.shape[-1])
+    p = [_p(by_target[by_target[:, t, 0] > 0, t, -1]) for t in range(y.shape[1])]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        value = from_sums(sums.sum(axis=0))
+    return Correlated(value, np.where(np.isfinite(value), p, np.nan), counts, sums)
+
+
+def _standardised(values: Array, there: NDArray[np.bool_], method: str) -> Array:
+    """Columns with mean 0 and sd 1 over what is there, and 0 elsewhere; NaN if they do not vary."""
+    from scipy.stats import rankdata
+
+    result = np.zeros(values.shape)
+    for place in range(values.shape[1]):
+        mine = values[there[:, place], place]
+        if len(mine) < 3 or np.ptp(mine) <= _FLAT * max(1.0, float(np.abs(mine).max())):
+            result[there[:, place], place] = np.nan
+            continue
+        mine = rankdata(mine) if method == "spearman" else mine
+        result[there[:, place], place] = (mine - mine.mean()) / mine.std()
+    return result
+
+
+def from_sums(sums: Array) -> Array:
+    """Correlations (..., targets) from sums (..., targets * 6)."""
+    n, x, y, xx, yy, xy = np.moveaxis(sums.reshape(*sums.shape[:-1], -1, 6), -1, 0)
+    covariance = xy / n - x * y / n**2
+    spread = np.sqrt((xx / n - x * x / n**2) * (yy / n - y * y / n**2))
+    return np.asarray(covariance / spread)
+
+
+def _p(products: Array) -> float:
+    """Two-sided p of a t-test of the clusters' sums of centred products (clusters,).
+
+    Few clusters that weigh much leave few degrees of freedom (Satterthwaite), as in the intervals.
+    """
+    from scipy.stats import t as student
+
+    count = len(products)
+    away = products - products.mean() if count else products
+    squares = float((away**2).sum())
+    if count < FEWEST_SOURCES or not squares > 0:
+        return float("nan")
+    error = np.sqrt(squares * count / (count - 1))
+    kurtosis = count * float((away**4).sum()) / squares**2
+    freedom = float(np.clip(2 * count / max(kurtosis - 1, 1e-9), 1, count - 1))
+    return float(2 * student.sf(abs(products.sum()) / error, freedom))

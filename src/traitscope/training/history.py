@@ -1,0 +1,57 @@
+"""What is known of each epoch: losses of batches and predictions in, scores and a row out."""
+
+import csv
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from traitscope.statistics import metrics
+from traitscope.types import Target
+
+LOGGED = ("mae", "mse", "r2", "ccc", "accuracy", "cosine")
+"""What is known of the validation clips after each epoch, macro and target by target."""
+
+
+def mean_loss(losses: Sequence[tuple[float, int]]) -> float:
+    """Mean of the losses of batches, each with its number of clips."""
+    return sum(loss * size for loss, size in losses) / max(1, sum(size for _, size in losses))
+
+
+def split_scores(
+    labels: NDArray[np.float64], predictions: NDArray[np.float64], targets: Sequence[Target]
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Scores of a whole split (clips, targets): macro, and of each target as ``mae/openness``."""
+    spans = [None if t.high is None or t.low is None else t.high - t.low for t in targets]
+    names = [target.name for target in targets]
+    table = metrics.score_table(labels, predictions, names=names, spans=spans)
+    found = {
+        (metric, name): math.nan if cell.value is None else cell.value
+        for metric in LOGGED
+        for name, cell in table[metric].items()
+    }
+    macro = {metric: found[metric, metrics.MACRO] for metric in LOGGED}
+    return macro, {f"{m}/{n}": value for (m, n), value in found.items() if n != metrics.MACRO}
+
+
+def record(path: Path, row: dict[str, Any]) -> None:
+    """Append an epoch; rows of the same epoch from before an interruption are replaced."""
+    rows: list[dict[str, Any]] = []
+    if path.is_file():
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+    same = [
+        i
+        for i, old in enumerate(rows)
+        if old["stage"] == row["stage"] and int(old["epoch"]) >= row["epoch"]
+    ]
+    rows = [*rows[: same[0] if same else len(rows)], row]
+    part = path.with_suffix(".part")
+    with part.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, fieldnames=list(row))
+        writer.writeheader()
+        writer.writerows(rows)
+    part.replace(path)

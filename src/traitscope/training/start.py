@@ -1,0 +1,100 @@
+"""How a training begins: fresh, resumed, or on another run's network."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from traitscope import registry
+from traitscope.config import merge
+from traitscope.errors import ConfigError
+from traitscope.files import read_json, write_json
+from traitscope.runs.checkpoint import load
+from traitscope.runs.plan import load_run
+from traitscope.runs.settings import SETTLED, RunConfig
+
+log = logging.getLogger(__name__)
+
+
+def on_network(
+    config: RunConfig, folder: Path | str | None, *, outside: str | None = None
+) -> RunConfig:
+    """Give a model that stands on another's network the settings, streams and targets of its run.
+
+    Args:
+        config: a run; that of a model without ``STARTS_FROM`` stays as it is.
+        folder: the run whose network it is.
+        outside: the dotted path of an outside model, typed by the user.
+
+    Raises:
+        ConfigError: the folder is not named, is a run of another model, or has other targets.
+        DataError: it is no run.
+    """
+    name = config.model["name"]
+    wanted = getattr(registry.load("models", name, outside=name == outside), "STARTS_FROM", None)
+    if wanted is None:
+        return config
+    if folder is None:
+        raise ConfigError(
+            f"{name} stands on a trained {wanted}. Train that first, then: traitscope train {name} "
+            f"--from RUN"
+        )
+    first = load(folder).config
+    settings = {key: value for key, value in first.model.items() if key != "name"}
+    if first.model["name"] != wanted:
+        raise ConfigError(
+            f"{name} starts from a run of {wanted}, and {folder} is one of "
+            f"{first.model['name']}. Name another run with --from."
+        )
+    if config.data.targets not in {(), first.data.targets}:
+        raise ConfigError(
+            f"data.targets={list(config.data.targets)} are not those of {folder}: "
+            f"{list(first.data.targets)}. Leave data.targets out, or train {wanted} on yours."
+        )
+    if first.data.corpus == config.data.corpus and first.protocol != config.protocol:
+        log.warning("%s has another protocol: it may have learned from clips left out here", folder)
+    update = {
+        "model": merge({wanted: settings}, config.model),
+        "features": merge(first.features, config.features),
+        "data": config.data.model_copy(update={"targets": first.data.targets}),
+    }
+    return config.model_copy(update=update)
+
+
+def resumed(folder: Path, overrides: Sequence[str]) -> RunConfig:
+    """Settings of an interrupted run; only ``train.*`` may be changed now, which is recorded."""
+    if not (folder / "run.yaml").is_file():
+        raise ConfigError(f"There is no run in {folder} to resume. Start it without --resume.")
+    before = load_run(str(folder))
+    changes = [o for o in overrides if load_run(str(folder), [o]) != before]
+    for change in changes:
+        area, *below = change.partition("=")[0].split(".")
+        if area != "train" or SETTLED & {*below} or before.protocol.fold == "all":
+            raise ConfigError(f"{change!r} cannot change in a resumed run: start a new one.")
+    config = load_run(str(folder), changes)
+    if changes:
+        path = folder / "changes.json"
+        earlier = read_json(path) if path.is_file() else []
+        write_json(path, [*earlier, {"epochs_done": _epochs_done(folder), "changes": changes}])
+    return config
+
+
+def origin(folder: Path, start_from: Path | str | None) -> Path | str | None:
+    """Note the run that this one starts from: stopped in its first epoch, it starts there again."""
+    note = folder / "started_from.json"
+    if start_from is not None:
+        write_json(note, str(start_from))
+    return read_json(note) if note.is_file() else None
+
+
+def _epochs_done(folder: Path) -> int:
+    path = folder / "history.csv"
+    return len(path.read_text(encoding="utf-8").splitlines()) - 1 if path.is_file() else 0
+
+
+def free_folder(name: str) -> Path:
+    """The first of ``runs/NAME-1``, ``-2`` ... that is not there."""
+    stem = Path(name).stem or "run"
+    number = 1
+    while Path("runs", f"{stem}-{number}").exists():
+        number += 1
+    return Path("runs", f"{stem}-{number}")

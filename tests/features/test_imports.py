@@ -1,0 +1,174 @@
+"""A table of anybody's features becomes a stream: keys, units, times, faults, and a model on it."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.support.prepared import make_corpus
+from traitscope.corpora import load_corpus
+from traitscope.errors import ConfigError, DataError
+from traitscope.extract.imported import read_table
+from traitscope.features.imports import import_features
+from traitscope.features.store import Store
+
+CLI = [sys.executable, "-c", "import sys; from traitscope.cli import main; sys.exit(main())"]
+
+
+def cli(*words: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*CLI, *map(str, words)], capture_output=True, text=True)
+
+
+def write(path: Path, text: str) -> Path:
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> str:
+    return make_corpus(tmp_path / "corpus")
+
+
+def features(address: str, path: Path) -> Path:
+    """A table that knows the labels, with noise, and one column nobody can use."""
+    rng = np.random.default_rng(0)
+    clips = load_corpus(address).clips
+    frame = pd.DataFrame([dict(clip.targets) for clip in clips]) + rng.normal(
+        0, 0.02, (len(clips), 5)
+    )
+    frame.columns = [f"f_{name} [score]" for name in frame.columns]
+    frame.insert(0, "clip", [f"{clip.id}.mp4" for clip in clips])
+    frame["who"] = "somebody"
+    frame.to_csv(path, index=False)
+    return path
+
+
+def test_one_row_per_clip_with_units_and_gaps(tmp_path: Path) -> None:
+    path = write(tmp_path / "t.csv", "clip,pitch [Hz],energy\n007,120.5,\nNA?,,\nb,1e2,0.5\n")
+    table = read_table(path)
+    assert table.columns == ("pitch", "energy")
+    assert table.units == {"pitch": "Hz"}
+    np.testing.assert_array_equal(table.streams["007"].values, [[120.5, np.nan]])
+    assert table.streams["007"].info["units"] == {"pitch": "Hz"}
+    assert table.streams["NA?"].coverage == 0
+    assert table.streams["b"].time.tolist() == [0.0]
+
+
+def test_rows_with_times_are_put_in_order(tmp_path: Path) -> None:
+    path = write(tmp_path / "t.csv", "time,clip,x\n2.0,a,3\n0.5,a,1\n0,b,9\n1.0,a,2\n")
+    stream = read_table(path).streams["a"]
+    assert stream.time.tolist() == [0.5, 1.0, 2.0]
+    assert stream.values[:, 0].tolist() == [1, 2, 3]
+
+
+@pytest.mark.parametrize("suffix", ["csv", "tsv", "parquet", "semicolon.csv"])
+def test_every_format_gives_the_same_content(tmp_path: Path, suffix: str) -> None:
+    frame = pd.DataFrame({"clip": ["a", "b"], "x": [0.25, np.nan], "y": [1, 2]})
+    path = tmp_path / f"t.{suffix}"
+    if suffix == "parquet":
+        frame.to_parquet(path)
+    else:
+        separator = {"csv": ",", "tsv": "\t"}.get(suffix, ";")
+        frame.to_csv(path, sep=separator, decimal="," if separator == ";" else ".", index=False)
+    frame.to_csv(tmp_path / "plain.csv", index=False)
+    assert read_table(path).content == read_table(tmp_path / "plain.csv").content
+
+
+def test_another_value_name_or_clip_is_another_content(tmp_path: Path) -> None:
+    texts = ["clip,x\na,1\n", "clip,x\na,2\n", "clip,y\na,1\n", "clip,x\nb,1\n"]
+    contents = [read_table(write(tmp_path / "t.csv", text)).content for text in texts]
+    assert len(set(contents)) == 4
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("name,x\na,1\n", "no column 'clip'. It has: name, x"),
+        ("clip\na\n", "no column of features"),
+        ("clip,x\na,high\n", r"not numbers: x \(such as 'high'\)"),
+        ("clip,x\na,1\na,2\n", "several rows for 1 clips .a., and no column 'time'"),
+        ("clip,time,x\na,,1\n", "1 rows whose time is missing or negative"),
+        ("clip,x\n,1\n", "1 rows without a clip id"),
+        ("clip,x,x [Hz]\na,1,2\n", "the column 'x' twice"),
+        ("", "is not readable"),
+    ],
+)
+def test_faults_of_a_table_are_named(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        read_table(write(tmp_path / "t.csv", text))
+    with pytest.raises(DataError, match="There is no table"):
+        read_table(tmp_path / "absent.csv")
+
+
+def test_clips_without_a_row_keep_a_status_row(tmp_path: Path, corpus: str) -> None:
+    path = write(tmp_path / "t.csv", "clip,x\nc000,1\nc001.mp4,2\nother,3\n")
+    found = import_features(tmp_path / "store", path, name="mine", corpus=corpus)
+    assert (found.clips, len(found.without), found.ignored) == (2, 38, ("other",))
+    statuses = Store(tmp_path / "store").statuses(found.request.key)
+    assert statuses["c001"].status == "ok"
+    assert statuses["c002"].status == "missing"
+
+
+def test_a_taken_name_or_a_foreign_table_is_refused(tmp_path: Path, corpus: str) -> None:
+    path = write(tmp_path / "t.csv", "clip,x\nother,1\n")
+    with pytest.raises(ConfigError, match="'signals' is an extractor"):
+        import_features(tmp_path / "store", path, name="signals", corpus=corpus)
+    with pytest.raises(ConfigError, match="name"):
+        import_features(tmp_path / "store", path, name="a/b", corpus=corpus)
+    with pytest.raises(DataError, match="none of the 40 clips"):
+        import_features(tmp_path / "store", path, name="mine", corpus=corpus)
+
+
+def test_from_a_table_to_scores_of_another_table(tmp_path: Path, corpus: str) -> None:
+    table, store, run = features(corpus, tmp_path / "t.csv"), tmp_path / "store", tmp_path / "run"
+    command = ("features", "import", store, table, "--name", "mine", "--corpus", corpus)
+    assert "not numbers: who" in cli(*command).stderr
+    names = ",".join(c for c in read_names(table) if c.startswith("f_"))
+    done = cli(*command, "--columns", names, "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["units"]["f_openness"] == "score"
+    settings = (f"data.corpus={corpus}", f"data.store={store}", "--to", run)
+    wrong = cli("train", "functionals", "model.streams=[signal]", *settings)
+    assert wrong.returncode == 2
+    assert "is 'signals' meant?" in wrong.stderr
+    trained = cli("train", "functionals", "model.streams=[mine]", *settings)
+    assert trained.returncode == 0, trained.stderr
+    scored = cli("evaluate", run, "--json")
+    assert scored.returncode == 0, scored.stderr
+    row = json.loads(scored.stdout)["parts"]["all"]["rows"][0]
+    assert row["metrics"]["pearson"]["macro"]["value"] > 0.9
+    predicted = cli("predict", run, table, "--json")
+    assert predicted.returncode == 0, predicted.stderr
+    scores = {clip["clip"]: clip["scores"] for clip in json.loads(predicted.stdout)["clips"]}
+    saved = pd.read_csv(run / "evaluation" / "test" / "predictions.csv", index_col="clip")
+    for clip, predictions in saved["predicted_openness"].items():
+        assert scores[f"{clip}.mp4"]["openness"] == pytest.approx(predictions, abs=1e-6)
+    bare = write(tmp_path / "bare.csv", "clip,f_openness\nx,0.5\n")
+    refused = cli("predict", run, bare, "--json")
+    assert refused.returncode == 2
+    assert "no column 'f_conscientiousness'" in refused.stderr
+
+
+def read_names(path: Path) -> list[str]:
+    header = path.read_text().splitlines()[0]
+    return [name.partition(" [")[0] for name in header.split(",")]
+
+
+def test_two_tables_of_one_name_need_a_choice(tmp_path: Path, corpus: str) -> None:
+    store = tmp_path / "store"
+    keys = []
+    for number in (1, 2):
+        rows = "".join(f"{c.id},{i * number}\n" for i, c in enumerate(load_corpus(corpus).clips))
+        path = write(tmp_path / "t.csv", f"clip,x\n{rows}")
+        keys.append(import_features(store, path, name="mine", corpus=corpus).request)
+    settings = ("model.streams=[mine]", f"data.corpus={corpus}", f"data.store={store}")
+    refused = cli("train", "functionals", *settings, "--to", tmp_path / "a")
+    assert refused.returncode == 2
+    assert "2 tables 'mine' of different content" in refused.stderr
+    chosen = f"features.mine.content={keys[0].config.content}"
+    done = cli("train", "functionals", *settings, chosen, "--to", tmp_path / "b")
+    assert done.returncode == 0, done.stderr

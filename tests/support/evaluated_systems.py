@@ -1,0 +1,37 @@
+"""Folders of evaluated systems, made quickly: predictions and reports without a run."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pandas as pd
+
+from traitscope.corpora import load_corpus
+from traitscope.data.protocols import Protocol
+from traitscope.evaluation.report import evaluate_predictions
+from traitscope.evaluation.scoring import Scoring
+from traitscope.files import write_json
+
+FAST = Scoring(resamples=300, rank_resamples=50)
+
+
+def write_evaluated(
+    to: Path,
+    address: str,
+    frames: Mapping[str, pd.DataFrame],
+    *,
+    protocol: Protocol | None = None,
+) -> Path:
+    """Write ``evaluation/SPLIT`` of each split, as ``evaluate`` does; returns the folder."""
+    for split, frame in frames.items():
+        place = to / "evaluation" / split
+        place.mkdir(parents=True)
+        frame.to_csv(place / "predictions.csv", index=False)
+        settings = {"split": split, "protocol": protocol, "scoring": FAST, "address": address}
+        report = evaluate_predictions(
+            place / "predictions.csv",
+            load_corpus(address),
+            name=str(to),
+            **settings,  # type: ignore[arg-type]
+        )
+        write_json(place / "report.json", report)
+    return to
