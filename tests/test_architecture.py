@@ -1,6 +1,8 @@
 """The rules of the house, as tests."""
 
 import ast
+import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -270,3 +272,30 @@ def test_documented_exports_are_there() -> None:
 
     for verb in ("prepare", "train", "evaluate", "predict"):
         assert verb in traitscope.__all__
+
+
+def test_the_picture_of_the_architecture_is_that_of_the_code() -> None:
+    script = runpy.run_path(str(ROOT / "tools" / "architecture.py"))
+    drawn = script["draw"](script["order"]())
+    assert (ROOT / "docs" / "architecture.svg").read_text(encoding="utf-8") == drawn, (
+        "rooms or their imports changed; draw them again: python tools/architecture.py"
+    )
+
+
+def steps() -> list[list[tuple[str, str]]]:
+    """Paths of docs/architecture.md: (file, name) of each step, in order."""
+    parts = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8").split("\n## ")[1:]
+    return [re.findall(r"^\d+\. `([\w/.]+): (\w+)`", part, re.MULTILINE) for part in parts]
+
+
+def test_documented_paths_exist_and_take_no_step_back() -> None:
+    assert len(steps()) == 4
+    for path in steps():
+        rooms = [ORDER.index(Path(file).parts[0]) for file, _ in path]
+        # Labels are the one thing that may come in before or after media: they name the files.
+        later = [room for room in rooms if room != ORDER.index("corpora")]
+        assert later == sorted(later), path
+        for file, name in path:
+            tree = ast.parse((PACKAGE / file).read_text(encoding="utf-8"))
+            defined = {getattr(node, "name", None) for node in tree.body}
+            assert name in defined, f"docs/architecture.md: {file} has no {name}"
