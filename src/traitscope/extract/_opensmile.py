@@ -2,11 +2,20 @@
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import PositiveInt
 
 from traitscope import extras
+from traitscope.config import Config as BaseConfig
 from traitscope.errors import ClipError
 from traitscope.media import is_silent
 from traitscope.types import Inputs, Stream
+
+
+class FunctionalsConfig(BaseConfig):
+    """Settings of the functionals, whichever the set."""
+
+    sample_rate_hz: PositiveInt = 16000
+    """Samples per second of the sound they are computed from."""
 
 
 def functionals(inputs: Inputs, feature_set: str) -> Stream:

@@ -1,20 +1,14 @@
 """The 988 functionals of emobase by openSMILE (extra; research licence)."""
 
-from pydantic import PositiveInt
-
-from traitscope.config import Config as BaseConfig
-from traitscope.extract._opensmile import functionals
+from traitscope.extract._opensmile import FunctionalsConfig, functionals
 from traitscope.types import Inputs, Stream
 
 VERSION = 2
 NEEDS = ("audio",)
 
 
-class Config(BaseConfig):
+class Config(FunctionalsConfig):
     """Settings of the functionals."""
-
-    sample_rate_hz: PositiveInt = 16000
-    """Samples per second of the sound they are computed from."""
 
 
 class Extractor:

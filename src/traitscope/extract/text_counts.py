@@ -13,8 +13,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from traitscope.config import Config as BaseConfig
-from traitscope.extract import transcript
+from traitscope.extract._text import TextConfig, text_of
 from traitscope.types import Inputs, Stream
 
 VERSION = 1
@@ -110,16 +109,11 @@ _EASE: dict[Language, tuple[float, float, float]] = {
 """Constant, weight of words per sentence, weight of syllables per word."""
 
 
-class Config(BaseConfig):
+class Config(TextConfig):
     """Settings of the counts."""
 
     language: Language = "en"
     """Whose fillers, pronouns and readability formula; also of the transcript."""
-
-    @property
-    def transcript(self) -> transcript.Config:
-        """Settings of the transcript that is counted."""
-        return transcript.Config(language=self.language)
 
 
 class Extractor:
@@ -130,11 +124,10 @@ class Extractor:
 
     def finish(self, inputs: Inputs) -> Stream:
         """Give one row of counts."""
-        said = inputs.streams["transcript"]
-        assert said.values is not None
-        values = text_counts(str(said.values[0]), language=self._config.language)
-        info: dict[str, Any] = {"units": UNITS, **said.info}
-        return Stream(time=said.time, values=values[None], columns=COLUMNS, info=info)
+        transcript = inputs.streams["transcript"]
+        values = text_counts(text_of(inputs), language=self._config.language)
+        info: dict[str, Any] = {"units": UNITS, **transcript.info}
+        return Stream(time=transcript.time, values=values[None], columns=COLUMNS, info=info)
 
 
 def text_counts(text: str, *, language: Language = "en") -> Array:
