@@ -126,10 +126,13 @@ def band_power(
         rows = slice(first, first + _ROWS)
         frames = every[rows].astype(np.float64)
         if preemphasis:
+            # Windows overlap, so each is filtered apart; the sample before its first is that of
+            # the sound, as if the whole of it had been filtered; the very first has none.
             before = samples[np.maximum(np.arange(first, first + len(frames)) * step - 1, 0)]
             frames[:, 1:] -= preemphasis * frames[:, :-1].copy()
             frames[:, 0] -= preemphasis * before * (np.arange(first, first + len(frames)) > 0)
         spectrum = rfft(frames * window, n=points, axis=1)
+        # Divided by the points, as python_speech_features does: power, whatever the padding.
         power[rows] = (spectrum.real**2 + spectrum.imag**2) @ triangles.T / points
     return power
 

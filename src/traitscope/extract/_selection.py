@@ -91,12 +91,12 @@ class Tracks:
                 status="no_face",
             )
         chosen = None if policy == "all" else self._choose(policy)
-        found = [
+        pairs = [
             (number, track)
             for number, present in enumerate(self._present)
             for track in ((present or (-1,)) if chosen is None else (_or_missing(chosen, present),))
         ]
-        frame, track = np.array(found, dtype=np.int64).T
+        frame, track = np.array(pairs, dtype=np.int64).T
         return Rows(np.array(self._times)[frame], frame, track)
 
     def facts(self, rows: Rows) -> dict[str, Any]:

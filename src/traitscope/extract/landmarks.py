@@ -95,5 +95,5 @@ class Extractor:
 
 def chosen(face: Face, points: int) -> NDArray[np.float64]:
     """The landmarks of a face (points, 2) in pixels, 68 in the iBUG order."""
-    found = np.asarray(face.landmarks, dtype=np.float64)[:, :2]
-    return found[TO_68] if points == 68 and len(found) == 478 else found
+    places = np.asarray(face.landmarks, dtype=np.float64)[:, :2]
+    return places[TO_68] if points == 68 and len(places) == 478 else places

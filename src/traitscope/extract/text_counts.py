@@ -58,7 +58,7 @@ UNITS = {
 """Column -> its unit, in order."""
 COLUMNS = tuple(UNITS)
 
-_LONG = 7  # letters, from which a word counts as long
+_LONG = 7  # letters, from which a word counts as long, as in the readability index LIX
 _WORD = re.compile(r"[^\W\d_]+(?:['’\-][^\W\d_]+)*|\d+(?:[.,]\d+)*")
 _PAUSE = re.compile(r"\.{2,}|…|-{2,}|–|—")
 _MARK = re.compile(r"\[[^\]]*\]|\([^)]*\)|\*[^*]+\*")
@@ -133,11 +133,13 @@ class Extractor:
 def text_counts(text: str, *, language: Language = "en") -> Array:
     """Count what ``COLUMNS`` names in a text: (columns,), NaN where there is nothing to share."""
     marks = _MARK.findall(text)
+    # Marks go before words are looked for: [LAUGHTER] is none that was said.
     plain = _MARK.sub(" ", text)
     spoken = _WORD.findall(plain)
     words = [word.lower().replace("’", "'") for word in spoken]
     pauses = len(_PAUSE.findall(plain))
     ends = [mark.group() for mark in _SENTENCE_END.finditer(plain)]
+    # What follows the last full stop is a sentence, too, though it has no end.
     sentences = max(len(ends) + (not re.search(r"[.!?]\W*$", plain)), 1) if words else 0
     columns: dict[str, float] = {
         "words": len(words),

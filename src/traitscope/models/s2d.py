@@ -146,6 +146,7 @@ class Model(nn.Module):
         """``faces`` (clips, time, 3, size, size), ``landmarks`` (clips, time, 68, 2) -> Output."""
         faces, mask = batch.streams["faces"], batch.masks["faces"]
         frames = rearrange(faces, "b t c h w -> (b t) c h w")
+        # Nothing before the first prompt trains then: without this, its activations would be kept.
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.config.freeze_backbone):
             tokens = self.backbone.patch_embed(self.colours(frames))
         landmarks = self.landmarks(self._landmark_map(batch, frames, tokens.shape[1]))

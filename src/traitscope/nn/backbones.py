@@ -95,7 +95,7 @@ class ResNet(nn.Module):
         self.channels = self.network.num_features
         for tensor_name, tensor in self.network.named_parameters():
             tensor.requires_grad_(tensor_name.startswith(_TRAINED[config.unfreeze]))
-        self.train()
+        self.train()  # a new network is in training mode, its frozen parts, too
 
     def train(self, mode: bool = True) -> "ResNet":
         """Change the mode of the layers that train, and of no other."""
