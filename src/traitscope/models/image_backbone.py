@@ -45,13 +45,13 @@ class Model(nn.Module):
         super().__init__()
         self.config = config
         settings = {"num_classes": len(targets), **config.options}
-        self.backbone = Backbone(config.backbone, config.pretrained, settings)
-        self.colours, self.network = self.backbone.colours(), self.backbone.network()
+        self.published = Backbone(config.backbone, config.pretrained, settings)
+        self.colours, self.network = self.published.colours(), self.published.network()
         self.to_range = RangeHead(targets)
 
     def load_pretrained(self) -> None:
         """Take ImageNet weights from the local cache, but for the classifier."""
-        self.backbone.fill(self.network)
+        self.published.fill(self.network)
 
     def forward(self, batch: Batch) -> RowScores:
         """Images (clips, images, 3, size, size) -> scores of each image and their mean."""

@@ -90,8 +90,8 @@ class Model(nn.Module):
     ) -> None:
         super().__init__()
         self.config = config
-        self.backbone = Backbone(config.backbone, config.pretrained, BARE)
-        self.colours, self.trunk = self.backbone.colours(), self.backbone.network()
+        self.published = Backbone(config.backbone, config.pretrained, BARE)
+        self.colours, self.trunk = self.published.colours(), self.published.network()
         channels = self.trunk.num_features
         places = (math.ceil(config.height / STRIDE), math.ceil(config.height // 2 / STRIDE))
         self.norm = nn.BatchNorm2d(channels)
@@ -106,7 +106,7 @@ class Model(nn.Module):
 
     def load_pretrained(self) -> None:
         """Take ImageNet weights from the local cache, if the config asks for them."""
-        self.backbone.fill(self.trunk)
+        self.published.fill(self.trunk)
 
     def forward(self, batch: Batch) -> Tensor:
         """Frames (clips, frames, 3, height, height / 2) -> (clips, targets)."""
