@@ -47,6 +47,11 @@ class Rows:
         """(rows,) True where there is a face."""
         return self.track >= 0
 
+    @property
+    def keys(self) -> list[tuple[int, int]]:
+        """Frame and track of each row, under which extractors keep what they saw."""
+        return list(zip(self.frame.tolist(), self.track.tolist(), strict=True))
+
 
 class Tracks:
     """Collect what is seen of each track of a clip, then choose one, or all."""

@@ -67,8 +67,7 @@ class Extractor:
     def finish(self, inputs: Inputs) -> Stream:
         """Give the chips of the chosen track; missing ones are empty and not valid."""
         rows = self._tracks.rows(self._config.select, inputs.clip.id)
-        keys = list(zip(rows.frame.tolist(), rows.track.tolist(), strict=True))
-        chips = [self._chips.get(key, ((0, 0), np.nan)) for key in keys]
+        chips = [self._chips.get(key, ((0, 0), np.nan)) for key in rows.keys]
         return Stream(
             time=rows.time,
             images=stored(self._spool, [place for place, _ in chips]),

@@ -78,11 +78,10 @@ class Extractor:
     def finish(self, inputs: Inputs) -> Stream:
         """Give the points of the chosen track; missing rows are NaN and not valid."""
         rows = self._tracks.rows(self._config.select, inputs.clip.id)
-        keys = zip(rows.frame.tolist(), rows.track.tolist(), strict=True)
         missing = np.full((self._config.points, 2), np.nan, dtype=np.float32)
         return Stream(
             time=rows.time,
-            values=np.array([self._points.get(key, missing) for key in keys]),
+            values=np.array([self._points.get(key, missing) for key in rows.keys]),
             valid=rows.valid,
             columns=COLUMNS,
             info={

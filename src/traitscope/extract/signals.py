@@ -72,9 +72,8 @@ class Extractor:
         if self._source is None:
             return from_table(inputs.clip, self._config)
         rows = self._tracks.rows(self._config.select, inputs.clip.id)
-        keys = list(zip(rows.frame.tolist(), rows.track.tolist(), strict=True))
         missing = np.full(len(COLUMNS), np.nan)
-        values = np.array([self._rows.get(key, missing) for key in keys])
+        values = np.array([self._rows.get(key, missing) for key in rows.keys])
         if self._source is _geometry:
             blink = COLUMNS.index("AU45_r")
             # Each face against its own open eyes: only now are all its rows known.

@@ -14,9 +14,9 @@ from pydantic import PositiveInt
 from torch import Tensor, nn
 
 from traitscope.config import Config as BaseConfig
-from traitscope.models.audio_resnet18 import sound_draw, waveform_of
 from traitscope.nn.heads import RangeHead
 from traitscope.nn.resnets import resnet
+from traitscope.nn.sound import sound_draw, waveform_of
 from traitscope.types import Batch, Draw, Rows, Target
 
 

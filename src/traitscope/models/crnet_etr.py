@@ -28,8 +28,8 @@ from traitscope.data.examples import to_tensors
 from traitscope.learners.folds import inside, labels_of
 from traitscope.learners.trees import ExtraTrees, Forest, damaged, grow_extra
 from traitscope.models import crnet as _crnet
-from traitscope.models.audio_resnet18 import waveform_of
 from traitscope.nn.heads import masked_mean
+from traitscope.nn.sound import waveform_of
 from traitscope.types import Batch, Draw, Rows, Target
 
 Array = NDArray[np.float64]

@@ -67,15 +67,6 @@ def timm_backbone(
     return model
 
 
-def take_published(network: nn.Module, name: str, **settings: Any) -> None:
-    """Fill a timm network with the tensors published for ``name``, from the local cache.
-
-    Raises:
-        MissingError: they are not in the cache.
-    """
-    network.load_state_dict(timm_backbone(name, pretrained=True, **settings).state_dict())
-
-
 @dataclass(frozen=True)
 class Backbone:
     """A timm network inside a model: made with random tensors, filled before the first step.
@@ -108,7 +99,8 @@ class Backbone:
             MissingError: they are not in the cache.
         """
         if self.pretrained:
-            take_published(network, self.name, **self.settings)
+            published = timm_backbone(self.name, pretrained=True, **self.settings)
+            network.load_state_dict(published.state_dict())
 
 
 class Colours(nn.Module):
