@@ -227,6 +227,7 @@ def _fill(m: _Machine, items: list[Any]) -> None:
     if type(target) is not dict or len(items) % 2:
         raise ValueError("pairs belong into a dict")
     for key, value in zip(items[::2], items[1::2], strict=True):
+        # To hash a tuple of tuples is to walk all of it: sixty pairs of pairs would never end.
         if type(key) not in (str, int):
             raise _RefusedError(f"a dict key of the type {type(key).__name__}")
         target[key] = value
@@ -252,6 +253,7 @@ def _scalar(dtype: Any, data: Any) -> float | int | bool:
         raise _RefusedError("a NumPy scalar without a dtype")
     if type(data) not in (str, bytes):
         raise ValueError("a NumPy scalar without bytes")
+    # Python 2 wrote bytes as text, which is read as Latin-1: back to what it was.
     raw = data.encode("latin-1") if isinstance(data, str) else data
     number: float | int | bool = struct.unpack(dtype.order + _FORMATS[dtype.code], raw)[0]
     return number

@@ -127,6 +127,7 @@ def _find(folder: Path, faults: Faults) -> _Files:
         elif depth <= _LABELS_DEPTH and (labels_of := _LABELS.fullmatch(file.name)):
             split = SPLIT_WORDS[labels_of[1].lower()]
             first = labels.setdefault(split, file)
+            # A copy of the same labels is no fault: only one that says something else.
             if first != file and first.read_bytes() != file.read_bytes():
                 faults.add(f"two different label files of {split}", f"{first} and {file}")
         elif depth <= _LABELS_DEPTH:

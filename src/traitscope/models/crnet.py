@@ -108,6 +108,7 @@ class Model(nn.Module):
         self, config: Config, shapes: Mapping[str, tuple[int, ...]], targets: Sequence[Target]
     ) -> None:
         super().__init__()
+        # First weights are drawn in this order: another order is another network for the same seed.
         names = [name for name in ("frames", "faces", "waveform") if name in inputs(config)]
         self.branches = nn.ModuleDict(
             {name: Branch(config, len(targets), sound=name == "waveform") for name in names}

@@ -95,6 +95,7 @@ class Model(nn.Module):
         channels = self.trunk.num_features
         places = (math.ceil(config.height / STRIDE), math.ceil(config.height // 2 / STRIDE))
         self.norm = nn.BatchNorm2d(channels)
+        # As large as the map of a frame, so that one place is left of it.
         self.reduce = nn.Conv2d(channels, config.dim, places)
         width = config.dim // config.heads
         self.heads = nn.ModuleList(
@@ -119,6 +120,7 @@ class Model(nn.Module):
         maps = maps * maps.shape[2] ** 0.5 + moments.to(maps)
         known = torch.relu(self.reduce(rearrange(maps, "clips time c h w -> (clips time) c h w")))
         known = rearrange(known, "(clips time) d 1 1 -> clips time d", clips=len(mask))
+        # The middle frame asks, so that it looks as far back as ahead.
         middle = mask.shape[1] // 2
         answers = []
         for units, part in zip(self.heads, known.chunk(len(self.heads), dim=-1), strict=True):
