@@ -147,6 +147,65 @@ def test_bombs_do_not_explode() -> None:
     assert time.process_time() - started < 2
 
 
+@pytest.mark.parametrize("protocol", [0, 1, 2, 4])
+def test_integers_that_no_label_needs_are_refused(protocol: int) -> None:
+    with pytest.raises(
+        DataError, match=r"x is refused: at byte \d+ .* (number|integer|instruction)"
+    ):
+        unpickle(pickle.dumps({"a": 10**400}, protocol), where="x")
+    assert unpickle(pickle.dumps(-(10**30), protocol), where="x") == -(10**30)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"(" + b"}" * 9000 + b"t.",
+        b"(" + b"]" * 9000 + b"l.",
+        b"N" + b"\x94" * 9000 + b".",
+        b"(" * 9000 + b"N.",
+    ],
+)
+def test_many_empty_things_are_refused(data: bytes) -> None:
+    with pytest.raises(DataError, match=r"too many for its 900\d bytes"):
+        unpickle(b"\x80\x04" + data, where="x")
+
+
+def test_a_file_of_short_names_and_numbers_is_not_too_many_things() -> None:
+    counts = {f"{number:x}": number % 7 for number in range(5000)}
+    rows = {f"{number:x}": [number / 7, number / 3] for number in range(5000)}
+    for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+        for table in (counts, rows):
+            assert unpickle(pickle.dumps(table, protocol), where="x") == table
+
+
+@pytest.mark.parametrize("depth", [19, 20, 21, 5000])
+def test_data_is_nested_twenty_deep_and_no_deeper(depth: int) -> None:
+    lists, dicts = b"]" * depth + b"a" * (depth - 1), b"}" + b"U\x01a}" * (depth - 1)
+    for data in (lists, dicts + b"s" * (depth - 1), b")" + b"\x85" * (depth - 1)):
+        said = outcome(b"\x80\x02" + data + b".")
+        assert said == "read" if depth <= 20 else "asks for" in said and len(said) < 400, said
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"U\x40" + b"x" * 64 + b"0]q\x00h\x00a.", "more than 20 deep inside each other"),
+        (b"N" + b"2\x86" * 18 + b".", "more values than its 40 bytes can hold"),
+        (b"cnumpy\ndtype\n.", "a NumPy name or dtype as a value"),
+        (b"}U\x01acnumpy\ndtype\nU\x02f8\x85Rs.", "a NumPy name or dtype as a value"),
+    ],
+)
+def test_what_comes_out_is_a_tree_of_plain_values(data: bytes, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        unpickle(b"\x80\x02" + data, where="x")
+
+
+def test_a_value_that_stands_in_two_places_is_read() -> None:
+    shared = {"x.mp4": 0.25}
+    tree = {"openness": shared, "neuroticism": shared}
+    assert unpickle(pickle.dumps(tree, 2), where="x") == tree
+
+
 @given(st.binary(max_size=60))
 def test_any_bytes_are_data_or_an_error(data: bytes) -> None:
     assert outcome(b"\x80\x02" + data).startswith(("x ", "read"))

@@ -18,7 +18,7 @@ from traitscope.data.examples import to_tensors
 from traitscope.errors import ConfigError, DataError
 from traitscope.evaluation.report import evaluate
 from traitscope.models import crnet_etr
-from traitscope.models.audio_resnet18 import waveform_of
+from traitscope.nn.sound import waveform_of
 from traitscope.runs.checkpoint import load
 from traitscope.training import fitting as training
 from traitscope.training.fitting import train

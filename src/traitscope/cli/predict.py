@@ -95,13 +95,13 @@ def _files_of(path: Path) -> list[Path]:
     """The media in a folder of them; any other path, a folder of images too, is one clip."""
     if not path.is_dir():
         return [path]
-    from traitscope.corpora.table import SUFFIXES
     from traitscope.media import images
+    from traitscope.media.suffixes import MEDIA
 
     files = sorted(file for file in path.iterdir() if file.name[0] != ".")
     if any(file.suffix.lower() in images.SUFFIXES for file in files):
         return [path]
-    return [file for file in files if file.suffix.lower() in SUFFIXES] or [path]
+    return [file for file in files if file.suffix.lower() in MEDIA] or [path]
 
 
 def _write_table(checkpoint: "Checkpoint", predictions: list["Prediction"]) -> None:

@@ -55,8 +55,8 @@ def load_corpus(address: str) -> "Corpus":
 def _options(rest: str, known: list[str], address: str) -> tuple[str, dict[str, str]]:
     """Take ``,key=value`` from the end of a path; a comma may also be part of the path."""
     path, options = rest, dict[str, str]()
-    while known and (found := re.fullmatch(r"(.+),(\w+)=([^,/\\]*)", path)):
-        path, key, value = found.groups()
+    while known and (option := re.fullmatch(r"(.+),(\w+)=([^,/\\]*)", path)):
+        path, key, value = option.groups()
         if key not in known:
             raise ConfigError(f"{address!r}: {registry.unknown(key, known, 'options')}")
         options[key] = value

@@ -12,15 +12,15 @@ _SHOWN = 20  # examples of one kind of fault; the rest is counted
 class Faults:
     """Faults by kind, each with where it occurred, in the order they were met."""
 
-    found: dict[str, dict[str, None]] = field(default_factory=dict)
+    by_kind: dict[str, dict[str, None]] = field(default_factory=dict)
 
     def add(self, kind: str, where: str = "") -> None:
         """Note a fault of some kind, and where it is; the same place counts once."""
-        self.found.setdefault(kind, {})[where] = None
+        self.by_kind.setdefault(kind, {})[where] = None
 
     def lines(self) -> list[str]:
         """One line for each kind of fault, with examples and how many more there are."""
-        return [f"{kind}{_places(list(places))}" for kind, places in self.found.items()]
+        return [f"{kind}{_places(list(places))}" for kind, places in self.by_kind.items()]
 
     def stop(self, path: Path, *, where: str) -> None:
         """Raise one error that lists every fault, if there is any.
@@ -28,7 +28,7 @@ class Faults:
         Raises:
             DataError: there are faults.
         """
-        if self.found:
+        if self.by_kind:
             lines = "\n  ".join(self.lines())
             raise DataError(f"{path} has faults; mend them {where}:\n  {lines}")
 

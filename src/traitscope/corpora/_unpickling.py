@@ -1,32 +1,46 @@
 """A reader of pickles that runs nothing: bytes -> dicts, lists, text and numbers.
 
 Python's own unpickler calls whatever a file names. This is a small machine instead that knows only
-the instructions for data. Two names are understood, because the labels of First Impressions hold
-them: a NumPy scalar, read as the number it is, and its dtype. Any other name is refused before
-anything is made of it; nothing is imported and nothing from the file is called. Time and memory
-are bounded by the length of the file.
+the instructions for data; the standard library's ``pickletools`` tells what stands behind each. Two
+names are understood, because the labels of First Impressions hold them: a NumPy scalar, read as the
+number it is, and its dtype. Any other name is refused before anything is made of it; nothing is
+imported and nothing from the file is called. Time and memory are bounded by the length of the file,
+and so are the size and the depth of what comes out.
 
 Text that Python 2 wrote as bytes is read as Latin-1, one character per byte.
 """
 
 import codecs
+import pickletools
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from traitscope.errors import DataError
 
-LARGEST_BYTES = 256 * 1024 * 1024
+LARGEST_BYTES = 64 * 1024 * 1024
 """Longer files are refused: the labels of ten thousand clips take a few megabytes."""
 
-_SCALARS = {"numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar"}
-_DTYPES = {"numpy.dtype"}
+_LONGEST_NUMBER = 64
+"""Characters of a number that is written out; 17 digits say all there is to a float."""
+_WIDEST_INTEGER = 128
+"""Bits. Python converts integers of any length, in a time that grows with its square."""
+_DEEPEST = 20
+"""Dicts, lists and tuples inside each other; labels have two, target and clip."""
+_FREE, _BYTES_EACH = 1000, 4
+"""A file may ask for so many dicts, lists, tuples and kept values, and one more per 4 bytes: an
+empty dict is written in one byte and takes 64. First Impressions has one per 13 bytes."""
+
+_HOLDERS = frozenset({dict, list, tuple})
+_PLAIN = frozenset({str, bytes, int, float, bool, type(None)})
 _FORMATS = {
     **{"f2": "e", "f4": "f", "f8": "d", "b1": "?"},
     **{"i1": "b", "i2": "h", "i4": "i", "i8": "q", "u1": "B", "u2": "H", "u4": "I", "u8": "Q"},
 }
+"""Code of a NumPy dtype -> that of ``struct``."""
 _HIGHEST_PROTOCOL = 5
 
 
@@ -51,7 +65,7 @@ def unpickle(data: bytes, *, where: str) -> Any:
     Raises:
         DataError: it is no pickle, ends too early, or holds anything but data.
     """
-    machine = _Machine(data)
+    machine = _Machine(BytesIO(data), len(data))
     try:
         return machine.run()
     except _RefusedError as error:
@@ -64,7 +78,7 @@ def unpickle(data: bytes, *, where: str) -> Any:
         raise DataError(
             f"{where} ends in the middle, after {len(data)} bytes. Copy or download it again."
         ) from None
-    except (IndexError, KeyError, ValueError, TypeError, OverflowError, struct.error) as error:
+    except (ValueError, TypeError, OverflowError, struct.error) as error:
         raise DataError(
             f"{where} is not a readable pickle (at byte {machine.start}: {error}). Copy or "
             f"download it again."
@@ -79,19 +93,12 @@ class _TruncatedError(Exception):
     """The bytes end before the pickle does."""
 
 
-@dataclass(frozen=True)
-class _Name:
-    """A name the file mentions: not imported, never called."""
-
-    full: str
-
-
 @dataclass
 class _DType:
     """What is known of a dtype: the code of its numbers, and their byte order."""
 
     code: str
-    order: str = "<"
+    order: Literal["<", ">"] = "<"
 
 
 @dataclass
@@ -99,43 +106,58 @@ class _Machine:
     """The stack, marks and memory of one file.
 
     Attributes:
-        data: the file.
-        at: where to read next.
+        stream: the file.
+        size: its length in bytes.
         start: where the present instruction began.
         stack: values made so far.
         marks: heights of the stack that were marked.
         memory: values kept under a number.
+        made: dicts, lists, tuples, marks and kept values so far.
     """
 
-    data: bytes
-    at: int = 0
+    stream: BytesIO
+    size: int
     start: int = 0
     stack: list[Any] = field(default_factory=list)
     marks: list[int] = field(default_factory=list)
     memory: dict[int, Any] = field(default_factory=dict)
+    made: int = 0
 
     def run(self) -> Any:
-        data, known = self.data, _INSTRUCTIONS
+        stream, known = self.stream, _INSTRUCTIONS
         while True:
-            self.start = self.at
-            if self.at >= len(data):
+            self.start = stream.tell()
+            code = stream.read(1)
+            if code == b".":
+                return _checked(self.pop(), self.size)
+            if not code:
                 raise _TruncatedError
-            code = data[self.at]
-            self.at += 1
-            if code == ord("."):
-                return self.pop()
-            instruction = known.get(code)
-            if instruction is None:
-                raise _RefusedError(f"the instruction {bytes([code])!r}")
-            instruction(self)
+            if code not in known:
+                raise _RefusedError(f"the instruction {code!r}")
+            read, instruction = known[code]
+            try:
+                argument = read(stream) if read else None
+            except ValueError as error:
+                # Nothing can follow what goes up to the last byte, not even the end of the pickle.
+                raise _TruncatedError if stream.tell() >= self.size else error from None
+            instruction(self, argument)
 
     def push(self, value: Any) -> None:
         self.stack.append(value)
 
-    def pop(self) -> Any:
+    def top(self) -> Any:
         if len(self.stack) <= (self.marks[-1] if self.marks else 0):
             raise ValueError("a value is missing")
-        return self.stack.pop()
+        return self.stack[-1]
+
+    def pop(self) -> Any:
+        value = self.top()
+        del self.stack[-1]
+        return value
+
+    def pop_last(self, count: int) -> list[Any]:
+        """So many values, the last one last."""
+        return [self.pop() for _ in range(count)][::-1]
 
     def pop_marked(self) -> list[Any]:
         """Everything above the last mark."""
@@ -146,74 +168,75 @@ class _Machine:
         del self.stack[height:]
         return values
 
-    def take(self, count: int) -> bytes:
-        piece = self.data[self.at : self.at + count]
-        if count < 0 or len(piece) < count:
-            raise _TruncatedError
-        self.at += count
-        return piece
+    def mark(self) -> None:
+        self.count()
+        self.marks.append(len(self.stack))
 
-    def line(self) -> bytes:
-        end = self.data.find(b"\n", self.at)
-        if end < 0:
-            raise _TruncatedError
-        piece = self.data[self.at : end]
-        self.at = end + 1
-        return piece
+    def make(self, value: dict[Any, Any] | list[Any] | tuple[Any, ...]) -> None:
+        self.count()
+        self.stack.append(value)
 
-    def number(self, layout: str) -> Any:
-        return struct.unpack(layout, self.take(struct.calcsize(layout)))[0]
+    def keep(self, index: int) -> None:
+        self.count()
+        self.memory[index] = self.top()
 
-    def counted(self, layout: str) -> bytes:
-        """Bytes with their number in front."""
-        return self.take(self.number(layout))
+    def kept(self, index: int) -> Any:
+        if index not in self.memory:
+            raise ValueError(f"no value was kept under {index}")
+        return self.memory[index]
+
+    def count(self) -> None:
+        self.made += 1
+        if self.made > _FREE + self.size // _BYTES_EACH:
+            raise _RefusedError(
+                f"{self.made} dicts, lists and kept values, too many for its {self.size} bytes"
+            )
 
 
-def _fill(target: Any, items: list[Any]) -> None:
+def _checked(result: Any, most: int) -> Any:
+    """Refuse what is no data, is too deep, or has more values than the file has bytes.
+
+    A list inside itself, or a pair of a pair of a pair ... is short to write and endless to read.
+    """
+    level: list[Any] = [[result]]
+    values = 0
+    for _ in range(_DEEPEST + 1):
+        below: list[Any] = []
+        for holder in level:
+            values += len(holder)  # before they are looked at: that, too, takes its time
+            if values > most:
+                raise _RefusedError(f"more values than its {most} bytes can hold")
+            for item in holder.values() if type(holder) is dict else holder:
+                if type(item) in _HOLDERS:
+                    below.append(item)
+                elif type(item) not in _PLAIN:
+                    raise _RefusedError("a NumPy name or dtype as a value")
+        if not below:
+            return result
+        level = below
+    raise _RefusedError(f"values more than {_DEEPEST} deep inside each other")
+
+
+def _dict(m: _Machine, items: list[Any]) -> None:
+    m.make({})
+    _fill(m, items)
+
+
+def _fill(m: _Machine, items: list[Any]) -> None:
+    target = m.top()
     if type(target) is not dict or len(items) % 2:
         raise ValueError("pairs belong into a dict")
     for key, value in zip(items[::2], items[1::2], strict=True):
+        # To hash a tuple of tuples is to walk all of it: sixty pairs of pairs would never end.
         if type(key) not in (str, int):
             raise _RefusedError(f"a dict key of the type {type(key).__name__}")
         target[key] = value
 
 
-def _set_item(m: _Machine) -> None:
-    value, key = m.pop(), m.pop()
-    _fill(m.stack[-1], [key, value])
-
-
-def _set_items(m: _Machine) -> None:
-    items = m.pop_marked()
-    _fill(m.stack[-1], items)
-
-
-def _dict(m: _Machine) -> None:
-    items, made = m.pop_marked(), dict[Any, Any]()
-    _fill(made, items)
-    m.push(made)
-
-
 def _append(m: _Machine, items: list[Any]) -> None:
-    if type(m.stack[-1]) is not list:
+    if type(m.top()) is not list:
         raise ValueError("items belong into a list")
-    m.stack[-1].extend(items)
-
-
-def _name(m: _Machine, module: Any, name: Any) -> None:
-    if type(module) is not str or type(name) is not str:
-        raise _RefusedError("a name that is not text")
-    full = f"{module}.{name}"
-    if full not in _SCALARS | _DTYPES:
-        raise _RefusedError(f"the global {full[:100]!r}")
-    m.push(_Name(full))
-
-
-def _reduce(m: _Machine) -> None:
-    arguments, name = m.pop(), m.pop()
-    if not isinstance(name, _Name) or type(arguments) is not tuple:
-        raise _RefusedError("a call")
-    m.push(_dtype(*arguments) if name.full in _DTYPES else _scalar(*arguments))
+    m.top().extend(items)
 
 
 def _dtype(code: Any, *_: Any) -> _DType:
@@ -230,105 +253,140 @@ def _scalar(dtype: Any, data: Any) -> float | int | bool:
         raise _RefusedError("a NumPy scalar without a dtype")
     if type(data) not in (str, bytes):
         raise ValueError("a NumPy scalar without bytes")
+    # Python 2 wrote bytes as text, which is read as Latin-1: back to what it was.
     raw = data.encode("latin-1") if isinstance(data, str) else data
     number: float | int | bool = struct.unpack(dtype.order + _FORMATS[dtype.code], raw)[0]
     return number
 
 
 def _build(m: _Machine) -> None:
-    state = m.pop()
-    if not isinstance(m.stack[-1], _DType) or type(state) is not tuple:
+    state, dtype = m.pop(), m.top()
+    if not isinstance(dtype, _DType) or type(state) is not tuple or len(state) < 2:
         raise _RefusedError("the state of an object")
     order = state[1]
     if type(order) is not str or order not in ("<", ">", "|", "="):
         raise ValueError("an unknown byte order")
-    m.stack[-1].order = ">" if order == ">" else "<"
+    dtype.order = ">" if order == ">" else "<"
 
 
-def _quoted(m: _Machine) -> None:
-    text = m.line().strip()
-    if len(text) < 2 or text[0] != text[-1] or text[:1] not in (b"'", b'"'):
-        raise ValueError("text without quotes")
-    m.push(codecs.escape_decode(text[1:-1])[0].decode("latin-1"))
+_UNDERSTOOD: dict[str, Callable[..., Any]] = {
+    "numpy.core.multiarray.scalar": _scalar,
+    "numpy._core.multiarray.scalar": _scalar,
+    "numpy.dtype": _dtype,
+}
+"""Name in a file -> what is made of its arguments here; NumPy's own functions are never called."""
 
 
-def _whole(m: _Machine) -> None:
-    text = m.line()
-    m.push(text == b"01" if text in (b"00", b"01") else int(text))
+def _name(module: Any, name: Any) -> Callable[..., Any]:
+    if type(module) is not str or type(name) is not str:
+        raise _RefusedError("a name that is not text")
+    full = f"{module}.{name}"
+    if full not in _UNDERSTOOD:
+        raise _RefusedError(f"the global {full[:100]!r}")
+    return _UNDERSTOOD[full]
 
 
-def _put(m: _Machine, index: int) -> None:
-    m.memory[index] = m.stack[-1]
+def _reduce(function: Any, arguments: Any) -> Any:
+    # A function comes onto the stack by its name alone, so it is one of ours.
+    if not callable(function) or type(arguments) is not tuple:
+        raise _RefusedError("a call")
+    return function(*arguments)
 
 
-def _protocol(m: _Machine) -> None:
-    number = m.number("<B")
+def _protocol(number: int) -> None:
     if number > _HIGHEST_PROTOCOL:
         raise ValueError(f"the pickle protocol {number} is not known")
 
 
-def _tuple(m: _Machine, size: int) -> None:
-    values = [m.pop() for _ in range(size)]
-    m.push(tuple(reversed(values)))
+def _line(stream: BytesIO) -> bytes:
+    text = stream.readline()
+    if text[-1:] != b"\n":
+        raise ValueError("a line without an end")
+    return text[:-1]
 
 
-_INSTRUCTIONS: dict[int, Callable[[_Machine], Any]] = {
-    ord(code): instruction
-    for code, instruction in {
-        "\x80": _protocol,
-        "\x95": lambda m: m.take(8),  # length of a frame: not needed here
-        "(": lambda m: m.marks.append(len(m.stack)),
-        "0": lambda m: m.pop(),
-        "1": lambda m: m.pop_marked(),
-        "2": lambda m: m.push(m.stack[-1]),
-        # numbers
-        "N": lambda m: m.push(None),
-        "\x88": lambda m: m.push(True),
-        "\x89": lambda m: m.push(False),
-        "I": _whole,
-        "L": lambda m: m.push(int(m.line().rstrip(b"L"))),
-        "F": lambda m: m.push(float(m.line())),
-        "J": lambda m: m.push(m.number("<i")),
-        "K": lambda m: m.push(m.number("<B")),
-        "M": lambda m: m.push(m.number("<H")),
-        "G": lambda m: m.push(m.number(">d")),
-        "\x8a": lambda m: m.push(int.from_bytes(m.counted("<B"), "little", signed=True)),
-        # text
-        "S": _quoted,
-        "V": lambda m: m.push(m.line().decode("raw-unicode-escape")),
-        "U": lambda m: m.push(m.counted("<B").decode("latin-1")),
-        "T": lambda m: m.push(m.counted("<i").decode("latin-1")),
-        "X": lambda m: m.push(m.counted("<I").decode("utf-8", "surrogatepass")),
-        "\x8c": lambda m: m.push(m.counted("<B").decode("utf-8", "surrogatepass")),
-        "\x8d": lambda m: m.push(m.counted("<Q").decode("utf-8", "surrogatepass")),
-        "B": lambda m: m.push(m.counted("<I")),
-        "C": lambda m: m.push(m.counted("<B")),
-        # dicts, lists and tuples
-        "}": lambda m: m.push({}),
-        "d": _dict,
-        "s": _set_item,
-        "u": _set_items,
-        "]": lambda m: m.push([]),
-        "l": lambda m: m.push(m.pop_marked()),
-        "a": lambda m: _append(m, [m.pop()]),
-        "e": lambda m: _append(m, m.pop_marked()),
-        ")": lambda m: m.push(()),
-        "t": lambda m: m.push(tuple(m.pop_marked())),
-        "\x85": lambda m: _tuple(m, 1),
-        "\x86": lambda m: _tuple(m, 2),
-        "\x87": lambda m: _tuple(m, 3),
-        # memory
-        "p": lambda m: _put(m, int(m.line())),
-        "q": lambda m: _put(m, m.number("<B")),
-        "r": lambda m: _put(m, m.number("<I")),
-        "\x94": lambda m: _put(m, len(m.memory)),
-        "g": lambda m: m.push(m.memory[int(m.line())]),
-        "h": lambda m: m.push(m.memory[m.number("<B")]),
-        "j": lambda m: m.push(m.memory[m.number("<I")]),
-        # names
-        "c": lambda m: _name(m, m.line().decode("latin-1"), m.line().decode("latin-1")),
-        "\x93": lambda m: _name(m, *reversed((m.pop(), m.pop()))),
-        "R": _reduce,
-        "b": _build,
-    }.items()
+def _quoted(stream: BytesIO) -> str:
+    """Text of Python 2 in quotes; pickletools takes ASCII only."""
+    text = _line(stream).strip()
+    if len(text) < 2 or text[0] != text[-1] or text[:1] not in (b"'", b'"'):
+        raise ValueError("text without quotes")
+    return codecs.escape_decode(text[1:-1])[0].decode("latin-1")
+
+
+def _digits(stream: BytesIO) -> bytes:
+    text = stream.readline().rstrip()
+    if len(text) > _LONGEST_NUMBER:
+        raise _RefusedError(f"a number of {len(text)} characters")
+    return text
+
+
+def _whole(stream: BytesIO) -> int:
+    """A number as text; 00 and 01 are False and True."""
+    text = _digits(stream)
+    return text == b"01" if text in (b"00", b"01") else int(text.rstrip(b"L"))
+
+
+def _long(stream: BytesIO) -> int:
+    number: int = pickletools.read_long1(stream)
+    if number.bit_length() > _WIDEST_INTEGER:
+        raise _RefusedError(f"an integer of {number.bit_length()} bits")
+    return number
+
+
+_READERS: dict[str, Callable[[BytesIO], Any]] = {
+    **{"INT": _whole, "LONG": _whole, "PUT": _whole, "GET": _whole, "LONG1": _long},
+    "FLOAT": lambda stream: float(_digits(stream)),
+    "STRING": _quoted,
+    "GLOBAL": lambda stream: [_line(stream).decode("latin-1") for _ in range(2)],
 }
+"""Where pickletools would read numbers of any length, or ASCII alone."""
+
+_PUSHED = (
+    *("INT", "LONG", "LONG1", "FLOAT", "BININT", "BININT1", "BININT2", "BINFLOAT"),
+    *("STRING", "SHORT_BINSTRING", "BINSTRING", "BINBYTES", "SHORT_BINBYTES"),
+    *("UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8"),
+)
+"""Instructions that are their value."""
+
+_BEHAVIOURS: dict[str, Callable[[_Machine, Any], Any]] = {
+    **dict.fromkeys(_PUSHED, _Machine.push),
+    "PROTO": lambda m, number: _protocol(number),
+    "FRAME": lambda m, length: None,
+    "MARK": lambda m, _: m.mark(),
+    "POP": lambda m, _: m.pop(),
+    "POP_MARK": lambda m, _: m.pop_marked(),
+    "DUP": lambda m, _: m.push(m.top()),
+    "NONE": lambda m, _: m.push(None),
+    "NEWTRUE": lambda m, _: m.push(True),
+    "NEWFALSE": lambda m, _: m.push(False),
+    "EMPTY_DICT": lambda m, _: m.make({}),
+    "DICT": lambda m, _: _dict(m, m.pop_marked()),
+    "SETITEM": lambda m, _: _fill(m, m.pop_last(2)),
+    "SETITEMS": lambda m, _: _fill(m, m.pop_marked()),
+    "EMPTY_LIST": lambda m, _: m.make([]),
+    "LIST": lambda m, _: m.make(m.pop_marked()),
+    "APPEND": lambda m, _: _append(m, m.pop_last(1)),
+    "APPENDS": lambda m, _: _append(m, m.pop_marked()),
+    "EMPTY_TUPLE": lambda m, _: m.push(()),
+    "TUPLE": lambda m, _: m.make(tuple(m.pop_marked())),
+    "TUPLE1": lambda m, _: m.make(tuple(m.pop_last(1))),
+    "TUPLE2": lambda m, _: m.make(tuple(m.pop_last(2))),
+    "TUPLE3": lambda m, _: m.make(tuple(m.pop_last(3))),
+    **dict.fromkeys(("PUT", "BINPUT", "LONG_BINPUT"), _Machine.keep),
+    "MEMOIZE": lambda m, _: m.keep(len(m.memory)),
+    **dict.fromkeys(("GET", "BINGET", "LONG_BINGET"), lambda m, index: m.push(m.kept(index))),
+    "GLOBAL": lambda m, names: m.push(_name(*names)),
+    "STACK_GLOBAL": lambda m, _: m.push(_name(*m.pop_last(2))),
+    "REDUCE": lambda m, _: m.push(_reduce(*m.pop_last(2))),
+    "BUILD": lambda m, _: _build(m),
+}
+
+_INSTRUCTIONS = {
+    opcode.code.encode("latin-1"): (
+        _READERS.get(opcode.name, opcode.arg.reader if opcode.arg else None),
+        _BEHAVIOURS[opcode.name],
+    )
+    for opcode in pickletools.opcodes
+    if opcode.name in _BEHAVIOURS
+}
+"""Byte -> how its argument is read, and what is done with it."""

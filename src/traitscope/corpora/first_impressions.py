@@ -51,6 +51,7 @@ _AGES = re.compile(r".*metadata.*\.csv", re.IGNORECASE)
 _PEOPLE = re.compile(r"eth_gender_annotations.*\.csv", re.IGNORECASE)
 _LABELS_DEPTH = 2
 _VIDEOS_DEPTH = 5
+"""Folders down: labels lie near the top; zips of videos unpack into folders of folders."""
 
 
 @dataclass(frozen=True)
@@ -123,14 +124,15 @@ def _find(folder: Path, faults: Faults) -> _Files:
             videos.setdefault(_full(file.name), file)
         elif suffix == ".zip":
             zips[file.parent] = None
-        elif depth <= _LABELS_DEPTH and (found := _LABELS.fullmatch(file.name)):
-            split = SPLIT_WORDS[found[1].lower()]
+        elif depth <= _LABELS_DEPTH and (labels_of := _LABELS.fullmatch(file.name)):
+            split = SPLIT_WORDS[labels_of[1].lower()]
             first = labels.setdefault(split, file)
+            # A copy of the same labels is no fault: only one that says something else.
             if first != file and first.read_bytes() != file.read_bytes():
                 faults.add(f"two different label files of {split}", f"{first} and {file}")
         elif depth <= _LABELS_DEPTH:
-            for pattern, found_there in others.items():
-                found_there += [file] if pattern.fullmatch(file.name) else []
+            for pattern, files in others.items():
+                files += [file] if pattern.fullmatch(file.name) else []
     if not labels:
         raise DataError(_without_labels(folder, tuple(zips)))
     transcripts, ages, people = (tuple(found_there) for found_there in others.values())
@@ -206,14 +208,14 @@ def _usable(clip: str, value: Any, target: Target, faults: Faults) -> bool:
 
 def _transcripts(files: _Files, faults: Faults) -> dict[str, str]:
     """What is said in each clip; an empty text is a clip in which nothing was understood."""
-    found: dict[str, str] = {}
+    texts: dict[str, str] = {}
     for file in files.transcripts:
         for name, text in _items(_mapping(file, faults), file.name, faults):
             if isinstance(text, str):
-                found[_full(name)] = _mended(text)
+                texts[_full(name)] = _mended(text)
             else:
                 faults.add(f"{file.name}: not text", f"{name} ({type(text).__name__})")
-    return found
+    return texts
 
 
 def _mended(text: str) -> str:
@@ -231,7 +233,7 @@ def _attributes(
 
     Transcripts that only these tables hold are added to the others.
     """
-    found: dict[str, dict[str, str | float]] = {}
+    attributes: dict[str, dict[str, str | float]] = {}
     unknown: list[str] = []
     faults = Faults()  # of tables that labels do not depend on
     for file in (*files.ages, *files.people):
@@ -240,7 +242,7 @@ def _attributes(
             clip = _full(Path(cells.get("filename") or cells.get("videoname") or "").name)
             if not clip:
                 continue
-            mine = found.setdefault(clip, {})
+            mine = attributes.setdefault(clip, {})
             if text := cells.get("transcription"):
                 transcripts.setdefault(clip, text)
             for name, codes in _CODES.items():
@@ -250,7 +252,7 @@ def _attributes(
                 elif code:
                     unknown.append(f"{name} {code!r} of {clip}")
     notes = [f"Codes that are not known: {some(unknown, 5)}."] if unknown else []
-    return found, [*notes, *(f"Not used: {line}." for line in faults.lines())]
+    return attributes, [*notes, *(f"Not used: {line}." for line in faults.lines())]
 
 
 def _rows(file: Path, faults: Faults) -> Sequence[Mapping[str, str]]:

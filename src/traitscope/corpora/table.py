@@ -28,11 +28,6 @@ COLUMNS = (
     *("clip", "path", "source", "subject", "split", "start", "end", "fps", "transcript"),
     "rater",
 )
-SUFFIXES = (
-    *(".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp"),
-    *(".wav", ".flac", ".mp3", ".m4a", ".aac", ".ogg", ".opus"),
-)
-"""Of media that is looked for by the clip's id, best first."""
 _USUAL_ATTRIBUTES = ("age", "gender", "sex", "ethnicity", "race", "language", "country")
 
 
@@ -66,17 +61,20 @@ class Declaration(Config):
     """Folder of the media, relative to the table."""
 
 
-def load(path: Path, *, suffixes: Sequence[str] = SUFFIXES) -> Corpus:
+def load(path: Path, *, suffixes: Sequence[str] | None = None) -> Corpus:
     """Load a table of clips, or the ``clips.csv`` or ``clips.parquet`` of a folder.
 
     Args:
         path: the table, or its folder.
-        suffixes: of the files that are looked for by the clip's id, best first.
+        suffixes: of the files that are looked for by the clip's id, best first; of recordings
+            where not given.
 
     Raises:
         DataError: lists every fault of the table.
         ConfigError: ``clips.yaml`` is wrong, or missing: then it shows one to fill in.
     """
+    from traitscope.media.suffixes import MEDIA  # its room opens with the decoders: half a second
+
     path = _find(path)
     faults = Faults()
     table = read_table(path, faults)
@@ -87,7 +85,7 @@ def load(path: Path, *, suffixes: Sequence[str] = SUFFIXES) -> Corpus:
     targets = declared_targets(declaration)
     notes = _check_columns(table, declaration, faults)
     rows = _rows_by_clip(table, faults)
-    clips = _clips(table, rows, declaration, suffixes, faults)
+    clips = _clips(table, rows, declaration, suffixes or MEDIA, faults)
     faults.stop(path, where=f"there or in {DECLARATION}")
     return Corpus(
         name=declaration.name or f"table:{path.name}",

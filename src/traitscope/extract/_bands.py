@@ -1,15 +1,92 @@
-"""Power of a sound in bands that are even on the mel scale."""
+"""Power of a sound in bands that are even on the mel scale, and its logarithm as a stream."""
 
+from collections.abc import Callable
 from functools import lru_cache
+from typing import Annotated
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
+from pydantic import Field, PositiveInt
 from scipy.fft import rfft
+
+from traitscope.config import Config as BaseConfig
+from traitscope.errors import ClipError
+from traitscope.media import is_silent
+from traitscope.types import Inputs, Stream
 
 Array = NDArray[np.float64]
 _ROWS = 512
 """Windows computed at once."""
+_FLOOR = 1e-10
+"""Power of what cannot be heard: one step of 16-bit sound has 1e-9, and zero has no logarithm."""
+
+
+class BandsConfig(BaseConfig):
+    """Windows and bands of a logarithmic spectrogram."""
+
+    sample_rate_hz: PositiveInt = 16000
+    """Samples per second of the sound it is computed from."""
+    bands: PositiveInt
+    """How many, even on the mel scale."""
+    window_seconds: Annotated[float, Field(gt=0, le=1)] = 0.025
+    """Length of a window."""
+    step_seconds: Annotated[float, Field(gt=0, le=1)] = 0.010
+    """From one window to the next."""
+
+
+def log_bands(
+    inputs: Inputs,
+    config: BandsConfig,
+    *,
+    window: Callable[[int], Array],
+    rows: int | None = None,
+    low_hz: float = 0.0,
+    preemphasis: float = 0.0,
+) -> Stream:
+    """Give the natural logarithm of the power in each band, at the time of each window's middle.
+
+    Args:
+        inputs: with the sound.
+        config: lengths and bands.
+        window: how many samples -> the weight of each.
+        rows: cut to so many windows, or fill up with missing ones; None keeps the clip's own.
+        low_hz: lower end of the lowest band; the highest ends at half the sample rate.
+        preemphasis: share of the previous sample that is taken off each.
+
+    Raises:
+        ClipError: the sound is shorter than one window.
+    """
+    assert inputs.waveform is not None
+    rate = config.sample_rate_hz
+    length, step = (max(1, round(s * rate)) for s in (config.window_seconds, config.step_seconds))
+    longest = (rows - 1) * step + length if rows else None
+    power = band_power(
+        inputs.waveform.samples[:longest],
+        rate,
+        window=window(length),
+        step=step,
+        bands=config.bands,
+        low_hz=low_hz,
+        high_hz=rate / 2,
+        preemphasis=preemphasis,
+    )
+    if not len(power):
+        raise ClipError(
+            f"The sound of clip {inputs.clip.id!r} is too short for one window. Leave the clip "
+            f"out or set a smaller window.",
+            status="too_short",
+        )
+    values = np.log(np.maximum(power, _FLOOR)).astype(np.float32)
+    missing = max(0, (rows or 0) - len(values))
+    values = np.pad(values, ((0, missing), (0, 0)), constant_values=np.nan)
+    return Stream(
+        time=(np.arange(len(values)) * step + length / 2) / rate,
+        values=values,
+        valid=np.arange(len(values)) < len(power),
+        columns=tuple(f"band_{band}" for band in range(1, config.bands + 1)),
+        info={"silent": is_silent(inputs.waveform), "units": "natural log of power"},
+    )
 
 
 def band_power(
@@ -49,10 +126,13 @@ def band_power(
         rows = slice(first, first + _ROWS)
         frames = every[rows].astype(np.float64)
         if preemphasis:
+            # Windows overlap, so each is filtered apart; the sample before its first is that of
+            # the sound, as if the whole of it had been filtered; the very first has none.
             before = samples[np.maximum(np.arange(first, first + len(frames)) * step - 1, 0)]
             frames[:, 1:] -= preemphasis * frames[:, :-1].copy()
             frames[:, 0] -= preemphasis * before * (np.arange(first, first + len(frames)) > 0)
         spectrum = rfft(frames * window, n=points, axis=1)
+        # Divided by the points, as python_speech_features does: power, whatever the padding.
         power[rows] = (spectrum.real**2 + spectrum.imag**2) @ triangles.T / points
     return power
 

@@ -38,13 +38,13 @@ def read_images(folder: Path, *, fps: float | None = None) -> Stream:
     timed = _timed(folder, fps)
     images = tuple(path.read_bytes() for _, path in timed)
     sizes = np.array([_size(image) for image in images])
-    there = np.asarray((sizes > 0).all(axis=1))
-    if not there.any():
+    readable = np.asarray((sizes > 0).all(axis=1))
+    if not readable.any():
         raise ClipError(f"No image in {folder} can be decoded. Replace them.", status="undecodable")
     return Stream(
         time=np.array([time for time, _ in timed]),
-        images=tuple(image if ok else b"" for image, ok in zip(images, there, strict=True)),
-        valid=there,
+        images=tuple(image if ok else b"" for image, ok in zip(images, readable, strict=True)),
+        valid=readable,
         info={"backend": "imported"},
     )
 
@@ -69,11 +69,11 @@ def read_points(folder: Path, place: Path | None, *, fps: float | None = None) -
         points = points * sizes
     side = np.maximum(sizes.min(axis=2, keepdims=True), 1)
     points = (points - (sizes - side) / 2) / side  # a model sees the middle square of an image
-    there = np.isfinite(points).all(axis=(1, 2)) & (sizes > 0).all(axis=(1, 2))
+    complete = np.isfinite(points).all(axis=(1, 2)) & (sizes > 0).all(axis=(1, 2))
     return Stream(
         time=np.array([time for time, _ in timed]),
-        values=np.where(there[:, None, None], points, np.nan).astype(np.float32),
-        valid=there,
+        values=np.where(complete[:, None, None], points, np.nan).astype(np.float32),
+        valid=complete,
         columns=COLUMNS,
         info={"backend": "imported", "units": "share of the middle square of the image"},
     )
@@ -86,8 +86,8 @@ def beside(folder: Path) -> Path:
         ClipError: there are none.
     """
     for suffix in POINT_FILES:
-        if (found := folder.with_name(folder.name + suffix)).is_file():
-            return found
+        if (file := folder.with_name(folder.name + suffix)).is_file():
+            return file
     if not point_files(folder):
         raise ClipError(
             f"There are no points ({', '.join(POINT_FILES)}) among the images of {folder}, nor "
@@ -146,8 +146,8 @@ def _shaped(numbers: Array, images: int, path: Path) -> Array:
         for points in (len(TO_68), 478):
             for width in (2, 3):  # a third column is depth, or a score
                 if flat.shape[1] == points * width:
-                    found = flat.reshape(images, points, width)[..., :2]
-                    return found[:, TO_68] if points == 478 else found
+                    places = flat.reshape(images, points, width)[..., :2]
+                    return places[:, TO_68] if points == 478 else places
     raise ClipError(
         f"{path} holds numbers of the shape {numbers.shape}; {images} image"
         f"{'s' if images > 1 else ''} need 68 or 478 points of x and y each.",

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from traitscope.errors import ClipError
 from traitscope.media import probe
+from traitscope.media.suffixes import VIDEO
 from traitscope.types import Clip
 
 if TYPE_CHECKING:
@@ -33,7 +34,6 @@ _CREDIBLE_FPS = (4.0, 250.0)
 _SAME_FPS = 0.1
 """Timestamps that differ from the known rate by a larger share are not credible."""
 
-_VIDEO = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v")
 _GAZE = tuple(f"gaze_{eye}_{axis}" for eye in "01" for axis in "xyz")
 _EXTENT = ("x_0", "x_16", "y_8", "y_27")
 """Ends of the jaw, chin and bridge of the nose: enough for the size and place of a face."""
@@ -272,7 +272,7 @@ def _implied(timestamps: Array | None, numbers: Array) -> float | None:
 
 
 def _fps_beside(path: Path) -> float | None:
-    video = next((v for s in _VIDEO if (v := path.with_suffix(s)).is_file()), None)
+    video = next((v for s in VIDEO if (v := path.with_suffix(s)).is_file()), None)
     if video is None and path.with_suffix("").is_file():
         video = path.with_suffix("")
     try:

@@ -47,6 +47,11 @@ class Rows:
         """(rows,) True where there is a face."""
         return self.track >= 0
 
+    @property
+    def keys(self) -> list[tuple[int, int]]:
+        """Frame and track of each row, under which extractors keep what they saw."""
+        return list(zip(self.frame.tolist(), self.track.tolist(), strict=True))
+
 
 class Tracks:
     """Collect what is seen of each track of a clip, then choose one, or all."""
@@ -91,12 +96,12 @@ class Tracks:
                 status="no_face",
             )
         chosen = None if policy == "all" else self._choose(policy)
-        found = [
+        pairs = [
             (number, track)
             for number, present in enumerate(self._present)
             for track in ((present or (-1,)) if chosen is None else (_or_missing(chosen, present),))
         ]
-        frame, track = np.array(found, dtype=np.int64).T
+        frame, track = np.array(pairs, dtype=np.int64).T
         return Rows(np.array(self._times)[frame], frame, track)
 
     def facts(self, rows: Rows) -> dict[str, Any]:

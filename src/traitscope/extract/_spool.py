@@ -21,6 +21,7 @@ class Spool:
 
     def __init__(self) -> None:
         self._file = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115
+        # A clip that fails never comes to an end: the file goes when nobody holds the spool.
         finalize(self, self._file.close)
         self._end = 0
 

@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, PositiveInt
 
-from traitscope import weights
 from traitscope.config import Config as BaseConfig
 from traitscope.errors import ClipError, ConfigError
 from traitscope.extract import faces as _faces
@@ -25,6 +24,7 @@ VERSION = 3
 NEEDS = ("stream:faces",)
 
 _BATCH = 32
+"""Pictures computed at once: more gain nothing on a processor, and 32 fit any GPU."""
 
 
 class Config(BaseConfig):
@@ -70,16 +70,16 @@ class Extractor:
                 f"Clip {inputs.clip.id!r} has no pictures to embed. Check the video.",
                 status="no_face" if self._config.source == "faces" else "no_video",
             )
-        there = np.flatnonzero(source.mask)
+        filled = np.flatnonzero(source.mask)
         network = open_network(self._config)
-        found = np.concatenate(
+        vectors = np.concatenate(
             [
                 network(_pixels([source.images[row] for row in rows], self._config.size))
-                for rows in _batches(there)
+                for rows in _batches(filled)
             ]
         )
-        values = np.full((len(source.time), found.shape[1]), np.nan, dtype=np.float32)
-        values[there] = found
+        values = np.full((len(source.time), vectors.shape[1]), np.nan, dtype=np.float32)
+        values[filled] = vectors
         return Stream(
             time=source.time,
             values=values,
@@ -91,7 +91,7 @@ class Extractor:
         )
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=1)  # clip after clip has the same settings, and a network takes memory
 def open_network(config: Config) -> Any:
     """Make the function that embeds: (images, size, size, 3) in 0..255 -> (images, features).
 
@@ -101,15 +101,14 @@ def open_network(config: Config) -> Any:
         ConfigError: timm has no such model or stage.
         MissingError: its weights are not on this machine.
     """
-    import timm
     import torch
+
+    from traitscope.nn.pretrained import taught_colours
 
     network = _create(config)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     network.to(device)
-    taught = timm.get_pretrained_cfg(config.model)
-    mean = np.array(taught.mean if taught else timm.data.IMAGENET_DEFAULT_MEAN, np.float32)
-    sd = np.array(taught.std if taught else timm.data.IMAGENET_DEFAULT_STD, np.float32)
+    mean, sd = (np.array(values, np.float32) for values in taught_colours(config.model))
     # windowed transformers keep the channels last
     area = (1, 2) if str(getattr(network, "output_fmt", "")).endswith("NHWC") else (2, 3)
     pools = {"average": lambda x: x.mean(dim=area), "max": lambda x: x.amax(dim=area)}
@@ -138,23 +137,26 @@ def _create(config: Config) -> Any:
     import timm
     import torch
 
+    from traitscope.nn.pretrained import timm_backbone
+
     if not timm.is_model(config.model):
         near = timm.list_models(f"*{config.model.split('.')[0]}*")[:3]
         hint = f" Did you mean {', '.join(near)}?" if near else ""
         raise ConfigError(f"There is no timm model {config.model!r}.{hint}")
-    setting = "embedding.pretrained"
-    path = weights.find_network(config.model, setting=setting) if config.pretrained else None
-    settings: dict[str, Any] = {"pretrained": config.pretrained}
-    if path is not None:
-        settings["pretrained_cfg_overlay"] = {"file": str(path)}
+    settings: dict[str, Any] = {"num_classes": 0}
     if config.stages:
-        settings |= {"features_only": True, "out_indices": config.stages}
-    else:
-        settings |= {"num_classes": 0}
+        settings = {"features_only": True, "out_indices": config.stages}
+    # Random tensors by our own seed, and nothing taken from the caller's generator: a training
+    # that extracts on the way draws the same batches as one that does not.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         try:
-            return timm.create_model(config.model, **settings).eval()
+            return timm_backbone(
+                config.model,
+                pretrained=config.pretrained,
+                setting="embedding.pretrained",
+                **settings,
+            ).eval()
         except (IndexError, AssertionError, RuntimeError) as error:
             if not config.stages:
                 raise

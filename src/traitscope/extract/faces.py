@@ -28,7 +28,8 @@ _EYES = {
     68: (np.arange(36, 42), np.arange(42, 48)),
     478: (np.array([33, 133]), np.array([362, 263])),
 }
-"""Points whose means are the eye centres (left and right in the picture), by landmark count."""
+"""Points whose means are the eye centres (left and right in the picture), by landmark count; of a
+mesh the corners of the eyes, which stay in place when the lids close."""
 
 
 class Config(Sampled):
@@ -66,8 +67,7 @@ class Extractor:
     def finish(self, inputs: Inputs) -> Stream:
         """Give the chips of the chosen track; missing ones are empty and not valid."""
         rows = self._tracks.rows(self._config.select, inputs.clip.id)
-        keys = list(zip(rows.frame.tolist(), rows.track.tolist(), strict=True))
-        chips = [self._chips.get(key, ((0, 0), np.nan)) for key in keys]
+        chips = [self._chips.get(key, ((0, 0), np.nan)) for key in rows.keys]
         return Stream(
             time=rows.time,
             images=stored(self._spool, [place for place, _ in chips]),
@@ -109,6 +109,8 @@ def chip(image: NDArray[np.uint8], face: Face, *, size: int, padding: float) -> 
         image = np.asarray(
             cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA), dtype=np.uint8
         )
+        # Pixel 0 of the small picture is the mean of `ratio` pixels, whose middle lies
+        # (ratio - 1) / 2 further on: without it the face would shift by half a pixel or more.
         matrix = np.hstack(
             [
                 matrix[:, :2] * ratio,
@@ -136,6 +138,7 @@ def alignment(face: Face, *, size: float, padding: float) -> NDArray[np.float64]
         )
     one, other = eyes
     across = other - one
+    # Turned faces may have both eyes in one place: a huge scale is better than none.
     scale = size * _EYE_SHARE / whole / max(float(np.hypot(*across)), 1e-6)
     angle = np.arctan2(across[1], across[0])
     cos, sin = scale * np.cos(angle), scale * np.sin(angle)

@@ -78,11 +78,10 @@ class Extractor:
     def finish(self, inputs: Inputs) -> Stream:
         """Give the points of the chosen track; missing rows are NaN and not valid."""
         rows = self._tracks.rows(self._config.select, inputs.clip.id)
-        keys = zip(rows.frame.tolist(), rows.track.tolist(), strict=True)
         missing = np.full((self._config.points, 2), np.nan, dtype=np.float32)
         return Stream(
             time=rows.time,
-            values=np.array([self._points.get(key, missing) for key in keys]),
+            values=np.array([self._points.get(key, missing) for key in rows.keys]),
             valid=rows.valid,
             columns=COLUMNS,
             info={
@@ -95,5 +94,5 @@ class Extractor:
 
 def chosen(face: Face, points: int) -> NDArray[np.float64]:
     """The landmarks of a face (points, 2) in pixels, 68 in the iBUG order."""
-    found = np.asarray(face.landmarks, dtype=np.float64)[:, :2]
-    return found[TO_68] if points == 68 and len(found) == 478 else found
+    places = np.asarray(face.landmarks, dtype=np.float64)[:, :2]
+    return places[TO_68] if points == 68 and len(places) == 478 else places

@@ -5,30 +5,18 @@ from typing import Annotated, Self
 import numpy as np
 from pydantic import Field, PositiveInt, model_validator
 
-from traitscope.config import Config as BaseConfig
-from traitscope.errors import ClipError
-from traitscope.extract._bands import band_power
-from traitscope.media import is_silent
+from traitscope.extract._bands import BandsConfig, log_bands
 from traitscope.types import Inputs, Stream
 
 VERSION = 2
 NEEDS = ("audio",)
 
-_FLOOR = 1e-10
-"""Power of what cannot be heard."""
 
-
-class Config(BaseConfig):
+class Config(BandsConfig):
     """Settings of the log-mel spectrogram."""
 
-    sample_rate_hz: PositiveInt = 16000
-    """Samples per second of the sound it is computed from."""
     bands: PositiveInt = 64
     """How many, even on the mel scale."""
-    window_seconds: Annotated[float, Field(gt=0, le=1)] = 0.025
-    """Length of a window."""
-    step_seconds: Annotated[float, Field(gt=0, le=1)] = 0.010
-    """From one window to the next."""
     low_hz: Annotated[float, Field(ge=0)] = 0.0
     """Lower end of the lowest band; the highest ends at half the sample rate."""
 
@@ -47,31 +35,4 @@ class Extractor:
 
     def finish(self, inputs: Inputs) -> Stream:
         """Give one row per window, at the time of the window's middle."""
-        assert inputs.waveform is not None
-        config, rate = self._config, self._config.sample_rate_hz
-        length, step = (
-            max(1, round(s * rate)) for s in (config.window_seconds, config.step_seconds)
-        )
-        samples = inputs.waveform.samples
-        power = band_power(
-            samples,
-            rate,
-            window=np.hanning(length),
-            step=step,
-            bands=config.bands,
-            low_hz=config.low_hz,
-            high_hz=rate / 2,
-        )
-        if not len(power):
-            raise ClipError(
-                f"The sound of clip {inputs.clip.id!r} is too short for one window. Leave the clip "
-                f"out or set a smaller window.",
-                status="too_short",
-            )
-        values = np.log(np.maximum(power, _FLOOR)).astype(np.float32)
-        return Stream(
-            time=(np.arange(len(values)) * step + length / 2) / rate,
-            values=values,
-            columns=tuple(f"band_{band}" for band in range(1, config.bands + 1)),
-            info={"silent": is_silent(inputs.waveform), "units": "natural log of power"},
-        )
+        return log_bands(inputs, self._config, window=np.hanning, low_hz=self._config.low_hz)

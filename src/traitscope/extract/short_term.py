@@ -41,7 +41,9 @@ COLUMNS = (*BASE_COLUMNS, *(f"delta_{name}" for name in BASE_COLUMNS))
 
 _EPS = float(np.finfo(np.float64).eps)
 _BLOCKS = 10
+"""Blocks of a window, or of its spectrum, whose shares give an entropy; the package's number."""
 _ROLLOFF = 0.90
+"""Share of the power that lies below the roll-off; the package's."""
 _BATCH_SAMPLES = 2**17
 """Samples computed at once: what fits the processor's cache, whatever the length of the sound."""
 
@@ -75,6 +77,7 @@ class Extractor:
         assert inputs.waveform is not None
         rate, samples = inputs.waveform.sample_rate_hz, inputs.waveform.samples
         window, step = self._lengths(len(samples), rate)
+        # The spectrum has half as many values as the window, and needs one for each block.
         if len(samples) < window or window < 2 * _BLOCKS:
             raise ClipError(
                 f"The sound of clip {inputs.clip.id!r} is too short for one window "
@@ -124,6 +127,7 @@ def short_term_features(waveform: ArrayLike, sample_rate_hz: int, window: int, s
         piece = signal[starts[first] : starts[first] + offsets[-1] + window]
         samples = (piece.astype(np.float64) - level[0]) / level[1]
         frames = sliding_window_view(samples, window)[::step]
+        # The package leaves out the last bin, at half the sample rate.
         half = rfft(frames, axis=1)[:, : window // 2]
         power = (half.real**2 + half.imag**2) / (window // 2) ** 2
         spectrum = np.sqrt(power)
@@ -132,6 +136,7 @@ def short_term_features(waveform: ArrayLike, sample_rate_hz: int, window: int, s
         base[3:8, rows], last_share = _from_spectrum(spectrum, power, last_share)
         base[8:21, rows] = _mfcc(spectrum, sample_rate_hz)
         base[21:34, rows] = _chroma(power, sample_rate_hz)
+    # The first window has none before it: its differences stay zero.
     np.subtract(base[:, 1:], base[:, :-1], out=values[len(BASE_COLUMNS) :, 1:])
     return values
 
@@ -155,6 +160,7 @@ def _level(signal: NDArray[np.generic]) -> tuple[float, float]:
 def _crossings(samples: Array, offsets: NDArray[np.intp], window: int) -> Array:
     """Feature 1: sign changes per sample of windows that start at offsets."""
     sign = (samples > 0).astype(np.int8) - (samples < 0)
+    # A step from one sign to the other counts 2, one to or from silence 1; hence the half below.
     turns = np.concatenate([[0], np.cumsum(np.abs(np.diff(sign)), dtype=np.int64)])
     return np.asarray((turns[offsets + window - 1] - turns[offsets]) / 2 / (window - 1))
 
@@ -211,6 +217,7 @@ def _mfcc(spectrum: Array, sample_rate_hz: int) -> Array:
 @lru_cache(maxsize=8)
 def _filters(bins: int, sample_rate_hz: int) -> Any:
     """Sparse (40, bins) triangles: 13 linear from 133.33 Hz in steps of 66.67 Hz, 27 log-spaced."""
+    # The filters of Slaney's Auditory Toolbox (1998), 1.0711703 from one log corner to the next.
     corners = np.zeros(42)
     corners[:13] = 133.33 + np.arange(13) * 200 / 3.0
     corners[13:] = corners[12] * 1.0711703 ** np.arange(1, 30)

@@ -72,11 +72,11 @@ class Extractor:
         if self._source is None:
             return from_table(inputs.clip, self._config)
         rows = self._tracks.rows(self._config.select, inputs.clip.id)
-        keys = list(zip(rows.frame.tolist(), rows.track.tolist(), strict=True))
         missing = np.full(len(COLUMNS), np.nan)
-        values = np.array([self._rows.get(key, missing) for key in keys])
+        values = np.array([self._rows.get(key, missing) for key in rows.keys])
         if self._source is _geometry:
             blink = COLUMNS.index("AU45_r")
+            # Each face against its own open eyes: only now are all its rows known.
             for track in np.unique(rows.track[rows.valid]):
                 own = rows.track == track
                 values[own, blink] = _geometry.settle(values[own, blink])
@@ -110,6 +110,7 @@ def from_table(clip: Clip, config: Config) -> Stream:
     chosen, valid = _openface.choose(rows, config.select, (start, end), clip.id)
     times = rows.time[chosen] - start
     last = float(times[-1]) + 1 / rows.fps
+    # A rate asks for moments, and a moment may have several faces: they stay or go together.
     frames, inverse = np.unique(rows.frame[chosen], return_inverse=True)
     moments = [float(frame) / rows.fps - start for frame in frames]
     kept = wanted(moments, config.rate, end=last)[inverse]
@@ -121,6 +122,7 @@ def from_table(clip: Clip, config: Config) -> Stream:
     for name, column in measured.items():
         values[valid, COLUMNS.index(name)] = column[valid]
     return Stream(
+        # Timestamps are rounded, so the first may lie a little before the start.
         time=np.maximum(rows.time[chosen] - start, 0.0),
         values=values,
         valid=valid,

@@ -42,6 +42,7 @@ class Extractor:
                 f"The sound of clip {inputs.clip.id!r} is too short. Leave the clip out.",
                 status="too_short",
             )
+        # Half of a sine is in the negative frequencies that rfft leaves out; 0 Hz has no such twin.
         amplitude = 2 * np.abs(rfft(samples, n=2 * bins)[:bins]) / len(samples)
         amplitude[0] /= 2
         return Stream(

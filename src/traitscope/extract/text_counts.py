@@ -13,8 +13,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from traitscope.config import Config as BaseConfig
-from traitscope.extract import transcript
+from traitscope.extract._text import TextConfig, text_of
 from traitscope.types import Inputs, Stream
 
 VERSION = 1
@@ -59,7 +58,7 @@ UNITS = {
 """Column -> its unit, in order."""
 COLUMNS = tuple(UNITS)
 
-_LONG = 7  # letters, from which a word counts as long
+_LONG = 7  # letters, from which a word counts as long, as in the readability index LIX
 _WORD = re.compile(r"[^\W\d_]+(?:['’\-][^\W\d_]+)*|\d+(?:[.,]\d+)*")
 _PAUSE = re.compile(r"\.{2,}|…|-{2,}|–|—")
 _MARK = re.compile(r"\[[^\]]*\]|\([^)]*\)|\*[^*]+\*")
@@ -110,16 +109,11 @@ _EASE: dict[Language, tuple[float, float, float]] = {
 """Constant, weight of words per sentence, weight of syllables per word."""
 
 
-class Config(BaseConfig):
+class Config(TextConfig):
     """Settings of the counts."""
 
     language: Language = "en"
     """Whose fillers, pronouns and readability formula; also of the transcript."""
-
-    @property
-    def transcript(self) -> transcript.Config:
-        """Settings of the transcript that is counted."""
-        return transcript.Config(language=self.language)
 
 
 class Extractor:
@@ -130,21 +124,22 @@ class Extractor:
 
     def finish(self, inputs: Inputs) -> Stream:
         """Give one row of counts."""
-        said = inputs.streams["transcript"]
-        assert said.values is not None
-        values = text_counts(str(said.values[0]), language=self._config.language)
-        info: dict[str, Any] = {"units": UNITS, **said.info}
-        return Stream(time=said.time, values=values[None], columns=COLUMNS, info=info)
+        transcript = inputs.streams["transcript"]
+        values = text_counts(text_of(inputs), language=self._config.language)
+        info: dict[str, Any] = {"units": UNITS, **transcript.info}
+        return Stream(time=transcript.time, values=values[None], columns=COLUMNS, info=info)
 
 
 def text_counts(text: str, *, language: Language = "en") -> Array:
     """Count what ``COLUMNS`` names in a text: (columns,), NaN where there is nothing to share."""
     marks = _MARK.findall(text)
+    # Marks go before words are looked for: [LAUGHTER] is none that was said.
     plain = _MARK.sub(" ", text)
     spoken = _WORD.findall(plain)
     words = [word.lower().replace("’", "'") for word in spoken]
     pauses = len(_PAUSE.findall(plain))
     ends = [mark.group() for mark in _SENTENCE_END.finditer(plain)]
+    # What follows the last full stop is a sentence, too, though it has no end.
     sentences = max(len(ends) + (not re.search(r"[.!?]\W*$", plain)), 1) if words else 0
     columns: dict[str, float] = {
         "words": len(words),

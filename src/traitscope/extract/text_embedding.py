@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 from pydantic import PositiveInt
 
-from traitscope.config import Config as BaseConfig
-from traitscope.extract import transcript
+from traitscope.extract._text import TextConfig, text_of
 from traitscope.extras import require
 from traitscope.nn.text_encoder import WHY, Encoder, fill, read_encoder
 from traitscope.types import Inputs, Stream
@@ -20,20 +19,13 @@ NEEDS = ("stream:transcript",)
 CONTRACT = {"extracts": "its encoder is fetched by the user; tests use a small random one"}
 
 
-class Config(BaseConfig):
+class Config(TextConfig):
     """Settings of the embedding."""
 
     encoder: str = "sentence-transformers/all-MiniLM-L6-v2"
     """Name of an encoder in the cache, or a folder that holds one."""
     max_tokens: PositiveInt = 256
     """Tokens that are read; the rest of a longer text is not."""
-    language: str = "en"
-    """Of the transcript."""
-
-    @property
-    def transcript(self) -> transcript.Config:
-        """Settings of the transcript that is read."""
-        return transcript.Config(language=self.language)
 
 
 class Extractor:
@@ -44,18 +36,17 @@ class Extractor:
 
     def finish(self, inputs: Inputs) -> Stream:
         """Give one row."""
-        said = inputs.streams["transcript"]
-        assert said.values is not None
+        transcript = inputs.streams["transcript"]
         torch = require("torch", extra="text", why=WHY)
         encoder, network = _opened(self._config.encoder)
-        ids, mask = encoder.tokens([str(said.values[0])], self._config.max_tokens)
+        ids, mask = encoder.tokens([text_of(inputs)], self._config.max_tokens)
         with torch.inference_mode():
             output = network(torch.from_numpy(ids), attention_mask=torch.from_numpy(mask).long())
         rows = output.last_hidden_state[0].float().numpy()
         values = rows.mean(axis=0, keepdims=True).astype(np.float32)
         columns = tuple(f"{number:04d}" for number in range(values.shape[1]))
-        info = {**said.info, "tokens": int(mask.sum())}
-        return Stream(time=said.time, values=values, columns=columns, info=info)
+        info = {**transcript.info, "tokens": int(mask.sum())}
+        return Stream(time=transcript.time, values=values, columns=columns, info=info)
 
 
 @lru_cache(maxsize=1)

@@ -34,16 +34,17 @@ class Extractor:
     def finish(self, inputs: Inputs) -> Stream:
         """Give (samples,) at their times."""
         assert inputs.waveform is not None
-        found, wanted = inputs.waveform.samples, self._config.samples
-        if not len(found):
+        samples, wanted = inputs.waveform.samples, self._config.samples
+        if not len(samples):
             raise ClipError(
                 f"The sound of clip {inputs.clip.id!r} has no samples. Leave the clip out.",
                 status="too_short",
             )
-        values = np.array(found[:wanted])
+        values = np.array(samples[:wanted])
         if wanted is not None and len(values) < wanted:
             values = np.pad(values, (0, wanted - len(values)))
         if self._config.dtype == "int16":
+            # 32767 and not 32768, which would not fit: full scale is reached on both sides.
             values = np.rint(np.clip(values, -1, 1) * 32767).astype(np.int16)
         return Stream(
             time=np.arange(len(values)) / self._config.sample_rate_hz,

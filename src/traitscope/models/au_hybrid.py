@@ -116,6 +116,7 @@ class Convolution(nn.Module):
     def __init__(self, before: int, after: int, kernel: int, squeeze: int) -> None:
         super().__init__()
         narrow = max(1, after // squeeze)
+        # As many rows come out as go in, for even kernels, too.
         self.pad = nn.ConstantPad1d(((kernel - 1) // 2, kernel // 2), 0.0)
         self.convolve = nn.Conv1d(before, after, kernel)
         self.gate = nn.Sequential(
@@ -127,6 +128,7 @@ class Convolution(nn.Module):
         padded = self.pad(rearrange(values, "clips rows size -> clips size rows"))
         seen = rearrange(self.convolve(padded).relu(), "clips size rows -> clips rows size")
         opening = rearrange(self.gate(masked_mean(seen, mask)), "clips size -> clips 1 size")
+        # A convolution smears rows into hidden ones; the next layer must not see that back.
         shown: Tensor = seen * opening * rearrange(mask, "clips rows -> clips rows 1")
         return shown
 

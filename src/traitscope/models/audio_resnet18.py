@@ -9,14 +9,14 @@ in training a random part.
 
 from collections.abc import Mapping, Sequence
 
-from einops import rearrange
 from pydantic import PositiveInt
 from torch import Tensor, nn
 
 from traitscope.config import Config as BaseConfig
 from traitscope.nn.heads import RangeHead
 from traitscope.nn.resnets import resnet
-from traitscope.types import Batch, Draw, Rows, Target
+from traitscope.nn.sound import sound_draw, waveform_of
+from traitscope.types import Batch, Draw, Target
 
 
 class Config(BaseConfig):
@@ -29,11 +29,6 @@ class Config(BaseConfig):
 
 
 TINY = Config(samples=2048, channels=(4, 4, 8, 8))
-
-
-def sound_draw(samples: int) -> Draw:
-    """Draw a run of samples: a random one in training, the middle one in evaluation."""
-    return Draw(train=Rows("window", samples), evaluate=Rows("center", samples))
 
 
 def inputs(config: Config) -> dict[str, Draw]:
@@ -56,9 +51,3 @@ class Model(nn.Module):
         """``waveform`` (clips, samples) -> (clips, targets)."""
         heard = self.hear(waveform_of(batch)).mean(dim=2)
         return self.to_range(self.score(heard))
-
-
-def waveform_of(batch: Batch) -> Tensor:
-    """The waveform as one channel, silent where the clip is over: (clips, 1, samples)."""
-    sound = batch.streams["waveform"] * batch.masks["waveform"]
-    return rearrange(sound, "clips samples -> clips 1 samples")

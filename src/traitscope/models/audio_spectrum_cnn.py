@@ -50,6 +50,7 @@ class Model(nn.Module):
         sizes = zip(pairwise((1, *config.channels)), KERNELS, POOLS, DROPOUTS, strict=True)
         for (before, after), kernel, pool, dropout in sizes:
             layers += [nn.Conv1d(before, after, kernel), nn.MaxPool1d(pool), nn.Dropout(dropout)]
+        # After the first convolution alone, as published; the others have their pooling only.
         layers.insert(1, nn.Sigmoid())
         self.hear = nn.Sequential(*layers)
         self.score = nn.Linear(config.channels[-1], len(targets))

@@ -95,6 +95,7 @@ class Model(nn.Module):
         steps = rearrange(seen, "(clips parts) e -> clips parts e", clips=len(mask))
         if self.hear is not None:
             heard = torch.relu(self.hear(batch.streams["mid_term"]))
+            # A part counts where it is both seen and heard.
             mask = mask & batch.masks["mid_term"]
             steps = torch.cat([steps, heard], dim=-1)
         states, _ = self.lstm(steps)

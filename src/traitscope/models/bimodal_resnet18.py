@@ -14,9 +14,9 @@ from pydantic import PositiveInt
 from torch import Tensor, nn
 
 from traitscope.config import Config as BaseConfig
-from traitscope.models.audio_resnet18 import sound_draw, waveform_of
 from traitscope.nn.heads import RangeHead
 from traitscope.nn.resnets import resnet
+from traitscope.nn.sound import sound_draw, waveform_of
 from traitscope.types import Batch, Draw, Rows, Target
 
 
@@ -65,7 +65,7 @@ class Model(nn.Module):
 
     def forward(self, batch: Batch) -> Tensor:
         """Picture (clips, 1, 3, s, s), ``waveform`` (clips, samples) -> (clips, targets)."""
-        found = [self.see(batch.streams[self.input][:, 0]).mean(dim=(2, 3))]
+        senses = [self.see(batch.streams[self.input][:, 0]).mean(dim=(2, 3))]
         if self.hear is not None:
-            found.append(self.hear(waveform_of(batch)).mean(dim=2))
-        return self.to_range(self.score(self.join(torch.cat(found, dim=1))))
+            senses.append(self.hear(waveform_of(batch)).mean(dim=2))
+        return self.to_range(self.score(self.join(torch.cat(senses, dim=1))))

@@ -18,9 +18,9 @@ from pydantic import PositiveInt
 from torch import Tensor, nn
 
 from traitscope.config import Config as BaseConfig
-from traitscope.models.audio_resnet18 import sound_draw, waveform_of
 from traitscope.nn.heads import RangeHead
 from traitscope.nn.resnets import resnet
+from traitscope.nn.sound import sound_draw, waveform_of
 from traitscope.types import Batch, Draw, Rows, Target
 
 BINS = 4
@@ -108,6 +108,7 @@ class Model(nn.Module):
         self, config: Config, shapes: Mapping[str, tuple[int, ...]], targets: Sequence[Target]
     ) -> None:
         super().__init__()
+        # First weights are drawn in this order: another order is another network for the same seed.
         names = [name for name in ("frames", "faces", "waveform") if name in inputs(config)]
         self.branches = nn.ModuleDict(
             {name: Branch(config, len(targets), sound=name == "waveform") for name in names}

@@ -28,8 +28,8 @@ from traitscope.data.examples import to_tensors
 from traitscope.learners.folds import inside, labels_of
 from traitscope.learners.trees import ExtraTrees, Forest, damaged, grow_extra
 from traitscope.models import crnet as _crnet
-from traitscope.models.audio_resnet18 import waveform_of
 from traitscope.nn.heads import masked_mean
+from traitscope.nn.sound import waveform_of
 from traitscope.types import Batch, Draw, Rows, Target
 
 Array = NDArray[np.float64]
@@ -138,8 +138,8 @@ class Estimator:
         self._forest = Forest.restore(arrays, "trees", columns=columns, outputs=targets)
 
     def _features(self, batch: Batch) -> Array:
-        found = batch.streams.get("features")
-        return self.reduce(batch) if found is None else np.asarray(found, dtype=np.float64)
+        reduced = batch.streams.get("features")
+        return self.reduce(batch) if reduced is None else np.asarray(reduced, dtype=np.float64)
 
     def _feature(self, batch: Batch, clip: int) -> NDArray[np.float32]:
         """One clip at a time: 32 moments fill a processor, and company changes no last digit."""
@@ -147,8 +147,8 @@ class Estimator:
         masks = {name: array[clip : clip + 1] for name, array in batch.masks.items()}
         alone = replace(batch, streams=streams, masks=masks)
         with torch.inference_mode():
-            found = self._seen(to_tensors(alone, self.network.score.weight.device))
-        values: NDArray[np.float32] = found.flatten().cpu().numpy()
+            features = self._seen(to_tensors(alone, self.network.score.weight.device))
+        values: NDArray[np.float32] = features.flatten().cpu().numpy()
         return values
 
     def _seen(self, batch: Batch) -> Tensor:
@@ -156,9 +156,10 @@ class Estimator:
         total = torch.zeros((), device=self.network.score.weight.device)
         for name, branch in self.network.branches.items():
             if name == "waveform":
-                found = branch(waveform_of(batch))[1].flatten(1)
+                features = branch(waveform_of(batch))[1].flatten(1)
             else:
                 rows = branch(rearrange(batch.streams[name], "1 rows ... -> rows ..."))[1]
-                found = masked_mean(rearrange(rows, "rows t w -> 1 rows (t w)"), batch.masks[name])
-            total = total + SHARES[name] * found
+                rows = rearrange(rows, "rows t w -> 1 rows (t w)")
+                features = masked_mean(rows, batch.masks[name])
+            total = total + SHARES[name] * features
         return total

@@ -11,13 +11,12 @@ kernel of one place both are the identity), and the head ends in the target rang
 from collections.abc import Mapping, Sequence
 
 import torch
-from einops import rearrange
 from pydantic import PositiveInt
 from torch import Tensor, nn
 from torch.nn import functional
 
 from traitscope.nn.heads import RangeHead, RowScores
-from traitscope.nn.images import ImagesConfig, image_draws
+from traitscope.nn.images import ImagesConfig, image_draws, score_images
 from traitscope.types import Batch, Draw, Target
 
 BLOCKS = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
@@ -62,13 +61,14 @@ class Model(nn.Module):
 
     def forward(self, batch: Batch) -> RowScores:
         """Images (clips, images, 3, size, size) -> scores of each image and their mean."""
-        images, mask = batch.streams[self.input], batch.masks[self.input]
-        early = self.first(rearrange(images, "clips rows ... -> (clips rows) ..."))
+        return score_images(batch, self.input, self._score)
+
+    def _score(self, images: Tensor) -> Tensor:
+        early = self.first(images)
         late = self.rest(early)
         described = [descriptor(late), *([descriptor(early)] if self.plus else [])]
-        scores = self.to_range(self.score(torch.cat(described, dim=1)))
-        scores = rearrange(scores, "(clips rows) t -> clips rows t", clips=len(mask))
-        return RowScores(scores, mask)
+        scores: Tensor = self.to_range(self.score(torch.cat(described, dim=1)))
+        return scores
 
 
 def descriptor(maps: Tensor) -> Tensor:

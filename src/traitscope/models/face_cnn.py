@@ -96,6 +96,7 @@ class Model(nn.Module):
         super().__init__()
         self.backbone = ResNet(config)
         sizes = (self.backbone.channels, *config.hidden)
+        # One value stands for every layer; of several there are as many as layers.
         dropouts = (config.dropouts * len(config.hidden))[: len(config.hidden)]
         layers: list[nn.Module] = []
         for (width, units), dropout in zip(pairwise(sizes), dropouts, strict=True):

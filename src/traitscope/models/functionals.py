@@ -106,6 +106,7 @@ class Estimator:
         labels = labels_of(batch, self.targets)
         table, self.columns = self._table(batch), self._names(batch)
         self.mean, self.sd = moments(table)
+        # Of infinite spread: zero everywhere once it is standardised, so it shares no weight.
         self.sd[_repeated(table)] = np.inf
         features = standardised(table, self.mean, self.sd, farthest=FARTHEST)
         self.centre = np.nanmean(labels, axis=0)
@@ -205,16 +206,17 @@ class Estimator:
     ) -> Array:
         """Grow trees; predictions (clips, targets) of clips that were held out."""
         config, targets = self.config, len(self.targets)
-        found = np.zeros((len(config.leaves), len(config.rounds), *labels.shape))
+        held_out = np.zeros((len(config.leaves), len(config.rounds), *labels.shape))
         for place, leaves in enumerate(config.leaves):
+            # The first trees of a long forest are a short one: grown once, scored at every length.
             largest = {"leaves": leaves, "rounds": max(config.rounds)}
             boosting = [config.boosting.model_copy(update=largest)] * targets
             for number in np.unique(folds):
                 rest = folds == number
                 forest = grow(features[~rest], labels[~rest], boosting, seed=config.seed)
-                found[place][:, rest] = staged(features[rest], forest, targets, config.rounds)
-        errors = np.nanmean((found - labels) ** 2, axis=2).reshape(-1, targets)
-        best = np.unravel_index(errors.argmin(axis=0), found.shape[:2])
+                held_out[place][:, rest] = staged(features[rest], forest, targets, config.rounds)
+        errors = np.nanmean((held_out - labels) ** 2, axis=2).reshape(-1, targets)
+        best = np.unravel_index(errors.argmin(axis=0), held_out.shape[:2])
         chosen = [
             config.boosting.model_copy(
                 update={"leaves": config.leaves[a], "rounds": config.rounds[b]}
@@ -222,7 +224,9 @@ class Estimator:
             for a, b in zip(*best, strict=True)
         ]
         self.forest = grow(features, labels, chosen, seed=config.seed)
-        return np.stack([found[a, b, :, t] for t, (a, b) in enumerate(zip(*best, strict=True))], 1)
+        return np.stack(
+            [held_out[a, b, :, t] for t, (a, b) in enumerate(zip(*best, strict=True))], 1
+        )
 
 
 def _repeated(table: Array) -> NDArray[np.bool_]:
@@ -254,9 +258,9 @@ def _fit_share(
         along = np.abs((part - part.mean(axis=0)).T @ (wanted - wanted.mean()))
         strength = np.divide(along, spread, out=np.zeros_like(along), where=spread > 1e-12)
         kept = np.argsort(-strength, kind="stable")[: max(1, round(share * len(kept)))]
-    found, intercepts = ridge_path(part[:, kept], wanted[:, None], penalties)
+    fitted, intercepts = ridge_path(part[:, kept], wanted[:, None], penalties)
     weights = np.zeros((len(penalties), features.shape[1]))
-    weights[:, kept] = found[:, :, 0]
+    weights[:, kept] = fitted[:, :, 0]
     return weights, intercepts[:, 0]
 
 

@@ -8,13 +8,12 @@ is scored on several evenly spaced images instead of one.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from einops import rearrange
 from pydantic import Field
-from torch import nn
+from torch import Tensor, nn
 
 from traitscope.nn.heads import RangeHead, RowScores
-from traitscope.nn.images import ImagesConfig, image_draws
-from traitscope.nn.pretrained import colours_of, take_published, timm_backbone
+from traitscope.nn.images import ImagesConfig, image_draws, score_images
+from traitscope.nn.pretrained import Backbone
 from traitscope.types import Batch, Draw, Target
 
 
@@ -45,23 +44,19 @@ class Model(nn.Module):
     ) -> None:
         super().__init__()
         self.config = config
-        self.colours = colours_of(config.backbone, pretrained=config.pretrained)
-        self.network: Any = timm_backbone(
-            config.backbone, pretrained=False, num_classes=len(targets), **config.options
-        )
+        settings = {"num_classes": len(targets), **config.options}
+        self.published = Backbone(config.backbone, config.pretrained, settings)
+        self.colours, self.network = self.published.colours(), self.published.network()
         self.to_range = RangeHead(targets)
 
     def load_pretrained(self) -> None:
         """Take ImageNet weights from the local cache, but for the classifier."""
-        if self.config.pretrained:
-            targets = self.to_range.low.numel()
-            settings = {"num_classes": targets, **self.config.options}
-            take_published(self.network, self.config.backbone, **settings)
+        self.published.fill(self.network)
 
     def forward(self, batch: Batch) -> RowScores:
         """Images (clips, images, 3, size, size) -> scores of each image and their mean."""
-        images, mask = batch.streams[self.config.input], batch.masks[self.config.input]
-        images = self.colours(rearrange(images, "clips rows ... -> (clips rows) ..."))
-        scores = self.network(images)
-        scores = rearrange(scores, "(clips rows) t -> clips rows t", clips=len(mask))
-        return RowScores(self.to_range(scores), mask)
+        return score_images(batch, self.config.input, self._score)
+
+    def _score(self, images: Tensor) -> Tensor:
+        scores: Tensor = self.to_range(self.network(self.colours(images)))
+        return scores

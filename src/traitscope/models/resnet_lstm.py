@@ -94,6 +94,7 @@ class Model(nn.Module):
         super().__init__()
         self.flatten = config.pool == "flatten"
         self.backbone = ResNet(config)
+        # A ResNet halves a picture five times, and rounds up.
         places = ((config.size + 31) // 32) ** 2 if self.flatten else 1
         (audio,) = shapes["short_term"]
         self.face = nn.Sequential(
@@ -121,13 +122,14 @@ class Model(nn.Module):
     def forward(self, batch: Batch) -> Tensor:
         """``faces`` (clips, segments, 3, size, size), ``short_term`` (clips, segments, 68)."""
         if self.flatten:
-            there = batch.masks["faces"]
+            has_face = batch.masks["faces"]
             maps = self.backbone.maps(batch)
-            features = rearrange(maps, "(clips rows) ... -> clips rows (...)", clips=len(there))
+            features = rearrange(maps, "(clips rows) ... -> clips rows (...)", clips=len(has_face))
         else:
-            features, there = self.backbone(batch)
-        mask = there & batch.masks["short_term"]
+            features, has_face = self.backbone(batch)
+        mask = has_face & batch.masks["short_term"]
         both = torch.cat([self.face(features), self.sound(batch.streams["short_term"])], dim=2)
+        # Rows that are not there go in as zeros: what fills them in a batch must not be heard.
         states, _ = self.lstm(both * rearrange(mask, "clips rows -> clips rows 1"))
         scores = self.to_range(self.score(states))
         if self.attention is None:

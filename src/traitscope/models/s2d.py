@@ -23,7 +23,7 @@ from torch.utils.checkpoint import checkpoint
 from traitscope.config import Config as BaseConfig
 from traitscope.nn.heads import RangeHead, masked_mean
 from traitscope.nn.mobilefacenet import INPUT_SIZE, MAP_CHANNELS, MobileFaceNet
-from traitscope.nn.pretrained import colours_of, freeze, take_published, timm_backbone
+from traitscope.nn.pretrained import Backbone, freeze
 from traitscope.nn.prompts import Prompt
 from traitscope.types import Batch, Draw, Rows, Target
 
@@ -116,8 +116,8 @@ class Model(nn.Module):
     ) -> None:
         super().__init__()
         self.config = config
-        self.colours = colours_of(config.backbone, pretrained=config.pretrained)
-        self.backbone: Any = timm_backbone(config.backbone, pretrained=False, **_shape(config))
+        self.published = Backbone(config.backbone, config.pretrained, _shape(config))
+        self.colours, self.backbone = self.published.colours(), self.published.network()
         if config.freeze_backbone:
             freeze(self.backbone)
             for tensor in self.backbone.norm.parameters():
@@ -140,13 +140,13 @@ class Model(nn.Module):
 
     def load_pretrained(self) -> None:
         """Take ImageNet weights from the local cache, if the config asks for them."""
-        if self.config.pretrained:
-            take_published(self.backbone, self.config.backbone, **_shape(self.config))
+        self.published.fill(self.backbone)
 
     def forward(self, batch: Batch) -> Output:
         """``faces`` (clips, time, 3, size, size), ``landmarks`` (clips, time, 68, 2) -> Output."""
         faces, mask = batch.streams["faces"], batch.masks["faces"]
         frames = rearrange(faces, "b t c h w -> (b t) c h w")
+        # Nothing before the first prompt trains then: without this, its activations would be kept.
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.config.freeze_backbone):
             tokens = self.backbone.patch_embed(self.colours(frames))
         landmarks = self.landmarks(self._landmark_map(batch, frames, tokens.shape[1]))
@@ -170,8 +170,8 @@ class Model(nn.Module):
             return self.backbone.blocks[index](tokens), prompt
 
         if self.config.checkpointing and torch.is_grad_enabled():
-            found: tuple[Tensor, Tensor] = checkpoint(run, tokens, landmarks, use_reentrant=False)
-            return found
+            both: tuple[Tensor, Tensor] = checkpoint(run, tokens, landmarks, use_reentrant=False)
+            return both
         return run(tokens, landmarks)
 
     def _prompted(
@@ -195,16 +195,16 @@ class Model(nn.Module):
         side = round(places**0.5)
         if self.network is not None:
             small = functional.interpolate(frames, (INPUT_SIZE, INPUT_SIZE), mode="bilinear")
-            found = self.network.landmark_map(small)
+            maps = self.network.landmark_map(small)
         elif "landmarks" in batch.streams:
             points = rearrange(batch.streams["landmarks"], "b t p xy -> (b t) p xy")
-            there = rearrange(batch.masks["landmarks"], "b t -> (b t)")
-            found = heatmaps(points, there, GRID)
+            tracked = rearrange(batch.masks["landmarks"], "b t -> (b t)")
+            maps = heatmaps(points, tracked, GRID)
         else:
-            found = frames.new_zeros(len(frames), POINTS, GRID, GRID)
-        if found.shape[-1] != side:
-            found = functional.adaptive_avg_pool2d(found, side)
-        return rearrange(found, "f c h w -> f (h w) c")
+            maps = frames.new_zeros(len(frames), POINTS, GRID, GRID)
+        if maps.shape[-1] != side:
+            maps = functional.adaptive_avg_pool2d(maps, side)
+        return rearrange(maps, "f c h w -> f (h w) c")
 
 
 def _shape(config: Config) -> dict[str, Any]:
@@ -214,12 +214,12 @@ def _shape(config: Config) -> dict[str, Any]:
     return {**grid, **width}
 
 
-def heatmaps(points: Tensor, there: Tensor, grid: int) -> Tensor:
+def heatmaps(points: Tensor, tracked: Tensor, grid: int) -> Tensor:
     """Draw points as Gaussians of one cell's width.
 
     Args:
         points: (frames, points, 2), x and y as shares of the picture.
-        there: (frames,) False where nothing was found: those maps are empty.
+        tracked: (frames,) False where nothing was found: those maps are empty.
         grid: cells per side.
 
     Returns:
@@ -229,5 +229,5 @@ def heatmaps(points: Tensor, there: Tensor, grid: int) -> Tensor:
     gap = points[..., None] * grid - cells  # (frames, points, 2, grid)
     across, down = torch.exp(-(gap**2) / 2).unbind(dim=2)
     drawn = down[..., :, None] * across[..., None, :]
-    seen = there[:, None] & torch.isfinite(points).all(dim=-1)
+    seen = tracked[:, None] & torch.isfinite(points).all(dim=-1)
     return torch.where(seen[..., None, None], drawn, torch.zeros_like(drawn))

@@ -87,8 +87,8 @@ class Estimator:
         for number in np.unique(folds):
             rest = folds == number
             learners, char, word = fit_learners(config, terms, numbers, labels, ~rest)
-            found = learners.deviations(char[rest], word[rest], numbers[rest])
-            for name, values in found.items():
+            deviations = learners.deviations(char[rest], word[rest], numbers[rest])
+            for name, values in deviations.items():
                 everyone = held_out.setdefault(name, np.zeros((len(values), *labels.shape)))
                 everyone[:, rest] = values
         chosen = {name: _least_error(values, labels) for name, values in held_out.items()}
@@ -115,9 +115,10 @@ class Estimator:
                 f"The model was fitted on {len(self.columns)} columns beside the words and was "
                 f"given {numbers.shape[1]}."
             )
-        found = self._learners.predict(texts_of(batch), numbers)
+        deviations = self._learners.predict(texts_of(batch), numbers)
+        # The learners were kept with the chosen penalty alone: there is one of each.
         first = {name: np.zeros(len(self.targets), dtype=np.intp) for name in LEARNERS}
-        return inside(self._stack.predict(_side_by_side(found, first)), self.targets)
+        return inside(self._stack.predict(_side_by_side(deviations, first)), self.targets)
 
     def state(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         """Fitted arrays, and facts that JSON can hold."""

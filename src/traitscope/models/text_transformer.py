@@ -174,8 +174,10 @@ def _build_as_saved(module: Model, state: dict[str, Any], prefix: str, *rest: An
             f"The saved text encoder cannot be used: {error}. The checkpoint is damaged: train "
             f"again."
         ) from error
-    there = {tuple(t.shape) for name, t in state.items() if name.startswith(f"{prefix}encoder.")}
-    if any(tuple(shape) not in there for shape in sizes.values()):
+    saved_sizes = {
+        tuple(t.shape) for name, t in state.items() if name.startswith(f"{prefix}encoder.")
+    }
+    if any(tuple(shape) not in saved_sizes for shape in sizes.values()):
         raise DataError(
             "The saved text encoder cannot be used: its tensors are not of the sizes it says. The "
             "checkpoint is damaged: train again."

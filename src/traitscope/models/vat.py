@@ -9,7 +9,7 @@ looked at, and the head ends in the target range.
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import torch
 from einops import rearrange
@@ -19,7 +19,7 @@ from torch.nn import functional
 
 from traitscope.config import Config as BaseConfig
 from traitscope.nn.heads import RangeHead, sinusoids
-from traitscope.nn.pretrained import BARE, colours_of, take_published, timm_backbone
+from traitscope.nn.pretrained import BARE, Backbone
 from traitscope.types import Batch, Draw, Rows, Target
 
 STRIDE = 32
@@ -74,10 +74,10 @@ class Unit(nn.Module):
 
     def forward(self, query: Tensor, frames: Tensor, mask: Tensor) -> Tensor:
         """(clips, 1, dim), (clips, frames, dim), (clips, frames) -> (clips, 1, dim)."""
-        found = functional.scaled_dot_product_attention(
+        asked = functional.scaled_dot_product_attention(
             query, frames, frames, attn_mask=mask[:, None, :]
         )
-        query = self.seen(query + self.dropout(found))
+        query = self.seen(query + self.dropout(asked))
         out: Tensor = self.thought(query + self.dropout(self.think(query)))
         return out
 
@@ -90,11 +90,12 @@ class Model(nn.Module):
     ) -> None:
         super().__init__()
         self.config = config
-        self.colours = colours_of(config.backbone, pretrained=config.pretrained)
-        self.trunk: Any = timm_backbone(config.backbone, pretrained=False, **BARE)
+        self.published = Backbone(config.backbone, config.pretrained, BARE)
+        self.colours, self.trunk = self.published.colours(), self.published.network()
         channels = self.trunk.num_features
         places = (math.ceil(config.height / STRIDE), math.ceil(config.height // 2 / STRIDE))
         self.norm = nn.BatchNorm2d(channels)
+        # As large as the map of a frame, so that one place is left of it.
         self.reduce = nn.Conv2d(channels, config.dim, places)
         width = config.dim // config.heads
         self.heads = nn.ModuleList(
@@ -106,8 +107,7 @@ class Model(nn.Module):
 
     def load_pretrained(self) -> None:
         """Take ImageNet weights from the local cache, if the config asks for them."""
-        if self.config.pretrained:
-            take_published(self.trunk, self.config.backbone, **BARE)
+        self.published.fill(self.trunk)
 
     def forward(self, batch: Batch) -> Tensor:
         """Frames (clips, frames, 3, height, height / 2) -> (clips, targets)."""
@@ -116,15 +116,17 @@ class Model(nn.Module):
         maps = self.norm(self.trunk(images))
         maps = rearrange(maps, "(clips time) c h w -> clips time c h w", clips=len(mask))
         moments = sinusoids(maps.shape[1], maps.shape[2], maps.device)[:, :, None, None]
+        # As Transformer scales its embeddings, so that the moments do not drown what is seen.
         maps = maps * maps.shape[2] ** 0.5 + moments.to(maps)
         known = torch.relu(self.reduce(rearrange(maps, "clips time c h w -> (clips time) c h w")))
         known = rearrange(known, "(clips time) d 1 1 -> clips time d", clips=len(mask))
+        # The middle frame asks, so that it looks as far back as ahead.
         middle = mask.shape[1] // 2
-        told = []
+        answers = []
         for units, part in zip(self.heads, known.chunk(len(self.heads), dim=-1), strict=True):
             query = part[:, middle : middle + 1]
             for unit in units:  # type: ignore[attr-defined]
                 query = unit(query, part, mask)
-            told.append(query[:, 0])
-        joined = functional.normalize(torch.cat(told, dim=-1), dim=-1)
+            answers.append(query[:, 0])
+        joined = functional.normalize(torch.cat(answers, dim=-1), dim=-1)
         return self.to_range(self.score(joined))

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from traitscope.config import Config as BaseConfig
-from traitscope.nn.pretrained import BARE, hold_frozen, take_published, timm_backbone
+from traitscope.nn.pretrained import BARE, Backbone, hold_frozen
 from traitscope.types import Batch, Draw
 
 Share = Annotated[float, Field(ge=0, lt=1)]
@@ -91,14 +91,11 @@ class ResNet(nn.Module):
         if config.embeddings:
             self.channels = EMBEDDED[config.backbone]
             return
-        channels = tuple(max(1, round(config.width * size)) for size in (64, 128, 256, 512))
-        self.network: Any = timm_backbone(
-            config.backbone, pretrained=False, channels=channels, **BARE
-        )
+        self.network: Any = _backbone(config).network()
         self.channels = self.network.num_features
         for tensor_name, tensor in self.network.named_parameters():
             tensor.requires_grad_(tensor_name.startswith(_TRAINED[config.unfreeze]))
-        self.train()
+        self.train()  # a new network is in training mode, its frozen parts, too
 
     def train(self, mode: bool = True) -> "ResNet":
         """Change the mode of the layers that train, and of no other."""
@@ -109,8 +106,8 @@ class ResNet(nn.Module):
 
     def load_pretrained(self) -> None:
         """Take the published tensors, if asked to."""
-        if self.config.pretrained and not self.config.embeddings:
-            take_published(self.network, self.config.published, **BARE)
+        if not self.config.embeddings:
+            _backbone(self.config).fill(self.network)
 
     def maps(self, batch: Batch) -> Tensor:
         """``faces`` (clips, rows, 3, height, width) -> (clips * rows, channels, places, places)."""
@@ -126,3 +123,9 @@ class ResNet(nn.Module):
         mask = batch.masks["faces"]
         averages = self.maps(batch).mean(dim=(2, 3))
         return rearrange(averages, "(clips rows) c -> clips rows c", clips=len(mask)), mask
+
+
+def _backbone(config: BackboneConfig) -> Backbone:
+    """What is asked of timm; the tag behind the name says which of its published tensors."""
+    channels = tuple(max(1, round(config.width * size)) for size in (64, 128, 256, 512))
+    return Backbone(config.published, config.pretrained, {"channels": channels, **BARE})

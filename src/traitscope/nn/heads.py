@@ -54,6 +54,7 @@ class RangeHead(nn.Module):
 def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
     """Mean of (clips, rows, features) over the rows where mask (clips, rows) is True."""
     weights = rearrange(mask.float(), "clips rows -> clips rows 1")
+    # a clip without rows gives zeros: NaN would spread to every weight in one step
     return (values * weights).sum(dim=1) / weights.sum(dim=1).clamp(min=1)
 
 
@@ -69,6 +70,7 @@ class AttentionPool(nn.Module):
         """(clips, rows, width) and (clips, rows) -> weights (clips, rows, 1) that sum to one."""
         scores = self.score(torch.tanh(self.hidden(rows)))
         hidden = ~rearrange(mask, "clips rows -> clips rows 1")
+        # not minus infinity: where every row is hidden, softmax would give NaN
         return scores.masked_fill(hidden, torch.finfo(scores.dtype).min).softmax(dim=1)
 
 

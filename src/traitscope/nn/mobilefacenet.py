@@ -15,6 +15,7 @@ INPUT_SIZE = 112
 def _convolution(
     inputs: int, outputs: int, size: int, *, stride: int = 1, groups: int = 1, act: bool = True
 ) -> nn.Sequential:
+    # The 7 x 7 kernel stands on a map of 7 x 7 places and leaves one; all others keep the size.
     padding = size // 2 if size < 7 else 0
     layers: list[nn.Module] = [
         nn.Conv2d(inputs, outputs, size, stride, padding, groups=groups, bias=False),

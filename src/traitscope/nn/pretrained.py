@@ -1,7 +1,8 @@
 """Blocks for models on pretrained backbones: finding weights, holding frozen parts still."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,6 @@ from torch import Tensor, nn
 
 from traitscope import weights
 from traitscope.media.pictures import IMAGENET_MEAN, IMAGENET_SD
-
-_IMAGENET = (IMAGENET_MEAN, IMAGENET_SD)
 
 BARE: dict[str, Any] = {"num_classes": 0, "global_pool": ""}
 """Settings of a timm network without pooling and classifier."""
@@ -43,8 +42,16 @@ def hold_frozen(model: nn.Module) -> None:
             part.eval()
 
 
-def timm_backbone(name: str, *, pretrained: bool, **settings: Any) -> Any:
+def timm_backbone(
+    name: str, *, pretrained: bool, setting: str = "model.pretrained", **settings: Any
+) -> Any:
     """Make a timm model; pretrained weights are read from the local cache, never downloaded.
+
+    Args:
+        name: timm's.
+        pretrained: published tensors; random ones otherwise.
+        setting: which one asks for them, for the message.
+        settings: of the network, as timm.create_model takes them.
 
     Raises:
         MissingError: pretrained weights are not in the cache.
@@ -53,20 +60,47 @@ def timm_backbone(name: str, *, pretrained: bool, **settings: Any) -> Any:
 
     overlay: dict[str, Any] = {}
     if pretrained:
-        overlay = {"file": str(weights.find_network(name, setting="model.pretrained"))}
+        overlay = {"file": str(weights.find_network(name, setting=setting))}
     model: nn.Module = timm.create_model(
         name, pretrained=pretrained, pretrained_cfg_overlay=overlay, **settings
     )
     return model
 
 
-def take_published(network: nn.Module, name: str, **settings: Any) -> None:
-    """Fill a timm network with the tensors published for ``name``, from the local cache.
+@dataclass(frozen=True)
+class Backbone:
+    """A timm network inside a model: made with random tensors, filled before the first step.
 
-    Raises:
-        MissingError: they are not in the cache.
+    A model that is loaded from a run gets its tensors from there, so the published ones are looked
+    for in ``load_pretrained`` alone, which ``train`` calls.
+
+    Attributes:
+        name: timm's.
+        pretrained: whether it starts from published tensors.
+        settings: of the network, as timm.create_model takes them.
     """
-    network.load_state_dict(timm_backbone(name, pretrained=True, **settings).state_dict())
+
+    name: str
+    pretrained: bool
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def network(self) -> Any:
+        """Make the network with random tensors."""
+        return timm_backbone(self.name, pretrained=False, **self.settings)
+
+    def colours(self) -> nn.Module:
+        """Make what gives the network its images."""
+        return colours_of(self.name, pretrained=self.pretrained)
+
+    def fill(self, network: nn.Module) -> None:
+        """Take the published tensors from the local cache, if they are asked for.
+
+        Raises:
+            MissingError: they are not in the cache.
+        """
+        if self.pretrained:
+            published = timm_backbone(self.name, pretrained=True, **self.settings)
+            network.load_state_dict(published.state_dict())
 
 
 class Colours(nn.Module):
@@ -89,9 +123,20 @@ class Colours(nn.Module):
 
 def colours_of(name: str, *, pretrained: bool) -> nn.Module:
     """Make what gives a timm network its images; nothing to do for most, and without weights."""
+    imagenet = (IMAGENET_MEAN, IMAGENET_SD)
+    if not pretrained or np.allclose(taught_colours(name), imagenet):
+        return nn.Identity()
+    return Colours(*taught_colours(name))
+
+
+def taught_colours(name: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and sd of red, green and blue in [0, 1] that a timm network was taught with.
+
+    Those of ImageNet for a network without published weights.
+    """
     import timm
 
-    published = timm.get_pretrained_cfg(name) if pretrained else None
-    if published is None or np.allclose([published.mean, published.std], _IMAGENET):
-        return nn.Identity()
-    return Colours(published.mean, published.std)
+    published = timm.get_pretrained_cfg(name)
+    if published is None:
+        return timm.data.IMAGENET_DEFAULT_MEAN, timm.data.IMAGENET_DEFAULT_STD
+    return published.mean, published.std

@@ -52,10 +52,14 @@ class Encoder:
         tokenizer = tokenizers.Tokenizer.from_str(self.tokenizer)
         tokenizer.enable_truncation(longest)
         tokenizer.no_padding()
-        found = [encoding.ids or [0] for encoding in tokenizer.encode_batch(list(texts))]
-        width = max(map(len, found), default=1)
-        ids, mask = np.zeros((len(found), width), np.int64), np.zeros((len(found), width), bool)
-        for row, one in enumerate(found):
+        # An empty text is one filler: networks cannot average nothing.
+        sequences = [encoding.ids or [0] for encoding in tokenizer.encode_batch(list(texts))]
+        width = max(map(len, sequences), default=1)
+        ids, mask = (
+            np.zeros((len(sequences), width), np.int64),
+            np.zeros((len(sequences), width), bool),
+        )
+        for row, one in enumerate(sequences):
             ids[row, : len(one)], mask[row, : len(one)] = one, True
         return ids, mask
 
@@ -93,8 +97,8 @@ def fill(network: Any, name: str) -> None:
         )
     except (OSError, ValueError) as error:
         raise absent(name) from error
-    there = source.state_dict()
-    network.load_state_dict({key: there[key] for key in network.state_dict()})
+    tensors = source.state_dict()
+    network.load_state_dict({key: tensors[key] for key in network.state_dict()})
 
 
 def absent(name: str) -> MissingError:

@@ -25,6 +25,8 @@ _EYE_HALF = 9.6
 _DEPTH, _NOSE = 82.0, 24.0
 """Depth of head and nose, window pixels: set so that face trackers see about the planted angle."""
 _GRAIN_TILES = 4
+"""Pictures of noise per clip, each four times as large as a frame and shifted from frame to frame:
+new noise for every frame would take longer than the frame."""
 
 
 def render(
@@ -174,11 +176,14 @@ class _Head:
         """Where each pixel of the turned picture comes from, window pixels."""
         import cv2
 
+        # The head rolls about the top of the neck, (99, 170).
         angle = roll * self.follows
         away_x, away_y = self.x - 99, self.y - 170
         x = 99 + away_x * np.cos(angle) + away_y * np.sin(angle)
         y = 170 - away_x * np.sin(angle) + away_y * np.cos(angle)
         across, down = x, y
+        # How far a pixel has moved depends on the depth of where it came from, which is looked for:
+        # three rounds are enough for the angles of a talking head.
         for _ in range(3):
             scale = self.half / SIDE
             place_x = ((across + 0.5) * scale - 0.5).astype(np.float32)

@@ -72,10 +72,11 @@ def _blinks(time: FloatArray, share: float, rng: np.random.Generator) -> FloatAr
     """Close the eyes for a share of the time: more blinks and longer ones, evenly scattered."""
     seconds = float(time[-1]) + float(time[1] - time[0]) if len(time) > 1 else 1.0
     closed = share * seconds
+    # Some 20 a minute, as people at rest do, and more where the eyes are closed for longer.
     number = max(1, round(0.35 * seconds + closed / 0.25))
     length = closed / number
     slots = (np.arange(number) + 0.5 + rng.uniform(-0.25, 0.25, number)) * seconds / number
     distance = np.abs(time[:, None] - slots[None, :])
-    ramp = 0.04
+    ramp = 0.04  # seconds in which a lid falls or rises
     lid = np.clip((length / 2 + ramp / 2 - distance) / ramp, 0, 1)
     return np.asarray(lid.max(axis=1))

@@ -19,8 +19,11 @@ _VOWELS = np.array(
 )
 """First three formants in Hz of a, e, i, o, u (Peterson and Barney 1952, men)."""
 _BANDWIDTHS = (90.0, 110.0, 170.0)
+"""Of the formants, in Hz: about as wide as those of a voice."""
 _ROOM_DB = -52.0
+"""Of the room tone, below full scale."""
 _HIGHEST_HZ = 5000.0
+"""Highest harmonic: well below half the sample rate, above which it would fold back."""
 
 FloatArray = NDArray[np.float64]
 
@@ -57,6 +60,8 @@ def _syllables(
     behaviours: Mapping[str, float], seconds: float, rng: np.random.Generator
 ) -> tuple[FloatArray, FloatArray]:
     """Place syllables: phrases with pauses between them that take the planted share of time."""
+    # The larger the number in a Dirichlet draw, the more equal its parts: syllables are more
+    # regular than phrases, phrases than pauses.
     phrases = max(1, round(seconds / 1.4))
     spoken = rng.dirichlet(np.full(phrases, 12.0)) * seconds * (1 - behaviours["pauses"])
     silent = rng.dirichlet(np.full(phrases + 1, 6.0)) * seconds * behaviours["pauses"]
@@ -84,6 +89,7 @@ def _envelopes(
         bump = np.sin(np.pi * phase)
         gain[inside] = bump**0.7 * rng.uniform(0.75, 1.0)
         opening[inside] = (0.55 + 0.45 * bump) * rng.uniform(0.9, 1.0)
+    # Lips are slower than the voice: nothing of them moves within some 60 ms.
     width = round(0.06 * _CONTROL_HZ)
     window = np.hanning(width + 2)
     return gain, np.convolve(opening, window / window.sum(), "same")

@@ -1,0 +1,27 @@
+"""What extractors of text share: whose transcript they read, and its words.
+
+Settings with a language in; the text of a clip out.
+"""
+
+from traitscope.config import Config as BaseConfig
+from traitscope.extract import transcript
+from traitscope.types import Inputs
+
+
+class TextConfig(BaseConfig):
+    """Settings of what reads a transcript."""
+
+    language: str = "en"
+    """Of the transcript."""
+
+    @property
+    def transcript(self) -> transcript.Config:
+        """Settings of the transcript that is read."""
+        return transcript.Config(language=self.language)
+
+
+def text_of(inputs: Inputs) -> str:
+    """Give the words of a clip, which are its transcript's one row."""
+    row = inputs.streams["transcript"].values
+    assert row is not None
+    return str(row[0])
