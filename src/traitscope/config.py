@@ -9,6 +9,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from traitscope.errors import ConfigError
+from traitscope.files import write_text
 
 
 class Config(BaseModel):
@@ -64,7 +65,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
 def save_config(config: BaseModel, path: Path) -> None:
     """Write the resolved settings as YAML; loading them gives an equal object."""
     tree = config.model_dump(mode="json")
-    path.write_text(yaml.safe_dump(tree, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    write_text(path, yaml.safe_dump(tree, sort_keys=False, allow_unicode=True))
 
 
 def parse_overrides(arguments: Iterable[str]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ What is finished is not done again; a clip that fails is a row with a reason, an
 
 import time
 import zlib
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +22,7 @@ from traitscope.features.request import Request, make_request
 from traitscope.features.store import OK, StatusRow, Store
 from traitscope.features.summary import Summary, summarise
 from traitscope.media import cores
-from traitscope.types import Clip, Corpus, Stream
+from traitscope.types import Clip, Corpus, Hook, Stream
 
 __all__ = ["Forecast", "Requests", "Summary", "estimate", "prepare"]
 
@@ -86,7 +86,7 @@ def prepare(
     *,
     store: Store | Path | str,
     workers: int | None = None,
-    hook: Callable[[int, int, str], None] | None = None,
+    hook: Hook | None = None,
 ) -> Summary:
     """Extract features from the media of a corpus into a store.
 
@@ -291,7 +291,7 @@ def _extract(
     store: Store,
     requests: Mapping[str, Request],
     workers: int,
-    hook: Callable[[int, int, str], None] | None,
+    hook: Hook | None,
 ) -> None:
     """Do the tasks, and record each as it finishes."""
     with Extraction() as extraction:  # each worker gets its own, empty, and opens its trackers

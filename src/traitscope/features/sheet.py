@@ -1,6 +1,5 @@
 """A contact sheet of stored features: faces with landmarks, and signals and sound over time."""
 
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from traitscope.errors import ConfigError, DataError
 from traitscope.features.exports import clips_of, names_of
 from traitscope.features.store import OK, Store
+from traitscope.plotting import save
 from traitscope.types import Stream
 
 _ACROSS = 10
@@ -53,10 +53,7 @@ def draw_sheet(store: Store, path: Path, *, clips: Sequence[str] = (), count: in
     parts = figure.subfigures(len(chosen), 1, squeeze=False).ravel()
     for part, clip in zip(parts, chosen, strict=True):
         _draw_clip(part, clip, *_streams(store, keys, clip))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing")  # a name in another script
-        figure.savefig(path, dpi=110)
+    save(figure, path, dpi=110)
     return chosen
 
 

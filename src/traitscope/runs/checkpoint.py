@@ -23,7 +23,7 @@ from traitscope.data.scaling import Scaler
 from traitscope.errors import ConfigError, DataError
 from traitscope.features.request import Request, make_request
 from traitscope.features.store import Store
-from traitscope.files import read_json, write_json
+from traitscope.files import read_json, replacing, write_json
 from traitscope.runs.plan import Plan, plan
 from traitscope.runs.settings import RunConfig
 from traitscope.types import Batch, Clip, Draw, Hook, Target
@@ -146,7 +146,8 @@ def save_facts(folder: Path, facts: Facts, scalers: Mapping[str, Scaler]) -> Non
     for stream, scaler in scalers.items():
         arrays[f"{stream}/mean"], arrays[f"{stream}/sd"] = scaler.mean, scaler.sd
     if arrays:
-        save_file(arrays, folder / "scalers.safetensors")
+        with replacing(folder / "scalers.safetensors") as draft:
+            save_file(arrays, draft)
 
 
 def save_fitted(folder: Path, fitted: Any, *, tensors: Mapping[str, Any] | None = None) -> None:
@@ -157,17 +158,18 @@ def save_fitted(folder: Path, fitted: Any, *, tensors: Mapping[str, Any] | None 
         fitted: a Model or an Estimator.
         tensors: other tensors than those the Model has now, such as their running mean.
     """
-    part = folder / "model.safetensors.part"
+    path = folder / "model.safetensors"
     if hasattr(fitted, "forward"):
         from safetensors.torch import save_file as save_tensors
 
         state = tensors or fitted.state_dict()
-        save_tensors({name: t.contiguous().clone() for name, t in state.items()}, part)
+        with replacing(path) as draft:
+            save_tensors({name: t.contiguous().clone() for name, t in state.items()}, draft)
     else:
         arrays, facts = fitted.state()
-        save_file({name: np.ascontiguousarray(a) for name, a in arrays.items()}, part)
         write_json(folder / "model.json", facts)
-    part.replace(folder / "model.safetensors")
+        with replacing(path) as draft:
+            save_file({name: np.ascontiguousarray(a) for name, a in arrays.items()}, draft)
 
 
 def load(folder: Path | str, *, model: str | None = None) -> Checkpoint:
@@ -255,11 +257,18 @@ def _restore(folder: Path, fitted: Any) -> None:
         load_weights(folder, fitted)
         fitted.eval()
     else:
-        fitted.restore(_arrays(folder / "model.safetensors"), read_json(folder / "model.json"))
+        fitted.restore(_arrays(folder / "model.safetensors"), _read_json(folder / "model.json"))
+
+
+def _read_json(path: Path) -> Any:
+    finish = f"traitscope train {path.parent} --to {path.parent} --resume"
+    return read_json(
+        path, missing=f"The run is not finished. Finish it with: {finish}", damaged="Train again."
+    )
 
 
 def _load_facts(folder: Path) -> Facts:
-    tree = read_json(folder / "features.json")
+    tree = _read_json(folder / "features.json")
     if tree.get("format") != FORMAT:
         raise DataError(
             f"{folder} has the format {tree.get('format')!r}; this traitscope reads {FORMAT}."
@@ -305,6 +314,6 @@ def _arrays(path: Path) -> dict[str, NDArray[Any]]:
     try:
         return dict(load_file(path))
     except FileNotFoundError as error:
-        raise DataError(f"{path} is missing: the run is not finished.") from error
+        raise DataError(f"{path} is missing. The run is not finished.") from error
     except SafetensorError as error:
         raise DataError(f"{path} is damaged ({error}). Train again.") from error

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from traitscope.files import replacing
 from traitscope.statistics import metrics
 from traitscope.types import Target
 
@@ -49,9 +50,7 @@ def record(path: Path, row: dict[str, Any]) -> None:
         if old["stage"] == row["stage"] and int(old["epoch"]) >= row["epoch"]
     ]
     rows = [*rows[: same[0] if same else len(rows)], row]
-    part = path.with_suffix(".part")
-    with part.open("w", newline="", encoding="utf-8") as file:
+    with replacing(path) as draft, draft.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, fieldnames=list(row))
         writer.writeheader()
         writer.writerows(rows)
-    part.replace(path)

@@ -73,7 +73,7 @@ def resumed(folder: Path, overrides: Sequence[str]) -> RunConfig:
     config = load_run(str(folder), changes)
     if changes:
         path = folder / "changes.json"
-        earlier = read_json(path) if path.is_file() else []
+        earlier = read_json(path, damaged="Delete it.") if path.is_file() else []
         write_json(path, [*earlier, {"epochs_done": _epochs_done(folder), "changes": changes}])
     return config
 
@@ -83,7 +83,7 @@ def origin(folder: Path, start_from: Path | str | None) -> Path | str | None:
     note = folder / "started_from.json"
     if start_from is not None:
         write_json(note, str(start_from))
-    return read_json(note) if note.is_file() else None
+    return read_json(note, damaged="Start a new run.") if note.is_file() else None
 
 
 def _epochs_done(folder: Path) -> int:
