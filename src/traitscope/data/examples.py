@@ -270,6 +270,19 @@ class Examples:
             )
         ]
 
+    def scaled(self, scalers: Mapping[str, Scaler]) -> "Examples":
+        """The same examples with other scalers; they begin without the streams kept in memory."""
+        return Examples(
+            self.clips,
+            self.store,
+            self.keys,
+            self.draws,
+            targets=self.targets,
+            scalers=scalers,
+            seed=self.seed,
+            augment=self.augment,
+        )
+
     def stream(self, name: str, clip_id: str) -> Stream:
         """Read a stream of a clip; numbers stay in memory up to a limit, images do not."""
         kept = self._kept.get((name, clip_id))

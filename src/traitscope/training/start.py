@@ -60,7 +60,7 @@ def on_network(
     return config.model_copy(update=update)
 
 
-def resumed(folder: Path, overrides: Sequence[str]) -> RunConfig:
+def interrupted_run(folder: Path, overrides: Sequence[str]) -> RunConfig:
     """Settings of an interrupted run; only ``train.*`` may be changed now, which is recorded."""
     if not (folder / "run.yaml").is_file():
         raise ConfigError(f"There is no run in {folder} to resume. Start it without --resume.")
@@ -78,8 +78,11 @@ def resumed(folder: Path, overrides: Sequence[str]) -> RunConfig:
     return config
 
 
-def origin(folder: Path, start_from: Path | str | None) -> Path | str | None:
-    """Note the run that this one starts from: stopped in its first epoch, it starts there again."""
+def remember_start(folder: Path, start_from: Path | str | None) -> Path | str | None:
+    """Note in a run which other it starts from; a resumed one is told what was noted.
+
+    Stopped in its first epoch, it has no state yet and starts from that run again.
+    """
     note = folder / "started_from.json"
     if start_from is not None:
         write_json(note, str(start_from))
@@ -91,7 +94,7 @@ def _epochs_done(folder: Path) -> int:
     return len(path.read_text(encoding="utf-8").splitlines()) - 1 if path.is_file() else 0
 
 
-def free_folder(name: str) -> Path:
+def unused_folder(name: str) -> Path:
     """The first of ``runs/NAME-1``, ``-2`` ... that is not there."""
     stem = Path(name).stem or "run"
     number = 1
