@@ -125,10 +125,10 @@ def _explain(cls: type[BaseModel], problem: Any) -> str:
 def _fields_at(cls: type[BaseModel], path: list[str]) -> list[str]:
     """Names of the fields at a place inside a nested config."""
     for part in path:
-        found = cls.model_fields.get(part)
-        if found is None:
+        field = cls.model_fields.get(part)
+        if field is None:
             continue  # an index into a list: its items are of the class found before it
-        inner = [found.annotation, *getattr(found.annotation, "__args__", ())]
+        inner = [field.annotation, *getattr(field.annotation, "__args__", ())]
         below = [c for c in inner if isinstance(c, type) and issubclass(c, BaseModel)]
         if not below:
             return []

@@ -60,12 +60,12 @@ def clips_of(store: Store, key: str, clips: Sequence[str] = ()) -> list[str]:
         DataError: a given clip has it not.
     """
     rows = store.statuses(key)
-    there = [clip for clip, row in rows.items() if row.status == OK]
+    usable = [clip for clip, row in rows.items() if row.status == OK]
     for clip in clips:
-        if clip not in there:
+        if clip not in usable:
             why = f"{rows[clip].status}: {rows[clip].reason}" if clip in rows else "never prepared"
             raise DataError(f"Clip {clip!r} has no {key} ({why}). Choose another with --clip.")
-    return list(clips) or there
+    return list(clips) or usable
 
 
 def labelled(stream: Stream) -> list[str]:
@@ -79,8 +79,8 @@ def labelled(stream: Stream) -> list[str]:
         names = [f"{name}_{place}" for place in range(before) for name in names]
     units = stream.info.get("units")
     by_column = units if isinstance(units, dict) else {}
-    found = [by_column.get(name) or _unit(name) for name in names]
-    return [f"{n} [{unit}]" if unit else n for n, unit in zip(names, found, strict=True)]
+    units_of = [by_column.get(name) or _unit(name) for name in names]
+    return [f"{n} [{unit}]" if unit else n for n, unit in zip(names, units_of, strict=True)]
 
 
 def write_csv(

@@ -7,7 +7,7 @@ import time
 import zlib
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -53,8 +53,8 @@ class _Work:
 
     def __call__(self, task: _Task) -> Rows:
         requests = [self.requests[key] for key in task.origins]
-        found = extract_clip(task.clip, requests, extraction=self.extraction)
-        return [(key, self._keep(key, task, found[key])) for key in task.origins]
+        streams = extract_clip(task.clip, requests, extraction=self.extraction)
+        return [(key, self._keep(key, task, streams[key])) for key in task.origins]
 
     def _keep(self, key: str, task: _Task, result: Any) -> StatusRow:
         media_bytes, span = task.origins[key]
@@ -124,13 +124,11 @@ def prepare(
     finally:
         for key in wanted:
             store.settle(key)
-    return summarise(
-        corpus,
-        wanted,
-        store,
+    return replace(
+        summarise(corpus, wanted, store),
         extracted=len(plan.tasks),
         skipped=plan.skipped,
-        changed=plan.changed,
+        changed=tuple(plan.changed),
         seconds=time.monotonic() - started,
     )
 

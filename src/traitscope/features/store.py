@@ -98,8 +98,8 @@ class Store:
 
     def fingerprints(self) -> dict[str, dict[str, Any]]:
         """What the stored features are made of, by key."""
-        found = sorted(self.folder.glob(f"*/{FINGERPRINT}"))
-        return {path.parent.name: _read_fingerprint(path) for path in found}
+        paths = sorted(self.folder.glob(f"*/{FINGERPRINT}"))
+        return {path.parent.name: _read_fingerprint(path) for path in paths}
 
     def matching(self, extractor: str, config: Mapping[str, Any], *, version: int) -> list[str]:
         """Keys of an extractor's features whose config has all the given values."""
@@ -188,9 +188,9 @@ class Store:
         for name in stored:
             clip = by_file.get(name)
             if clip is None or rows[clip].status != OK:
-                found = _row_inside(folder / name)
-                if found is not None:
-                    rows[found.clip] = found
+                kept = _row_inside(folder / name)
+                if kept is not None:
+                    rows[kept.clip] = kept
         return {
             clip: row
             for clip, row in sorted(rows.items())

@@ -92,7 +92,7 @@ def predict_clip(
     for name, request in requests.items():
         stream = given[name] if name in given else extracted[request.key]
         if isinstance(stream, ClipError):
-            return _failed(clip, stream, streams, checkpoint)
+            return _failed(clip, stream, streams, checkpoint)  # with the coverage of those before
         streams[name] = stream
     try:
         example = draw_example(
@@ -100,6 +100,7 @@ def predict_clip(
         )
     except ClipError as error:
         return _failed(clip, error, streams, checkpoint)
+    # A batch of one: the same path as in training and evaluation, so that no number can differ.
     targets = checkpoint.facts.targets
     batch = collate([example], [t.name for t in targets], columns=checkpoint.facts.columns)
     scores = checkpoint.predict(batch)[0]

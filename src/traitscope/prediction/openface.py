@@ -76,5 +76,6 @@ def _write(table: Path, to: Path, columns: Sequence[str], cells: Sequence[Sequen
     ):
         rows, writer = csv.reader(source), csv.writer(file, lineterminator="\n")
         writer.writerow([*next(rows), *columns])
+        # Empty lines are no rows of the table: pandas, which counted them, skips them too.
         for row, scores in zip((row for row in rows if row), cells, strict=True):
             writer.writerow([*row, *scores])

@@ -73,7 +73,8 @@ class Checkpoint:
     def examples(self, clips: Sequence[Clip], store: Store) -> Examples:
         """Examples of prepared clips, drawn as in evaluation."""
         names = [target.name for target in self.facts.targets]
-        return Examples(clips, store, self.keys, self.draws, targets=names, scalers=self.scalers)
+        plain = Examples(clips, store, self.keys, self.draws, targets=names)
+        return plain.scaled(self.scalers)
 
     def predict_examples(
         self, examples: Examples, *, size: int = 32, hook: Hook | None = None
@@ -106,7 +107,7 @@ def predict_batch(fitted: Any, batch: Batch) -> NDArray[np.float64]:
     import torch
 
     device = next(fitted.parameters()).device
-    was_training = fitted.training
+    was_training = fitted.training  # it goes back as it came
     fitted.eval()
     with torch.inference_mode():
         output = predicted(fitted(to_tensors(batch, device)))
@@ -167,7 +168,7 @@ def save_fitted(folder: Path, fitted: Any, *, tensors: Mapping[str, Any] | None 
             save_tensors({name: t.contiguous().clone() for name, t in state.items()}, draft)
     else:
         arrays, facts = fitted.state()
-        write_json(folder / "model.json", facts)
+        write_json(folder / "model.json", facts)  # first: model.safetensors says that all is there
         with replacing(path) as draft:
             save_file({name: np.ascontiguousarray(a) for name, a in arrays.items()}, draft)
 
@@ -189,6 +190,7 @@ def load(folder: Path | str, *, model: str | None = None) -> Checkpoint:
             f"{folder} is not a run: it has no run.yaml. Make one with: traitscope train"
         )
     config = build(RunConfig, read_yaml(folder / "run.yaml"), where=str(folder / "run.yaml"))
+    # Only a model that the user typed is imported from outside, never one that a file names.
     if model is not None and model != config.model["name"]:
         raise ConfigError(f"The run was trained with {config.model['name']!r}, not {model!r}.")
     if config.protocol.fold == "all":
@@ -241,15 +243,15 @@ def load_weights(folder: Path, model: Any, *, start: bool = False) -> tuple[str,
     path = folder / "model.safetensors"
     state = {name: torch.from_numpy(array) for name, array in _arrays(path).items()}
     try:
-        found = model.load_state_dict(state, strict=not start)
+        names = model.load_state_dict(state, strict=not start)
     except RuntimeError as error:
         raise DataError(f"{path} does not fit its run: {error}") from error
-    if found.unexpected_keys:
+    if names.unexpected_keys:
         raise DataError(
-            f"{path} cannot start this model, which has no {', '.join(found.unexpected_keys[:5])}. "
+            f"{path} cannot start this model, which has no {', '.join(names.unexpected_keys[:5])}. "
             f"Start from a run of the same architecture."
         )
-    return tuple(found.missing_keys)
+    return tuple(names.missing_keys)
 
 
 def _restore(folder: Path, fitted: Any) -> None:

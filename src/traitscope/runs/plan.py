@@ -86,6 +86,7 @@ def load_run(name: str, overrides: Sequence[str] = ()) -> RunConfig:
 def typed_model(name: str, overrides: Sequence[str] = ()) -> str | None:
     """The dotted model path in what the user typed, if there is one."""
     typed = [o.partition("=")[2] for o in overrides if o.startswith("model.name=")]
+    # A path such as runs/a.b is no module: what is on the disk comes first.
     candidates = [*typed, name] if not Path(name).exists() else typed
     return next((t for t in candidates if "." in t and not t.endswith((".yaml", ".yml"))), None)
 
@@ -189,7 +190,9 @@ def requests_for(name: str, overrides: Sequence[str] = ()) -> list[Request]:
     """
     heads = {override: override.partition("=")[0].split(".")[0] for override in overrides}
     own = [o for o in overrides if heads[o] in {*RunConfig.model_fields, "train"}]
-    draws = plan(load_run(name, own), outside=typed_model(name, own)).draws  # model.* may change
+    # In two passes: which streams there are depends on model.*, and only then is it known whether
+    # `faces.size=96` means a stream.
+    draws = plan(load_run(name, own), outside=typed_model(name, own)).draws
     full = [f"features.{o}" if heads[o] in draws else o for o in overrides]
     config = load_run(name, full)
     requests = plan(config, outside=typed_model(name, full)).requests

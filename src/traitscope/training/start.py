@@ -52,6 +52,7 @@ def on_network(
         )
     if first.data.corpus == config.data.corpus and first.protocol != config.protocol:
         log.warning("%s has another protocol: it may have learned from clips left out here", folder)
+    # What the user typed lies over the settings of the network's own run.
     update = {
         "model": merge({wanted: settings}, config.model),
         "features": merge(first.features, config.features),
@@ -65,6 +66,7 @@ def interrupted_run(folder: Path, overrides: Sequence[str]) -> RunConfig:
     if not (folder / "run.yaml").is_file():
         raise ConfigError(f"There is no run in {folder} to resume. Start it without --resume.")
     before = load_run(str(folder))
+    # Repeating the whole command that was typed first is no change.
     changes = [o for o in overrides if load_run(str(folder), [o]) != before]
     for change in changes:
         area, *below = change.partition("=")[0].split(".")

@@ -84,30 +84,20 @@ def collect(config: RunConfig, *, outside: str | None = None) -> TrainingSet:
             f"features; at least 2 are needed. See: traitscope features show {store.folder}"
         )
     _check_watched(config, run_plan, selection, targets)
-    resolved = _resolved(config, run_plan, targets)
-    # An estimator is fitted in one step: it sees what a network sees in evaluation.
-    seed = None if run_plan.is_estimator else config.seed
+    names = [target.name for target in targets]
+    fitted_on, selected_on = (
+        Examples(clips, store, run_plan.keys, run_plan.draws, targets=names)
+        for clips in (fitting, selection)
+    )
+    if not run_plan.is_estimator:  # it is fitted in one step, on what is drawn in evaluation
+        fitted_on = fitted_on.for_training(config.seed, run_plan.augment)
     return TrainingSet(
-        config=resolved,
+        config=_resolved(config, run_plan, targets),
         plan=run_plan,
         corpus=corpus,
-        fitting=_examples(resolved, run_plan, fitting, seed=seed),
-        selection=_examples(resolved, run_plan, selection),
+        fitting=fitted_on,
+        selection=selected_on,
         failures=(*left_out, *unseen),
-    )
-
-
-def _examples(
-    config: RunConfig, run_plan: Plan, clips: Sequence[Clip], *, seed: int | None = None
-) -> Examples:
-    return Examples(
-        clips,
-        Store(Path(config.data.store)),
-        run_plan.keys,
-        run_plan.draws,
-        targets=config.data.targets,
-        seed=seed,
-        augment=run_plan.augment,
     )
 
 
