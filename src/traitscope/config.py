@@ -9,6 +9,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from traitscope.errors import ConfigError
+from traitscope.files import write_text
 
 
 class Config(BaseModel):
@@ -64,7 +65,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
 def save_config(config: BaseModel, path: Path) -> None:
     """Write the resolved settings as YAML; loading them gives an equal object."""
     tree = config.model_dump(mode="json")
-    path.write_text(yaml.safe_dump(tree, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    write_text(path, yaml.safe_dump(tree, sort_keys=False, allow_unicode=True))
 
 
 def parse_overrides(arguments: Iterable[str]) -> dict[str, Any]:
@@ -124,10 +125,10 @@ def _explain(cls: type[BaseModel], problem: Any) -> str:
 def _fields_at(cls: type[BaseModel], path: list[str]) -> list[str]:
     """Names of the fields at a place inside a nested config."""
     for part in path:
-        found = cls.model_fields.get(part)
-        if found is None:
+        field = cls.model_fields.get(part)
+        if field is None:
             continue  # an index into a list: its items are of the class found before it
-        inner = [found.annotation, *getattr(found.annotation, "__args__", ())]
+        inner = [field.annotation, *getattr(field.annotation, "__args__", ())]
         below = [c for c in inner if isinstance(c, type) and issubclass(c, BaseModel)]
         if not below:
             return []

@@ -1,6 +1,17 @@
-"""JSON in and out; no run is written over another."""
+"""Files appear whole or not at all; JSON and CSV; no run is written over another.
 
+In: what to write, and where. Out: files that a reader finds old or new and never half written, also
+where the disk is full, a person presses Ctrl-C or the machine stops.
+"""
+
+import csv
 import json
+import os
+import platform
+import re
+import secrets
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +28,75 @@ def refuse_used(folder: Path, *, otherwise: str = ".") -> None:
         raise ConfigError(f"{folder} is there already. Choose another folder with --to{otherwise}")
 
 
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give the path of a draft to write; at the end it takes the place of the file, if all is well.
+
+    The folder is made. Of an exception nothing is left, and the file stays as it was. A draft has a
+    name of its own, so that processes and machines that share a folder do not meet; its suffix is
+    ``.tmp``, and a writer that goes by suffixes has to be told the format.
+    """
+    if path.exists() and not path.is_file():  # a pipe or a device, such as /dev/stdout
+        yield path
+        return
+    place = Path(os.path.realpath(path))  # a link stays a link
+    place.parent.mkdir(parents=True, exist_ok=True)
+    # Beside its place: a rename is one step only within a file system.
+    draft = place.parent / f".{_machine()}-{os.getpid()}-{secrets.token_hex(6)}.tmp"
+    try:
+        yield draft
+        draft.replace(place)
+    except OSError as error:
+        if error.filename != str(draft):
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error  # the name people know
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def remove_drafts(folder: Path) -> None:
+    """Remove what killed processes of this machine left in a folder; others may be at work."""
+    import psutil
+
+    for draft in folder.glob(f".{_machine()}-*.tmp"):
+        process = int(draft.name.split("-")[-2])
+        if not psutil.pid_exists(process):
+            draft.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> Path:
+    """Write a text file; returns its path."""
+    with replacing(path) as draft:
+        draft.write_text(text, encoding="utf-8")
+    return path
+
+
 def write_json(path: Path, tree: Any) -> None:
     """Write JSON that stays readable."""
-    text = json.dumps(tree, indent=2, ensure_ascii=False, allow_nan=False)
-    path.write_text(text + "\n", encoding="utf-8")
+    write_text(path, json.dumps(tree, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def read_json(path: Path) -> Any:
-    """Read a JSON file of a run.
+def write_csv(path: Path, header: Sequence[str], rows: Iterable[Iterable[Any]]) -> Path:
+    """Write a table as the rows come; returns its path."""
+    with replacing(path) as draft, draft.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(header)
+        writer.writerows(rows)
+    return path
+
+
+def read_json(
+    path: Path,
+    *,
+    missing: str = "Make it again, or name another place.",
+    damaged: str = "Make it again, or bring it back from a copy.",
+) -> Any:
+    """Read a JSON file.
+
+    Args:
+        path: of the file.
+        missing: what to do when it is not there; only the caller knows what makes it.
+        damaged: what to do when it cannot be read.
 
     Raises:
         DataError: it is missing or damaged.
@@ -32,9 +104,11 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise DataError(
-            f"{path} is missing: the run is not finished. Finish it with: traitscope train "
-            f"{path.parent} --to {path.parent} --resume"
-        ) from error
+        raise DataError(f"{path} is missing. {missing}") from error
     except ValueError as error:
-        raise DataError(f"{path} is damaged ({error}). Train again.") from error
+        raise DataError(f"{path} is damaged ({error}). {damaged}") from error
+
+
+def _machine() -> str:
+    """This machine's name, short and plain: a folder may be shared by several."""
+    return re.sub(r"[^A-Za-z0-9]", "", platform.node())[:40] or "here"

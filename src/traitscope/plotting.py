@@ -11,6 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from traitscope.files import replacing
 from traitscope.types import Target
 
 BLUE, RED, GREY, LIGHT = "#0072B2", "#D55E00", "#555555", "#C3C9D2"
@@ -57,7 +58,8 @@ def save(figure: Figure, path: Path, *, dpi: int = DPI) -> Path:
     FigureCanvasAgg(figure)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        figure.savefig(path, dpi=dpi)
+        with replacing(path) as draft:
+            figure.savefig(draft, dpi=dpi, format=path.suffix.removeprefix(".") or "png")
     return path
 
 
@@ -87,5 +89,4 @@ def plot_epoch(
         for axes in grid[:, column]:
             plain(axes)
     figure.suptitle(heading, fontsize=11)
-    path.parent.mkdir(parents=True, exist_ok=True)
     return save(figure, path, dpi=100)

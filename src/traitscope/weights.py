@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from traitscope.errors import MissingError, TraitscopeError
+from traitscope.files import replacing
 
 
 @dataclass(frozen=True)
@@ -116,12 +117,16 @@ def verify(path: Path) -> None:
     Raises:
         TraitscopeError: the file differs from what its publisher released.
     """
-    known = entry(path.name)
+    _check_published(path, path.name)
+
+
+def _check_published(path: Path, name: str) -> None:
+    known = entry(name)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     if digest != known.sha256:
         raise TraitscopeError(
             f"{path} is not the published file (sha256 {digest[:12]}..., expected "
-            f"{known.sha256[:12]}...). Delete it and run: traitscope weights fetch {path.name}"
+            f"{known.sha256[:12]}...). Delete it and run: traitscope weights fetch {name}"
         )
 
 
@@ -137,21 +142,17 @@ def fetch(name: str) -> Path:
         return _fetch_network(name.removeprefix(TIMM))
     known = entry(name)
     folder = folders()[0]
-    folder.mkdir(parents=True, exist_ok=True)
-    path, part = folder / name, folder / "part" / name
-    part.parent.mkdir(exist_ok=True)
+    path = folder / name
     try:
-        with urllib.request.urlopen(known.url, timeout=60) as source, part.open("wb") as file:
-            shutil.copyfileobj(source, file)
-        verify(part)
-        part.replace(path)
+        with replacing(path) as draft:
+            with urllib.request.urlopen(known.url, timeout=60) as source, draft.open("wb") as file:
+                shutil.copyfileobj(source, file)
+            _check_published(draft, name)  # before it has its name: nobody loads another file
     except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
         raise TraitscopeError(
             f"{name} could not be downloaded from {known.url}: {error}. "
             f"Copy the file from another machine into {folder} instead."
         ) from error
-    finally:
-        shutil.rmtree(part.parent, ignore_errors=True)
     return path
 
 

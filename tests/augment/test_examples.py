@@ -22,15 +22,9 @@ def examples(folder: Path, *, seed: int | None = 0, augment: tuple = NOISE) -> E
     store = make_store(folder / "store", address, streams=["signals"])
     corpus = load_corpus(address)
     keys = {"signals": requests()["signals"].key}
-    return Examples(
-        corpus.clips[:8],
-        store,
-        keys,
-        {"signals": Draw()},
-        targets=corpus.target_names,
-        seed=seed,
-        augment=augment,
-    )
+    clips, draws = corpus.clips[:8], {"signals": Draw()}
+    plain = Examples(clips, store, keys, draws, targets=corpus.target_names)
+    return plain if seed is None else plain.for_training(seed, augment)
 
 
 def test_a_draw_belongs_to_a_clip_and_an_epoch(tmp_path: Path) -> None:
@@ -47,8 +41,9 @@ def test_a_draw_belongs_to_a_clip_and_an_epoch(tmp_path: Path) -> None:
 
 
 def test_nothing_is_augmented_in_evaluation(tmp_path: Path) -> None:
-    evaluated = examples(tmp_path, seed=None, augment=(*NOISE, *MIXUP))
-    plain = examples(tmp_path / "plain", seed=None, augment=())
+    evaluated = examples(tmp_path, seed=None)
+    evaluated.for_training(0, (*NOISE, *MIXUP))[0]  # gives others and leaves these as they are
+    plain = examples(tmp_path / "plain", seed=None)
     for index in range(8):
         np.testing.assert_array_equal(
             evaluated[index].streams["signals"], plain[index].streams["signals"]

@@ -188,7 +188,8 @@ def store(tmp_path: Path) -> Store:
 
 def examples(store: Store, draw: Draw, seed: int | None = None) -> Examples:
     clips = [Clip(id="a", targets={"openness": 0.1}), Clip(id="b")]
-    return Examples(clips, store, {"s": "s-0"}, {"s": draw}, targets=["openness"], seed=seed)
+    plain = Examples(clips, store, {"s": "s-0"}, {"s": draw}, targets=["openness"])
+    return plain if seed is None else plain.for_training(seed)
 
 
 def test_scalers_are_the_mean_and_sd_over_the_valid_rows_of_all_clips(store: Store) -> None:

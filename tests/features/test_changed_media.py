@@ -88,9 +88,7 @@ def test_a_clip_whose_row_was_lost_is_not_taken_for_finished(tmp_path: Path) -> 
     first = traitscope.prepare(corpus, SOUND, store=tmp_path / "store", workers=0)
     store = Store(tmp_path / "store")
     store.discard(key_of(first), NAMES[0])
-    after = summarise(
-        corpus, [key_of(first)], store, extracted=0, skipped=2, changed=(), seconds=1.0
-    )
+    after = summarise(corpus, [key_of(first)], store)
     assert after.failed == (NAMES[0],)
     assert "Run the command again" in after.failures[0][1].reason
 

@@ -18,7 +18,7 @@ from traitscope.features.store import Store
 from traitscope.prediction.clips import predict
 from traitscope.runs.plan import load_run
 from traitscope.training.fitting import train
-from traitscope.training.material import collect
+from traitscope.training.training_set import collect
 
 WIDE, HIGH = 48, 36
 FRAMES = 5
@@ -186,8 +186,8 @@ def test_s2d_learns_from_folders_without_detection_and_scores_new_ones(
     assert "faces: images for 20 clips" in shown
     assert "landmarks: 2 columns for 20 clips" in shown
     tiny = [*settings(place, store), *tiny_settings("s2d"), "augment.flip.probability=0.5"]
-    material = collect(load_run("s2d", tiny))
-    example = material.examples(material.fitting)[0]
+    data = collect(load_run("s2d", tiny))
+    example = data.fitting[0]
     assert example.streams["faces"].shape == (3, 3, 32, 32)  # cut and resized for the model
     assert example.streams["landmarks"].shape == (3, 68, 2)
     run = train("s2d", [*tiny, "train.epochs=2", "train.batch_size=4"], to=tmp_path / "run")
@@ -246,13 +246,15 @@ def test_points_of_other_images_are_refused(place: Path, tmp_path: Path) -> None
     how = {"name": "faces", "corpus": address, "fps": 5.0, "points": place / "points"}
     found = import_images(store, place / "frames", **how)
     both = [*settings(place, store.folder), *tiny]
-    assert collect(load_run("s2d", both)).requests["faces"].name == "faces"  # extracted ones first
+    assert (
+        collect(load_run("s2d", both)).plan.requests["faces"].name == "faces"
+    )  # extracted ones first
     content = found[0].request.config.model_dump()["content"]
     with pytest.raises(DataError, match="faces and landmarks do not belong together"):
         collect(load_run("s2d", [*both, f"features.landmarks.content={content}"]))
     chosen = [f"features.{name}.content={content}" for name in ("faces", "landmarks")]
-    material = collect(load_run("s2d", [*both, *chosen]))
-    assert {request.name for request in material.requests.values()} == {"imported"}
+    data = collect(load_run("s2d", [*both, *chosen]))
+    assert {request.name for request in data.plan.requests.values()} == {"imported"}
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,6 @@ p-values are cluster-robust (`robust`), and those of both methods together are o
 Benjamini and Hochberg (1995).
 """
 
-import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +20,7 @@ from traitscope.audit.scored import Scored, cluster_numbers, numbers
 from traitscope.data.pooling import pool
 from traitscope.errors import ConfigError, DataError
 from traitscope.features.store import OK, Store
-from traitscope.files import read_json
+from traitscope.files import read_json, write_csv
 from traitscope.statistics.clustered import estimate
 from traitscope.statistics.correlation import correlate, from_sums
 from traitscope.statistics.metrics import Array
@@ -180,15 +179,13 @@ def write_table(result: Mapping[str, Any], path: Path) -> Path:
     """Write one row per signal, statistic and target as CSV."""
     parts = ("value", "low", "high", "p", "q")
     head = ["signal", "name", "statistic", "target", "clips"]
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(
-            [*head, *(f"{m}_{part}".removesuffix("_value") for m in METHODS for part in parts)]
-        )
-        for row in result["rows"]:
-            cells = [row[method][part] for method in METHODS for part in parts]
-            writer.writerow([*(row[name] for name in head[:4]), row["n"], *cells])
-    return path
+    cells = [(method, part) for method in METHODS for part in parts]
+    named = [f"{method}_{part}".removesuffix("_value") for method, part in cells]
+    rows = (
+        [*(row[name] for name in head[:4]), row["n"], *(row[m][part] for m, part in cells)]
+        for row in result["rows"]
+    )
+    return write_csv(path, [*head, *named], rows)
 
 
 def _key(store: Store, stream: str) -> str:
@@ -210,7 +207,7 @@ def _reads(predictions: Path, key: str, store: Store) -> bool:
     """Whether a run reads the extractor that made these signals, with whatever settings."""
     if not predictions.is_dir():
         return False
-    streams = read_json(predictions / "features.json")["streams"].values()
+    streams = read_json(predictions / "features.json", damaged="Train again.")["streams"].values()
     extractor = store.fingerprints()[key].get("extractor")
     return any(s["key"] == key or s["extractor"] == extractor for s in streams)
 

@@ -4,7 +4,6 @@ Columns that say the same thing stand in for each other, so that each alone look
 are permuted as groups (all statistics of a column, a whole stream, or what the user names).
 """
 
-import csv
 import fnmatch
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -19,6 +18,7 @@ from traitscope.data import protocols
 from traitscope.data.examples import Examples, gather
 from traitscope.errors import ConfigError, DataError
 from traitscope.features.store import Store
+from traitscope.files import write_csv
 from traitscope.runs.checkpoint import Checkpoint, load
 from traitscope.statistics import metrics
 from traitscope.types import Batch, Hook
@@ -115,14 +115,13 @@ def permuted(
 
 def write_table(result: Mapping[str, Any], path: Path) -> Path:
     """Write one row per group as CSV."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        kinds = ("mean", "sd")
-        writer.writerow(["group", "columns", *[f"{m}_loss_{k}" for m in METRICS for k in kinds]])
-        for row in result["rows"]:
-            values = [row[metric][kind] for metric in METRICS for kind in kinds]
-            writer.writerow([row["group"], row["columns"], *values])
-    return path
+    cells = [(metric, kind) for metric in METRICS for kind in ("mean", "sd")]
+    header = ["group", "columns", *[f"{metric}_loss_{kind}" for metric, kind in cells]]
+    rows = (
+        [row["group"], row["columns"], *[row[metric][kind] for metric, kind in cells]]
+        for row in result["rows"]
+    )
+    return write_csv(path, header, rows)
 
 
 def _batch(

@@ -28,13 +28,13 @@ from traitscope.audit.rewriting import Change, rewrite
 from traitscope.audit.scored import Scored, cluster_numbers, numbers, scored_run
 from traitscope.errors import ClipError, ConfigError, DataError
 from traitscope.evaluation.report import evaluate
-from traitscope.features.extraction import Extraction, extract_clip
+from traitscope.features.extraction import Extraction
 from traitscope.prediction.clips import predict_clip
 from traitscope.registry import unknown
 from traitscope.runs.checkpoint import Checkpoint, load
 from traitscope.statistics.clustered import by_cluster, estimate
 from traitscope.statistics.metrics import Array
-from traitscope.types import Clip, Frame, Hook, Stream
+from traitscope.types import Clip, Frame, Hook
 
 LEVEL = 0.95
 CLIPS = 12
@@ -243,15 +243,7 @@ def _measure(
 
 def _score(checkpoint: Checkpoint, clip: Clip, extraction: Extraction) -> Array | str:
     """Scores (targets,) of a clip, or why there are none; trackers stay open between clips."""
-    requests = checkpoint.facts.requests
-    found = extract_clip(clip, list(requests.values()), extraction=extraction)
-    streams: dict[str, Stream] = {}
-    for name, request in requests.items():
-        stream = found[request.key]
-        if isinstance(stream, ClipError):
-            return str(stream)
-        streams[name] = stream
-    prediction = predict_clip(checkpoint, clip, given=streams)
+    prediction = predict_clip(checkpoint, clip, extraction=extraction)
     if prediction.status != "ok":
         return prediction.reason
     return np.array([prediction.scores[t.name] for t in checkpoint.facts.targets])

@@ -193,7 +193,7 @@ def read_audits(folder: Path) -> list[dict[str, Any]]:
     for path in paths:
         if not path.is_file():
             continue
-        audit = read_json(path)
+        audit = read_json(path, damaged="Make it again with: traitscope audit")
         if not isinstance(audit, dict) or audit.get("schema") != SCHEMA:
             raise DataError(
                 f"{path} was not written by this version. Make it again with: traitscope audit"

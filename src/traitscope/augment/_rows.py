@@ -30,7 +30,7 @@ def change_rows(
     changed = dict(streams)
     for name in names:
         if name in streams:
-            there = masks[name]
+            valid = masks[name]
             changed[name] = np.zeros_like(streams[name])
-            changed[name][there] = change(streams[name][there])
+            changed[name][valid] = change(streams[name][valid])
     return changed, dict(masks)

@@ -32,15 +32,15 @@ class Config(BaseConfig):
 def copies(rows: int, config: Config) -> list[NDArray[np.intp]]:
     """List the row indices of every copy of a clip of ``rows`` rows, the whole clip first."""
     whole = np.arange(rows)
-    found = [whole]
+    chosen = [whole]
     if config.decimate and rows > 1:
-        found += [whole[0::2], whole[1::2]]
+        chosen += [whole[0::2], whole[1::2]]
     if config.shift and rows:
-        found.append(np.maximum(whole - config.shift, 0))
+        chosen.append(np.maximum(whole - config.shift, 0))
     if config.slice:
         ends = range(config.slice, rows + 1, config.slice)
-        found += [whole[end - config.slice : end] for end in ends]
-    return found
+        chosen += [whole[end - config.slice : end] for end in ends]
+    return chosen
 
 
 def augment(streams: Streams, masks: Masks, config: Config, rng: np.random.Generator) -> Changed:

@@ -67,9 +67,9 @@ def partners(count: int) -> NDArray[np.intp]:
     """
     if count == len(_IBUG):
         return np.array(_IBUG, dtype=np.intp)
-    found = np.arange(count)
+    partner = np.arange(count)
     right = [place for place in range(248) if place not in _MESH_MIDDLE]
     left = list(range(248, 468))
-    found[right], found[left] = left, right
-    found[468:] = _IRISES
-    return found
+    partner[right], partner[left] = left, right
+    partner[468:] = _IRISES
+    return partner

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -26,7 +26,9 @@ from rich.text import Text
 
 from traitscope.errors import ConfigError
 
-Hook = Callable[[int, int, str], None]
+if TYPE_CHECKING:  # types imports NumPy, which listing the verbs must not wait for
+    from traitscope.types import Hook
+
 PIPE_WIDTH = 1000
 """Columns where no terminal limits them: a row stays one line, for ``grep`` and other programs."""
 
@@ -101,7 +103,7 @@ def _once() -> Callable[[logging.LogRecord], bool]:
 
 
 @contextmanager
-def progress(title: str) -> Iterator[Hook]:
+def progress(title: str) -> "Iterator[Hook]":
     """A progress bar with rate and time left; yields ``hook(done, total, name)``."""
     columns = (
         TextColumn("{task.description}"),

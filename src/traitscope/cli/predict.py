@@ -126,12 +126,11 @@ def _write_table(checkpoint: "Checkpoint", predictions: list["Prediction"]) -> N
 
 
 def _write_csv(path: Path, checkpoint: "Checkpoint", predictions: list["Prediction"]) -> None:
-    import csv
+    from traitscope.files import write_csv
 
     names = [target.name for target in checkpoint.facts.targets]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(["clip", "status", "reason", *[f"predicted_{name}" for name in names]])
-        for p in predictions:
-            writer.writerow([p.clip, p.status, p.reason, *[p.scores.get(n, "") for n in names]])
+    header = ["clip", "status", "reason", *[f"predicted_{name}" for name in names]]
+    scored = (
+        [p.clip, p.status, p.reason, *[p.scores.get(n, "") for n in names]] for p in predictions
+    )
+    write_csv(path, header, scored)

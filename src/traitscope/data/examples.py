@@ -6,6 +6,7 @@ normalised, how clips are padded. Everything random is a pure function of (seed,
 
 import fnmatch
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -222,20 +223,34 @@ class Examples:
         draws: Mapping[str, Draw],
         *,
         targets: Sequence[str],
-        scalers: Mapping[str, Scaler] | None = None,
-        seed: int | None = None,
-        augment: Sequence[Augmentation] = (),
     ) -> None:
         self.clips = tuple(clips)
         self.store = store
         self.keys = dict(keys)
         self.draws = dict(draws)
         self.targets = tuple(targets)
-        self.scalers = dict(scalers or {})
-        self.seed = seed  # None: evaluation, nothing is random and nothing is augmented
-        self.augment = tuple(augment) if seed is not None else ()
+        self.scalers: dict[str, Scaler] = {}
+        self.seed: int | None = None  # evaluation: nothing is random and nothing is augmented
+        self.augment: tuple[Augmentation, ...] = ()
+        self._forget()
+
+    def _forget(self) -> None:
         self._kept: dict[tuple[str, str], Stream] = {}
         self._kept_bytes = 0
+
+    def scaled(self, scalers: Mapping[str, Scaler]) -> "Examples":
+        """The same examples, standardised; they begin without the streams kept in memory."""
+        other = copy(self)
+        other.scalers = dict(scalers)
+        other._forget()
+        return other
+
+    def for_training(self, seed: int, augment: Sequence[Augmentation] = ()) -> "Examples":
+        """The same clips drawn at random, a pure function of seed and epoch, and augmented."""
+        other = copy(self)
+        other.seed, other.augment = seed, tuple(augment)
+        other._forget()
+        return other
 
     def __len__(self) -> int:
         return len(self.clips)
@@ -376,4 +391,4 @@ def fit_scalers(examples: Examples) -> dict[str, Scaler]:
                 assert stream.values is not None
                 rows = stream.values[stream.mask].astype(np.float64)
             moments[name] = moments.get(name, Moments.none(rows.shape[1])).add(rows)
-    return {name: found.scaler() for name, found in moments.items()}
+    return {name: sums.scaler() for name, sums in moments.items()}

@@ -133,7 +133,7 @@ class Leakage:
     def sentences(self) -> tuple[str, ...]:
         """One sentence for each kind of leak, with counts and examples; empty when clean."""
         of = f"of {self.test_clips} scored clips"
-        found = (
+        leaks = (
             (self.clips, f"{len(self.clips)} {of} were fitted themselves"),
             (
                 self.sources,
@@ -152,7 +152,7 @@ class Leakage:
             ),
         )
         return tuple(
-            f"{text} (such as {some(names, _EXAMPLES)})." for names, text in found if names
+            f"{text} (such as {some(names, _EXAMPLES)})." for names, text in leaks if names
         )
 
 
@@ -339,8 +339,8 @@ def _alike_files(owned: Iterable[Path], asked: Iterable[Path]) -> dict[Path, lis
     for path in ours:
         if path.stat().st_size in sizes:
             beginnings[_digest(path, _HEAD_BYTES)].append(path)
-    there = [path for path in theirs if path.stat().st_size in sizes]
-    return {path: beginnings.get(_digest(path, _HEAD_BYTES), []) for path in there}
+    candidates = [path for path in theirs if path.stat().st_size in sizes]
+    return {path: beginnings.get(_digest(path, _HEAD_BYTES), []) for path in candidates}
 
 
 def _digest(path: Path, head: int | None = None) -> tuple[int, str]:

@@ -37,7 +37,7 @@ from traitscope.evaluation.tables import (
     write_predictions,
 )
 from traitscope.features.store import Store
-from traitscope.files import read_json, write_json
+from traitscope.files import read_json, replacing, write_json
 from traitscope.runs.checkpoint import Checkpoint, load
 from traitscope.runs.settings import RunConfig
 from traitscope.types import Clip, Corpus, Hook, Target
@@ -119,8 +119,8 @@ def _evaluate_folds(run: Path, to: Path | str | None, how: Mapping[str, Any]) ->
     texts = {"clip": str, "source": str, "subject": str}
     found = [pd.read_csv(p / "evaluation" / split / "predictions.csv", dtype=texts) for p in places]
     folder = Path(to) if to else run / "evaluation" / split
-    folder.mkdir(parents=True, exist_ok=True)
-    pd.concat(found).to_csv(folder / "predictions.csv", index=False)
+    with replacing(folder / "predictions.csv") as draft:
+        pd.concat(found).to_csv(draft, index=False)
     report = evaluate_predictions(
         folder / "predictions.csv",
         load_corpus(config.data.corpus),
@@ -159,7 +159,7 @@ def read_report(run: Path | str, *, split: str = "test") -> dict[str, Any]:
         raise DataError(
             f"There is no {path}. Make it with: traitscope evaluate {run} --split {split}"
         )
-    report: dict[str, Any] = read_json(path)
+    report: dict[str, Any] = read_json(path, damaged="Evaluate again.")
     return report
 
 

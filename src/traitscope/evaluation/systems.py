@@ -59,7 +59,7 @@ def read_evaluated(system: Path | str, *, split: str = "test") -> Evaluated:
             f"{folder} has no predictions of {split}. Make them with: traitscope evaluate "
             f"{folder} --split {split}"
         )
-    report = read_json(place / "report.json")
+    report = read_json(place / "report.json", damaged="Evaluate again.")
     address = report["corpus"].get("address")
     if address is None or "predicted" not in report:
         raise DataError(

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from traitscope.errors import DataError, some
+from traitscope.files import replacing
 from traitscope.statistics.metrics import Array
 from traitscope.types import Clip, Corpus, Target
 
@@ -76,9 +77,8 @@ def write_predictions(
         rows.append({**facts, "split": split, "seed": seed, **known, **scores})
     columns = ["clip", "source", "subject", "split", "seed"]
     columns += [f"{kind}_{name}" for kind in ("true", "predicted") for name in targets]
-    draft = path.with_name(path.name + ".part")
-    pd.DataFrame(rows, columns=columns).to_csv(draft, index=False)
-    draft.replace(path)
+    with replacing(path) as draft:
+        pd.DataFrame(rows, columns=columns).to_csv(draft, index=False)
 
 
 def read_predictions(

@@ -1,12 +1,12 @@
 """One model on subsets of the signals: which of them carry what is predicted."""
 
-import csv
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from traitscope.evaluation.report import evaluate
+from traitscope.files import write_csv
 from traitscope.training.fitting import train
 from traitscope.types import Hook
 
@@ -21,6 +21,7 @@ SETS: Mapping[str, tuple[str, ...]] = {
 }
 """Feature sets of the OpenFace studies: name -> patterns of the columns."""
 METRICS = ("accuracy", "skill", "ccc")
+ENDS = ("value", "low", "high")
 _BASELINES = ("constant", "lookup")
 
 
@@ -85,15 +86,13 @@ def ablate(
 
 def write_table(result: Mapping[str, Any], path: Path) -> Path:
     """Write one row per set, metric and target as CSV."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(["set", "columns", "metric", "target", "value", "low", "high"])
-        for row in result["rows"]:
-            for metric, cells in row["metrics"].items():
-                for target, cell in cells.items():
-                    ends = (cell["value"], cell["low"], cell["high"])
-                    writer.writerow([row["set"], " ".join(row["columns"]), metric, target, *ends])
-    return path
+    rows = (
+        [row["set"], " ".join(row["columns"]), metric, target, *(cell[end] for end in ENDS)]
+        for row in result["rows"]
+        for metric, cells in row["metrics"].items()
+        for target, cell in cells.items()
+    )
+    return write_csv(path, ["set", "columns", "metric", "target", *ENDS], rows)
 
 
 def _metrics(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import numpy as np
 
 from traitscope.errors import DataError
 from traitscope.features.store import OK, Store, file_name
+from traitscope.files import replacing
 from traitscope.types import Hook, Stream
 
 _UNITS = (("AU", "0-5"), ("gaze_angle_", "rad"), ("pose_R", "rad"))
@@ -59,12 +60,12 @@ def clips_of(store: Store, key: str, clips: Sequence[str] = ()) -> list[str]:
         DataError: a given clip has it not.
     """
     rows = store.statuses(key)
-    there = [clip for clip, row in rows.items() if row.status == OK]
+    usable = [clip for clip, row in rows.items() if row.status == OK]
     for clip in clips:
-        if clip not in there:
+        if clip not in usable:
             why = f"{rows[clip].status}: {rows[clip].reason}" if clip in rows else "never prepared"
             raise DataError(f"Clip {clip!r} has no {key} ({why}). Choose another with --clip.")
-    return list(clips) or there
+    return list(clips) or usable
 
 
 def labelled(stream: Stream) -> list[str]:
@@ -78,8 +79,8 @@ def labelled(stream: Stream) -> list[str]:
         names = [f"{name}_{place}" for place in range(before) for name in names]
     units = stream.info.get("units")
     by_column = units if isinstance(units, dict) else {}
-    found = [by_column.get(name) or _unit(name) for name in names]
-    return [f"{n} [{unit}]" if unit else n for n, unit in zip(names, found, strict=True)]
+    units_of = [by_column.get(name) or _unit(name) for name in names]
+    return [f"{n} [{unit}]" if unit else n for n, unit in zip(names, units_of, strict=True)]
 
 
 def write_csv(
@@ -94,8 +95,7 @@ def write_csv(
     """
     rows, tables = 0, _tables(store, key, clips, hook)
     first = next(tables)  # before there is a file: there may be nothing to write
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="", encoding="utf-8") as file:
+    with replacing(path) as draft, draft.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(first[0])
         for _, table in chain([first], tables):
@@ -111,16 +111,14 @@ def write_parquet(
     import pyarrow
     import pyarrow.parquet
 
-    rows, writer = 0, None
-    for header, columns in _tables(store, key, clips, hook):
-        table = pyarrow.table(dict(zip(header, columns, strict=True)))
-        if writer is None:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            writer = pyarrow.parquet.ParquetWriter(path, table.schema)
-        writer.write_table(table.cast(writer.schema))
-        rows += len(columns[0])
-    if writer is not None:
-        writer.close()
+    rows, tables = 0, _tables(store, key, clips, hook)
+    first = next(tables)
+    schema = pyarrow.table(dict(zip(*first, strict=True))).schema  # every clip fits the first
+    with replacing(path) as draft, pyarrow.parquet.ParquetWriter(draft, schema) as writer:
+        for header, columns in chain([first], tables):
+            table = pyarrow.table(dict(zip(header, columns, strict=True)))
+            writer.write_table(table.cast(schema))
+            rows += len(columns[0])
     return rows
 
 

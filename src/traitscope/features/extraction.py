@@ -126,11 +126,11 @@ def extract_clip(
 
 def _with_upstream(requests: Iterable[Request]) -> list[Request]:
     """All requests once each, upstream first."""
-    found: dict[str, Request] = {}
+    by_key: dict[str, Request] = {}
     for request in requests:
         for one in (*_with_upstream(request.upstream), request):
-            found.setdefault(one.key, one)
-    return list(found.values())
+            by_key.setdefault(one.key, one)
+    return list(by_key.values())
 
 
 def _job(clip: Clip, request: Request) -> _Job:
@@ -218,11 +218,12 @@ def _finish_one(
             job.facts.setdefault("problem", problem)
     streams: dict[str, Stream] = {}
     for request in job.request.upstream:
-        found = next(other.outcome for other in jobs if other.request.key == request.key)
-        if isinstance(found, ClipError):
-            raise ClipError(str(found), status=found.status)
-        assert found is not None
-        streams[request.short_name] = found
+        outcome = next(other.outcome for other in jobs if other.request.key == request.key)
+        if isinstance(outcome, ClipError):
+            # A new one: an exception that is raised twice carries the traceback of both.
+            raise ClipError(str(outcome), status=outcome.status)
+        assert outcome is not None
+        streams[request.short_name] = outcome
     inputs = Inputs(clip=clip, waveform=waveform, streams=streams)
     stream: Stream = job.extractor.finish(inputs)
     return stream
@@ -239,10 +240,10 @@ def _sound(
             )
         except ClipError as error:
             sounds[rate] = error
-    found = sounds[rate]
-    if isinstance(found, ClipError):
-        raise ClipError(str(found), status=found.status)
-    return found
+    sound = sounds[rate]
+    if isinstance(sound, ClipError):
+        raise ClipError(str(sound), status=sound.status)
+    return sound
 
 
 def _guard(clip: Clip, jobs: Sequence[_Job], work: Callable[[], Result]) -> Result | None:

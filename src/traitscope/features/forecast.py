@@ -92,8 +92,8 @@ def try_clips(
 
 
 def _failures(rows: Rows) -> dict[str, str]:
-    found: dict[str, list[str]] = {}
+    lacking_of: dict[str, list[str]] = {}
     for key, row in rows:
         if row.status != OK:
-            found.setdefault(row.clip, []).append(f"{key.rpartition('-')[0]}: {row.status}")
-    return {clip: ", ".join(lacking) for clip, lacking in found.items()}
+            lacking_of.setdefault(row.clip, []).append(f"{key.rpartition('-')[0]}: {row.status}")
+    return {clip: ", ".join(lacking) for clip, lacking in lacking_of.items()}

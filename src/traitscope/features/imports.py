@@ -168,15 +168,15 @@ def _places(
             folders.setdefault(Path(parent).name, []).append(Path(parent))
         for path in own:
             files.setdefault(path.stem, []).append(path)
-    found = {**(files if suffixes is POINT_FILES else {}), **folders}
-    names_of = _matched(found, corpus)
+    candidates = {**(files if suffixes is POINT_FILES else {}), **folders}
+    names_of = _matched(candidates, corpus)
     if not names_of:
         raise _foreign(folder, folders or files, corpus)
     for clip, name in names_of.items():
-        if len(found[name]) > 1:
-            two = " and ".join(map(str, found[name][:2]))
+        if len(candidates[name]) > 1:
+            two = " and ".join(map(str, candidates[name][:2]))
             raise DataError(f"Clip {clip!r} may be {two}. Remove or rename one.")
-    places = {clip: found[name][0] for clip, name in names_of.items()}
+    places = {clip: candidates[name][0] for clip, name in names_of.items()}
     return places, tuple(sorted(set(folders) - set(names_of.values())))
 
 
@@ -202,9 +202,9 @@ def _matched(names: Iterable[str], corpus: Corpus) -> dict[str, str]:
     for clip in corpus.clips:
         alike = stems.get(_stem(clip.id), [])
         exact = next((name for name in (clip.id, file_name(clip.id)) if name in known), None)
-        found = exact or (alike[0] if len(alike) == 1 else None)
-        if found is not None:
-            matched[clip.id] = found
+        match = exact or (alike[0] if len(alike) == 1 else None)
+        if match is not None:
+            matched[clip.id] = match
     return matched
 
 

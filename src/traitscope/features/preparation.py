@@ -5,9 +5,9 @@ What is finished is not done again; a clip that fails is a row with a reason, an
 
 import time
 import zlib
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from traitscope.features.request import Request, make_request
 from traitscope.features.store import OK, StatusRow, Store
 from traitscope.features.summary import Summary, summarise
 from traitscope.media import cores
-from traitscope.types import Clip, Corpus, Stream
+from traitscope.types import Clip, Corpus, Hook, Stream
 
 __all__ = ["Forecast", "Requests", "Summary", "estimate", "prepare"]
 
@@ -53,8 +53,8 @@ class _Work:
 
     def __call__(self, task: _Task) -> Rows:
         requests = [self.requests[key] for key in task.origins]
-        found = extract_clip(task.clip, requests, extraction=self.extraction)
-        return [(key, self._keep(key, task, found[key])) for key in task.origins]
+        streams = extract_clip(task.clip, requests, extraction=self.extraction)
+        return [(key, self._keep(key, task, streams[key])) for key in task.origins]
 
     def _keep(self, key: str, task: _Task, result: Any) -> StatusRow:
         media_bytes, span = task.origins[key]
@@ -86,7 +86,7 @@ def prepare(
     *,
     store: Store | Path | str,
     workers: int | None = None,
-    hook: Callable[[int, int, str], None] | None = None,
+    hook: Hook | None = None,
 ) -> Summary:
     """Extract features from the media of a corpus into a store.
 
@@ -124,13 +124,11 @@ def prepare(
     finally:
         for key in wanted:
             store.settle(key)
-    return summarise(
-        corpus,
-        wanted,
-        store,
+    return replace(
+        summarise(corpus, wanted, store),
         extracted=len(plan.tasks),
         skipped=plan.skipped,
-        changed=plan.changed,
+        changed=tuple(plan.changed),
         seconds=time.monotonic() - started,
     )
 
@@ -291,7 +289,7 @@ def _extract(
     store: Store,
     requests: Mapping[str, Request],
     workers: int,
-    hook: Callable[[int, int, str], None] | None,
+    hook: Hook | None,
 ) -> None:
     """Do the tasks, and record each as it finishes."""
     with Extraction() as extraction:  # each worker gets its own, empty, and opens its trackers

@@ -1,6 +1,5 @@
 """A contact sheet of stored features: faces with landmarks, and signals and sound over time."""
 
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from traitscope.errors import ConfigError, DataError
 from traitscope.features.exports import clips_of, names_of
 from traitscope.features.store import OK, Store
+from traitscope.plotting import save
 from traitscope.types import Stream
 
 _ACROSS = 10
@@ -53,20 +53,17 @@ def draw_sheet(store: Store, path: Path, *, clips: Sequence[str] = (), count: in
     parts = figure.subfigures(len(chosen), 1, squeeze=False).ravel()
     for part, clip in zip(parts, chosen, strict=True):
         _draw_clip(part, clip, *_streams(store, keys, clip))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing")  # a name in another script
-        figure.savefig(path, dpi=110)
+    save(figure, path, dpi=110)
     return chosen
 
 
 def _keys(store: Store) -> dict[str, str]:
     """Name -> the key with most clips."""
-    found: dict[str, tuple[int, str]] = {}
+    fullest: dict[str, tuple[int, str]] = {}
     for key, name in names_of(store).items():
         number = sum(row.status == OK for row in store.statuses(key).values())
-        found[name] = max(found.get(name, (-1, "")), (number, key))
-    return {name: key for name, (_, key) in found.items()}
+        fullest[name] = max(fullest.get(name, (-1, "")), (number, key))
+    return {name: key for name, (_, key) in fullest.items()}
 
 
 def _streams(
@@ -75,9 +72,9 @@ def _streams(
     """What there is of a clip, and why the rest is not there."""
     wanted = ("faces", "frames", "landmarks", "signals", "short_term")
     rows = {name: store.statuses(keys[name]).get(clip) for name in wanted if name in keys}
-    there = [name for name, row in rows.items() if row is not None and row.status == OK]
+    usable = [name for name, row in rows.items() if row is not None and row.status == OK]
     lacking = {n: row.status for n, row in rows.items() if row is not None and row.status != OK}
-    return {name: store.read(keys[name], clip) for name in there}, lacking
+    return {name: store.read(keys[name], clip) for name in usable}, lacking
 
 
 def _draw_clip(part: Any, clip: str, streams: dict[str, Stream], lacking: dict[str, str]) -> None:

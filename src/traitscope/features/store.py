@@ -8,10 +8,7 @@ import csv
 import hashlib
 import io
 import json
-import os
-import platform
 import re
-import threading
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
@@ -26,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from traitscope.errors import DataError, TraitscopeError
+from traitscope.files import remove_drafts, replacing, write_json
 from traitscope.types import Stream, check_clip_id
 
 FINGERPRINT = "fingerprint.json"
@@ -95,13 +93,13 @@ class Store:
                     f"the folder {path.parent}, and prepare again."
                 )
             return
-        with _replacing(path) as file:
-            file.write((json.dumps(fresh, indent=2, ensure_ascii=False) + "\n").encode())
+        with _saying_full(path):
+            write_json(path, fresh)
 
     def fingerprints(self) -> dict[str, dict[str, Any]]:
         """What the stored features are made of, by key."""
-        found = sorted(self.folder.glob(f"*/{FINGERPRINT}"))
-        return {path.parent.name: _read_fingerprint(path) for path in found}
+        paths = sorted(self.folder.glob(f"*/{FINGERPRINT}"))
+        return {path.parent.name: _read_fingerprint(path) for path in paths}
 
     def matching(self, extractor: str, config: Mapping[str, Any], *, version: int) -> list[str]:
         """Keys of an extractor's features whose config has all the given values."""
@@ -129,7 +127,13 @@ class Store:
             span=span,
         )
         arrays = {**_arrays(stream), "row": np.array(json.dumps(asdict(row)))}
-        with _replacing(self.path(key, clip_id)) as file, zipfile.ZipFile(file, "w") as archive:
+        path = self.path(key, clip_id)
+        with (
+            _saying_full(path),
+            replacing(path) as draft,
+            draft.open("wb") as file,
+            zipfile.ZipFile(file, "w") as archive,
+        ):
             for name, array in arrays.items():
                 with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
                     np.lib.format.write_array(entry, array, allow_pickle=False)
@@ -184,9 +188,9 @@ class Store:
         for name in stored:
             clip = by_file.get(name)
             if clip is None or rows[clip].status != OK:
-                found = _row_inside(folder / name)
-                if found is not None:
-                    rows[found.clip] = found
+                kept = _row_inside(folder / name)
+                if kept is not None:
+                    rows[kept.clip] = kept
         return {
             clip: row
             for clip, row in sorted(rows.items())
@@ -196,11 +200,10 @@ class Store:
     def settle(self, key: str) -> None:
         """Rewrite ``status.csv`` sorted, one row per clip, and remove what killed runs left."""
         folder = self._folder(key)
-        with _replacing(folder / STATUS) as file:
-            file.write(_as_csv(self.statuses(key).values(), header=True))
-        for path in folder.glob(f".{_host()}-*.tmp"):
-            if not _runs(int(path.name.split("-")[-2])):
-                path.unlink(missing_ok=True)
+        rows = _as_csv(self.statuses(key).values(), header=True)
+        with _saying_full(folder / STATUS), replacing(folder / STATUS) as draft:
+            draft.write_bytes(rows)
+        remove_drafts(folder)
 
     def size_bytes(self, key: str) -> int:
         """Size of the stored streams of a key."""
@@ -363,20 +366,6 @@ def _parse(line: list[str]) -> StatusRow | None:
 
 
 @contextmanager
-def _replacing(path: Path) -> Iterator[IO[bytes]]:
-    """Write a file beside its place and rename it: a reader sees the old one or the new one."""
-    temporary = path.parent / f".{_host()}-{os.getpid()}-{threading.get_ident()}.tmp"
-    with _saying_full(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with temporary.open("wb") as file:
-                yield file
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
-
-
-@contextmanager
 def _saying_full(path: Path) -> Iterator[None]:
     try:
         yield
@@ -385,14 +374,3 @@ def _saying_full(path: Path) -> Iterator[None]:
             f"Cannot write {path}: {error.strerror or error}. Make room, or name another folder "
             f"with --store; then run the same command again, finished clips are kept."
         ) from error
-
-
-def _host() -> str:
-    """This machine's name, short and plain: a store may be shared by several."""
-    return re.sub(r"[^A-Za-z0-9]", "", platform.node())[:40] or "here"
-
-
-def _runs(process_id: int) -> bool:
-    import psutil
-
-    return bool(psutil.pid_exists(process_id))

@@ -33,21 +33,21 @@ class Summary:
 
     Attributes:
         clips: in the corpus.
+        features: one entry for each feature asked for.
+        failures: (key, row) of each clip that has not what was asked for, in corpus order.
         extracted: clips worked on this time.
         skipped: clips that were finished before.
         changed: ids that were extracted again, because their media is not what it was.
-        features: one entry for each feature asked for.
-        failures: (key, row) of each clip that has not what was asked for, in corpus order.
         seconds: from start to end.
     """
 
     clips: int
-    extracted: int
-    skipped: int
-    changed: tuple[str, ...]
     features: tuple[FeatureSummary, ...]
     failures: tuple[tuple[str, StatusRow], ...]
-    seconds: float
+    extracted: int = 0
+    skipped: int = 0
+    changed: tuple[str, ...] = ()
+    seconds: float = 0.0
 
     @property
     def failed(self) -> tuple[str, ...]:
@@ -65,31 +65,20 @@ class Summary:
         return sum(feature.size_bytes for feature in self.features)
 
 
-def summarise(
-    corpus: Corpus,
-    keys: Iterable[str],
-    store: Store,
-    *,
-    extracted: int,
-    skipped: int,
-    changed: Sequence[str],
-    seconds: float,
-) -> Summary:
-    """Read what is in the store now for the clips of a corpus."""
+def summarise(corpus: Corpus, keys: Iterable[str], store: Store) -> Summary:
+    """Read what is in the store now for the clips of a corpus, whoever put it there."""
     rows = {key: _of_corpus(corpus, store.statuses(key)) for key in keys}
     return Summary(
         clips=len(corpus.clips),
-        extracted=extracted,
-        skipped=skipped,
-        changed=tuple(changed),
-        features=tuple(_feature(key, found, store.size_bytes(key)) for key, found in rows.items()),
-        failures=tuple(
-            (key, found[place])
-            for place in range(len(corpus.clips))
-            for key, found in rows.items()
-            if found[place].status != OK
+        features=tuple(
+            _feature(key, statuses, store.size_bytes(key)) for key, statuses in rows.items()
         ),
-        seconds=seconds,
+        failures=tuple(
+            (key, statuses[place])
+            for place in range(len(corpus.clips))
+            for key, statuses in rows.items()
+            if statuses[place].status != OK
+        ),
     )
 
 

@@ -1,10 +1,31 @@
 """Ridge regression in closed form, for dense and sparse tables, for many penalties at once.
 
-Leaving a group out needs no refitting: with the hat matrix H = X (X'X + alpha I)^-1 X', the
-residuals of a group g that was left out are (I - H_gg)^-1 r_g (Golub, Heath and Wahba, 1979,
-https://doi.org/10.2307/1268518, for groups of one). Sparse tables are solved by conjugate
-gradients, which pay for the smallest penalty alone (Frommer, 2003,
-https://doi.org/10.1007/s00607-003-1472-6).
+X is the centred table of n clips and p features, y the centred labels, a the penalty.
+
+**The dual.** Of words there are many more than clips; then n equations are cheaper than p::
+
+              p                 w = (X'X + aI)^-1 X'y     primal, p x p
+        +-----------+             = X' (XX' + aI)^-1 y    dual, n x n
+      n |     X     |
+        +-----------+           since X'(XX' + aI) = (X'X + aI)X', with the inverse of
+                                either bracket taken to the other side.
+
+So (XX' + aI) d = y is solved for d (n,), and w = X'd. A sparse table S must not be centred in
+memory, where its zeros would fill up. With its column means m, X = S - 1m', and
+
+    X'd = S'd - m (1'd)         Xv = Sv - 1 (m'v) = Sv - mean(Sv), for m'v = 1'Sv / n.
+
+The dual is solved by conjugate gradients, which pay for the smallest penalty alone: the residuals
+of the others are multiples of its own (Frommer, 2003, https://doi.org/10.1007/s00607-003-1472-6).
+
+**Leaving a group out** needs no refitting. With the hat matrix H = X (X'X + aI)^-1 X' + 11'/n::
+
+           g                    r       = (I - H) y         residuals of the fit on all clips
+        +------+-------+        r_g out = (I - H_gg)^-1 r_g   had the group been left out
+      g | H_gg |       |
+        +------+   H   |        (Golub, Heath and Wahba, 1979, https://doi.org/10.2307/1268518,
+        |              |        for groups of one)
+        +--------------+
 """
 
 from collections.abc import Sequence
@@ -15,7 +36,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
-_STEPS = 100
+_STEPS = 100  # rounding stops conjugate gradients from gaining much beyond
 _CLOSE = 1e-6  # residual, as a share of what it was
 
 
@@ -31,6 +52,7 @@ def ridge(
         penalties: tried in order; ties go to the larger.
     """
     centre, offset = features.mean(axis=0), labels.mean()
+    # One decomposition serves all penalties: each only shrinks the singular values otherwise.
     left, singular, right = np.linalg.svd(features - centre, full_matrices=False)
     projected = left.T @ (labels - offset)
     members = together(groups)
@@ -39,6 +61,7 @@ def ridge(
         shrink = singular**2 / (singular**2 + penalty)
         residual = labels - offset - left @ (shrink * projected)
         errors.append(left_out_error(left, shrink, residual, members))
+    # Of equals the last, which is the larger penalty: argmin alone would take the first.
     best = len(penalties) - 1 - int(np.argmin(errors[::-1]))
     penalty = float(penalties[best])
     weights = right.T @ (singular / (singular**2 + penalty) * projected)
@@ -46,7 +69,10 @@ def ridge(
 
 
 def together(groups: NDArray[Any]) -> list[NDArray[np.intp]]:
-    """Rows of the groups, (groups of that size, size) for each size."""
+    """Rows of the groups, (groups of that size, size) for each size.
+
+    Groups of one size are solved in one call of `left_out_error`, not one by one.
+    """
     _, place, counts = np.unique(groups, return_inverse=True, return_counts=True)
     order = np.argsort(place, kind="stable")
     starts = np.cumsum(counts) - counts
@@ -94,15 +120,16 @@ def ridge_path(features: Any, labels: Array, penalties: Sequence[float]) -> tupl
     weights = np.zeros((len(penalties), features.shape[1], labels.shape[1]))
     intercepts = np.zeros((len(penalties), labels.shape[1]))
     solve = _dense if isinstance(features, np.ndarray) else _sparse
+    # Targets whose labels are missing for the same clips share a fit.
     for pattern in np.unique(known, axis=1).T:
         if not pattern.any():
             continue
         chosen = (known == pattern[:, None]).all(axis=0)
         part, wanted = features[pattern], labels[np.ix_(pattern, chosen)]
         offset = wanted.mean(axis=0)
-        found = solve(part, wanted - offset, penalties)
-        weights[:, :, chosen] = found
-        intercepts[:, chosen] = offset - np.asarray(part.mean(axis=0)).ravel() @ found
+        slopes = solve(part, wanted - offset, penalties)
+        weights[:, :, chosen] = slopes
+        intercepts[:, chosen] = offset - np.asarray(part.mean(axis=0)).ravel() @ slopes
     return weights, intercepts
 
 
@@ -110,6 +137,7 @@ def _dense(features: Array, labels: Array, penalties: Sequence[float]) -> Array:
     """Weights for centred labels, from one decomposition."""
     left, singular, right = np.linalg.svd(features - features.mean(axis=0), full_matrices=False)
     projected = left.T @ labels
+    # Solved in the basis of the singular vectors, where the penalty acts on each number alone.
     return np.stack(
         [right.T @ ((singular / (singular**2 + p))[:, None] * projected) for p in penalties]
     )
@@ -135,6 +163,9 @@ def _sparse(features: Any, labels: Array, penalties: Sequence[float]) -> Array:
 
 def _shifted_gradients(gram: Any, labels: Array, least: float, shifts: Array) -> Array:
     """Solve (gram + least + shift) a = labels for every shift: (shifts, clips, targets)."""
+    # Three terms: `solution` and `directions` of every shift, `residual` and `direction` of the
+    # system without one. The residual of a shift is `now` times that of the unshifted system;
+    # `before` and `after` are this factor a step earlier and later, from its recurrence.
     shift = shifts[:, None]
     residual, direction = labels.copy(), labels.copy()
     solution = np.zeros((len(shifts), *labels.shape))

@@ -85,8 +85,8 @@ def fit_stack(
     for target in range(count):
         known = np.isfinite(labels[:, target])
         table, wanted, fold = scaled[known], labels[known, target], folds[known]
-        found = ridge(table, wanted, groups[known], PENALTIES)
-        weights[:, target], intercept[target], penalty = found
+        fit = ridge(table, wanted, groups[known], PENALTIES)
+        weights[:, target], intercept[target], penalty = fit
         if expand and len(np.unique(fold)) > 1:
             again = np.zeros(len(wanted))
             for number in np.unique(fold):
@@ -105,14 +105,14 @@ def checked(arrays: Mapping[str, NDArray[Any]], name: str, shape: tuple[int | No
     Raises:
         DataError: it is missing, of another shape, or not numbers.
     """
-    found = arrays.get(name)
-    if found is None:
+    array = arrays.get(name)
+    if array is None:
         raise damaged("model", f"{name!r} of shape None is there where {shape} is needed")
-    fits = len(found.shape) == len(shape) and all(
-        want in (None, have) for have, want in zip(found.shape, shape, strict=True)
+    fits = len(array.shape) == len(shape) and all(
+        want in (None, have) for have, want in zip(array.shape, shape, strict=True)
     )
     if not fits:
-        raise damaged("model", f"{name!r} of shape {found.shape} is there where {shape} is needed")
-    if found.dtype.kind != "f" or np.isnan(found).any():
+        raise damaged("model", f"{name!r} of shape {array.shape} is there where {shape} is needed")
+    if array.dtype.kind != "f" or np.isnan(array).any():
         raise damaged("model", f"{name!r} does not hold numbers")
-    return found.astype(np.float64)
+    return array.astype(np.float64)

@@ -170,12 +170,12 @@ def _raw(
 ) -> dict[str, Array]:
     """Predictions without intercept: learner -> (penalties, clips, targets)."""
     features = {"char": char, "word": word, "table": table}
-    found = {
+    predictions = {
         name: np.stack([np.asarray(features[name] @ one) for one in weights])
         for name, weights in linear.items()
     }
-    found["trees"] = forest.predict(table, linear["table"].shape[2])[None]
-    return found
+    predictions["trees"] = forest.predict(table, linear["table"].shape[2])[None]
+    return predictions
 
 
 def _components(table: Any, count: int, seed: int) -> Array:

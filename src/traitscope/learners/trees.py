@@ -114,11 +114,11 @@ class Forest:
         """
         parts: dict[str, Any] = {}
         for field in fields(cls):
-            found = arrays.get(f"{name}/{field.name}")
+            array = arrays.get(f"{name}/{field.name}")
             whole = field.name not in {"threshold", "value"}
-            if found is None or found.ndim != 1 or found.dtype.kind != ("i" if whole else "f"):
+            if array is None or array.ndim != 1 or array.dtype.kind != ("i" if whole else "f"):
                 raise damaged(name, f"{field.name} is missing or of another kind")
-            parts[field.name] = found.astype(np.int64 if whole else np.float64)
+            parts[field.name] = array.astype(np.int64 if whole else np.float64)
         forest = cls(**parts)
         forest._check(name, columns, outputs)
         return forest
@@ -240,11 +240,11 @@ def staged(table: Array, forest: Forest, outputs: int, stages: Sequence[int]) ->
         mine = forest.output == output
         number[mine] = np.arange(mine.sum())
     leaves = forest.value[forest._leaves(table)]
-    found = []
+    predictions = []
     for stage in stages:
         member = (forest.output[:, None] == np.arange(outputs)) & (number < stage)[:, None]
-        found.append(leaves @ member.astype(np.float64))
-    return np.stack(found)
+        predictions.append(leaves @ member.astype(np.float64))
+    return np.stack(predictions)
 
 
 def _train(table: Array, labels: Array, boosting: Boosting, seed: int) -> Any:

@@ -23,10 +23,10 @@ _WORD = r"(?u)\w[\w'’]*|\.{2,}|…|-{2,}|—|\[[^\]]*\]|[?!]"
 
 def texts_of(batch: Batch) -> list[str]:
     """The words of each clip; rows that are not there are left out."""
-    rows, there = batch.streams["transcript"], batch.masks["transcript"].tolist()
+    rows, shown = batch.streams["transcript"], batch.masks["transcript"].tolist()
     return [
         " ".join(str(row) for row, known in zip(*clip, strict=True) if known)
-        for clip in zip(rows, there, strict=True)
+        for clip in zip(rows, shown, strict=True)
     ]
 
 

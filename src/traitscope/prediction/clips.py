@@ -8,7 +8,7 @@ from typing import Any
 from traitscope.data.examples import collate, draw_example
 from traitscope.errors import ClipError
 from traitscope.extract.transcript import read_words
-from traitscope.features.extraction import extract_clip
+from traitscope.features.extraction import Extraction, extract_clip
 from traitscope.prediction.inputs import named_clips, named_paths
 from traitscope.runs.card import KINDS
 from traitscope.runs.checkpoint import Checkpoint, load
@@ -49,37 +49,58 @@ def predict(
     """
     checkpoint = run if isinstance(run, Checkpoint) else load(run, model=model)
     predictions = []
-    for done, path in enumerate(paths := named_paths(media, text)):
-        if hook:
-            hook(done, len(paths), path.name)
-        for clip, given in named_clips(checkpoint, path):
-            if text is not None and media:
-                clip = replace(clip, transcript=read_words(Path(text)))
-            predictions.append(predict_clip(checkpoint, clip, given=given))
+    with Extraction() as extraction:
+        for done, path in enumerate(paths := named_paths(media, text)):
+            if hook:
+                hook(done, len(paths), path.name)
+            for clip, given in named_clips(checkpoint, path):
+                if text is not None and media:
+                    clip = replace(clip, transcript=read_words(Path(text)))
+                scored = predict_clip(checkpoint, clip, given=given, extraction=extraction)
+                predictions.append(scored)
     if hook and paths:
         hook(len(paths), len(paths), "")
     return predictions
 
 
 def predict_clip(
-    checkpoint: Checkpoint, clip: Clip, *, given: Mapping[str, Stream] | None = None
+    checkpoint: Checkpoint,
+    clip: Clip,
+    *,
+    given: Mapping[str, Stream] | None = None,
+    extraction: Extraction | None = None,
 ) -> Prediction:
-    """Extract what the run needs from one clip, beside the streams that are given, and score it."""
+    """Extract what the run needs from one clip and score it.
+
+    Args:
+        checkpoint: the loaded run.
+        clip: the clip.
+        given: streams that need no extraction, by name, such as the rows of a table.
+        extraction: trackers kept open from clip to clip; None opens and closes its own.
+
+    Returns:
+        The scores, or the status and the reason why there are none.
+
+    Raises:
+        MissingError: the run's backend needs a file or package that is not here.
+    """
     given = given or {}
     requests = checkpoint.facts.requests
-    found = extract_clip(clip, [r for name, r in requests.items() if name not in given])
+    lacking = [request for name, request in requests.items() if name not in given]
+    extracted = extract_clip(clip, lacking, extraction=extraction)
     streams: dict[str, Stream] = {}
     for name, request in requests.items():
-        result = given[name] if name in given else found[request.key]
-        if isinstance(result, ClipError):
-            return _failed(clip, result, streams, checkpoint)
-        streams[name] = result
+        stream = given[name] if name in given else extracted[request.key]
+        if isinstance(stream, ClipError):
+            return _failed(clip, stream, streams, checkpoint)  # with the coverage of those before
+        streams[name] = stream
     try:
         example = draw_example(
             clip, streams, checkpoint.draws, rng=None, scalers=checkpoint.scalers
         )
     except ClipError as error:
         return _failed(clip, error, streams, checkpoint)
+    # A batch of one: the same path as in training and evaluation, so that no number can differ.
     targets = checkpoint.facts.targets
     batch = collate([example], [t.name for t in targets], columns=checkpoint.facts.columns)
     scores = checkpoint.predict(batch)[0]

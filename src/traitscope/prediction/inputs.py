@@ -45,6 +45,7 @@ def named_clips(checkpoint: Checkpoint, path: Path) -> Iterator[tuple[Clip, dict
         for stream, request in checkpoint.facts.requests.items()
         if request.name == IMPORTED
     }
+    # The table is read once, whatever number of streams takes columns of it.
     together = list(dict.fromkeys(column for columns in wanted.values() for column in columns))
     table = read_table(path, columns=together, text=True)
     for clip, rows in table.streams.items():
@@ -81,7 +82,7 @@ def table_clips(path: Path) -> tuple[list[Clip], list[str]]:
         rows = pd.read_csv(path, usecols=named or [header[0]], **text)
     except (OSError, ValueError, IndexError) as error:
         raise DataError(f"{path} is not readable as a table: {error}") from error
-    if not named:
+    if not named:  # a table of one clip, as OpenFace writes it, is named by its file
         clip = clip_of(path)
         return [clip], [clip.id] * len(rows)
     names = clip_names(rows).tolist()

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from traitscope.errors import ConfigError, DataError
+from traitscope.files import replacing
 from traitscope.prediction.clips import predict_clip
 from traitscope.prediction.inputs import reads_openface, table_clips
 from traitscope.runs.checkpoint import Checkpoint
@@ -68,14 +69,13 @@ def _header(table: Path) -> list[str]:
 
 def _write(table: Path, to: Path, columns: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
     """Append cells to the rows of a table; the new one appears whole or not at all."""
-    to.parent.mkdir(parents=True, exist_ok=True)
-    part = to.with_name(f"{to.name}.part")
     with (
         table.open(newline="", encoding="utf-8-sig") as source,
-        part.open("w", newline="", encoding="utf-8") as file,
+        replacing(to) as draft,
+        draft.open("w", newline="", encoding="utf-8") as file,
     ):
         rows, writer = csv.reader(source), csv.writer(file, lineterminator="\n")
         writer.writerow([*next(rows), *columns])
+        # Empty lines are no rows of the table: pandas, which counted them, skips them too.
         for row, scores in zip((row for row in rows if row), cells, strict=True):
             writer.writerow([*row, *scores])
-    part.replace(to)

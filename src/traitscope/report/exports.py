@@ -1,11 +1,11 @@
 """The report for papers: report dicts in, PNG figures and CSV, Markdown and LaTeX tables out."""
 
-import csv
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from traitscope.files import write_csv, write_text
 from traitscope.report import audit_plots, plots, tables
 from traitscope.report.audits import TITLES, Audit, AuditTable, audit_long, audit_tables
 from traitscope.report.content import Cell, Group, Part, Report, read_groups
@@ -54,10 +54,10 @@ def export(
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     written = [
-        _write_csv(folder / "metrics.csv", (*LONG, "undefined"), _long_rows(groups)),
-        _write_csv(folder / "failures.csv", ("report", "clip", "status", "reason"), _lost(groups)),
-        _write_text(folder / "tables.md", _documents(groups, markdown)),
-        _write_text(folder / "tables.tex", _documents(groups, latex)),
+        write_csv(folder / "metrics.csv", (*LONG, "undefined"), _long_rows(groups)),
+        write_csv(folder / "failures.csv", ("report", "clip", "status", "reason"), _lost(groups)),
+        write_text(folder / "tables.md", _documents(groups, markdown)),
+        write_text(folder / "tables.tex", _documents(groups, latex)),
     ]
     for i, group in enumerate(groups, start=1):
         for part in group.parts:
@@ -94,9 +94,9 @@ def _write_audits(folder: Path, audits: Mapping[str, Sequence[Audit]]) -> list[P
         if table.rows
     ]
     return [
-        _write_csv(folder / "audits.csv", AUDIT_LONG, rows),
-        _write_text(folder / "audits.md", "\n".join(_audit_markdown(*one) for one in titled)),
-        _write_text(folder / "audits.tex", "\n".join(_audit_latex(*one) for one in titled)),
+        write_csv(folder / "audits.csv", AUDIT_LONG, rows),
+        write_text(folder / "audits.md", "\n".join(_audit_markdown(*one) for one in titled)),
+        write_text(folder / "audits.tex", "\n".join(_audit_latex(*one) for one in titled)),
     ]
 
 
@@ -200,19 +200,6 @@ def _lost(groups: Sequence[Group]) -> Iterator[tuple[Any, ...]]:
         for report in group.reports:
             for row in report.get("failures") or ():
                 yield (report.get("name"), row["clip"], row.get("status"), row.get("reason"))
-
-
-def _write_csv(path: Path, head: Sequence[str], rows: Iterator[tuple[Any, ...]]) -> Path:
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(head)
-        writer.writerows(rows)
-    return path
-
-
-def _write_text(path: Path, text: str) -> Path:
-    path.write_text(text, encoding="utf-8")
-    return path
 
 
 def _safe(name: str) -> str:

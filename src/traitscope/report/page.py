@@ -18,6 +18,7 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from traitscope.errors import DataError
+from traitscope.files import write_text
 from traitscope.report import figures, tables
 from traitscope.report.audit_figures import audit_panels
 from traitscope.report.audits import TITLES, Audit, AuditTable, audit_tables, audit_words, bars
@@ -147,11 +148,7 @@ def write_report(
         licences=tables.licences(),
         roles=ROLES,
     )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.part")
-    unfinished.write_text(text, encoding="utf-8")
-    unfinished.replace(path)
-    return path
+    return write_text(path, text)
 
 
 def _asset(name: str) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from traitscope.files import write_text
 from traitscope.runs.checkpoint import Checkpoint
 from traitscope.types import Corpus
 
@@ -46,4 +47,4 @@ def write_card(checkpoint: Checkpoint, corpus: Corpus, metrics: Mapping[str, Any
     lines.append(shown or "No validation clips. Evaluate with: traitscope evaluate")
     lines += ["", "Selected on validation. For honest numbers: traitscope evaluate.", ""]
     lines += ["## Not for", "", *[f"- {use}" for use in EXCLUDED], ""]
-    (checkpoint.folder / "card.md").write_text("\n".join(lines), encoding="utf-8")
+    write_text(checkpoint.folder / "card.md", "\n".join(lines))

@@ -23,7 +23,7 @@ from traitscope.data.scaling import Scaler
 from traitscope.errors import ConfigError, DataError
 from traitscope.features.request import Request, make_request
 from traitscope.features.store import Store
-from traitscope.files import read_json, write_json
+from traitscope.files import read_json, replacing, write_json
 from traitscope.runs.plan import Plan, plan
 from traitscope.runs.settings import RunConfig
 from traitscope.types import Batch, Clip, Draw, Hook, Target
@@ -73,7 +73,8 @@ class Checkpoint:
     def examples(self, clips: Sequence[Clip], store: Store) -> Examples:
         """Examples of prepared clips, drawn as in evaluation."""
         names = [target.name for target in self.facts.targets]
-        return Examples(clips, store, self.keys, self.draws, targets=names, scalers=self.scalers)
+        plain = Examples(clips, store, self.keys, self.draws, targets=names)
+        return plain.scaled(self.scalers)
 
     def predict_examples(
         self, examples: Examples, *, size: int = 32, hook: Hook | None = None
@@ -106,7 +107,7 @@ def predict_batch(fitted: Any, batch: Batch) -> NDArray[np.float64]:
     import torch
 
     device = next(fitted.parameters()).device
-    was_training = fitted.training
+    was_training = fitted.training  # it goes back as it came
     fitted.eval()
     with torch.inference_mode():
         output = predicted(fitted(to_tensors(batch, device)))
@@ -146,7 +147,8 @@ def save_facts(folder: Path, facts: Facts, scalers: Mapping[str, Scaler]) -> Non
     for stream, scaler in scalers.items():
         arrays[f"{stream}/mean"], arrays[f"{stream}/sd"] = scaler.mean, scaler.sd
     if arrays:
-        save_file(arrays, folder / "scalers.safetensors")
+        with replacing(folder / "scalers.safetensors") as draft:
+            save_file(arrays, draft)
 
 
 def save_fitted(folder: Path, fitted: Any, *, tensors: Mapping[str, Any] | None = None) -> None:
@@ -157,17 +159,18 @@ def save_fitted(folder: Path, fitted: Any, *, tensors: Mapping[str, Any] | None 
         fitted: a Model or an Estimator.
         tensors: other tensors than those the Model has now, such as their running mean.
     """
-    part = folder / "model.safetensors.part"
+    path = folder / "model.safetensors"
     if hasattr(fitted, "forward"):
         from safetensors.torch import save_file as save_tensors
 
         state = tensors or fitted.state_dict()
-        save_tensors({name: t.contiguous().clone() for name, t in state.items()}, part)
+        with replacing(path) as draft:
+            save_tensors({name: t.contiguous().clone() for name, t in state.items()}, draft)
     else:
         arrays, facts = fitted.state()
-        save_file({name: np.ascontiguousarray(a) for name, a in arrays.items()}, part)
-        write_json(folder / "model.json", facts)
-    part.replace(folder / "model.safetensors")
+        write_json(folder / "model.json", facts)  # first: model.safetensors says that all is there
+        with replacing(path) as draft:
+            save_file({name: np.ascontiguousarray(a) for name, a in arrays.items()}, draft)
 
 
 def load(folder: Path | str, *, model: str | None = None) -> Checkpoint:
@@ -187,6 +190,7 @@ def load(folder: Path | str, *, model: str | None = None) -> Checkpoint:
             f"{folder} is not a run: it has no run.yaml. Make one with: traitscope train"
         )
     config = build(RunConfig, read_yaml(folder / "run.yaml"), where=str(folder / "run.yaml"))
+    # Only a model that the user typed is imported from outside, never one that a file names.
     if model is not None and model != config.model["name"]:
         raise ConfigError(f"The run was trained with {config.model['name']!r}, not {model!r}.")
     if config.protocol.fold == "all":
@@ -239,15 +243,15 @@ def load_weights(folder: Path, model: Any, *, start: bool = False) -> tuple[str,
     path = folder / "model.safetensors"
     state = {name: torch.from_numpy(array) for name, array in _arrays(path).items()}
     try:
-        found = model.load_state_dict(state, strict=not start)
+        names = model.load_state_dict(state, strict=not start)
     except RuntimeError as error:
         raise DataError(f"{path} does not fit its run: {error}") from error
-    if found.unexpected_keys:
+    if names.unexpected_keys:
         raise DataError(
-            f"{path} cannot start this model, which has no {', '.join(found.unexpected_keys[:5])}. "
+            f"{path} cannot start this model, which has no {', '.join(names.unexpected_keys[:5])}. "
             f"Start from a run of the same architecture."
         )
-    return tuple(found.missing_keys)
+    return tuple(names.missing_keys)
 
 
 def _restore(folder: Path, fitted: Any) -> None:
@@ -255,11 +259,18 @@ def _restore(folder: Path, fitted: Any) -> None:
         load_weights(folder, fitted)
         fitted.eval()
     else:
-        fitted.restore(_arrays(folder / "model.safetensors"), read_json(folder / "model.json"))
+        fitted.restore(_arrays(folder / "model.safetensors"), _read_json(folder / "model.json"))
+
+
+def _read_json(path: Path) -> Any:
+    finish = f"traitscope train {path.parent} --to {path.parent} --resume"
+    return read_json(
+        path, missing=f"The run is not finished. Finish it with: {finish}", damaged="Train again."
+    )
 
 
 def _load_facts(folder: Path) -> Facts:
-    tree = read_json(folder / "features.json")
+    tree = _read_json(folder / "features.json")
     if tree.get("format") != FORMAT:
         raise DataError(
             f"{folder} has the format {tree.get('format')!r}; this traitscope reads {FORMAT}."
@@ -305,6 +316,6 @@ def _arrays(path: Path) -> dict[str, NDArray[Any]]:
     try:
         return dict(load_file(path))
     except FileNotFoundError as error:
-        raise DataError(f"{path} is missing: the run is not finished.") from error
+        raise DataError(f"{path} is missing. The run is not finished.") from error
     except SafetensorError as error:
         raise DataError(f"{path} is damaged ({error}). Train again.") from error

@@ -16,6 +16,7 @@ from traitscope import registry
 from traitscope.data.examples import chosen_columns
 from traitscope.errors import DataError
 from traitscope.features.request import Request
+from traitscope.plotting import save
 from traitscope.runs.checkpoint import Facts, build_fitted, predicted
 from traitscope.runs.plan import Plan
 from traitscope.types import TRAITS, Batch, Draw, Stream, Target
@@ -146,7 +147,6 @@ def row_shape(request: Request, draw: Draw) -> tuple[int, ...]:
 
 def draw_layers(layers: Sequence[Layer], path: Path, *, title: str) -> Path:
     """Draw a box per layer from top to bottom, wider for more parameters, grey where frozen."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from matplotlib.patches import FancyBboxPatch
 
@@ -183,9 +183,7 @@ def draw_layers(layers: Sequence[Layer], path: Path, *, title: str) -> Path:
         fontsize=9,
     )
     axes.set_title(title, fontsize=11)
-    FigureCanvasAgg(figure)
-    figure.savefig(path, dpi=150)
-    return path
+    return save(figure, path, dpi=150)
 
 
 def totals(layers: Sequence[Layer]) -> tuple[int, int]:

@@ -1,11 +1,11 @@
-"""A name and ``key=value`` settings -> a RunConfig, its Plan, and the stored features it takes.
+"""A name and ``key=value`` settings -> a RunConfig, and the Plan of what its model takes.
 
 The name is a recipe, a model, a file or a dotted path. A Plan says which streams with which
-settings the model takes; `stored_requests` finds them in a store.
+settings the model draws; which stored features these are, says `stored`. From top to bottom: the
+settings (`load_run`), the plan (`plan`), and what `prepare --for` makes of it (`requests_for`).
 """
 
 import logging
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
@@ -16,9 +16,8 @@ from typing import Any
 from traitscope import registry
 from traitscope.augment import Augmentation, settle
 from traitscope.config import Config, build, merge, parse_overrides, read_yaml
-from traitscope.errors import ConfigError, DataError
+from traitscope.errors import ConfigError
 from traitscope.features.request import Request, make_request
-from traitscope.features.store import Store
 from traitscope.runs.settings import RunConfig, Stage
 from traitscope.types import Draw
 
@@ -51,6 +50,15 @@ class Plan:
         """True for a model that is fitted in one step, without gradient."""
         return hasattr(self.module, "Estimator")
 
+    @property
+    def keys(self) -> dict[str, str]:
+        """Stream -> key of its features in a store."""
+        return {stream: request.key for stream, request in self.requests.items()}
+
+    def with_requests(self, requests: Mapping[str, Request]) -> "Plan":
+        """The same plan with other extractions of its streams, such as those that a store has."""
+        return replace(self, draws=_sized(self.draws, requests), requests=requests)
+
 
 def load_run(name: str, overrides: Sequence[str] = ()) -> RunConfig:
     """Find a recipe, a model, a file or a dotted path, and lay the settings over it.
@@ -75,88 +83,12 @@ def load_run(name: str, overrides: Sequence[str] = ()) -> RunConfig:
     return build(RunConfig, tree, where=where)
 
 
-def plan(config: RunConfig, *, outside: str | None = None) -> Plan:
-    """Load the run's model and work out what it needs.
-
-    Args:
-        config: the run.
-        outside: the dotted model path the user typed, if any; no other is imported.
-
-    Raises:
-        ConfigError: model or feature settings are wrong, or stages are given to an estimator.
-    """
-    name = config.model["name"]
-    module = registry.load("models", name, outside=outside is not None and name == outside)
-    settings = {key: value for key, value in config.model.items() if key != "name"}
-    options = build(module.Config, settings, where=f"model settings of {name}")
-    draws = module.inputs(options)
-    idle = sorted(set(config.features) - set(draws))
-    if idle:
-        raise ConfigError(
-            f"features.{idle[0]} has no effect: {name} takes {', '.join(sorted(draws)) or 'none'}."
-        )
-    if hasattr(module, "Estimator") and (config.stages or config.augment):
-        raise ConfigError(
-            f"{name} is fitted in one step: stages, train.* and augment.* settings have no effect "
-            f"on it."
-        )
-    requests = {
-        stream: _request(stream, draw.extract, config.features.get(stream, {}))
-        for stream, draw in draws.items()
-    }
-    draws = {  # pictures from elsewhere have a size of their own
-        stream: replace(draw, size=draw.size or draw.extract.get("size"))
-        if requests[stream].name == IMPORTED
-        else draw
-        for stream, draw in draws.items()
-    }
-    return Plan(module, options, draws, requests, settle(config.augment, draws))
-
-
-def _request(stream: str, wanted: Mapping[str, Any], given: Mapping[str, Any]) -> Request:
-    """The extraction of a stream; no extractor, or known content, is what was imported."""
-    if "content" in given:
-        return make_request(IMPORTED, {"name": stream, **given})
-    settings = merge(wanted, given)
-    if stream in registry.names("extract") or "." in stream:
-        return make_request(stream, settings, outside="." in stream)
-    return make_request(IMPORTED, {"name": stream, **settings})
-
-
 def typed_model(name: str, overrides: Sequence[str] = ()) -> str | None:
     """The dotted model path in what the user typed, if there is one."""
     typed = [o.partition("=")[2] for o in overrides if o.startswith("model.name=")]
+    # A path such as runs/a.b is no module: what is on the disk comes first.
     candidates = [*typed, name] if not Path(name).exists() else typed
     return next((t for t in candidates if "." in t and not t.endswith((".yaml", ".yml"))), None)
-
-
-def requests_for(name: str, overrides: Sequence[str] = ()) -> list[Request]:
-    """Extractions that a recipe or model needs, for ``prepare --for``.
-
-    ``STREAM.key=value`` is accepted beside ``features.STREAM.key=value``.
-    """
-    heads = {override: override.partition("=")[0].split(".")[0] for override in overrides}
-    own = [o for o in overrides if heads[o] in {*RunConfig.model_fields, "train"}]
-    draws = plan(load_run(name, own), outside=typed_model(name, own)).draws  # model.* may change
-    full = [f"features.{o}" if heads[o] in draws else o for o in overrides]
-    config = load_run(name, full)
-    found = plan(config, outside=typed_model(name, full)).requests
-    tables = [stream for stream, request in found.items() if request.name == IMPORTED]
-    if tables and len(tables) == len(found):
-        raise ConfigError(
-            f"{name} has nothing to extract: {no_extractor(tables[0])} Bring a table in with: "
-            f"traitscope features import"
-        )
-    for stream in tables:
-        log.warning("%s", no_extractor(stream))
-    return [request for stream, request in found.items() if stream not in tables]
-
-
-def no_extractor(stream: str) -> str:
-    """Say that a stream has to come from a table, with the extractor that may be meant."""
-    near = get_close_matches(stream, registry.names("extract"), n=1)
-    hint = f" (is {near[0]!r} meant?)" if near else ""
-    return f"{stream!r} is no extractor{hint}, so it is taken from an imported table."
 
 
 def recipe_path(name: str) -> Path:
@@ -199,112 +131,84 @@ def _change_stages(stages: list[dict[str, Any]], changes: dict[str, Any]) -> lis
     return stages
 
 
-def stored_requests(config: RunConfig, run_plan: Plan, store: Store) -> dict[str, Request]:
-    """Choose the stored features of each stream.
+def plan(config: RunConfig, *, outside: str | None = None) -> Plan:
+    """Load the run's model and work out what it needs.
 
-    A stream whose backend nobody named is taken from the store when just one backend is there, so
-    that features prepared on another machine are found.
-
-    Raises:
-        DataError: a stream is not in the store; the message is the command that makes it.
-    """
-    there = store.fingerprints()
-    chosen, absent = {}, []
-    for stream, request in run_plan.requests.items():
-        found = request if request.key in there else None
-        given = {**run_plan.draws[stream].extract, **config.features.get(stream, {})}
-        if request.name == IMPORTED:
-            found = found or _imported(stream, request, store)
-        elif found is None and given.get("backend", "auto") == "auto":
-            found = _other_backend(stream, request, store) or _given(stream, store)
-        if found is None:
-            absent.append(request)
-        else:
-            chosen[stream] = found
-    if absent:
-        raise DataError(
-            f"{store.folder} has no {' and no '.join(r.key for r in absent)}. "
-            f"Make it with:\n  {prepare_command(config, absent)}"
-        )
-    _check_groups(run_plan, chosen)
-    return chosen
-
-
-def prepare_command(config: RunConfig, requests: Sequence[Request]) -> str:
-    """Write the command that makes the features of some requests."""
-    settings = []
-    for request in requests:
-        fields = type(request.config).model_fields
-        for key, value in request.config.model_dump(mode="json").items():
-            if value != fields[key].default or key == "backend":
-                settings.append(f"{request.name}.{key}={value}")
-    names = ",".join(request.name for request in requests)
-    parts = ["traitscope", "prepare", config.data.corpus, "--store", config.data.store]
-    return shlex.join([*parts, "--extract", names, *settings])
-
-
-def _other_backend(stream: str, request: Request, store: Store) -> Request | None:
-    settings = request.config.model_dump(mode="json")
-    if settings.pop("backend", None) is None:
-        return None
-    version = request.fingerprint["version"]
-    keys = store.matching(request.name, settings, version=version)
-    candidates = []
-    for key in keys:
-        backend = store.fingerprints()[key]["config"]["backend"]
-        other = make_request(request.name, {**settings, "backend": backend})
-        if other.key == key:
-            candidates.append(other)
-    if len(candidates) != 1:
-        return None
-    log.info("%s: using the features made with %s", stream, candidates[0].backend)
-    return candidates[0]
-
-
-def _given(stream: str, store: Store) -> Request | None:
-    """Find pictures or points that were imported in place of an extractor's, if there are any."""
-    if not store.matching(IMPORTED, {"name": stream}, version=make_request(IMPORTED, {}).version):
-        return None
-    log.info("%s: using what was imported", stream)
-    return _imported(stream, make_request(IMPORTED, {"name": stream}), store)
-
-
-def _check_groups(run_plan: Plan, chosen: Mapping[str, Request]) -> None:
-    """Refuse points that are not of the pictures they are drawn with.
+    Args:
+        config: the run.
+        outside: the dotted model path the user typed, if any; no other is imported.
 
     Raises:
-        DataError: some streams of a group were imported, and others not, or with others.
+        ConfigError: model or feature settings are wrong, or stages are given to an estimator.
     """
-    origins: dict[str, dict[str, str]] = {}
-    for stream, draw in run_plan.draws.items():
-        if draw.group:
-            content = getattr(chosen[stream].config, "content", "")
-            origins.setdefault(draw.group, {})[stream] = content
-    for found in origins.values():
-        if len(set(found.values())) > 1:
-            have = ", ".join(f"{s}: {c or 'extracted'}" for s, c in found.items())
-            raise DataError(
-                f"{' and '.join(found)} do not belong together ({have}). Import them with one "
-                f"command and take both by features.STREAM.content=..., or prepare both."
-            )
-
-
-def _imported(stream: str, request: Request, store: Store) -> Request:
-    """Find the imported features of a name, whatever is in it unless the user said what."""
-    wanted = {key: value for key, value in request.config.model_dump(mode="json").items() if value}
-    stored = store.fingerprints()
-    keys = store.matching(IMPORTED, wanted, version=request.version)
-    contents = [stored[key]["config"] for key in keys]
-    if len(contents) == 1:
-        return make_request(IMPORTED, contents[0])
-    name = wanted["name"]
-    if not contents:
-        raise DataError(
-            f"{store.folder} has no table {name!r}. {no_extractor(stream)} Bring it in with:\n"
-            f"  traitscope features import {store.folder} TABLE.csv --name {name} --corpus CORPUS"
+    name = config.model["name"]
+    module = registry.load("models", name, outside=outside is not None and name == outside)
+    settings = {key: value for key, value in config.model.items() if key != "name"}
+    options = build(module.Config, settings, where=f"model settings of {name}")
+    draws = module.inputs(options)
+    idle = sorted(set(config.features) - set(draws))
+    if idle:
+        raise ConfigError(
+            f"features.{idle[0]} has no effect: {name} takes {', '.join(sorted(draws)) or 'none'}."
         )
-    known = ", ".join(content["content"] for content in contents)
-    raise DataError(
-        f"{store.folder} has {len(contents)} tables {name!r} of different content. Say which: "
-        f"features.{stream}.content=... with one of {known}; or delete the folder of the other."
-    )
+    if hasattr(module, "Estimator") and (config.stages or config.augment):
+        raise ConfigError(
+            f"{name} is fitted in one step: stages, train.* and augment.* settings have no effect "
+            f"on it."
+        )
+    requests = {
+        stream: _request(stream, draw.extract, config.features.get(stream, {}))
+        for stream, draw in draws.items()
+    }
+    return Plan(module, options, _sized(draws, requests), requests, settle(config.augment, draws))
+
+
+def _sized(draws: Mapping[str, Draw], requests: Mapping[str, Request]) -> dict[str, Draw]:
+    """Let imported pictures be resized: they come in a size of their own, not in the one asked."""
+    return {
+        stream: replace(draw, size=draw.size or draw.extract.get("size"))
+        if requests[stream].name == IMPORTED
+        else draw
+        for stream, draw in draws.items()
+    }
+
+
+def _request(stream: str, wanted: Mapping[str, Any], given: Mapping[str, Any]) -> Request:
+    """The extraction of a stream; no extractor, or known content, is what was imported."""
+    if "content" in given:
+        return make_request(IMPORTED, {"name": stream, **given})
+    settings = merge(wanted, given)
+    if stream in registry.names("extract") or "." in stream:
+        return make_request(stream, settings, outside="." in stream)
+    return make_request(IMPORTED, {"name": stream, **settings})
+
+
+def requests_for(name: str, overrides: Sequence[str] = ()) -> list[Request]:
+    """Extractions that a recipe or model needs, for ``prepare --for``.
+
+    ``STREAM.key=value`` is accepted beside ``features.STREAM.key=value``.
+    """
+    heads = {override: override.partition("=")[0].split(".")[0] for override in overrides}
+    own = [o for o in overrides if heads[o] in {*RunConfig.model_fields, "train"}]
+    # In two passes: which streams there are depends on model.*, and only then is it known whether
+    # `faces.size=96` means a stream.
+    draws = plan(load_run(name, own), outside=typed_model(name, own)).draws
+    full = [f"features.{o}" if heads[o] in draws else o for o in overrides]
+    config = load_run(name, full)
+    requests = plan(config, outside=typed_model(name, full)).requests
+    tables = [stream for stream, request in requests.items() if request.name == IMPORTED]
+    if tables and len(tables) == len(requests):
+        raise ConfigError(
+            f"{name} has nothing to extract: {no_extractor(tables[0])} Bring a table in with: "
+            f"traitscope features import"
+        )
+    for stream in tables:
+        log.warning("%s", no_extractor(stream))
+    return [request for stream, request in requests.items() if stream not in tables]
+
+
+def no_extractor(stream: str) -> str:
+    """Say that a stream has to come from a table, with the extractor that may be meant."""
+    near = get_close_matches(stream, registry.names("extract"), n=1)
+    hint = f" (is {near[0]!r} meant?)" if near else ""
+    return f"{stream!r} is no extractor{hint}, so it is taken from an imported table."

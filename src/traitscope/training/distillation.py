@@ -61,6 +61,7 @@ class SelfDistillation(nn.Module):
         labels = self.labels.expand(len(features), *self.labels.shape).gather(-1, where)
         near, labels = near.flatten(2), labels.flatten(2)
         known = torch.isfinite(near).any(dim=-1)
+        # Where no neighbour is known all similarities are -inf, and their softmax would be NaN.
         safe = torch.where(known[..., None], near / self.config.temperature, 0.0)
         return (torch.softmax(safe, dim=-1) * labels).sum(dim=-1), known.float()
 
@@ -76,7 +77,7 @@ class SelfDistillation(nn.Module):
         for clip, target in mask.nonzero().tolist():
             label = labels[clip, target]
             bin_ = int(torch.searchsorted(self.edges[target], label, right=True))
-            slot = int(self.place[target, bin_])
+            slot = int(self.place[target, bin_])  # the memory of a bin is a ring
             self.features[target, bin_, slot] = features[clip].detach().float()
             self.labels[target, bin_, slot] = label
             self.filled[target, bin_, slot] = True

@@ -9,7 +9,7 @@ from traitscope.config import save_config
 from traitscope.data.examples import Example, Examples, collate, fit_scalers
 from traitscope.data.protocols import each_fold, groups
 from traitscope.errors import ConfigError
-from traitscope.files import refuse_used, write_json
+from traitscope.files import refuse_used, remove_drafts, write_json
 from traitscope.runs.card import write_card
 from traitscope.runs.checkpoint import (
     Facts,
@@ -22,8 +22,13 @@ from traitscope.runs.checkpoint import (
 from traitscope.runs.plan import load_run, typed_model
 from traitscope.runs.settings import RunConfig
 from traitscope.statistics import metrics
-from traitscope.training.material import Material, collect
-from traitscope.training.start import free_folder, on_network, origin, resumed
+from traitscope.training.start import (
+    interrupted_run,
+    on_network,
+    remember_start,
+    unused_folder,
+)
+from traitscope.training.training_set import TrainingSet, collect
 from traitscope.types import Batch, Hook
 
 CLIPS_AT_ONCE = 8
@@ -66,9 +71,9 @@ def train(
         ``train("audio_lstm", ["data.corpus=fi:/data/fi", "data.store=store"], to="runs/a")``
     """
     outside = typed_model(name, overrides)
-    folder = Path(to) if to is not None else free_folder(name)
+    folder = Path(to) if to is not None else unused_folder(name)
     if resume:
-        config = resumed(folder, overrides)
+        config = interrupted_run(folder, overrides)
     else:
         refuse_used(folder, otherwise=", or go on with that run: --resume")
         config = load_run(name, overrides)
@@ -77,20 +82,19 @@ def train(
         more = {"start_from": start_from, **how}
         return _train_folds(config, folder, outside, resume=resume, more=more)
     config = on_network(config, start_from, outside=outside)
-    material = collect(config, outside=outside)
+    data = collect(config, outside=outside)
     folder.mkdir(parents=True, exist_ok=True)
-    save_config(material.config, folder / "run.yaml")
-    start_from = origin(folder, start_from)
-    log.info(
-        "fitting %s on %d clips, selecting on %d; %d left out",
-        config.model["name"],
-        *map(len, (material.fitting, material.selection, material.failures)),
-    )
-    if material.plan.is_estimator:
-        _fit_estimator(material, folder, start_from=start_from, hook=hook)
+    remove_drafts(folder)
+    save_config(data.config, folder / "run.yaml")
+    start_from = remember_start(folder, start_from)
+    counts = len(data.fitting), len(data.selection), len(data.failures)
+    model = config.model["name"]
+    log.info("fitting %s on %d clips, selecting on %d; %d left out", model, *counts)
+    if data.plan.is_estimator:
+        _fit_estimator(data, folder, start_from=start_from, hook=hook)
     else:
-        _fit_model(material, folder, start_from=start_from, resume=resume, **how)
-    _finish(material, folder, start_from)
+        _fit_network(data, folder, start_from=start_from, resume=resume, how=how)
+    _write_results(data, folder, start_from=start_from, outside=outside)
     return folder
 
 
@@ -99,8 +103,9 @@ def _train_folds(
 ) -> Path:
     """Train a run per fold; a resumed training leaves finished folds as they are."""
     first = each_fold(config.protocol)[0]
-    network = config.model_copy(update={"protocol": first})
-    collect(on_network(network, more["start_from"], outside=outside), outside=outside)
+    fold = config.model_copy(update={"protocol": first})
+    # Only to find out what is wrong: after an hour of the first folds it would come too late.
+    collect(on_network(fold, more["start_from"], outside=outside), outside=outside)
     folder.mkdir(parents=True, exist_ok=True)
     save_config(config, folder / "run.yaml")
     typed = [f"model.name={outside}"] if outside else []
@@ -115,21 +120,23 @@ def _train_folds(
 
 
 def _fit_estimator(
-    material: Material, folder: Path, *, start_from: Path | str | None, hook: Hook | None
+    data: TrainingSet, folder: Path, *, start_from: Path | str | None, hook: Hook | None
 ) -> None:
-    examples = material.examples(material.fitting)
-    facts = _facts(material, examples)
-    estimator = build_fitted(material.plan, facts)
-    if hasattr(material.plan.module, "STARTS_FROM"):
+    """Build, fit and write an estimator."""
+    facts = _facts(data)
+    estimator = build_fitted(data.plan, facts)
+    if hasattr(data.plan.module, "STARTS_FROM"):
         assert start_from is not None
         load_weights(Path(start_from), estimator.network)
-        batch = _reduced(estimator, examples, hook)
+        batch = _reduced(estimator, data.fitting, hook)
     elif start_from is not None:
         raise ConfigError("An estimator is fitted in one step and cannot start from another run.")
     else:
-        batch = examples.batch()
-    together = {c.id: str(g) for g, clips in enumerate(groups(material.fitting)) for c in clips}
-    estimator.fit(batch, [together[clip] for clip in batch.clips])
+        batch = data.fitting.batch()
+    # Clips of one person or recording are left out together where it chooses by leaving out.
+    members = enumerate(groups(data.fitting.clips))
+    group_of = {clip.id: str(group) for group, clips in members for clip in clips}
+    estimator.fit(batch, [group_of[clip] for clip in batch.clips])
     save_facts(folder, facts, {})
     save_fitted(folder, estimator)
 
@@ -148,72 +155,73 @@ def _reduced(estimator: Any, examples: Examples, hook: Hook | None) -> Batch:
     return collate(described, examples.targets)
 
 
-def _fit_model(
-    material: Material,
+def _fit_network(
+    data: TrainingSet,
     folder: Path,
     *,
     start_from: Path | str | None,
     resume: bool,
-    **how: Any,
+    how: Mapping[str, Any],
 ) -> None:
+    """Build a network, let it start from elsewhere, and fit it; the loop keeps the best epoch."""
     import torch
 
     from traitscope.training.loop import Session, fit_stages
 
-    config = material.config
-    scalers = fit_scalers(material.examples(material.fitting))
-    fitting = material.examples(material.fitting, scalers=scalers, seed=config.seed)
-    selection = material.examples(material.selection, scalers=scalers)
-    facts = _facts(material, fitting)
+    scalers = fit_scalers(data.fitting)
+    data = data.scaled(scalers)
+    facts = _facts(data)
     save_facts(folder, facts, scalers)
-    torch.manual_seed(config.seed)
-    model = build_fitted(material.plan, facts)
-    begun = resume and (folder / "state.ckpt").is_file()
-    if start_from is not None and not begun:
-        fresh = load_weights(Path(start_from), model, start=True)
+    torch.manual_seed(data.config.seed)  # of the initial weights; the loop seeds its own steps
+    network = build_fitted(data.plan, facts)
+    if not (resume and (folder / "state.ckpt").is_file()):  # a state brings all tensors with it
+        _initialise(network, start_from)
+    fit_stages(network, Session(data, folder, **how), resume=resume)
+
+
+def _initialise(network: Any, start_from: Path | str | None) -> None:
+    """Give a network the tensors of another run, or the published ones of its parts."""
+    if start_from is not None:
+        fresh = load_weights(Path(start_from), network, start=True)
         if fresh:
             log.info("%d tensors are not in %s and start fresh", len(fresh), start_from)
-    elif hasattr(model, "load_pretrained") and not begun:
-        model.load_pretrained()
-    session = Session(
-        folder=folder,
-        config=config,
-        fitting=fitting,
-        selection=selection if material.selection else None,
-        targets=material.targets,
-        **how,
-    )
-    fit_stages(model, session, resume=resume)
+    elif hasattr(network, "load_pretrained"):
+        network.load_pretrained()
 
 
-def _facts(material: Material, examples: Examples) -> Facts:
+def _facts(data: TrainingSet) -> Facts:
     """What prediction must know; shapes are of one row, or of the pooled vector."""
-    first = examples[0].streams.items()
-    shapes = {n: a.shape if examples.draws[n].pool else a.shape[1:] for n, a in first}
+    draws, streams = data.plan.draws, data.fitting[0].streams
+    shapes = {n: a.shape if draws[n].pool else a.shape[1:] for n, a in streams.items()}
     return Facts(
-        corpus=material.corpus.name,
-        kind=material.corpus.kind,
-        targets=material.targets,
-        requests=material.requests,
+        corpus=data.corpus.name,
+        kind=data.corpus.kind,
+        targets=data.targets,
+        requests=data.plan.requests,
         shapes=shapes,
-        columns=examples.columns(),
-        fitted_clips=len(material.fitting),
+        columns=data.fitting.columns(),
+        fitted_clips=len(data.fitting),
     )
 
 
-def _finish(material: Material, folder: Path, start_from: Path | str | None) -> None:
-    """Score the validation clips once with the kept weights, and write the card."""
-    checkpoint = load(folder, model=material.outside)
+def _write_results(
+    data: TrainingSet, folder: Path, *, start_from: Path | str | None, outside: str | None
+) -> None:
+    """Score the validation clips once with the kept weights, and write the card.
+
+    The run is loaded as any user would load it: what cannot be loaded must not look finished.
+    """
+    checkpoint = load(folder, model=outside)
     scores: dict[str, float | None] = {}
-    if material.selection:
-        examples = checkpoint.examples(material.selection, material.store)
+    if data.selection:
+        examples = checkpoint.examples(data.selection.clips, data.selection.store)
         scores = metrics.macro_scores(examples.labels(), checkpoint.predict_examples(examples))
     facts: dict[str, Any] = {
-        "fitted_clips": len(material.fitting),
-        "validation_clips": len(material.selection),
-        "left_out": [dict(failure) for failure in material.failures],
+        "fitted_clips": len(data.fitting),
+        "validation_clips": len(data.selection),
+        "left_out": [dict(failure) for failure in data.failures],
         "validation": scores,
         "started_from": None if start_from is None else str(start_from),
     }
     write_json(folder / "metrics.json", facts)
-    write_card(checkpoint, material.corpus, facts)
+    write_card(checkpoint, data.corpus, facts)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from traitscope.files import replacing
 from traitscope.statistics import metrics
 from traitscope.types import Target
 
@@ -28,13 +29,13 @@ def split_scores(
     spans = [None if t.high is None or t.low is None else t.high - t.low for t in targets]
     names = [target.name for target in targets]
     table = metrics.score_table(labels, predictions, names=names, spans=spans)
-    found = {
+    scores = {
         (metric, name): math.nan if cell.value is None else cell.value
         for metric in LOGGED
         for name, cell in table[metric].items()
     }
-    macro = {metric: found[metric, metrics.MACRO] for metric in LOGGED}
-    return macro, {f"{m}/{n}": value for (m, n), value in found.items() if n != metrics.MACRO}
+    macro = {metric: scores[metric, metrics.MACRO] for metric in LOGGED}
+    return macro, {f"{m}/{n}": value for (m, n), value in scores.items() if n != metrics.MACRO}
 
 
 def record(path: Path, row: dict[str, Any]) -> None:
@@ -48,10 +49,9 @@ def record(path: Path, row: dict[str, Any]) -> None:
         for i, old in enumerate(rows)
         if old["stage"] == row["stage"] and int(old["epoch"]) >= row["epoch"]
     ]
+    # A killed training resumes from the last whole epoch: what it wrote of later ones is repeated.
     rows = [*rows[: same[0] if same else len(rows)], row]
-    part = path.with_suffix(".part")
-    with part.open("w", newline="", encoding="utf-8") as file:
+    with replacing(path) as draft, draft.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, fieldnames=list(row))
         writer.writeheader()
         writer.writerows(rows)
-    part.replace(path)

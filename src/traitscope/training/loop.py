@@ -24,7 +24,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
 from torch.utils.data import DataLoader, Sampler
 
-from traitscope.data.examples import Examples, collate, to_tensors
+from traitscope.data.examples import collate, to_tensors
 from traitscope.errors import ConfigError, TraitscopeError
 from traitscope.nn.pretrained import hold_frozen
 from traitscope.runs.checkpoint import load_weights, predicted, save_fitted
@@ -33,20 +33,18 @@ from traitscope.training import losses
 from traitscope.training.distillation import SelfDistillation
 from traitscope.training.history import mean_loss, record, split_scores
 from traitscope.training.optimisation import freeze, optimizer_of, renew, rescale, schedule_of
-from traitscope.types import Batch, Hook, Target
+from traitscope.training.training_set import TrainingSet
+from traitscope.types import Batch, Hook
 
 HIGHER_IS_BETTER = frozenset({"r2", "ccc"})
 
 
 @dataclass(frozen=True)
 class Session:
-    """What a fit needs besides the network: examples, settings, where to write, who watches."""
+    """One sitting of the loop: what is fitted on, where to write, on what device, who watches."""
 
+    data: TrainingSet
     folder: Path
-    config: RunConfig
-    fitting: Examples
-    selection: Examples | None
-    targets: tuple[Target, ...]
     accelerator: str = "auto"
     workers: int = 0
     hook: Hook | None = None
@@ -54,6 +52,11 @@ class Session:
     def __deepcopy__(self, memo: object) -> "Session":
         """Stay one when the loop is copied to average its weights: the data is not copied."""
         return self
+
+    @property
+    def config(self) -> RunConfig:
+        """The settings of the run."""
+        return self.data.config
 
     @property
     def monitor(self) -> str:
@@ -144,7 +147,7 @@ def _fit_stage(loop: "Loop", session: Session, state: Path | None) -> None:
             log_every_n_steps=1,
             default_root_dir=session.folder,
         )
-        selection = _evaluation_loader(session) if session.selection else None
+        selection = _evaluation_loader(session) if session.data.selection else None
         loaders = _fitting_loader(session, stage), selection
         ctrl_c = signal.getsignal(signal.SIGINT)
         try:
@@ -226,12 +229,11 @@ class Loop(lightning.LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Score the whole split."""
-        assert self.session.selection is not None
-        examples = self.session.selection
+        examples = self.session.data.selection
         predictions = torch.cat(self._predictions).numpy()
         if not np.isfinite(predictions).all():
             raise _diverged("predictions")
-        labels, targets = examples.labels(), self.session.targets
+        labels, targets = examples.labels(), self.session.data.targets
         self.validation, self._by_target = split_scores(labels, predictions, targets)
         self.validation = {"loss": mean_loss(self._validation_losses), **self.validation}
         if self.session.config.trainer.plots:
@@ -267,7 +269,7 @@ class Loop(lightning.LightningModule):
             )
 
     def _keep(self) -> None:
-        if self.session.selection is None or self.stage.keep == "last":
+        if not self.session.data.selection or self.stage.keep == "last":
             save_fitted(self.session.folder, self.model)
             return
         score = self.validation[self.session.config.trainer.monitor]
@@ -331,11 +333,11 @@ def _distillation(
             f"{session.config.model['name']} has no features to distil from: leave out "
             f"train.distil.weight."
         )
-    return SelfDistillation(stage.distil, session.fitting.labels(), num_features)
+    return SelfDistillation(stage.distil, session.data.fitting.labels(), num_features)
 
 
 def _fitting_loader(session: Session, stage: Stage) -> DataLoader[Any]:
-    examples = session.fitting
+    examples = session.data.fitting
     # A last batch of one breaks batch normalisation; it is dropped in this epoch's order only.
     lonely = len(examples) % stage.batch_size == 1 and len(examples) > stage.batch_size
     return DataLoader(
@@ -349,13 +351,12 @@ def _fitting_loader(session: Session, stage: Stage) -> DataLoader[Any]:
 
 
 def _evaluation_loader(session: Session) -> DataLoader[Any]:
-    assert session.selection is not None
     return DataLoader(
-        session.selection,  # type: ignore[arg-type]
+        session.data.selection,  # type: ignore[arg-type]
         batch_size=max(stage.batch_size for stage in session.config.stages),
         shuffle=False,
         drop_last=False,
-        collate_fn=_Collate(session.selection.targets),
+        collate_fn=_Collate(session.data.selection.targets),
         **_processes(session),
     )
 

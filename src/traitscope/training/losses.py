@@ -104,9 +104,9 @@ def _of_rows(loss: Loss) -> Loss:
         rows = getattr(output, "rows", None)
         if rows is None:
             return loss(getattr(output, "prediction", output), target, mask, *rest)
-        there = output.row_mask
-        targets, masks = (t.unsqueeze(1).expand(rows.shape)[there] for t in (target, mask))
-        return loss(rows[there], targets, masks, *rest)
+        valid = output.row_mask
+        targets, masks = (t.unsqueeze(1).expand(rows.shape)[valid] for t in (target, mask))
+        return loss(rows[valid], targets, masks, *rest)
 
     return of_rows
 

@@ -49,8 +49,8 @@ def optimizer_of(model: nn.Module, stage: Stage) -> torch.optim.Optimizer:
 
 def lr_factor(stage: Stage, name: str) -> float:
     """Factor on the learning rate of one tensor; the first pattern that matches decides."""
-    found = (f for pattern, f in stage.lr_factors.items() if fnmatch.fnmatchcase(name, pattern))
-    return next(found, 1.0)
+    matching = (f for pattern, f in stage.lr_factors.items() if fnmatch.fnmatchcase(name, pattern))
+    return next(matching, 1.0)
 
 
 def schedule_of(optimizer: torch.optim.Optimizer, stage: Stage, mode: Literal["min", "max"]) -> Any:

@@ -52,6 +52,7 @@ def on_network(
         )
     if first.data.corpus == config.data.corpus and first.protocol != config.protocol:
         log.warning("%s has another protocol: it may have learned from clips left out here", folder)
+    # What the user typed lies over the settings of the network's own run.
     update = {
         "model": merge({wanted: settings}, config.model),
         "features": merge(first.features, config.features),
@@ -60,11 +61,12 @@ def on_network(
     return config.model_copy(update=update)
 
 
-def resumed(folder: Path, overrides: Sequence[str]) -> RunConfig:
+def interrupted_run(folder: Path, overrides: Sequence[str]) -> RunConfig:
     """Settings of an interrupted run; only ``train.*`` may be changed now, which is recorded."""
     if not (folder / "run.yaml").is_file():
         raise ConfigError(f"There is no run in {folder} to resume. Start it without --resume.")
     before = load_run(str(folder))
+    # Repeating the whole command that was typed first is no change.
     changes = [o for o in overrides if load_run(str(folder), [o]) != before]
     for change in changes:
         area, *below = change.partition("=")[0].split(".")
@@ -73,17 +75,20 @@ def resumed(folder: Path, overrides: Sequence[str]) -> RunConfig:
     config = load_run(str(folder), changes)
     if changes:
         path = folder / "changes.json"
-        earlier = read_json(path) if path.is_file() else []
+        earlier = read_json(path, damaged="Delete it.") if path.is_file() else []
         write_json(path, [*earlier, {"epochs_done": _epochs_done(folder), "changes": changes}])
     return config
 
 
-def origin(folder: Path, start_from: Path | str | None) -> Path | str | None:
-    """Note the run that this one starts from: stopped in its first epoch, it starts there again."""
+def remember_start(folder: Path, start_from: Path | str | None) -> Path | str | None:
+    """Note in a run which other it starts from; a resumed one is told what was noted.
+
+    Stopped in its first epoch, it has no state yet and starts from that run again.
+    """
     note = folder / "started_from.json"
     if start_from is not None:
         write_json(note, str(start_from))
-    return read_json(note) if note.is_file() else None
+    return read_json(note, damaged="Start a new run.") if note.is_file() else None
 
 
 def _epochs_done(folder: Path) -> int:
@@ -91,7 +96,7 @@ def _epochs_done(folder: Path) -> int:
     return len(path.read_text(encoding="utf-8").splitlines()) - 1 if path.is_file() else 0
 
 
-def free_folder(name: str) -> Path:
+def unused_folder(name: str) -> Path:
     """The first of ``runs/NAME-1``, ``-2`` ... that is not there."""
     stem = Path(name).stem or "run"
     number = 1

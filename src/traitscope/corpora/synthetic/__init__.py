@@ -28,11 +28,9 @@ to variance one; ``low`` and ``high`` are its values at -2 and +2 standard devia
 Duration, background, tint, exposure and bit rate are drawn without a look at the traits.
 """
 
-import csv
 import logging
 import multiprocessing
 import os
-from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -45,7 +43,8 @@ from traitscope import config as settings
 from traitscope.corpora.synthetic import _face, _media, _motion, _portrait, _voice
 from traitscope.corpora.synthetic._behaviours import BEHAVIOURS, Planned, generator, plan
 from traitscope.errors import DataError
-from traitscope.types import TRAITS, Corpus
+from traitscope.files import write_csv, write_text
+from traitscope.types import TRAITS, Corpus, Hook
 
 _LOG = logging.getLogger(__name__)
 _LOOKS, _CAMERA, _VOICE, _MOTION, _GRAIN, _WORDS = 1, 2, 3, 4, 5, 6
@@ -89,7 +88,7 @@ def generate(
     *,
     truth: Path | None = None,
     config: Config = Config(),  # noqa: B008 - frozen
-    hook: Callable[[int, int, str], None] | None = None,
+    hook: Hook | None = None,
 ) -> Path:
     """Write the corpus, or what is missing of it.
 
@@ -163,7 +162,7 @@ def _render_missing(
     folder: Path,
     clips: tuple[Planned, ...],
     config: Config,
-    hook: Callable[[int, int, str], None] | None,
+    hook: Hook | None,
 ) -> None:
     missing = [clip for clip in clips if not _media_path(folder, clip).is_file()]
     done = len(clips) - len(missing)
@@ -242,7 +241,7 @@ def _media_path(folder: Path, clip: Planned) -> Path:
 
 def _write_truth(path: Path, clips: tuple[Planned, ...]) -> None:
     rows = [[clip.clip, *clip.behaviours.values()] for clip in clips]
-    _write_csv(path, ["clip", *BEHAVIOURS], rows)
+    write_csv(path, ["clip", *BEHAVIOURS], rows)
 
 
 def _write_labels(folder: Path, clips: tuple[Planned, ...], config: Config) -> None:
@@ -263,8 +262,8 @@ def _write_labels(folder: Path, clips: tuple[Planned, ...], config: Config) -> N
         },
         "notes": list(_NOTES),
     }
-    _write_text(folder / "clips.yaml", yaml.safe_dump(meaning, sort_keys=False))
-    _write_csv(folder / "clips.csv", header, rows)
+    write_text(folder / "clips.yaml", yaml.safe_dump(meaning, sort_keys=False))
+    write_csv(folder / "clips.csv", header, rows)
 
 
 def _transcript(clip: Planned, config: Config) -> str:
@@ -272,16 +271,3 @@ def _transcript(clip: Planned, config: Config) -> str:
     rng = generator(config.seed, _WORDS, clip.index)
     count = max(1, round(config.seconds * (1 - clip.behaviours["pauses"])) * 2)
     return " ".join(str(word) for word in rng.choice(_VOCABULARY, count))
-
-
-def _write_csv(path: Path, header: list[str], rows: list[list[Any]]) -> None:
-    partial = path.with_name(f".{path.name}.partial")
-    with partial.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows([header, *rows])
-    partial.replace(path)
-
-
-def _write_text(path: Path, text: str) -> None:
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from traitscope.corpora.synthetic._voice import SAMPLE_RATE_HZ
+from traitscope.files import replacing
 
 _AUDIO_BITS = 64_000
 
@@ -36,35 +37,30 @@ def write(
     """
     import av
 
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        with av.open(str(partial), "w", format="mp4") as container:
-            rate = f"{kilobits}k"
-            video = container.add_stream("libx264", rate=fps)
-            video.width, video.height, video.pix_fmt = size, size, "yuv420p"
-            video.bit_rate = kilobits * 1000
-            video.thread_count = 1
-            video.options = {
-                "preset": "superfast",
-                "x264-params": "nal-hrd=cbr:force-cfr=1:threads=1",
-                "maxrate": rate,
-                "minrate": rate,
-                "bufsize": rate,
-            }
-            audio = container.add_stream("aac", rate=SAMPLE_RATE_HZ, layout="mono")
-            audio.bit_rate = _AUDIO_BITS
-            step = SAMPLE_RATE_HZ // fps
-            for number, image in enumerate(frames):
-                picture = av.VideoFrame.from_ndarray(image, format="rgb24")
-                container.mux(video.encode(picture))
-                piece = np.ascontiguousarray(samples[None, number * step : (number + 1) * step])
-                if piece.size:
-                    sound = av.AudioFrame.from_ndarray(piece, format="fltp", layout="mono")
-                    sound.sample_rate = SAMPLE_RATE_HZ
-                    sound.pts, sound.time_base = number * step, Fraction(1, SAMPLE_RATE_HZ)
-                    container.mux(audio.encode(sound))
-            container.mux(video.encode(None))
-            container.mux(audio.encode(None))
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with replacing(path) as draft, av.open(str(draft), "w", format="mp4") as container:
+        rate = f"{kilobits}k"
+        video = container.add_stream("libx264", rate=fps)
+        video.width, video.height, video.pix_fmt = size, size, "yuv420p"
+        video.bit_rate = kilobits * 1000
+        video.thread_count = 1
+        video.options = {
+            "preset": "superfast",
+            "x264-params": "nal-hrd=cbr:force-cfr=1:threads=1",
+            "maxrate": rate,
+            "minrate": rate,
+            "bufsize": rate,
+        }
+        audio = container.add_stream("aac", rate=SAMPLE_RATE_HZ, layout="mono")
+        audio.bit_rate = _AUDIO_BITS
+        step = SAMPLE_RATE_HZ // fps
+        for number, image in enumerate(frames):
+            picture = av.VideoFrame.from_ndarray(image, format="rgb24")
+            container.mux(video.encode(picture))
+            piece = np.ascontiguousarray(samples[None, number * step : (number + 1) * step])
+            if piece.size:
+                sound = av.AudioFrame.from_ndarray(piece, format="fltp", layout="mono")
+                sound.sample_rate = SAMPLE_RATE_HZ
+                sound.pts, sound.time_base = number * step, Fraction(1, SAMPLE_RATE_HZ)
+                container.mux(audio.encode(sound))
+        container.mux(video.encode(None))
+        container.mux(audio.encode(None))
