@@ -13,7 +13,8 @@ import numpy as np
 
 from traitscope.data.protocols import leakage, source_disjoint
 from traitscope.evaluation import baselines
-from traitscope.evaluation.scoring import Row, by_subject, truth_of
+from traitscope.evaluation.scoring import Row
+from traitscope.evaluation.systems import beside_labels
 from traitscope.statistics.metrics import MACRO, Array, ccc_pooled, score_table
 from traitscope.statistics.reliability import agreement
 from traitscope.types import SPLITS, Clip, Corpus, Target
@@ -108,10 +109,14 @@ def _scored(
     *,
     fit: str | None = None,
 ) -> dict[str, Any]:
-    truth = truth_of(test, corpus, names, constants=np.full(len(names), np.nan))
-    row = Row(name, "constant", values)
-    if corpus.aggregate == "subject":
-        truth, [row], _ = by_subject(test, truth, [row], np.zeros(len(test), dtype=bool))
+    truth, [row] = beside_labels(
+        [Row(name, "constant", values)],
+        test,
+        corpus,
+        names,
+        constants=np.full(len(names), np.nan),
+        aggregate=corpus.aggregate,
+    )
     target, values = truth.target, row.values
     table = score_table(target, values, names=names, spans=truth.spans)
     main = [place for place, name in enumerate(names) if name in corpus.target_names]

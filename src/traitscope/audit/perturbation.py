@@ -27,7 +27,7 @@ from traitscope.audit.person import Person
 from traitscope.audit.rewriting import Change, rewrite
 from traitscope.audit.scored import Scored, cluster_numbers, numbers, scored_run
 from traitscope.errors import ClipError, ConfigError, DataError
-from traitscope.evaluation.report import evaluate
+from traitscope.evaluation.assessment import evaluate
 from traitscope.features.extraction import Extraction, extract_clip
 from traitscope.prediction.clips import predict_clip
 from traitscope.registry import unknown

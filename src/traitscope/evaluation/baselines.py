@@ -10,13 +10,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from traitscope.data import protocols
-from traitscope.data.protocols import Group, Protocol, check_leakage, groups, source_disjoint
+from traitscope.data.protocols import Group, Protocol, groups
 from traitscope.errors import DataError
-from traitscope.evaluation.scoring import Role, Row, Scoring
+from traitscope.evaluation.folds import Fold
+from traitscope.evaluation.report import Role
+from traitscope.evaluation.scoring import Row
 from traitscope.evaluation.tables import Predictions
 from traitscope.statistics.metrics import Array
-from traitscope.types import Clip, Corpus, label_array
+from traitscope.types import Clip, label_array
 
 SHRINKAGES = (0, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
 ALPHAS = tuple(10.0**power for power in range(-2, 6))
@@ -216,56 +217,9 @@ def _choose_alpha(x: Array, y: Array, fold: Array) -> float:
 
 def _ridge(x: Array, y: Array, new: Array, alpha: float) -> Array:
     """Ridge regression with a free intercept; predictions (clips,) for ``new``."""
-    middle = x.mean(axis=0)
-    centred = x - middle
-    weights = np.linalg.solve(
-        centred.T @ centred + alpha * np.eye(x.shape[1]), centred.T @ (y - y.mean())
-    )
-    predicted: Array = y.mean() + (new - middle) @ weights
-    return predicted
+    from sklearn.linear_model import Ridge
 
-
-@dataclass(frozen=True)
-class Fold:
-    """Clips that are scored together, and what was fitted for them.
-
-    Attributes:
-        asked: clips to score.
-        fitted: clips whose labels were learnt from.
-        leaks: sentences on what leaks from these to those.
-    """
-
-    asked: tuple[Clip, ...]
-    fitted: tuple[Clip, ...]
-    leaks: Sequence[str]
-
-
-def folds_of(corpus: Corpus, protocol: Protocol, split: str, scoring: Scoring) -> list[Fold]:
-    """Find the clips of a split with those that were fitted; one fold but for ``fold=all``.
-
-    Raises:
-        DataError: there are no clips in the split, or none to fit on.
-    """
-    return [_fold(corpus, each, split, scoring) for each in protocols.each_fold(protocol)]
-
-
-def asked_and_fitted(folds: Sequence[Fold]) -> tuple[list[Clip], list[Clip]]:
-    """The clips that are scored, and those that were fitted for any of them."""
-    fitted = {clip.id: clip for fold in folds for clip in fold.fitted}
-    return [clip for fold in folds for clip in fold.asked], list(fitted.values())
-
-
-def leaks(folds: Sequence[Fold]) -> list[str]:
-    """What leaks from fitted to scored clips, in sentences, each once."""
-    return list(dict.fromkeys(leak for fold in folds for leak in fold.leaks))
-
-
-def unseen(
-    folds: Sequence[Fold], clips: Sequence[Clip]
-) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-    """Tell (clips,) whose source was not fitted for them."""
-    new = {clip.id for fold in folds for clip in source_disjoint(fold.asked, fold.fitted)}
-    return np.array([clip.id in new for clip in clips], dtype=bool)
+    return np.asarray(Ridge(alpha=alpha).fit(x, y).predict(new), dtype=np.float64)
 
 
 def baseline_rows(
@@ -306,18 +260,6 @@ def baseline_rows(
     return rows
 
 
-def _fold(corpus: Corpus, protocol: Protocol, split: str, scoring: Scoring) -> Fold:
-    splits = protocols.split(corpus, protocol)
-    asked, fitted = splits.part(split), splits.fitted
-    if not asked or not fitted:
-        empty = split if not asked else protocol.fit
-        raise DataError(f"{corpus.name} has no clips in {empty!r}. Choose another split.")
-    if split in splits.fit:
-        return Fold(asked, fitted, [f"The split {split!r} was itself fitted: this is no test."])
-    leaks = check_leakage(fitted, asked, protocol, media_hash=scoring.media_hash)
-    return Fold(asked, fitted, leaks)
-
-
 def _values(
     fitted: Sequence[Clip],
     clips: Sequence[Clip],
@@ -326,12 +268,12 @@ def _values(
     shrinkage: float,
     seed: int,
 ) -> Mapping[Role, Array]:
-    found: dict[Role, Array] = {
+    values: dict[Role, Array] = {
         "constant": constant(fitted, clips, names),
         "lookup": lookup(fitted, clips, names),
         "lookup_shrunk": lookup_shrunk(fitted, clips, names, shrinkage=shrinkage),
         "permuted": permuted(fitted, clips, names, seed=seed),
     }
     if has_metadata(fitted, clips):
-        found["metadata"] = metadata(fitted, clips, names)
-    return found
+        values["metadata"] = metadata(fitted, clips, names)
+    return values

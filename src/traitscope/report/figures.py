@@ -13,8 +13,9 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
+from traitscope.evaluation.report import Points, Report, TargetFacts
 from traitscope.report import svg
-from traitscope.report.content import METRICS, Report, finite, number, target_label
+from traitscope.report.content import METRICS, finite, number, target_label
 
 NOT_DRAWN = {"epoch", "step", "stage", "seconds", "time", "lr", "mse", "rmse", "spearman", "cosine"}
 Numbers = NDArray[np.float64]
@@ -53,15 +54,13 @@ class Trait:
 
 def read_traits(report: Report) -> list[Trait]:
     """The points of a report, target by target; empty when it has none."""
-    points = report.get("points") or {}
-    targets = report["corpus"]["targets"]
-    return [
-        trait
-        for target in targets
-        if target["name"] in points.get("true", {}) and target["name"] in points["predicted"]
-        for trait in [_trait(target, points)]
-        if len(trait.true)
+    points = report.points
+    traits = [
+        _trait(facts, points)
+        for facts in report.corpus.targets
+        if facts.name in points.true and facts.name in points.predicted
     ]
+    return [trait for trait in traits if len(trait.true)]
 
 
 def panels(trait: Trait, name: str) -> list[Panel]:
@@ -121,29 +120,26 @@ def error_grid(trait: Trait, count: int = 80) -> Numbers:
     return np.linspace(0, end, count)
 
 
-def _trait(target: Mapping[str, Any], points: Mapping[str, Any]) -> Trait:
-    name = target["name"]
-    true, predicted = _numbers(points["true"][name]), _numbers(points["predicted"][name])
+def _trait(facts: TargetFacts, points: Points) -> Trait:
+    name = facts.name
+    true, predicted = _numbers(points.true[name]), _numbers(points.predicted[name])
     keep = np.isfinite(true) & np.isfinite(predicted)
     baselines = {}
-    for role, values in (points.get("baselines") or {}).items():
-        if role in {"constant", "lookup"} and name in values:
-            given = np.broadcast_to(_numbers(values[name]), true.shape)[keep]
-            baselines["constant" if role == "constant" else "look-up"] = given
+    for role, columns in points.baselines.items():
+        if role in {"constant", "lookup"} and name in columns:
+            label = "constant" if role == "constant" else "look-up"
+            baselines[label] = _numbers(columns[name])[keep]
     if "constant" not in baselines and keep.any():
         centre = np.full(int(keep.sum()), true[keep].mean())
         baselines = {"mean of these labels": centre, **baselines}
-    low, high = finite(target.get("low")), finite(target.get("high"))
     shown = np.concatenate([true[keep], predicted[keep]])
-    ends = [v for v in (low, high) if v is not None]
+    ends = [end for end in (facts.low, facts.high) if end is not None]
     scale = _scale(np.concatenate([shown, ends]), padded=not ends)
     dropped = tuple(np.flatnonzero(~keep).tolist())
-    return Trait(target_label(target), true[keep], predicted[keep], baselines, scale, dropped)
+    return Trait(target_label(facts), true[keep], predicted[keep], baselines, scale, dropped)
 
 
-def _numbers(values: Any) -> Numbers:
-    if isinstance(values, (int, float)):
-        return np.asarray(values, dtype=np.float64)
+def _numbers(values: Sequence[float | None]) -> Numbers:
     return np.asarray([np.nan if v is None else v for v in values], dtype=np.float64)
 
 
