@@ -242,30 +242,30 @@ def _attributes(clips: Sequence[Clip]) -> dict[str, int]:
 
 def _unseen(splits: dict[str | None, list[Clip]]) -> dict[str, dict[str, int]]:
     """How many test clips come from sources that were not fitted, by what was fitted."""
-    test, found = splits.get("test", []), {}
+    test, counts = splits.get("test", []), {}
     for fit in FITS if "validation" in splits else FITS[:1]:
         fitted = [clip for split in fit.split("+") for clip in splits.get(split, [])]
         if test and fitted:
             unseen = len(source_disjoint(test, fitted))
-            found[fit] = {"seen": len(test) - unseen, "unseen": unseen}
-    return found
+            counts[fit] = {"seen": len(test) - unseen, "unseen": unseen}
+    return counts
 
 
 def _warnings(corpus: Corpus, splits: dict[str | None, list[Clip]]) -> list[str]:
     """What a user should know about labels, splits and leaks."""
     undeclared = [target.name for target in corpus.targets if target.direction is None]
-    found = []
+    warnings = []
     if undeclared:
-        found.append(
+        warnings.append(
             f"No direction is declared for {', '.join(undeclared)}: such targets cannot be "
             f"compared with another corpus."
         )
     for target in (*corpus.targets, *corpus.optional):
         without = sum(target.name not in clip.targets for clip in corpus.clips)
         if without:
-            found.append(f"{target.name}: {without} of {len(corpus.clips)} clips have no label.")
+            warnings.append(f"{target.name}: {without} of {len(corpus.clips)} clips have no label.")
     for other in ("validation", "test"):
         if "train" in splits and other in splits:
             shared = leakage(splits["train"], splits[other]).sentences
-            found += [f"train and {other}: {sentence}" for sentence in shared]
-    return found
+            warnings += [f"train and {other}: {sentence}" for sentence in shared]
+    return warnings

@@ -32,8 +32,8 @@ from traitscope.features.extraction import Extraction, extract_clip
 from traitscope.prediction.clips import predict_clip
 from traitscope.registry import unknown
 from traitscope.runs.checkpoint import Checkpoint, load
-from traitscope.statistics.clustered import by_cluster, estimate
 from traitscope.statistics.metrics import Array
+from traitscope.statistics.resampling import by_cluster, estimate
 from traitscope.types import Clip, Frame, Hook, Stream
 
 LEVEL = 0.95

@@ -189,7 +189,7 @@ def save(audit: Mapping[str, Any], folder: Path) -> Path:
 def read_audits(folder: Path) -> list[dict[str, Any]]:
     """Read the audits that were saved in a folder, in the order of AUDITS."""
     paths = [folder / f"audit-{name}.json" for name in AUDITS]
-    found = []
+    audits = []
     for path in paths:
         if not path.is_file():
             continue
@@ -198,8 +198,8 @@ def read_audits(folder: Path) -> list[dict[str, Any]]:
             raise DataError(
                 f"{path} was not written by this version. Make it again with: traitscope audit"
             )
-        found.append(audit)
-    return found
+        audits.append(audit)
+    return audits
 
 
 def numbers(tree: Any) -> Any:
@@ -222,13 +222,13 @@ def _spreads(table: Path | pd.DataFrame, read: Predictions) -> dict[str, Array]:
         if isinstance(table, pd.DataFrame)
         else pd.read_csv(table, dtype=str, keep_default_na=False)
     )
-    found = {}
+    spreads = {}
     for kind in SPREADS:
-        there = [name for name in read.targets if f"{kind}_{name}" in frame]
-        if not there:
+        stated = [name for name in read.targets if f"{kind}_{name}" in frame]
+        if not stated:
             continue
-        found[kind] = np.full((len(read.clips), len(read.targets)), np.nan)
-        for name in there:  # one by one: a clip without this number may have the others
+        spreads[kind] = np.full((len(read.clips), len(read.targets)), np.nan)
+        for name in stated:  # one by one: a clip without this number may have the others
             renamed = {f"{kind}_{name}": f"predicted_{name}"}
             kept = frame[[c for c in ("clip", "seed") if c in frame] + list(renamed)]
             try:
@@ -238,5 +238,5 @@ def _spreads(table: Path | pd.DataFrame, read: Predictions) -> dict[str, Array]:
             scores = values.values.mean(axis=0)[:, 0]
             known = {clip.id: score for clip, score in zip(values.clips, scores, strict=True)}
             column = [known.get(clip.id, np.nan) for clip in read.clips]
-            found[kind][:, read.targets.index(name)] = column
-    return found
+            spreads[kind][:, read.targets.index(name)] = column
+    return spreads

@@ -124,9 +124,9 @@ def metadata(fitted: Sequence[Clip], test: Sequence[Clip], targets: Sequence[str
     fold = _folds(fitted)
     predicted = np.empty((len(test), len(targets)))
     for column in range(len(targets)):
-        there = ~np.isnan(target[:, column])
-        x, y = columns[0][there], target[there, column]
-        alpha = _choose_alpha(x, y, fold[there])
+        known = ~np.isnan(target[:, column])
+        x, y = columns[0][known], target[known, column]
+        alpha = _choose_alpha(x, y, fold[known])
         predicted[:, column] = _ridge(x, y, columns[1], alpha)
     return predicted
 

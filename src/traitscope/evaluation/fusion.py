@@ -128,9 +128,9 @@ def fit_weights(values: Array, target: Array, constant: Array) -> Array:
 
     weights = np.zeros((len(values), len(constant)))
     for column, middle in enumerate(constant):
-        there = ~np.isnan(target[:, column])
-        away = values[:, there, column].T - middle
-        weights[:, column] = nnls(away, target[there, column] - middle)[0]
+        known = ~np.isnan(target[:, column])
+        away = values[:, known, column].T - middle
+        weights[:, column] = nnls(away, target[known, column] - middle)[0]
     return weights
 
 

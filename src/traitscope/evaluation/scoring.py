@@ -107,13 +107,13 @@ def truth_of(
     mismatch: Iterable[str] = (),
 ) -> Truth:
     """Collect what predictions of some clips and targets are held against."""
-    meant = [corpus.target(name) for name in names]
+    targets = [corpus.target(name) for name in names]
     return Truth(
         ids=tuple(clip.id for clip in clips),
         sources=tuple(clip.source for clip in clips),
         target=corpus.with_clips(clips).labels(names),
         names=tuple(names),
-        spans=tuple(None if t.low is None or t.high is None else t.high - t.low for t in meant),
+        spans=tuple(None if t.low is None or t.high is None else t.high - t.low for t in targets),
         constants=constants,
         mismatch=frozenset(mismatch),
     )
@@ -138,9 +138,9 @@ def by_subject(
     people, index = np.unique([str(clip.subject) for clip in clips], return_inverse=True)
     belongs = np.equal.outer(np.arange(len(people)), index).astype(float)
     mean = belongs / belongs.sum(axis=1, keepdims=True)
-    there = belongs @ ~np.isnan(truth.target)
+    labelled = belongs @ ~np.isnan(truth.target)
     with np.errstate(invalid="ignore"):
-        target = np.where(there > 0, belongs @ np.nan_to_num(truth.target) / there, np.nan)
+        target = np.where(labelled > 0, belongs @ np.nan_to_num(truth.target) / labelled, np.nan)
     names = tuple(str(person) for person in people)
     averaged = [row.each(lambda values: mean @ values) for row in rows]
     return replace(truth, ids=names, sources=names, target=target), averaged, belongs @ ~unseen == 0
