@@ -22,6 +22,13 @@ FAST = Scoring(resamples=300, rank_resamples=50)
 FI = tuple(Target(name, 0, 1, -1 if name == "neuroticism" else 1) for name in TRAITS)
 
 
+KEYS = [
+    *("schema", "name", "created", "corpus", "predicted", "protocol", "scoring", "split", "fit"),
+    *("counts", "failures", "parts", "warnings", "points", "run"),
+]
+"""Of report.json, which others read too; `folds` and `members` only where there are some."""
+
+
 def made(number: int = 600, sources: int = 150, *, seed: int = 0) -> Corpus:
     """Clips whose labels follow their source, official splits that share sources."""
     rng = np.random.default_rng(seed)
@@ -64,7 +71,9 @@ def test_the_report_is_complete_and_plain_json() -> None:
     report = evaluate_predictions(seeing(test, 0.05), corpus, name="m", scoring=FAST)
     tree = json.loads(json.dumps(to_json(report), allow_nan=False))
     assert from_json(tree, where="the report") == report
-    assert not {"folds", "members"} & set(tree)
+    assert list(tree) == KEYS
+    assert list(tree["parts"]["all"]) == ["title", "clips", "sources", "rows"]
+    assert list(tree["parts"]["all"]["rows"][0]) == ["name", "role", "metrics", "pooled"]
     assert tree["counts"] == {
         "clips": 120,
         "scored": 120,
