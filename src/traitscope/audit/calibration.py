@@ -92,6 +92,7 @@ def _target(scored: Scored, place: int, resamples: int, seed: int) -> dict[str, 
 
 def _between(scored: Scored, resamples: int, seed: int) -> dict[str, Any]:
     """Correlations between targets, of labels and of predictions, on fully labelled clips."""
+    # pairs of different clips would mix who is labelled with how labels go together
     whole = np.isfinite(scored.labels).all(axis=1)
     targets = len(scored.names)
     upper = np.triu_indices(targets, 1)

@@ -138,6 +138,7 @@ def _column(given: Mapping[str, str], scored: Scored) -> dict[str, str]:
     parsed = pd.to_numeric(pd.Series(mine), errors="coerce")
     if parsed.isna().any():
         return mine
+    # thirds of these people, not of the range: each group gets as many as the others
     inner = np.unique(parsed.quantile([1 / 3, 2 / 3]).to_numpy(dtype=float))
     parts = np.searchsorted(inner, parsed.to_numpy(dtype=float), side="left")
     spans = {

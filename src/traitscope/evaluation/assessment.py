@@ -156,6 +156,7 @@ def assess(system: System, corpus: Corpus, *, scoring: Scoring | None = None) ->
         _model(system.name, read),
         *baseline_rows(folds, read, system.protocol, seed=scoring.seed),
     ]
+    # "unseen" is decided by clip, before people are averaged: one fitted source spoils a person
     new = unseen(folds, read.clips)
     if scoring.aggregate == "subject":
         truth, rows, new = by_subject(read.clips, truth, rows, new)
@@ -187,7 +188,7 @@ def _evaluate_folds(run: Path, to: Path | str | None, how: Mapping[str, Any]) ->
         raise ConfigError(f"Folds share their training clips: evaluate {run} on test.")
     places = [run / f"fold-{number}" for number in range(config.protocol.folds)]
     reports = [evaluate(place, **how) for place in places]
-    texts = {"clip": str, "source": str, "subject": str}
+    texts = {"clip": str, "source": str, "subject": str}  # an id such as 007 stays what it is
     tables = [p / "evaluation" / split / "predictions.csv" for p in places]
     folder = Path(to) if to else run / "evaluation" / split
     folder.mkdir(parents=True, exist_ok=True)
@@ -267,6 +268,7 @@ def _model(name: str, read: Predictions) -> Row:
     """The model's row; several seeds are averaged, and kept beside it."""
     several = len(read.seeds) > 1
     title = f"{name} (mean of {len(read.seeds)} seeds)" if several else name
+    # the mean of predictions, not of scores: that is the ensemble a user would run
     return Row(title, "model", read.values.mean(axis=0), read.values, read.seeds)
 
 
@@ -354,7 +356,7 @@ def _points(truth: Truth, rows: Sequence[Row]) -> Points:
             for name, column in zip(truth.names, values.T, strict=True)
         }
 
-    shown = {"constant", "lookup"}
+    shown = {"constant", "lookup"}  # the page draws no others, and points are most of the file
     return Points(
         clip=truth.ids,
         true=columns(truth.target),

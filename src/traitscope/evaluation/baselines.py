@@ -86,6 +86,7 @@ def fit_shrinkage(fitted: Sequence[Clip], targets: Sequence[str]) -> int:
     """
     table = look_up(fitted, targets)
     target = label_array(fitted, targets)
+    # each clip is taken out of its own source's sums, which is leaving one out without a loop
     total = np.array([table.total[clip.source] for clip in fitted]) - np.nan_to_num(target)
     count = np.array([table.count[clip.source] for clip in fitted]) - ~np.isnan(target)
     usable = ~np.isnan(target) & (count > 0)
@@ -97,7 +98,7 @@ def fit_shrinkage(fitted: Sequence[Clip], targets: Sequence[str]) -> int:
         error = abs(target - _shrink(total, count, table.mean, k))
         return float(np.mean(np.where(usable, error, 0).sum(axis=0) / np.maximum(missed, 1e-12)))
 
-    return min(SHRINKAGES, key=loss)
+    return min(SHRINKAGES, key=loss)  # the first of equals: as little shrinkage as is enough
 
 
 def permuted(
@@ -108,6 +109,7 @@ def permuted(
     filled = np.where(np.isnan(target), fitted_means(fitted, targets), target)
     rng = np.random.default_rng(seed)
     rounds = -(-len(test) // len(filled)) if len(filled) else 0
+    # whole permutations, not draws with replacement: every fitted label is used equally often
     order = np.concatenate([rng.permutation(len(filled)) for _ in range(max(rounds, 1))])
     drawn: Array = filled[order[: len(test)]]
     return drawn
@@ -198,6 +200,7 @@ def _numbers(known: Sequence[object], given: Sequence[object]) -> list[Array]:
 
 def _folds(clips: Sequence[Clip]) -> Array:
     """A fold (clips,) for each clip, the same for clips of one subject (or source, if unknown)."""
+    # scikit-learn's GroupKFold balances sizes; dealing groups in turn keeps published numbers
     by: Group = "subject" if any(clip.subject for clip in clips) else "source"
     number = {c.id: i % _FOLDS for i, group in enumerate(groups(clips, by)) for c in group}
     return np.array([float(number[clip.id]) for clip in clips])
@@ -212,7 +215,7 @@ def _choose_alpha(x: Array, y: Array, fold: Array) -> float:
                 error += float(np.sum((_ridge(x[~out], y[~out], x[out], alpha) - y[out]) ** 2))
         return error
 
-    return min(reversed(ALPHAS), key=loss)
+    return min(reversed(ALPHAS), key=loss)  # the first of equals: the strongest that is as good
 
 
 def _ridge(x: Array, y: Array, new: Array, alpha: float) -> Array:

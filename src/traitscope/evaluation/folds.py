@@ -50,6 +50,7 @@ def folds_of(
 
 def asked_and_fitted(folds: Sequence[Fold]) -> tuple[list[Clip], list[Clip]]:
     """The clips that are scored, and those that were fitted for any of them."""
+    # with several folds every clip is fitted by some run, though never by the one that scores it
     fitted = {clip.id: clip for fold in folds for clip in fold.fitted}
     return [clip for fold in folds for clip in fold.asked], list(fitted.values())
 

@@ -70,6 +70,7 @@ def fuse(
     read = _read(members, asked, names)
     clips, values = _join(read, asked, names)
     constant = fitted_means(splits.fitted, names)
+    # a mean needs nothing fitted; only fitted weights are taken around the constant
     weights = np.full((len(members), len(names)), 1 / len(members))
     if method == "fitted":
         weights = _fit_weights(systems, splits, names, corpus, constant)
@@ -198,6 +199,7 @@ def _fit_weights(
     constant: Array,
 ) -> Array:
     """Weights from the validation clips that all members predicted."""
+    # the folders are read anew: their validation predictions stand in another place than the test's
     members = _members(systems, "validation")
     labelled = [clip for clip in splits.validation if clip.targets]
     clips, values = _join(_read(members, labelled, names), labelled, names)

@@ -213,6 +213,7 @@ class Report(Config):
 def to_json(report: Report) -> dict[str, Any]:
     """Write a report as JSON values; what only some reports have is left out of the others."""
     tree = {"schema": SCHEMA, **report.model_dump(mode="json")}
+    # keys that most reports lack stay absent, as readers of older files expect
     parts = list(tree["parts"].values())
     rows = [row for part in parts for row in part["rows"]]
     for place in (tree, *parts, *rows):

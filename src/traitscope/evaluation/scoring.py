@@ -136,6 +136,7 @@ def by_subject(
             f"subjects to the labels, or use aggregate=clip."
         )
     people, index = np.unique([str(clip.subject) for clip in clips], return_inverse=True)
+    # one row per person, so that averaging predictions of any shape is one matrix product
     belongs = np.equal.outer(np.arange(len(people)), index).astype(float)
     mean = belongs / belongs.sum(axis=1, keepdims=True)
     labelled = belongs @ ~np.isnan(truth.target)
@@ -190,6 +191,7 @@ def verdicts(
     for row in rows:
         if row.role not in ({"constant"} if unseen else {"constant", "lookup", "lookup_shrunk"}):
             continue
+        # equal predictions have no spread to test: they are worth the same by definition
         if np.array_equal(row.values, model.values):
             margin, low, high = 0.0, 0.0, 0.0
         else:
@@ -206,7 +208,7 @@ def verdicts(
             margin = difference.value
             ends = difference.low, difference.high
             low, high = (margin if end is None else end for end in ends)
-        if low > 0:
+        if low > 0:  # only a whole interval above 0 counts as better
             continue
         outcome = "is worse than" if high < 0 else "is no better than"
         end = ": on sources it has never seen it is worthless" if unseen else ""
@@ -267,6 +269,7 @@ def _table(truth: Truth, values: Array) -> dict[str, dict[str, Score]]:
         spans=truth.spans,
     )
     for metric, cells in table.items():
+        # z-scores against a range of 0 to 1: an error would be a number without a meaning
         if truth.mismatch and metric not in SCALE_FREE:
             for name in truth.mismatch:
                 cells[name] = Score(None, "predictions and labels have different kinds of range")

@@ -50,6 +50,7 @@ class System:
     @property
     def corpus(self) -> str:
         """The address with its path written out, to tell whether two are the same."""
+        # "fi:data" here and "fi:/home/me/data" there may be the same files
         kind, _, path = str(self.address).partition(":")
         return f"{kind}:{Path(path).expanduser().resolve()}"
 
@@ -86,6 +87,7 @@ def read_system(system: Path | str, *, split: str = "test") -> System:
         DataError: it was not evaluated on that split, or by an older version.
     """
     folder = Path(system)
+    # a run keeps one folder per split; what evaluate --to wrote is such a folder itself
     places = [folder / "evaluation" / split, folder]
     place = next((p for p in places if (p / "report.json").is_file()), None)
     if place is None or not (place / "predictions.csv").is_file():

@@ -207,13 +207,14 @@ def kind_of(corpus: CorpusFacts) -> tuple[str, str]:
 def number(value: float, digits: int) -> str:
     """Round for people, with a real minus sign and no minus zero."""
     text = f"{value:.{digits}f}"
-    if float(text) == 0:
+    if float(text) == 0:  # "-0.000" would claim a direction that rounding took away
         text = text.lstrip("-")
     return text.replace("-", "−")
 
 
 def finite(value: Any) -> float | None:
     """Return a finite float, or None for what is absent, infinite or not a number."""
+    # a bool is an int to Python, and would be drawn as 0 or 1
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
     return float(value) if math.isfinite(value) else None
@@ -301,6 +302,7 @@ def _once(rows: Sequence[Row]) -> list[Row]:
             kept.append(row)
     roles = [row.role for row in kept]
     named = [replace(row, twin=roles.count(row.role) > 1) for row in kept]
+    # from the simplest to the strangest, wherever a report has them
     return sorted(named, key=lambda row: order.index(row.role))
 
 

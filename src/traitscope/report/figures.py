@@ -80,6 +80,7 @@ def read_history(rows: Sequence[Mapping[str, Any]]) -> Curves:
     counted on.
     """
     epochs = [_logged(row.get("epoch")) for row in rows]
+    # a second stage starts again at 0: its epochs are counted on, or curves would run back
     known = [epoch for epoch in epochs if epoch is not None]
     if len(known) < len(rows) or any(b <= a for a, b in pairwise(known)):
         known = [float(i) for i in range(len(rows))]
@@ -116,6 +117,7 @@ def error_grid(trait: Trait, count: int = 80) -> Numbers:
     """Absolute errors (count,) at which error distributions are drawn, up to the 99.5 % point."""
     errors = [np.abs(trait.predicted - trait.true)]
     errors += [np.abs(values - trait.true) for values in trait.baselines.values()]
+    # one outlier must not press all curves against the left edge
     end = float(np.nanquantile(np.concatenate(errors), 0.995)) or 1.0
     return np.linspace(0, end, count)
 
@@ -163,7 +165,7 @@ def _hover(trait: Trait, axes: svg.Axes, names: str) -> str:
 
 def _slope(x: Numbers, y: Numbers) -> tuple[float, float] | None:
     """Slope and intercept of the least-squares line, None when x does not vary."""
-    if len(x) < 3 or float(np.ptp(x)) < 1e-9:
+    if len(x) < 3 or float(np.ptp(x)) < 1e-9:  # a line through two points says nothing
         return None
     slope, intercept = np.polyfit(x, y, 1)
     return float(slope), float(intercept)
@@ -186,6 +188,7 @@ def _scatter(trait: Trait, name: str) -> Panel:
 
 def _residuals(trait: Trait) -> Panel:
     residuals = trait.predicted - trait.true
+    # symmetric, so that bias shows as distance from the middle
     reach = float(np.abs(residuals).max()) * 1.05 or 1.0
     axes = svg.Axes(trait.scale, (-reach, reach))
     parts = [

@@ -144,11 +144,13 @@ def write_report(
         created=max(report.created for report in reports)[:19],
         style=Markup(_asset("page.css")),
         script=Markup(script),
+        # the page's own policy allows this one script, so text from data can never run
         script_hash=f"sha256-{b64encode(sha256(script.encode()).digest()).decode()}",
         licences=tables.licences(),
         roles=ROLES,
     )
     path.parent.mkdir(parents=True, exist_ok=True)
+    # a reader of the old page keeps it until the new one is whole
     unfinished = path.with_name(f".{path.name}.part")
     unfinished.write_text(text, encoding="utf-8")
     unfinished.replace(path)
@@ -191,6 +193,7 @@ def _part(group: Group, part: Part) -> PartView:
     notes = tables.Footnotes()
     headline = tables.headline(part, notes)
     first = tuple(notes.reasons)
+    # the first tab is open: it must not be a column of "undefined"
     keys = sorted(part.metrics, key=lambda key: not _is_defined(part, key))
     by_metric = tuple((key, tables.per_trait(group, part, key, notes)) for key in keys)
     return PartView(part, headline, by_metric, first, tuple(notes.reasons))
@@ -203,6 +206,7 @@ def _is_defined(part: Part, metric: str) -> bool:
 def _system(report: Report, group: Group, beside: Beside) -> SystemView:
     name = report.name
     card, audits = beside.cards.get(name, ""), beside.audits.get(name, ())
+    # coverage is drawn as bars where it is a share; the rest of a run is listed as it is
     run = dict(report.run)
     coverage = run.pop("coverage", None) or {}
     shares = [(k, v) for k, v in coverage.items() if isinstance(v, (int, float))]

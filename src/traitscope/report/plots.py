@@ -96,7 +96,7 @@ def _dot(axes: Axes, place: int, row: Row, key: str, target: str) -> None:
     colour = BLUE if row.role == "model" else RED if "lookup" in row.role else GREY
     if cell.low is not None and cell.high is not None:
         axes.plot([cell.low, cell.high], [place, place], color=colour, linewidth=1.6)
-    size = 9 if row.role == "constant" else 5
+    size = 9 if row.role == "constant" else 5  # its mark is a thin line
     axes.plot([cell.value], [place], MARKS.get(row.role, "x"), color=colour, markersize=size)
 
 

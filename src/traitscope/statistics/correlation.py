@@ -51,6 +51,7 @@ def correlate(
     terms = np.stack([known.astype(float), a, b, a * a, b * b, a * b], axis=-1)
     sums = by_cluster(terms.reshape(len(y), -1), clusters)
     by_target = sums.reshape(len(sums), y.shape[1], terms.shape[-1])
+    # clusters without one clip that has both would count as evidence of zero
     p = [_p(by_target[by_target[:, t, 0] > 0, t, -1]) for t in range(y.shape[1])]
     with np.errstate(divide="ignore", invalid="ignore"):
         value = from_sums(sums.sum(axis=0))

@@ -207,6 +207,7 @@ def compare(
         first.sums[:, 0], second.sums[:, 0]
     ):
         raise ValueError("Two systems are compared on the same clips only.")
+    # sums around another middle cannot be subtracted from each other
     if second.shift != first.shift:
         raise ValueError("Two systems are compared on the same labels only.")
     both = first.sums.sum(axis=0), second.sums.sum(axis=0)
@@ -225,6 +226,7 @@ def compare(
         if len(first.sums) < FEWEST_CLUSTERS:
             ends = np.full_like(ends, np.nan)
         p = np.array([_p(*pair) for pair in zip(point[metric], exchanged[metric].T, strict=True)])
+        # macro repeats what the targets say: it is no further test of the family
         corrected = np.append(holm(p[:-1]), p[-1])
         for row, name in enumerate((*names, MACRO)):
             cells = (point[metric][row], *ends[row], p[row], corrected[row])
@@ -272,6 +274,7 @@ def _apart(
 def _exchange(first: Array, second: Array, resamples: int, seed: int) -> tuple[Array, Array]:
     """Sums of both systems with the predictions of random sources exchanged."""
     rng = np.random.default_rng(seed)
+    # middle + half is one system and middle - half the other: exchanging them flips a sign
     half = ((first - second) / 2).reshape(len(first), -1)
     middle = (first + second).sum(axis=0) / 2
     moved = []
@@ -309,6 +312,7 @@ def _p(value: float, exchanged: Array) -> float:
     defined = exchanged[~np.isnan(exchanged)]
     if np.isnan(value) or not defined.size:
         return float("nan")
+    # rounding must not decide whether an exchange is as extreme as what was observed
     extreme = np.sum(np.abs(defined) >= abs(value) * (1 - 1e-12))
     return float((1 + extreme) / (1 + defined.size))
 

@@ -215,8 +215,9 @@ def score(
     reason = _undefined(metric, t, p, span=span, constant=constant)
     if reason:
         return Score(None, reason)
-    if metric == "spearman":
+    if metric == "spearman":  # ranks do not follow from sums of values
         return score("pearson", ranks(t), ranks(p))
+    # around their mean, labels of 1e5 keep as many digits in a sum of squares as labels of 1
     shift = float(t.mean())
     fixed = np.array([np.nan if constant is None else constant])
     values = terms(t[:, None], p[:, None], fixed, shift).sum(axis=0)

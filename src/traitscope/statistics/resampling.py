@@ -141,10 +141,12 @@ def bca(point: Array, drawn: Array, left_out: Array, *, level: float = 0.95) -> 
         jackknife = left_out[~np.isnan(left_out[:, row]), row]
         if np.isnan(value) or np.isnan(sample).mean() > _LOST or not jackknife.size:
             continue
+        # ties count half, so that a discrete statistic shows no bias
         below = np.nanmean(sample < value) + np.nanmean(sample == value) / 2
         away = jackknife.mean() - jackknife
         size = np.sum(away**2)
         skew = np.sum(away**3) / (6 * size**1.5) if size > 0 else 0.0
+        # a value outside all resamples would ask for an infinite quantile
         limit = 1 / (2 * len(sample))
         bias = _NORMAL.inv_cdf(float(np.clip(below, limit, 1 - limit)))
         wider = bias + _student(tails, away)
