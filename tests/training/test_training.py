@@ -134,7 +134,7 @@ def test_fitting_on_train_and_validation_selects_on_nothing(place: Path, tmp_pat
 def test_one_trait_alone_can_be_trained(place: Path, tmp_path: Path) -> None:
     run = train("functionals", [*data(place), "data.targets=[openness]"], to=tmp_path / "run")
     assert [t.name for t in load(run).facts.targets] == ["openness"]
-    assert evaluate(run)["corpus"]["targets"][0]["name"] == "openness"
+    assert evaluate(run).corpus.targets[0].name == "openness"
 
 
 def test_a_used_folder_is_never_written_over(place: Path, tmp_path: Path) -> None:
