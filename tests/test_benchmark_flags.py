@@ -62,9 +62,9 @@ def test_each_equivalent_does_it(place: Path) -> None:
 
     run("evaluate", "second")  # --test_only
     run("evaluate", "second", "--split", "validation")
-    assert read_report("second")["counts"]["scored"] == 8
-    assert read_report("second", split="validation")["counts"]["scored"] == 8
+    assert read_report("second").counts.scored == 8
+    assert read_report("second", split="validation").counts.scored == 8
 
     run("train", "audio_lstm", *data, "train.epochs=1", "data.targets=[openness]", "--to", "one")
     run("evaluate", "one")
-    assert [t["name"] for t in read_report("one")["corpus"]["targets"]] == ["openness"]
+    assert [target.name for target in read_report("one").corpus.targets] == ["openness"]

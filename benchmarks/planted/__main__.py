@@ -21,7 +21,7 @@ from benchmarks.planted.cases import CASES
 from traitscope.corpora import load_corpus
 from traitscope.corpora.synthetic import BEHAVIOURS, Config, generate
 from traitscope.data.protocols import Protocol, split
-from traitscope.evaluation.report import evaluate
+from traitscope.evaluation.assessment import evaluate
 from traitscope.features.preparation import prepare
 from traitscope.learners.ridge import ridge
 from traitscope.runs.plan import requests_for
@@ -62,8 +62,7 @@ def show(folder: Path, corpus: Path, model: str, seed: int, backends: Sequence[s
     for backend in named:
         begun = time.monotonic()
         run = reach(folder, model, backend, seed)
-        report = evaluate(run)
-        reached = report["parts"]["all"]["rows"][0]["metrics"]["r2"]["macro"]["value"]
+        reached = evaluate(run).everything.model.macro("r2").value or 0.0
         minutes = (time.monotonic() - begun) / 60
         line = f"{model:<23}{backend:<11}{seed:>4}{reached:>8.3f}{best:>8.3f}"
         print(f"{line}{reached / best:>8.2f}{LIMIT:>8.2f}{minutes:>8.1f}", flush=True)

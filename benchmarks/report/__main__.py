@@ -8,7 +8,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.report.sample import make_audits, make_history, make_report
+from tests.report.sample import make_audits, make_history, make_report, read
 
 LIMIT_MB = 8.0
 LIMIT_SECONDS = 20.0
@@ -16,9 +16,11 @@ LIMIT_SECONDS = 20.0
 
 def main() -> int:
     """Print one line per output; 1 if the page is over a limit."""
-    reports = [make_report(f"runs/{name}", clips=2000, seed=i) for i, name in enumerate("abcdef")]
-    histories = {report["name"]: make_history(100) for report in reports}
-    audits = {report["name"]: make_audits(report["name"], clips=2000) for report in reports}
+    reports = [
+        read(make_report(f"runs/{name}", clips=2000, seed=i)) for i, name in enumerate("abcdef")
+    ]
+    histories = {report.name: make_history(100) for report in reports}
+    audits = {report.name: make_audits(report.name, clips=2000) for report in reports}
     beside = {"histories": histories, "audits": audits}
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()

@@ -52,7 +52,7 @@ def test_what_carries_the_label_is_found_together(run: Path) -> None:
 
 
 def test_streams_are_compared_as_a_whole(run: Path) -> None:
-    result = measure_importance(run, by="stream")
+    result = measure_importance(run, groups="stream")
     assert [row["group"] for row in result["rows"]] == ["mine", "noise"]
     alone = measure_importance(run)["rows"]
     assert sum(row["columns"] for row in result["rows"]) == sum(row["columns"] for row in alone)

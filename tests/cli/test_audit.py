@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.prepared import make_corpus, make_store
-from traitscope.evaluation.report import evaluate
+from traitscope.evaluation.assessment import evaluate
 from traitscope.training.fitting import train
 
 Run = Callable[..., tuple[int, str, str]]

@@ -11,13 +11,22 @@ import pytest
 from traitscope.data.protocols import Protocol
 from traitscope.errors import DataError
 from traitscope.evaluation import baselines
+from traitscope.evaluation.assessment import assess, evaluate_predictions
 from traitscope.evaluation.comparison import compare_predictions
-from traitscope.evaluation.report import evaluate_predictions
-from traitscope.evaluation.scoring import Scoring, format_table, table_rows
+from traitscope.evaluation.report import Failure, Report, ScoredRow, Scoring, from_json, to_json
+from traitscope.evaluation.scoring import table_rows
+from traitscope.evaluation.systems import System
 from traitscope.types import TRAITS, Clip, Corpus, Target
 
 FAST = Scoring(resamples=300, rank_resamples=50)
 FI = tuple(Target(name, 0, 1, -1 if name == "neuroticism" else 1) for name in TRAITS)
+
+
+KEYS = [
+    *("schema", "name", "created", "corpus", "predicted", "protocol", "scoring", "split", "fit"),
+    *("counts", "failures", "parts", "warnings", "points", "run"),
+]
+"""Of report.json, which others read too; `folds` and `members` only where there are some."""
 
 
 def made(number: int = 600, sources: int = 150, *, seed: int = 0) -> Corpus:
@@ -52,16 +61,20 @@ def seeing(clips: Sequence[Clip], noise: float, seed: int = 0) -> pd.DataFrame:
     return frame(clips, labels + np.random.default_rng(seed).normal(0, noise, labels.shape))
 
 
-def row(report: dict[str, Any], role: str, part: str = "all") -> dict[str, Any]:
-    return next(each for each in report["parts"][part]["rows"] if each["role"] == role)
+def row(report: Report, role: str, part: str = "all") -> ScoredRow:
+    return next(each for each in report.parts[part].rows if each.role == role)
 
 
 def test_the_report_is_complete_and_plain_json() -> None:
     corpus = made()
     test = part(corpus, "test")
     report = evaluate_predictions(seeing(test, 0.05), corpus, name="m", scoring=FAST)
-    assert json.loads(json.dumps(report, allow_nan=False)) == report
-    assert report["counts"] == {
+    tree = json.loads(json.dumps(to_json(report), allow_nan=False))
+    assert from_json(tree, where="the report") == report
+    assert list(tree) == KEYS
+    assert list(tree["parts"]["all"]) == ["title", "clips", "sources", "rows"]
+    assert list(tree["parts"]["all"]["rows"][0]) == ["name", "role", "metrics", "pooled"]
+    assert tree["counts"] == {
         "clips": 120,
         "scored": 120,
         "failed": 0,
@@ -69,24 +82,24 @@ def test_the_report_is_complete_and_plain_json() -> None:
         "subjects": None,
         "fitted_clips": 360,
     }
-    roles = [each["role"] for each in report["parts"]["all"]["rows"]]
+    roles = [each.role for each in report.everything.rows]
     assert roles == ["model", "constant", "lookup", "lookup_shrunk", "metadata", "permuted"]
-    for cells in row(report, "model")["metrics"].values():
+    for cells in row(report, "model").metrics.values():
         assert list(cells) == ["macro", *TRAITS]
         for cell in cells.values():
-            assert cell["low"] <= cell["value"] <= cell["high"]
-    assert report["corpus"]["targets"][4]["label"] == "neuroticism (high = stable)"
-    assert report["points"]["clip"] == [clip.id for clip in test]
-    assert report["fit"] == ["train"]
+            assert cell.low <= cell.value <= cell.high
+    assert report.corpus.targets[4].label == "neuroticism (high = stable)"
+    assert report.points.clip == tuple(clip.id for clip in test)
+    assert report.fit == ("train",)
 
 
 def test_the_constant_has_no_skill_and_undefined_relations() -> None:
     corpus = made()
     report = evaluate_predictions(seeing(part(corpus, "test"), 0.1), corpus, scoring=FAST)
-    constant = row(report, "constant")["metrics"]
-    assert constant["skill"]["macro"]["value"] == 0
-    assert constant["ccc"]["macro"]["value"] is None
-    assert "do not vary" in constant["ccc"]["macro"]["reason"]
+    constant = row(report, "constant").metrics
+    assert constant["skill"]["macro"].value == 0
+    assert constant["ccc"]["macro"].value is None
+    assert "do not vary" in constant["ccc"]["macro"].reason
 
 
 def test_a_source_memoriser_is_shown_to_be_worthless_on_unseen_sources() -> None:
@@ -94,36 +107,35 @@ def test_a_source_memoriser_is_shown_to_be_worthless_on_unseen_sources() -> None
     fitted, test = part(corpus, "train"), part(corpus, "test")
     memoriser = frame(test, baselines.lookup_shrunk(fitted, test, TRAITS))
     report = evaluate_predictions(memoriser, corpus, name="memo", scoring=FAST)
-    assert row(report, "model")["metrics"]["skill"]["macro"]["low"] > 0.05
-    unseen = row(report, "model", "source_disjoint")["metrics"]
-    assert unseen["skill"]["macro"]["value"] == pytest.approx(0)
-    assert report["warnings"][0].startswith(
+    assert row(report, "model").metrics["skill"]["macro"].low > 0.05
+    unseen = row(report, "model", "source_disjoint").metrics
+    assert unseen["skill"]["macro"].value == pytest.approx(0)
+    assert report.warnings[0].startswith(
         "test, sources never seen in fitting: memo is no better than the constant (mean of train)"
     )
-    assert report["warnings"][0].endswith("on sources it has never seen it is worthless.")
-    assert "memo is no better than the look-up by source, shrunk" in " ".join(report["warnings"])
-    assert "worthless" in format_table(report)
+    assert report.warnings[0].endswith("on sources it has never seen it is worthless.")
+    assert "memo is no better than the look-up by source, shrunk" in " ".join(report.warnings)
 
 
 def test_a_model_that_sees_is_not_called_worthless() -> None:
     corpus = made()
     report = evaluate_predictions(seeing(part(corpus, "test"), 0.05), corpus, scoring=FAST)
-    assert not any("no better" in warning for warning in report["warnings"])
-    assert "sources occur on both sides" in " ".join(report["warnings"])
+    assert not any("no better" in warning for warning in report.warnings)
+    assert "sources occur on both sides" in " ".join(report.warnings)
 
 
 def test_a_model_worse_than_the_constant_is_called_so() -> None:
     corpus = made()
     report = evaluate_predictions(seeing(part(corpus, "test"), 0.5), corpus, scoring=FAST)
-    assert "is worse than the constant (mean of train)" in report["warnings"][0]
+    assert "is worse than the constant (mean of train)" in report.warnings[0]
 
 
 def test_a_constant_prediction_is_not_celebrated() -> None:
     corpus = made()
     test = part(corpus, "test")
     report = evaluate_predictions(frame(test, np.full((120, 5), 0.5)), corpus, scoring=FAST)
-    assert row(report, "model")["metrics"]["pearson"]["macro"]["value"] is None
-    assert any("undefined, because the predictions do not vary" in w for w in report["warnings"])
+    assert row(report, "model").metrics["pearson"]["macro"].value is None
+    assert any("undefined, because the predictions do not vary" in w for w in report.warnings)
 
 
 def test_labels_without_variance_are_undefined_and_said() -> None:
@@ -135,14 +147,14 @@ def test_labels_without_variance_are_undefined_and_said() -> None:
     report = evaluate_predictions(
         seeing(part(corpus, "test"), 0.05), corpus.with_clips(flat), scoring=FAST
     )
-    cells = row(report, "model")["metrics"]
+    cells = row(report, "model").metrics
     for metric in ("r2", "pearson", "ccc", "spearman", "skill"):
-        assert cells[metric]["openness"]["value"] is None
-        assert cells[metric]["macro"]["value"] is None
-        assert cells[metric]["macro"]["reason"].startswith("openness: ")
+        assert cells[metric]["openness"].value is None
+        assert cells[metric]["macro"].value is None
+        assert cells[metric]["macro"].reason.startswith("openness: ")
     assert any(
         w.endswith("of openness undefined, because the labels do not vary.")
-        for w in report["warnings"]
+        for w in report.warnings
     )
 
 
@@ -151,9 +163,9 @@ def test_what_was_fitted_decides_the_unseen_part() -> None:
     table = seeing(part(corpus, "test"), 0.05)
     one = evaluate_predictions(table, corpus, scoring=FAST)
     two = evaluate_predictions(table, corpus, fit_on="train+validation", scoring=FAST)
-    assert two["counts"]["fitted_clips"] == 480
-    assert two["parts"]["source_disjoint"]["clips"] < one["parts"]["source_disjoint"]["clips"]
-    assert "train+validation" in row(two, "constant")["name"]
+    assert two.counts.fitted_clips == 480
+    assert two.parts["source_disjoint"].clips < one.parts["source_disjoint"].clips
+    assert "train+validation" in row(two, "constant").name
 
 
 def test_no_unseen_source_is_said_and_no_shared_source_leaves_one_part() -> None:
@@ -161,24 +173,23 @@ def test_no_unseen_source_is_said_and_no_shared_source_leaves_one_part() -> None
     test = part(corpus, "test")
     same = [Clip(c.id, source="s", split=c.split, targets=c.targets) for c in corpus.clips]
     report = evaluate_predictions(seeing(test, 0.1), corpus.with_clips(same), scoring=FAST)
-    assert report["parts"]["source_disjoint"]["clips"] == 0
-    assert "every scored clip was fitted" in report["parts"]["source_disjoint"]["reason"]
-    assert "none are left" in report["warnings"][0]
-    assert "every scored clip was fitted" in format_table(report)
+    assert report.parts["source_disjoint"].clips == 0
+    assert "every scored clip was fitted" in report.parts["source_disjoint"].reason
+    assert "none are left" in report.warnings[0]
     own = [Clip(c.id, split=c.split, targets=c.targets) for c in corpus.clips]
     report = evaluate_predictions(seeing(test, 0.1), corpus.with_clips(own), scoring=FAST)
-    assert list(report["parts"]) == ["all"]
+    assert list(report.parts) == ["all"]
 
 
 def test_failed_clips_are_counted_and_named_with_the_callers_reason() -> None:
     corpus = made()
     test = part(corpus, "test")
-    gone = {"clip": test[3].id, "status": "no_face", "reason": "no face in 75 frames"}
+    gone = Failure(clip=test[3].id, status="no_face", reason="no face in 75 frames")
     table = seeing(test, 0.1).drop(index=[3, 5])
-    report = evaluate_predictions(table, corpus, failures=[gone], scoring=FAST)
-    assert (report["counts"]["scored"], report["counts"]["failed"]) == (118, 2)
-    assert report["failures"][0] == gone
-    assert any(f"{test[3].id} (no_face), {test[5].id} (missing)" in w for w in report["warnings"])
+    report = assess(System("m", table, failures=(gone,)), corpus, scoring=FAST)
+    assert (report.counts.scored, report.counts.failed) == (118, 2)
+    assert report.failures[0] == gone
+    assert any(f"{test[3].id} (no_face), {test[5].id} (missing)" in w for w in report.warnings)
 
 
 def test_several_seeds_are_averaged_and_kept_apart() -> None:
@@ -187,12 +198,12 @@ def test_several_seeds_are_averaged_and_kept_apart() -> None:
     runs = [seeing(test, 0.1, seed).assign(seed=seed) for seed in range(3)]
     report = evaluate_predictions(pd.concat(runs), corpus, name="m", scoring=FAST)
     model = row(report, "model")
-    assert model["name"] == "m (mean of 3 seeds)"
-    assert model["seeds"]["seeds"] == [0, 1, 2]
-    values = model["seeds"]["mae"]["values"]
-    assert model["seeds"]["mae"]["mean"] == pytest.approx(np.mean(values))
-    assert model["seeds"]["mae"]["sd"] == pytest.approx(np.std(values, ddof=1))
-    assert model["metrics"]["mae"]["macro"]["value"] < min(values)
+    assert model.name == "m (mean of 3 seeds)"
+    assert model.seeds.seeds == (0, 1, 2)
+    mae = model.seeds.metrics["mae"]
+    assert mae.mean == pytest.approx(np.mean(mae.values))
+    assert mae.sd == pytest.approx(np.std(mae.values, ddof=1))
+    assert model.macro("mae").value < min(mae.values)
 
 
 def test_a_split_of_our_own_that_leaks_is_refused() -> None:
@@ -202,9 +213,9 @@ def test_a_split_of_our_own_that_leaks_is_refused() -> None:
     with pytest.raises(DataError, match=r"leaks: .* sources occur on both sides"):
         evaluate_predictions(table, corpus, protocol=protocol, scoring=FAST)
     report = evaluate_predictions(table, corpus, protocol=Protocol(kind="kfold"), scoring=FAST)
-    assert list(report["parts"]) == ["all"]
-    lookup, constant = (row(report, role)["metrics"]["mae"] for role in ("lookup", "constant"))
-    assert lookup["macro"]["value"] == constant["macro"]["value"]
+    assert list(report.parts) == ["all"]
+    lookup, constant = (row(report, role).metrics["mae"] for role in ("lookup", "constant"))
+    assert lookup["macro"].value == constant["macro"].value
 
 
 def test_scoring_what_was_fitted_is_allowed_and_said() -> None:
@@ -214,7 +225,7 @@ def test_scoring_what_was_fitted_is_allowed_and_said() -> None:
     report = evaluate_predictions(
         table, corpus, split="validation", protocol=protocol, scoring=FAST
     )
-    assert "The split 'validation' was itself fitted: this is no test." in report["warnings"]
+    assert "The split 'validation' was itself fitted: this is no test." in report.warnings
 
 
 def udiva(people: int = 40, tasks: int = 4) -> Corpus:
@@ -239,15 +250,15 @@ def test_participants_are_averaged_before_any_metric() -> None:
     table = seeing(test, 1.0)
     by_person = evaluate_predictions(table, corpus, scoring=scoring)
     by_clip = evaluate_predictions(table, corpus, scoring=FAST)
-    assert by_person["parts"]["all"]["clips"] == 20
-    assert by_person["parts"]["all"]["title"] == "test, all subjects"
+    assert by_person.everything.clips == 20
+    assert by_person.everything.title == "test, all subjects"
     averaged = table.groupby(table["clip"].str.split("-").str[0])["predicted_openness"].mean()
     truth = {clip.subject: clip.targets["openness"] for clip in test}
     error = np.mean([abs(averaged[name] - value) for name, value in truth.items()])
-    cells = row(by_person, "model")["metrics"]["mae"]
-    assert cells["openness"]["value"] == pytest.approx(error)
-    assert cells["macro"]["value"] < row(by_clip, "model")["metrics"]["mae"]["macro"]["value"]
-    assert row(by_clip, "model")["metrics"]["accuracy"]["macro"]["value"] is None
+    cells = row(by_person, "model").metrics["mae"]
+    assert cells["openness"].value == pytest.approx(error)
+    assert cells["macro"].value < row(by_clip, "model").metrics["mae"]["macro"].value
+    assert row(by_clip, "model").metrics["accuracy"]["macro"].value is None
 
 
 def test_aggregation_needs_subjects() -> None:
@@ -262,12 +273,12 @@ def test_predictions_of_another_corpus_are_flipped_and_said() -> None:
     test = part(corpus, "test")
     table = seeing(test, 0.0)
     stable = table.assign(predicted_neuroticism=1 - table["predicted_neuroticism"])
-    report = evaluate_predictions(stable, corpus, targets=FI, scoring=FAST)
-    cells = row(report, "model")["metrics"]
-    assert cells["pearson"]["neuroticism"]["value"] == pytest.approx(1)
-    assert cells["mae"]["macro"]["value"] is None
-    assert "different kinds of range" in cells["mae"]["openness"]["reason"]
-    assert any("neuroticism (high = stable) were flipped" in w for w in report["warnings"])
+    report = assess(System("m", stable, targets=FI), corpus, scoring=FAST)
+    cells = row(report, "model").metrics
+    assert cells["pearson"]["neuroticism"].value == pytest.approx(1)
+    assert cells["mae"]["macro"].value is None
+    assert "different kinds of range" in cells["mae"]["openness"].reason
+    assert any("neuroticism (high = stable) were flipped" in w for w in report.warnings)
 
 
 def test_a_missing_label_is_left_out_and_an_unlabelled_clip_named() -> None:
@@ -279,11 +290,10 @@ def test_a_missing_label_is_left_out_and_an_unlabelled_clip_named() -> None:
         for c in corpus.clips
     ]
     report = evaluate_predictions(seeing(test, 0.1), corpus.with_clips(clips), scoring=FAST)
-    assert report["failures"] == [
-        {"clip": test[1].id, "status": "no_label", "reason": "it has no label"}
-    ]
-    assert report["points"]["true"]["neuroticism"][0] is None
-    assert row(report, "model")["metrics"]["mae"]["macro"]["low"] is not None
+    unlabelled = Failure(clip=test[1].id, status="no_label", reason="it has no label")
+    assert report.failures == (unlabelled,)
+    assert report.points.true["neuroticism"][0] is None
+    assert row(report, "model").metrics["mae"]["macro"].low is not None
 
 
 def test_the_table_reads_like_a_paper() -> None:
@@ -308,12 +318,12 @@ def test_an_empty_split_is_an_error() -> None:
 def test_systems_are_compared_on_the_clips_they_share() -> None:
     corpus = made()
     test = part(corpus, "test")
-    tables = {
-        "good": seeing(test, 0.03),
-        "poor": seeing(test, 0.12, 1).iloc[10:],
-        "same": seeing(test, 0.12, 1),
-    }
-    report = compare_predictions(tables, corpus, scoring=FAST)
+    systems = [
+        System("good", seeing(test, 0.03)),
+        System("poor", seeing(test, 0.12, 1).iloc[10:]),
+        System("same", seeing(test, 0.12, 1)),
+    ]
+    report = compare_predictions(systems, corpus, scoring=FAST)
     assert report["clips"] == 110
     assert report["notes"] == ["poor: 10 of 120 clips have no usable prediction."]
     found = {
@@ -336,7 +346,7 @@ def test_systems_that_differ_by_rounding_do_not_differ() -> None:
     scores = [name for name in two.columns if name.startswith("predicted_")]
     two[scores] += 2.3e-16
     assert not one.equals(two)
-    found = compare_predictions({"one": one, "two": two}, corpus, scoring=FAST)
+    found = compare_predictions([System("one", one), System("two", two)], corpus, scoring=FAST)
     assert {row["p"] for row in found["differences"]} == {1.0}
     assert {row["value"] for row in found["differences"]} == {0.0}
 
@@ -345,7 +355,7 @@ def test_one_system_cannot_be_compared() -> None:
     corpus = made()
     test = part(corpus, "test")
     with pytest.raises(DataError, match="a comparison takes two or more"):
-        compare_predictions({"a": seeing(test, 0.1)}, corpus)
-    halves = {"a": seeing(test[:60], 0.1), "b": seeing(test[60:], 0.1)}
+        compare_predictions([System("a", seeing(test, 0.1))], corpus)
+    halves = [System("a", seeing(test[:60], 0.1)), System("b", seeing(test[60:], 0.1))]
     with pytest.raises(DataError, match="no clips or no targets in common"):
         compare_predictions(halves, corpus)

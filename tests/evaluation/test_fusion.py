@@ -20,7 +20,7 @@ from traitscope.errors import ConfigError, DataError
 from traitscope.evaluation.comparison import compare_systems
 from traitscope.evaluation.fusion import combine, fit_weights, fuse
 from traitscope.evaluation.report import read_report
-from traitscope.evaluation.systems import read_evaluated
+from traitscope.evaluation.systems import read_system
 from traitscope.runs.plan import requests_for
 from traitscope.types import TRAITS
 
@@ -75,17 +75,14 @@ def test_a_mean_is_the_mean_and_weights_are_never_negative(members: int, seed: i
 def test_a_mean_of_seeds_has_mean_sd_and_ensemble(tmp_path: Path, address: str) -> None:
     runs = [system(tmp_path / f"a-{seed}", address, seed=10 * seed) for seed in range(3)]
     report = fuse(runs, to=tmp_path / "a", scoring=FAST)
-    scores = report["members"]["scores"]["mae"]
-    alone = [
-        read_report(run)["parts"]["all"]["rows"][0]["metrics"]["mae"]["macro"]["value"]
-        for run in runs
-    ]
-    assert scores["values"] == pytest.approx(alone)
-    assert scores["mean"] == pytest.approx(np.mean(alone))
-    assert scores["sd"] == pytest.approx(np.std(alone, ddof=1))
-    model = report["parts"]["all"]["rows"][0]
-    assert model["metrics"]["mae"]["macro"]["value"] < min(alone)
-    assert model["name"] == str(tmp_path / "a")
+    scores = report.members.scores.metrics["mae"]
+    alone = [read_report(run).everything.model.macro("mae").value for run in runs]
+    assert scores.values == pytest.approx(alone)
+    assert scores.mean == pytest.approx(np.mean(alone))
+    assert scores.sd == pytest.approx(np.std(alone, ddof=1))
+    model = report.everything.model
+    assert model.macro("mae").value < min(alone)
+    assert model.name == str(tmp_path / "a")
     assert read_report(tmp_path / "a") == report
     with (tmp_path / "a/evaluation/test/predictions.csv").open(newline="") as file:
         fused = {row["clip"]: float(row["predicted_openness"]) for row in csv.DictReader(file)}
@@ -100,15 +97,15 @@ def test_fitted_weights_leave_noise_out(tmp_path: Path, address: str) -> None:
     good = system(tmp_path / "good", address, noise=0.02, seed=1)
     noise = system(tmp_path / "noise", address, noise=5, seed=2)
     report = fuse([good, noise], to=tmp_path / "both", method="fitted", scoring=FAST)
-    weights = report["members"]["weights"]
+    weights = report.members.weights
     assert all(weights[str(good)][name] == pytest.approx(1, abs=0.15) for name in TRAITS)
     assert all(weights[str(noise)][name] < 0.02 for name in TRAITS)
-    model = report["parts"]["all"]["rows"][0]["metrics"]
-    assert model["r2"]["macro"]["value"] > 0.9
-    assert report["run"]["model"] == "fusion (fitted)"
+    model = report.everything.model
+    assert model.macro("r2").value > 0.9
+    assert report.run["model"] == "fusion (fitted)"
     saved = json.loads((tmp_path / "both/fusion.json").read_text())
     assert (saved["corpus"], saved["weights"]) == (address, weights)
-    assert read_evaluated(tmp_path / "both").address == address
+    assert read_system(tmp_path / "both").address == address
 
 
 def test_clips_are_joined_by_id_and_those_that_one_lacks_are_named(
@@ -118,14 +115,10 @@ def test_clips_are_joined_by_id_and_those_that_one_lacks_are_named(
     shuffled = frame(address, "test", noise=0).iloc[1:].sample(frac=1, random_state=0)
     two = write_evaluated(tmp_path / "two", address, {"test": shuffled})
     report = fuse([one, two], to=tmp_path / "both", scoring=FAST)
-    assert report["failures"] == [
-        {
-            "clip": "c016",
-            "status": "missing",
-            "reason": f"{two}: the predictions have no row for it",
-        }
-    ]
-    assert report["parts"]["all"]["rows"][0]["metrics"]["mae"]["macro"]["value"] < 1e-9
+    (failure,) = report.failures
+    assert (failure.clip, failure.status) == ("c016", "missing")
+    assert failure.reason == f"{two}: the predictions have no row for it"
+    assert report.everything.model.macro("mae").value < 1e-9
 
 
 @pytest.mark.slow
@@ -144,9 +137,9 @@ def test_sight_and_sound_together_err_less_than_either(tmp_path: Path) -> None:
         evaluate(run, scoring=FAST)
     for method in ("mean", "fitted"):
         both = fuse(runs, to=tmp_path / method, method=method, scoring=FAST)  # type: ignore[arg-type]
-        error = both["parts"]["all"]["rows"][0]["metrics"]["mae"]["macro"]["value"]
-        assert error < min(both["members"]["scores"]["mae"]["values"])  # .067 of .082 and .082
-        assert both["parts"]["all"]["clips"] == 16
+        error = both.everything.model.macro("mae").value
+        assert error < min(both.members.scores.metrics["mae"].values)  # .067 of .082 and .082
+        assert both.everything.clips == 16
 
 
 def test_what_does_not_fit_together_is_refused(tmp_path: Path, address: str) -> None:
@@ -247,21 +240,43 @@ def test_people_are_averaged_where_labels_are_theirs(tmp_path: Path) -> None:
     by_clip = compare_systems(runs, scoring=FAST.model_copy(update={"aggregate": "clip"}))
     assert by_clip["clips"] == 48
     report = fuse(runs, to=tmp_path / "both", scoring=FAST)
-    assert report["parts"]["all"]["clips"] == 24
-    apart = report["members"]["scores"]["mae"]["values"]
+    assert report.everything.clips == 24
+    apart = report.members.scores.metrics["mae"].values
     assert apart == pytest.approx(
-        [
-            read_report(run)["parts"]["all"]["rows"][0]["metrics"]["mae"]["macro"]["value"]
-            for run in runs
-        ]
+        [read_report(run).everything.model.macro("mae").value for run in runs]
     )
 
 
-def test_a_report_of_an_older_version_says_what_to_do(tmp_path: Path, address: str) -> None:
+def test_a_damaged_report_names_itself_and_the_cure(tmp_path: Path, address: str) -> None:
+    run = system(tmp_path / "run", address)
+    path = run / "evaluation/test/report.json"
+    whole = json.loads(path.read_text())
+    row = whole["parts"]["all"]["rows"][0]
+    cure = rf"Evaluate again with: traitscope evaluate {run} --split test"
+    for damaged, fault in (
+        ({**whole, "schema": 9}, "has the schema 9; this version reads 1"),
+        ([1, 2], "is no report"),
+        ({k: v for k, v in whole.items() if k != "counts"}, "counts: Field required"),
+        ({**whole, "parts": {}}, "no part of all clips"),
+        (
+            {**whole, "parts": {"all": {**whole["parts"]["all"], "rows": [{**row, "role": "x"}]}}},
+            r"parts\.all\.rows\.0\.role: Input should be 'model'",
+        ),
+        ({**whole, "predicted": [{"name": "openness", "low": 1, "high": 0}]}, "the range 1"),
+    ):
+        path.write_text(json.dumps(damaged))
+        with pytest.raises(DataError, match=rf"report\.json .*{fault}.* {cure}"):
+            read_system(run)
+    path.write_text('{"schema": 1, ')
+    with pytest.raises(DataError, match=rf"report\.json is damaged: Expecting.* {cure}"):
+        read_report(run)
+
+
+def test_a_report_without_an_address_needs_the_labels(tmp_path: Path, address: str) -> None:
     run = system(tmp_path / "run", address)
     path = run / "evaluation/test/report.json"
     report = json.loads(path.read_text())
-    del report["corpus"]["address"]
+    report["corpus"]["address"] = None
     path.write_text(json.dumps(report))
     with pytest.raises(DataError, match=r"does not say where its labels are\. Evaluate again"):
-        read_evaluated(run)
+        read_system(run)

@@ -72,12 +72,12 @@ def test_every_fault_of_a_table_is_named() -> None:
     stranger = given.iloc[[2]].assign(clip="stranger")
     given = pd.concat([given, again, stranger, given.iloc[[2]]])
     read = read_predictions(given.assign(predicted_interview=0.5), CLIPS, targets=TARGETS)
-    assert {failure["clip"]: failure["status"] for failure in read.failures} == {
+    assert {failure.clip: failure.status for failure in read.failures} == {
         "-abcdefghij.000": "duplicate",
         "_bcdefghijk.001": "nan",
         "1e5.003": "missing",
     }
-    assert read.failures[1]["reason"] == "no finite prediction of neuroticism"
+    assert read.failures[1].reason == "no finite prediction of neuroticism"
     assert [clip.id for clip in read.clips] == ["NA.002"]
     assert read.notes == (
         "Predicted, but not among the labels: interview.",
@@ -90,7 +90,7 @@ def test_text_where_a_number_should_be_is_named() -> None:
     given = table().astype(object)
     given.loc[0, "predicted_openness"] = "n/a"
     read = read_predictions(given, CLIPS, targets=TARGETS)
-    assert read.failures[0]["reason"] == "no finite prediction of openness"
+    assert read.failures[0].reason == "no finite prediction of openness"
 
 
 def test_several_seeds_stay_apart_and_must_be_complete() -> None:
@@ -99,7 +99,7 @@ def test_several_seeds_stay_apart_and_must_be_complete() -> None:
     assert read.seeds == (0, 1)
     assert read.values.shape == (2, 3, 2)
     assert read.values[1, :, 0] == pytest.approx(np.zeros(3))
-    assert read.failures[0]["reason"] == "predicted for seed 0 only"
+    assert read.failures[0].reason == "predicted for seed 0 only"
 
 
 def test_labels_that_disagree_are_named_and_ours_are_used() -> None:

@@ -52,23 +52,23 @@ def test_every_clip_is_predicted_by_a_run_that_has_not_seen_it(place: Path, run:
         constant = np.array([[c.targets[t] for t in TRAITS] for c in splits.train]).mean(axis=0)
         asked = [c for c in splits.test if c.id != "c005"]
         errors += [abs(np.array([c.targets[t] for t in TRAITS]) - constant) for c in asked]
-    rows = {row["role"]: row["metrics"]["mae"]["macro"] for row in report["parts"]["all"]["rows"]}
-    assert rows["constant"]["value"] == pytest.approx(np.mean(errors))
-    assert rows["lookup"]["value"] == pytest.approx(np.mean(errors))  # no source was seen
-    assert list(report["parts"]) == ["all"]
-    assert report["counts"]["scored"] == 39
-    assert [failure["clip"] for failure in report["failures"]] == ["c005"]
-    assert not any("fitted themselves" in warning for warning in report["warnings"])
+    rows = {row.role: row.macro("mae") for row in report.everything.rows}
+    assert rows["constant"].value == pytest.approx(np.mean(errors))
+    assert rows["lookup"].value == pytest.approx(np.mean(errors))  # no source was seen
+    assert list(report.parts) == ["all"]
+    assert report.counts.scored == 39
+    assert [failure.clip for failure in report.failures] == ["c005"]
+    assert not any("fitted themselves" in warning for warning in report.warnings)
     apart = [read_report(run / f"fold-{n}") for n in range(4)]
-    values = [r["parts"]["all"]["rows"][0]["metrics"]["mae"]["macro"]["value"] for r in apart]
-    assert report["folds"]["mae"]["values"] == values
-    assert report["folds"]["mae"]["mean"] == pytest.approx(np.mean(values))
-    assert report["folds"]["mae"]["sd"] == pytest.approx(np.std(values, ddof=1))
-    assert report["parts"]["all"]["rows"][0]["metrics"]["r2"]["macro"]["value"] > 0.8
+    values = [each.everything.model.macro("mae").value for each in apart]
+    assert report.folds["mae"].values == tuple(values)
+    assert report.folds["mae"].mean == pytest.approx(np.mean(values))
+    assert report.folds["mae"].sd == pytest.approx(np.std(values, ddof=1))
+    assert report.everything.model.macro("r2").value > 0.8
 
 
 def load_protocol(run: Path) -> Protocol:
-    return Protocol.model_validate(read_report(run)["protocol"])
+    return read_report(run).protocol
 
 
 def test_the_command_line_trains_all_folds_and_prints_their_spread(
@@ -116,7 +116,7 @@ def test_systems_over_all_folds_are_compared_and_fused(
         evaluate(system, scoring=FAST)
     assert compare_systems([run, other], scoring=FAST)["clips"] == 39
     both = fuse([run, other], to=tmp_path / "both", scoring=FAST)
-    assert both["parts"]["all"]["clips"] == 39
+    assert both.everything.clips == 39
     assert both["protocol"]["fold"] == "all"
     main_quietly(["report", str(run), str(tmp_path / "both"), "--to", str(tmp_path / "page.html")])
     assert "kfold" in (tmp_path / "page.html").read_text()
@@ -143,8 +143,8 @@ def test_what_folds_cannot_do_is_said(place: Path, run: Path, tmp_path: Path) ->
 def test_few_clips_are_fewer_fitting_clips_and_the_same_test(place: Path, tmp_path: Path) -> None:
     few = train("functionals", [*data(place), "protocol.few=8"], to=tmp_path / "few")
     report = evaluate(few, scoring=FAST)
-    assert report["counts"]["fitted_clips"] == 8
+    assert report.counts.fitted_clips == 8
     corpus = load_corpus(f"table:{place / 'clips.csv'}")
     chosen = split(corpus, Protocol(few=8)).train
     assert {c.id for c in chosen} < {c.id for c in split(corpus, Protocol()).train}
-    assert report["counts"]["scored"] == sum(clip.split == "test" for clip in corpus.clips)
+    assert report.counts.scored == sum(clip.split == "test" for clip in corpus.clips)

@@ -16,7 +16,7 @@ from tests.support.prepared import data, make_corpus
 from tests.support.prepared_streams import fill_store, tiny_settings
 from traitscope.data.examples import to_tensors
 from traitscope.errors import ConfigError, DataError
-from traitscope.evaluation.report import evaluate
+from traitscope.evaluation.assessment import evaluate
 from traitscope.models import crnet_etr
 from traitscope.nn.sound import waveform_of
 from traitscope.runs.checkpoint import load
@@ -113,8 +113,7 @@ def test_the_run_has_the_settings_streams_and_weights_of_its_network(
 
 
 def test_the_run_is_evaluated_without_the_one_it_stands_on(run: Path) -> None:
-    rows = evaluate(run)["parts"]["all"]["rows"]
-    assert {row["role"] for row in rows} >= {"model", "constant"}
+    assert {row.role for row in evaluate(run).everything.rows} >= {"model", "constant"}
 
 
 def test_clips_described_one_by_one_give_the_same_trees(

@@ -1,9 +1,10 @@
-"""Reports of made-up systems, shaped like those of ``evaluate``, for tests and benchmarks."""
+"""Reports of made-up systems, as ``report.json`` holds them, for tests and benchmarks."""
 
 from typing import Any
 
 import numpy as np
 
+from traitscope.evaluation.report import Report, from_json
 from traitscope.types import TRAITS
 
 METRICS = ("accuracy", "skill", "mae", "mse", "rmse", "r2", "pearson", "ccc", "spearman", "cosine")
@@ -20,7 +21,10 @@ def make_report(
     strength: float = 0.5,
     run: bool = True,
 ) -> dict[str, Any]:
-    """One report with points, five traits, all baselines, two parts and three failures."""
+    """One report with points, five traits, all baselines, two parts and three failures.
+
+    JSON values, to be changed by a test and then read with ``read``.
+    """
     rng = np.random.default_rng(7)
     true = np.clip(0.53 + 0.15 * rng.standard_normal((clips, 5)), 0, 1)
     noise = np.random.default_rng(seed + 100).standard_normal((clips, 5))
@@ -37,8 +41,11 @@ def make_report(
             "kind": "apparent",
             "targets": [_target(trait) for trait in TRAITS],
             "notes": ["CC BY-NC 4.0; registration with ChaLearn.", "No decisions about people."],
+            "address": corpus,
         },
+        "predicted": None,
         "protocol": {"kind": "official", "fit": "train"},
+        "scoring": {"aggregate": "clip"},
         "split": "test",
         "fit": ["train"],
         "counts": {
@@ -68,6 +75,11 @@ def make_report(
         },
         "run": _run(seed) if run else {},
     }
+
+
+def read(tree: dict[str, Any]) -> Report:
+    """Read a report as from a file."""
+    return from_json(tree, where="the sample")
 
 
 def make_history(epochs: int = 20, seed: int = 0) -> list[dict[str, float]]:
@@ -182,7 +194,7 @@ def _systems(name: str, true: Any, predicted: Any, rng: Any) -> list[tuple[str, 
 
 def _part(title: str, systems: Any, true: Any, keep: Any) -> dict[str, Any]:
     rows = [
-        {"name": name, "role": role, "metrics": _metrics(true[keep], scores[keep])}
+        {"name": name, "role": role, "metrics": _metrics(true[keep], scores[keep]), "pooled": {}}
         for name, role, scores in systems
     ]
     clips = int(keep.sum())

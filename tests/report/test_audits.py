@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from matplotlib.image import imread
 
-from tests.report.sample import make_audits, make_report
+from tests.report.sample import make_audits, make_report, read
 from tests.report.test_page import NASTY, Page
 from traitscope.report import audits_of, export, write_report
 from traitscope.report.audits import audit_tables, audit_words, curves, forests
@@ -16,7 +16,7 @@ AUDITS = {audit["audit"]: audit for audit in make_audits()}
 
 
 def page_of(folder: Path, audits: list) -> Page:
-    return Page(write_report([make_report()], folder / "p.html", audits={"runs/a": audits}))
+    return Page(write_report([read(make_report())], folder / "p.html", audits={"runs/a": audits}))
 
 
 def test_every_audit_has_its_section_and_figures(tmp_path: Path) -> None:
@@ -56,7 +56,7 @@ def test_the_checklist_names_what_a_report_lacks(tmp_path: Path) -> None:
     report["corpus"]["notes"] = []
     for part in report["parts"].values():
         part["rows"] = [row for row in part["rows"] if row["role"] != "lookup"]
-    text = Page(write_report([report], tmp_path / "p.html")).text
+    text = Page(write_report([read(report)], tmp_path / "p.html")).text
     assert "Data and licence missing the corpus has no notes" in text
     assert "Baselines missing constant, look-up by source, shrunk" in text
     assert "missing: look-up by source" in text
@@ -102,8 +102,10 @@ def test_what_comes_from_attributes_is_escaped(tmp_path: Path) -> None:
 
 
 def test_audits_are_exported_with_a_picture_each(tmp_path: Path) -> None:
-    report = make_report(clips=30) | {"parts": {"all": {"clips": 0, "rows": []}}, "points": {}}
-    files = export([report], tmp_path / "f", audits={"runs/a": make_audits()})
+    empty = {"title": "all", "clips": 0, "sources": 0, "rows": [], "reason": "no clips"}
+    points = {"clip": [], "source": [], "true": {}, "predicted": {}, "baselines": {}}
+    report = make_report(clips=30) | {"parts": {"all": empty}, "points": points}
+    files = export([read(report)], tmp_path / "f", audits={"runs/a": make_audits()})
     names = {path.name for path in files}
     assert {"audits.csv", "audits.md", "audits.tex", "1-runs-a-fairness.png"} <= names
     for kind in AUDITS:
@@ -125,7 +127,7 @@ def test_audits_are_found_beside_runs_and_report_files(tmp_path: Path) -> None:
         folder.mkdir(parents=True)
         (folder / "audit-leakage.json").write_text(json.dumps(AUDITS["leakage"]))
     files = [run, tmp_path / "outside" / "report.json", tmp_path / "none.json"]
-    reports = [make_report("runs/a"), make_report("their.csv"), make_report("b")]
+    reports = [read(make_report(name)) for name in ("runs/a", "their.csv", "b")]
     found = audits_of(files, reports)
     assert sorted(found) == ["runs/a", "their.csv"]
     assert found["their.csv"][0]["audit"] == "leakage"

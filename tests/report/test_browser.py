@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.report.sample import make_audits, make_history, make_report
+from tests.report.sample import make_audits, make_history, make_report, read
 from traitscope.report import write_report
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
@@ -65,7 +65,7 @@ def test_the_page_works_in_a_browser(browser: str, tmp_path: Path, width: int) -
     reports = [make_report("runs/a"), make_report("runs/with_a_rather_long_name/of_it", seed=1)]
     reports[0]["failures"][0]["reason"] = "very/long/path/without/a/space/" * 8
     beside = {"histories": {"runs/a": make_history()}, "audits": {"runs/a": make_audits()}}
-    page = write_report(reports, tmp_path / "page.html", **beside)
+    page = write_report([read(report) for report in reports], tmp_path / "page.html", **beside)
     probed(page)
     profile = f"--user-data-dir={tmp_path / 'profile'}"
     size = f"--window-size={width},900"

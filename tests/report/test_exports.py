@@ -6,15 +6,15 @@ import pandas as pd
 import pytest
 from matplotlib.image import imread
 
-from tests.report.sample import make_history, make_report
+from tests.report.sample import make_history, make_report, read
 from traitscope.report import export
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tmp_path = tmp_path_factory.mktemp("export")
-    report = make_report("runs/a_b|c & 100%", clips=40)
-    export([report], tmp_path / "made", histories={report["name"]: make_history()})
+    report = read(make_report("runs/a_b|c & 100%", clips=40))
+    export([report], tmp_path / "made", histories={report.name: make_history()})
     return tmp_path / "made"
 
 
@@ -54,6 +54,6 @@ def test_figures_are_large_enough_for_print(folder: Path) -> None:
 
 
 def test_names_of_runs_cannot_leave_the_folder(tmp_path: Path) -> None:
-    files = export([make_report("../../etc/x", clips=20)], tmp_path / "made")
+    files = export([read(make_report("../../etc/x", clips=20))], tmp_path / "made")
     assert all(path.parent == tmp_path / "made" for path in files)
     assert all(path.is_file() for path in files)

@@ -9,7 +9,6 @@ from traitscope.statistics import metrics
 from traitscope.statistics.intervals import (
     Clustered,
     Difference,
-    _counts,
     _values,
     cluster,
     compare,
@@ -18,6 +17,7 @@ from traitscope.statistics.intervals import (
     intervals,
     spearman_intervals,
 )
+from traitscope.statistics.resampling import draws
 
 
 def draw(rng: np.random.Generator, sources: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -50,7 +50,7 @@ def test_sums_of_sources_give_the_metrics_of_the_table() -> None:
 
 
 def test_a_resample_draws_as_many_sources_as_there_are() -> None:
-    counts = np.concatenate(list(_counts(7, 1201, np.random.default_rng(0))))
+    counts = np.concatenate(list(draws(7, 1201, 0)))
     assert counts.shape == (1201, 7)
     assert (counts.sum(axis=1) == 7).all()
     assert counts.mean(axis=0) == pytest.approx(np.ones(7), abs=0.1)
@@ -106,11 +106,11 @@ def test_the_constant_against_itself_has_skill_nought_exactly() -> None:
 def test_spearman_is_ranked_anew_in_each_resample() -> None:
     target, prediction, owner = draw(np.random.default_rng(7), 40)
     prediction = prediction.round(1)  # ties
-    counts = np.concatenate(list(_counts(40, 60, np.random.default_rng(8))))
+    counts = np.concatenate(list(draws(40, 60, 8)))
     values = []
     for row in counts.astype(int):
         clips = np.concatenate([np.repeat(np.flatnonzero(owner == s), row[s]) for s in range(40)])
-        values.append(metrics.spearman(target[clips, 0], prediction[clips, 0]).value)
+        values.append(metrics.score("spearman", target[clips, 0], prediction[clips, 0]).value)
     sources = [f"{number:02}" for number in owner]  # sorted as the columns of counts are
     ends = spearman_intervals(target, prediction, sources, resamples=60, seed=8)
     assert ends[0] == pytest.approx(np.quantile(values, [0.025, 0.975]))

@@ -79,7 +79,7 @@ def test_the_model_of_the_page_does_what_the_page_says(
     settings = yaml.safe_load((lab / "runs/mine/run.yaml").read_text())
     assert settings["model"] == {"name": NAME, "width": 16}
     run(asked["evaluate"], capsys)
-    assert read_report("runs/mine")["counts"]["scored"] == 3
+    assert read_report("runs/mine").counts.scored == 3
     shown = yaml.safe_load(run([*asked["predict"], "--json"], capsys))
     assert set(shown["clips"][0]["scores"]) == set(TRAITS)
     for verb in ("evaluate", "predict"):
@@ -104,4 +104,4 @@ def test_folds_and_recipes_of_ones_own_take_the_model_too(
     folds = ["protocol.kind=kfold", "protocol.folds=3", "protocol.fold=all"]
     run(["train", "mine.yaml", *data, *folds, "--to", "runs/cv"], capsys)
     run(["evaluate", "runs/cv", "--model", NAME], capsys)
-    assert read_report("runs/cv")["counts"]["scored"] == 12
+    assert read_report("runs/cv").counts.scored == 12

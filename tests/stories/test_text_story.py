@@ -16,7 +16,7 @@ from safetensors.numpy import load_file, save_file
 from tests.support.media_files import write_video
 from tests.support.text_corpus import TARGETS, make_texts
 from traitscope.errors import ConfigError, DataError, TraitscopeError
-from traitscope.evaluation.report import evaluate
+from traitscope.evaluation.assessment import evaluate
 from traitscope.prediction.clips import predict
 from traitscope.runs.checkpoint import load
 from traitscope.types import TRAITS
@@ -64,9 +64,9 @@ def scores(done: subprocess.CompletedProcess[str]) -> dict[str, dict[str, float]
 
 def test_evaluation_and_prediction_in_fresh_processes_agree(place: Path) -> None:
     report = evaluate(place / "run")
-    rows = {row["role"]: row["metrics"] for row in report["parts"]["all"]["rows"]}
-    assert rows["model"]["pearson"]["macro"]["value"] > 0.2
-    assert rows["model"]["skill"]["macro"]["value"] > rows["lookup"]["skill"]["macro"]["value"]
+    rows = {row.role: row for row in report.everything.rows}
+    assert rows["model"].macro("pearson").value > 0.2
+    assert rows["model"].macro("skill").value > rows["lookup"].macro("skill").value
     table = cli("predict", place / "run", place / "clips.csv", "--json")
     assert table.returncode == 1  # the clip without words is named, not guessed
     found = scores(table)

@@ -252,8 +252,8 @@ def test_a_text_model_learns_from_label_files_alone(tmp_path: Path) -> None:
     small = ["model.components=4", "model.penalties=[1]", "model.boosting.rounds=5"]
     run_folder = train("text_stack", [*settings, *small, "model.folds=3"], to=tmp_path / "run")
     report = evaluate(run_folder)
-    assert report["counts"]["scored"] == 10
-    assert report["corpus"]["address"] == f"fi:{folder}"
+    assert report.counts.scored == 10
+    assert report.corpus.address == f"fi:{folder}"
 
 
 def test_a_run_on_first_impressions_is_flipped_on_udiva_and_says_so(
@@ -285,12 +285,12 @@ def test_a_run_on_first_impressions_is_flipped_on_udiva_and_says_so(
     assert "test, all subjects: 2 people" in out
     assert "self-reported" in out
     report = evaluate(trained, corpus=theirs, store=tmp_path / "other")
-    model = report["parts"]["all"]["rows"][0]["metrics"]
+    model = report.everything.model.metrics
     # features carry the labels, so trusting them without the flip would give -1
-    assert model["pearson"]["neuroticism"]["value"] == pytest.approx(-1, abs=0.01)
-    assert model["pearson"]["openness"]["value"] == pytest.approx(1, abs=0.01)
-    assert "different kinds of range" in model["mae"]["openness"]["reason"]
+    assert model["pearson"]["neuroticism"].value == pytest.approx(-1, abs=0.01)
+    assert model["pearson"]["openness"].value == pytest.approx(1, abs=0.01)
+    assert "different kinds of range" in model["mae"]["openness"].reason
     elsewhere = ("--corpus", theirs, "--store", tmp_path / "other")
     assert run("evaluate", trained, *elsewhere, "--aggregate", "clip", "--json") == 0
     by_clip = json.loads(capsys.readouterr().out)
-    assert (report["parts"]["all"]["clips"], by_clip["parts"]["all"]["clips"]) == (2, 4)
+    assert (report.everything.clips, by_clip["parts"]["all"]["clips"]) == (2, 4)

@@ -110,17 +110,17 @@ def test_windows_are_averaged_per_person_before_any_metric(
     report = evaluate(run, scoring=FAST)
     mse, people, table = people_by_hand(run)
     assert (len(table), people) == (24, 5)
-    assert report["scoring"]["aggregate"] == "subject"
-    assert (report["counts"]["scored"], report["counts"]["subjects"]) == (24, 5)
-    model = report["parts"]["all"]["rows"][0]
-    assert report["parts"]["all"]["clips"] == 5
-    assert model["metrics"]["mse"]["macro"]["value"] == pytest.approx(mse)
+    assert report.scoring.aggregate == "subject"
+    assert (report.counts.scored, report.counts.subjects) == (24, 5)
+    model = report.everything.model
+    assert report.everything.clips == 5
+    assert model.macro("mse").value == pytest.approx(mse)
     by_window = evaluate(run, scoring=FAST.model_copy(update={"aggregate": "clip"}))
-    assert by_window["parts"]["all"]["clips"] == 24
-    assert by_window["parts"]["all"]["rows"][0]["metrics"]["mse"]["macro"]["value"] != mse
-    assert [t["label"] for t in report["corpus"]["targets"]][-1] == "neuroticism"
+    assert by_window.everything.clips == 24
+    assert by_window.everything.model.macro("mse").value != mse
+    assert report.corpus.targets[-1].label == "neuroticism"
     if recipe == "functionals":  # the pitch of a person is as high as the person is open
-        assert model["metrics"]["pearson"]["openness"]["value"] > 0.8
+        assert model.metrics["pearson"]["openness"].value > 0.8
 
 
 def test_z_scores_are_not_squeezed_into_a_range(tmp_path: Path, address: str, store: Path) -> None:
@@ -140,12 +140,12 @@ def test_folds_keep_people_together_and_few_clips_are_whole_people(
     folds = ["protocol.kind=kfold", "protocol.folds=4", "protocol.fold=all"]
     run = train("functionals", [*data, *folds], to=tmp_path / "cv")
     report = evaluate(run, scoring=FAST)
-    assert (report["counts"]["scored"], report["parts"]["all"]["clips"]) == (88, 21)
+    assert (report.counts.scored, report.everything.clips) == (88, 21)
     people = [
         set(pd.read_csv(run / f"fold-{n}/evaluation/test/predictions.csv")["subject"])
         for n in range(4)
     ]
     assert sum(map(len, people)) == len(set.union(*people)) == 21
     few = train("functionals", [*data, "protocol.few=20"], to=tmp_path / "few")
-    fitted = evaluate(few, scoring=FAST)["counts"]["fitted_clips"]
+    fitted = evaluate(few, scoring=FAST).counts.fitted_clips
     assert fitted == 24  # three sessions of eight windows: a session is not cut in two

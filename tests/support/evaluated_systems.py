@@ -7,9 +7,8 @@ import pandas as pd
 
 from traitscope.corpora import load_corpus
 from traitscope.data.protocols import Protocol
-from traitscope.evaluation.report import evaluate_predictions
-from traitscope.evaluation.scoring import Scoring
-from traitscope.files import write_json
+from traitscope.evaluation.assessment import evaluate_predictions
+from traitscope.evaluation.report import Scoring, save_report
 
 FAST = Scoring(resamples=300, rank_resamples=50)
 
@@ -33,5 +32,5 @@ def write_evaluated(
             name=str(to),
             **settings,  # type: ignore[arg-type]
         )
-        write_json(place / "report.json", report)
+        save_report(report, place / "report.json")
     return to

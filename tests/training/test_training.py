@@ -11,7 +11,8 @@ from safetensors.numpy import load_file, save_file
 
 from tests.support.prepared import data, history, make_corpus, make_store, requests
 from traitscope.errors import ConfigError, DataError, TraitscopeError
-from traitscope.evaluation.report import evaluate, read_report
+from traitscope.evaluation.assessment import evaluate
+from traitscope.evaluation.report import read_report
 from traitscope.runs.checkpoint import load
 from traitscope.runs.plan import load_run
 from traitscope.training.fitting import train
@@ -31,12 +32,12 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_ridge_is_fitted_saved_and_scored_beside_baselines(place: Path, tmp_path: Path) -> None:
     run = train("functionals", data(place), to=tmp_path / "run")
     report = evaluate(run)
-    row = report["parts"]["all"]["rows"][0]
-    assert row["role"] == "model"
-    assert row["metrics"]["r2"]["macro"]["value"] > 0.9
-    assert {"constant", "lookup"} <= {r["role"] for r in report["parts"]["all"]["rows"]}
-    assert [f["clip"] for f in report["failures"]] == ["c017"]
-    assert report["counts"]["fitted_clips"] == 24
+    row = report.everything.model
+    assert row.role == "model"
+    assert row.macro("r2").value > 0.9
+    assert {"constant", "lookup"} <= {each.role for each in report.everything.rows}
+    assert [failure.clip for failure in report.failures] == ["c017"]
+    assert report.counts.fitted_clips == 24
     assert read_report(run) == report
     assert "apparent" in (run / "card.md").read_text()
 
@@ -133,7 +134,7 @@ def test_fitting_on_train_and_validation_selects_on_nothing(place: Path, tmp_pat
 def test_one_trait_alone_can_be_trained(place: Path, tmp_path: Path) -> None:
     run = train("functionals", [*data(place), "data.targets=[openness]"], to=tmp_path / "run")
     assert [t.name for t in load(run).facts.targets] == ["openness"]
-    assert evaluate(run)["corpus"]["targets"][0]["name"] == "openness"
+    assert evaluate(run).corpus.targets[0].name == "openness"
 
 
 def test_a_used_folder_is_never_written_over(place: Path, tmp_path: Path) -> None:

@@ -21,9 +21,9 @@ from traitscope.data.pooling import pool
 from traitscope.errors import ConfigError, DataError
 from traitscope.features.store import OK, Store
 from traitscope.files import read_json, write_csv
-from traitscope.statistics.clustered import estimate
 from traitscope.statistics.correlation import correlate, from_sums
 from traitscope.statistics.metrics import Array
+from traitscope.statistics.resampling import estimate
 from traitscope.types import Clip, Corpus, Target
 
 LEVEL = 0.05
@@ -87,7 +87,6 @@ def correlate_signals(
     split: str | None = None,
     predictions: Path | None = None,
     circular: bool = False,
-    seed: int = 0,
 ) -> dict[str, Any]:
     """Hold the mean and sd of every signal of a clip against every target.
 
@@ -98,7 +97,6 @@ def correlate_signals(
         split: only these clips; all clips by default (the test split with predictions).
         predictions: a run, or a table: its predictions instead of the labels.
         circular: allow predictions of a run that reads these very signals.
-        seed: of the intervals.
 
     Returns:
         ``rows``: signal, name, statistic, target, n, and per method value, low, high, p and q
@@ -120,7 +118,7 @@ def correlate_signals(
     measured = measure(store, key, [clip for clip in clips if scored or clip.targets])
     targets, values = _held_against(measured, corpus, scored)
     clusters = cluster_numbers(measured.clips)
-    rows = _rows(measured, targets, values, clusters, seed)
+    rows = _rows(measured, targets, values, clusters)
     is_circular = predictions is not None and _reads(predictions, key, store)
     result: dict[str, Any] = {
         "schema": 1,
@@ -147,24 +145,24 @@ def measure(store: Store, key: str, clips: Sequence[Clip]) -> Measured:
         DataError: no clip has signals, or the stream holds no named numbers.
     """
     statuses = store.statuses(key)
-    there = [c for c in clips if c.id in statuses and statuses[c.id].status == OK]
-    if not there:
+    measured = [c for c in clips if c.id in statuses and statuses[c.id].status == OK]
+    if not measured:
         raise DataError(
             f"None of {len(clips)} clips has {key} in {store.folder}. Make them with: "
             f"traitscope prepare CORPUS --store {store.folder} --extract signals"
         )
-    first = store.read(key, there[0].id)
+    first = store.read(key, measured[0].id)
     columns = tuple(c for c in first.columns if c not in _BOOKKEEPING)
     if not columns:
         raise DataError(f"{key} has no named columns to correlate. Name another stream.")
     keep = [first.columns.index(column) for column in columns]
     rows = []
-    for clip in there:
+    for clip in measured:
         pooled = pool(store.read(key, clip.id), STATISTICS)
         rows.append(pooled.reshape(len(STATISTICS), len(first.columns))[:, keep])
     extractor = str(store.fingerprints()[key].get("extractor", ""))
     provenance = dict(first.info.get("provenance") or {})
-    return Measured(key, extractor, tuple(there), columns, np.stack(rows), provenance)
+    return Measured(key, extractor, tuple(measured), columns, np.stack(rows), provenance)
 
 
 def readable(signal: str) -> str:
@@ -189,14 +187,14 @@ def write_table(result: Mapping[str, Any], path: Path) -> Path:
 
 
 def _key(store: Store, stream: str) -> str:
-    found = store.fingerprints()
-    if stream in found:
+    fingerprints = store.fingerprints()
+    if stream in fingerprints:
         return stream
-    keys = [key for key, facts in found.items() if facts.get("extractor") == stream]
+    keys = [key for key, facts in fingerprints.items() if facts.get("extractor") == stream]
     if not keys:
         raise DataError(
-            f"{store.folder} has no {stream!r}; it has: {', '.join(found) or 'nothing'}. Make it "
-            f"with: traitscope prepare CORPUS --store {store.folder} --extract {stream}"
+            f"{store.folder} has no {stream!r}; it has: {', '.join(fingerprints) or 'nothing'}. "
+            f"Make it with: traitscope prepare CORPUS --store {store.folder} --extract {stream}"
         )
     if len(keys) > 1:
         raise DataError(f"{store.folder} has several: {', '.join(keys)}. Name one with --stream.")
@@ -242,23 +240,24 @@ def _rows(
     targets: Sequence[Target],
     values: Array,
     clusters: NDArray[np.intp],
-    seed: int,
 ) -> list[dict[str, Any]]:
     rows = []
     for statistic, name in enumerate(STATISTICS):
         for column, signal in enumerate(measured.columns):
             x = measured.values[:, statistic, column]
-            found = {method: correlate(x, values, clusters, method=method) for method in METHODS}
+            correlated = {
+                method: correlate(x, values, clusters, method=method) for method in METHODS
+            }
             ends = {
-                method: estimate(one.sums, from_sums, resamples=_RESAMPLES, seed=seed)
-                for method, one in found.items()
+                method: estimate(one.sums, from_sums, resamples=_RESAMPLES)
+                for method, one in correlated.items()
             }
             for place, target in enumerate(targets):
                 row: dict[str, Any] = {"signal": signal, "name": readable(signal)}
                 row |= {"statistic": name, "target": target.name}
-                row["n"] = int(found["pearson"].counts[place])
+                row["n"] = int(correlated["pearson"].counts[place])
                 for method in METHODS:
-                    row[method] = {**ends[method].cell(place), "p": found[method].p[place]}
+                    row[method] = {**ends[method].cell(place), "p": correlated[method].p[place]}
                 rows.append(row)
     _correct(rows)
     return [dict(numbers(row)) for row in rows]
@@ -278,12 +277,12 @@ def _correct(rows: Sequence[dict[str, Any]]) -> None:
 
 
 def _notes(result: Mapping[str, Any], measured: Measured) -> list[str]:
-    found = [
+    holding = [
         f"{sum(_holds(row[m]) for row in result['rows'])} of {len(result['rows'])} hold for {m}"
         for m in METHODS
     ]
     notes = [
-        f"{' and '.join(found)} at a false discovery rate of {LEVEL:.0%} over all "
+        f"{' and '.join(holding)} at a false discovery rate of {LEVEL:.0%} over all "
         f"{result['family']} tests; clips of one source or person count as one cluster "
         f"({result['clusters']} clusters of {result['clips']} clips).",
         f"Traits are {result['kind'].replace('_', '-')}; a correlation says nothing of causes.",

@@ -34,8 +34,7 @@ def measure_importance(
     run: Path | str,
     *,
     split: str = "validation",
-    by: Literal["column", "stream"] = "column",
-    groups: Mapping[str, Sequence[str]] | None = None,
+    groups: Literal["column", "stream"] | Mapping[str, Sequence[str]] = "column",
     repeats: int = 5,
     store: Path | str | None = None,
     model: str | None = None,
@@ -46,8 +45,8 @@ def measure_importance(
     Args:
         run: folder of a trained run.
         split: whose clips; not those it was fitted on.
-        by: a group is a column with all its statistics, or a stream.
-        groups: name -> patterns of columns such as ``signals.AU*``, instead of ``by``.
+        groups: a group is a column with all its statistics, or a stream; or name -> patterns of
+            columns such as ``signals.AU*``.
         repeats: permutations per group.
         store: where the features are; the run's own by default.
         model: the dotted path of an outside model the run was trained with.
@@ -63,7 +62,7 @@ def measure_importance(
     """
     checkpoint = load(run, model=model)
     batch, labels = _batch(checkpoint, split, store)
-    chosen = _named(batch, groups) if groups else _grouped(checkpoint, batch, by)
+    chosen = _grouped(batch, groups) if isinstance(groups, str) else _named(batch, groups)
     before = metrics.macro_scores(labels, _predict(checkpoint, batch))
     rows: list[dict[str, Any]] = []
     for done, (name, parts) in enumerate(chosen.items()):
@@ -147,23 +146,23 @@ def _refuse_images(examples: Examples) -> None:
             )
 
 
-def _grouped(checkpoint: Checkpoint, batch: Batch, by: str) -> Groups:
+def _grouped(batch: Batch, by: str) -> Groups:
     """Columns of pooled streams with all their statistics; other streams whole."""
-    found: dict[str, dict[str, NDArray[np.intp] | None]] = {}
+    groups: dict[str, dict[str, NDArray[np.intp] | None]] = {}
     for stream, array in batch.streams.items():
         names = batch.columns.get(stream, ())
         if by == "stream" or array.ndim != 2 or len(names) != array.shape[1]:
-            found[stream] = {stream: None}
+            groups[stream] = {stream: None}
             continue
         owners = np.array([name.rpartition(".")[0] for name in names])
         for owner in dict.fromkeys(owners.tolist()):
-            found[owner] = {stream: np.flatnonzero(owners == owner)}
-    return found
+            groups[owner] = {stream: np.flatnonzero(owners == owner)}
+    return groups
 
 
 def _named(batch: Batch, groups: Mapping[str, Sequence[str]]) -> Groups:
     """Columns, or whole streams, whose name matches the user's patterns."""
-    found: dict[str, dict[str, NDArray[np.intp] | None]] = {}
+    chosen: dict[str, dict[str, NDArray[np.intp] | None]] = {}
     for group, patterns in groups.items():
         for stream, array in batch.streams.items():
             names = batch.columns.get(stream, ()) if array.ndim == 2 else ()
@@ -173,15 +172,15 @@ def _named(batch: Batch, groups: Mapping[str, Sequence[str]]) -> Groups:
                 if any(fnmatch.fnmatchcase(name, p) or name.startswith(f"{p}.") for p in patterns)
             ]
             if any(fnmatch.fnmatchcase(stream, pattern) for pattern in patterns):
-                found.setdefault(group, {})[stream] = None
+                chosen.setdefault(group, {})[stream] = None
             elif hits:
-                found.setdefault(group, {})[stream] = np.array(hits)
-        if group not in found:
+                chosen.setdefault(group, {})[stream] = np.array(hits)
+        if group not in chosen:
             some = [*batch.streams, *[n for names in batch.columns.values() for n in names][:10]]
             raise ConfigError(
                 f"No column matches {group}={','.join(patterns)}. There are: {', '.join(some)} ..."
             )
-    return found
+    return chosen
 
 
 def _predict(checkpoint: Checkpoint, batch: Batch) -> NDArray[np.float64]:

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from traitscope.audit.scored import Scored, numbers
-from traitscope.statistics.clustered import RESAMPLES, Estimate, by_cluster, estimate
 from traitscope.statistics.metrics import Array
+from traitscope.statistics.resampling import RESAMPLES, Estimate, by_cluster, estimate
 
 LEVELS = (0.5, 0.8, 0.9, 0.95)
 """Nominal coverages at which a stated sd is checked."""
@@ -63,17 +63,18 @@ def audit_calibration(
 
 def _target(scored: Scored, place: int, resamples: int, seed: int) -> dict[str, Any]:
     label, score = scored.labels[:, place], scored.predicted[:, place]
-    there = np.isfinite(label)
-    if there.sum() < 3:
+    known = np.isfinite(label)
+    if known.sum() < 3:
         return {m: {"value": np.nan, "low": np.nan, "high": np.nan} for m in MEASURES}
-    centre = label[there].mean()  # subtracted first, so that sums of squares keep their digits
-    t, p = label[there] - centre, score[there] - centre
+    centre = label[known].mean()  # subtracted first, so that sums of squares keep their digits
+    t, p = label[known] - centre, score[known] - centre
     terms = np.stack([np.ones_like(t), t, p, t * t, p * p, t * p], axis=-1)
 
     def statistic(sums: Array) -> Array:
         n, t, p, tt, pp, tp = np.moveaxis(sums, -1, 0)
         t, p = t / n, p / n
         vt, vp, cov = tt / n - t * t, pp / n - p * p, tp / n - t * p
+        # regressing on what does not vary is undefined; rounding alone must not define it
         vt = np.where(vt > _CONSTANT * (centre**2 + 1), vt, np.nan)
         varying = vp > _CONSTANT * (centre**2 + 1)
         some = np.where(varying, vp, np.nan)
@@ -84,13 +85,14 @@ def _target(scored: Scored, place: int, resamples: int, seed: int) -> dict[str, 
         columns = [p - t, slope, intercept, cov / some, np.sqrt(vt), sd, ratio, both]
         return np.stack(columns, axis=-1)
 
-    sums = by_cluster(terms, _renumbered(scored.clusters[there]))
-    found = estimate(sums, statistic, resamples=resamples, seed=seed)
-    return {measure: found.cell(i) for i, measure in enumerate(MEASURES)}
+    sums = by_cluster(terms, _renumbered(scored.clusters[known]))
+    estimates = estimate(sums, statistic, resamples=resamples, seed=seed)
+    return {measure: estimates.cell(i) for i, measure in enumerate(MEASURES)}
 
 
 def _between(scored: Scored, resamples: int, seed: int) -> dict[str, Any]:
     """Correlations between targets, of labels and of predictions, on fully labelled clips."""
+    # pairs of different clips would mix who is labelled with how labels go together
     whole = np.isfinite(scored.labels).all(axis=1)
     targets = len(scored.names)
     upper = np.triu_indices(targets, 1)
@@ -114,15 +116,16 @@ def _between(scored: Scored, resamples: int, seed: int) -> dict[str, Any]:
         return np.stack(sides, axis=-3)
 
     def statistic(sums: Array) -> Array:
-        found = matrices(sums)[..., upper[0], upper[1]].mean(axis=-1)
-        return np.concatenate([found, found[..., 1:] - found[..., :1]], axis=-1)
+        # of labels, of predictions, and how much more alike predictions are than labels
+        means = matrices(sums)[..., upper[0], upper[1]].mean(axis=-1)
+        return np.concatenate([means, means[..., 1:] - means[..., :1]], axis=-1)
 
     sums = by_cluster(np.concatenate(terms, axis=1), _renumbered(scored.clusters[whole]))
-    found = estimate(sums, statistic, resamples=resamples, seed=seed)
+    estimates = estimate(sums, statistic, resamples=resamples, seed=seed)
     with np.errstate(divide="ignore", invalid="ignore"):
         labels, predictions = matrices(sums.sum(axis=0))
     names = ("mean_labels", "mean_predictions", "mean_difference")
-    means = {name: found.cell(i) for i, name in enumerate(names)}
+    means = {name: estimates.cell(i) for i, name in enumerate(names)}
     return {"clips": int(whole.sum()), "labels": labels, "predictions": predictions, **means}
 
 
@@ -140,15 +143,15 @@ def _coverage(scored: Scored, level: float, resamples: int, seed: int) -> list[d
     for kind, nominal, low, high in spans:
         for place, name in enumerate(scored.names):
             label = scored.labels[:, place]
-            there = np.isfinite(label) & np.isfinite(low[:, place]) & np.isfinite(high[:, place])
-            if not there.any():
+            known = np.isfinite(label) & np.isfinite(low[:, place]) & np.isfinite(high[:, place])
+            if not known.any():
                 continue
             inside = (label >= low[:, place]) & (label <= high[:, place])
-            terms = np.stack([there, there & inside], axis=-1)[there].astype(float)
-            found = _share(terms, scored.clusters[there], resamples, seed)
-            width = float((high - low)[there, place].mean())
-            row = {"target": name, "kind": kind, "nominal": nominal, "clips": int(there.sum())}
-            rows.append({**row, "mean_width": width, "coverage": found.cell(0)})
+            terms = np.stack([known, known & inside], axis=-1)[known].astype(float)
+            covered = _share(terms, scored.clusters[known], resamples, seed)
+            width = float((high - low)[known, place].mean())
+            row = {"target": name, "kind": kind, "nominal": nominal, "clips": int(known.sum())}
+            rows.append({**row, "mean_width": width, "coverage": covered.cell(0)})
     return rows
 
 

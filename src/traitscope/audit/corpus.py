@@ -13,7 +13,8 @@ import numpy as np
 
 from traitscope.data.protocols import leakage, source_disjoint
 from traitscope.evaluation import baselines
-from traitscope.evaluation.scoring import Row, by_subject, truth_of
+from traitscope.evaluation.scoring import Row
+from traitscope.evaluation.systems import beside_labels
 from traitscope.statistics.metrics import MACRO, Array, ccc_pooled, score_table
 from traitscope.statistics.reliability import agreement
 from traitscope.types import SPLITS, Clip, Corpus, Target
@@ -82,6 +83,7 @@ def reference_scores(corpus: Corpus) -> list[dict[str, Any]]:
     if not parts["train"] or not test or not set(corpus.target_names) <= set(names):
         return []
     rows = []
+    # what a guess without any data scores
     middle = [_middle(corpus.target(name)) for name in names]
     if None not in middle:
         values = np.tile(np.array(middle, dtype=np.float64), (len(test), 1))
@@ -108,10 +110,14 @@ def _scored(
     *,
     fit: str | None = None,
 ) -> dict[str, Any]:
-    truth = truth_of(test, corpus, names, constants=np.full(len(names), np.nan))
-    row = Row(name, "constant", values)
-    if corpus.aggregate == "subject":
-        truth, [row], _ = by_subject(test, truth, [row], np.zeros(len(test), dtype=bool))
+    truth, [row] = beside_labels(
+        [Row(name, "constant", values)],
+        test,
+        corpus,
+        names,
+        constants=np.full(len(names), np.nan),
+        aggregate=corpus.aggregate,
+    )
     target, values = truth.target, row.values
     table = score_table(target, values, names=names, spans=truth.spans)
     main = [place for place, name in enumerate(names) if name in corpus.target_names]
@@ -237,30 +243,30 @@ def _attributes(clips: Sequence[Clip]) -> dict[str, int]:
 
 def _unseen(splits: dict[str | None, list[Clip]]) -> dict[str, dict[str, int]]:
     """How many test clips come from sources that were not fitted, by what was fitted."""
-    test, found = splits.get("test", []), {}
+    test, counts = splits.get("test", []), {}
     for fit in FITS if "validation" in splits else FITS[:1]:
         fitted = [clip for split in fit.split("+") for clip in splits.get(split, [])]
         if test and fitted:
             unseen = len(source_disjoint(test, fitted))
-            found[fit] = {"seen": len(test) - unseen, "unseen": unseen}
-    return found
+            counts[fit] = {"seen": len(test) - unseen, "unseen": unseen}
+    return counts
 
 
 def _warnings(corpus: Corpus, splits: dict[str | None, list[Clip]]) -> list[str]:
     """What a user should know about labels, splits and leaks."""
     undeclared = [target.name for target in corpus.targets if target.direction is None]
-    found = []
+    warnings = []
     if undeclared:
-        found.append(
+        warnings.append(
             f"No direction is declared for {', '.join(undeclared)}: such targets cannot be "
             f"compared with another corpus."
         )
     for target in (*corpus.targets, *corpus.optional):
         without = sum(target.name not in clip.targets for clip in corpus.clips)
         if without:
-            found.append(f"{target.name}: {without} of {len(corpus.clips)} clips have no label.")
+            warnings.append(f"{target.name}: {without} of {len(corpus.clips)} clips have no label.")
     for other in ("validation", "test"):
         if "train" in splits and other in splits:
             shared = leakage(splits["train"], splits[other]).sentences
-            found += [f"train and {other}: {sentence}" for sentence in shared]
-    return found
+            warnings += [f"train and {other}: {sentence}" for sentence in shared]
+    return warnings

@@ -16,9 +16,15 @@ import pandas as pd
 
 from traitscope.audit.scored import Scored, numbers
 from traitscope.errors import DataError
-from traitscope.statistics.clustered import RESAMPLES, Estimate, by_cluster, estimate
-from traitscope.statistics.intervals import FEWEST_SOURCES, holm
+from traitscope.statistics.intervals import holm
 from traitscope.statistics.metrics import Array
+from traitscope.statistics.resampling import (
+    FEWEST_CLUSTERS,
+    RESAMPLES,
+    Estimate,
+    by_cluster,
+    estimate,
+)
 from traitscope.types import Clip
 
 MINIMUM = 20
@@ -78,12 +84,12 @@ def audit_fairness(
 
 def attributes_of(clips: Sequence[Clip]) -> dict[str, dict[str, str]]:
     """Attributes that the corpus declares, as text."""
-    found: dict[str, dict[str, str]] = {}
+    attributes: dict[str, dict[str, str]] = {}
     for clip in clips:
         for name, value in clip.attributes.items():
             text = f"{value:g}" if isinstance(value, float) else str(value)
-            found.setdefault(name, {})[clip.id] = text
-    return found
+            attributes.setdefault(name, {})[clip.id] = text
+    return attributes
 
 
 def read_attributes(path: Path, clips: Sequence[Clip]) -> dict[str, dict[str, str]]:
@@ -132,6 +138,7 @@ def _column(given: Mapping[str, str], scored: Scored) -> dict[str, str]:
     parsed = pd.to_numeric(pd.Series(mine), errors="coerce")
     if parsed.isna().any():
         return mine
+    # thirds of these people, not of the range: each group gets as many as the others
     inner = np.unique(parsed.quantile([1 / 3, 2 / 3]).to_numpy(dtype=float))
     parts = np.searchsorted(inner, parsed.to_numpy(dtype=float), side="left")
     spans = {
@@ -153,7 +160,7 @@ def _groups(
     labels = [_value(clip.id, names, values) for clip in scored.clips]
     kinds = sorted({label for label in labels if label is not None}, key=_order)
     member = np.array([[label == kind for kind in kinds] for label in labels], dtype=float)
-    found = _measure(scored, member, resamples, seed)
+    estimates = _measure(scored, member, resamples, seed)
     groups = []
     for place, kind in enumerate(kinds):
         mine = member[:, place] > 0
@@ -166,11 +173,11 @@ def _groups(
         }
         if mine.sum() < minimum:
             group["reason"] = f"fewer than {minimum} clips"
-        elif clusters < FEWEST_SOURCES:
-            group["reason"] = f"fewer than {FEWEST_SOURCES} sources or people"
+        elif clusters < FEWEST_CLUSTERS:
+            group["reason"] = f"fewer than {FEWEST_CLUSTERS} sources or people"
         else:
             group["cells"] = {
-                name: _cells(found, place, target, len(kinds), len(scored.names))
+                name: _cells(estimates, place, target, len(kinds), len(scored.names))
                 for target, name in enumerate(scored.names)
             }
         groups.append(group)
@@ -180,8 +187,8 @@ def _groups(
 def _value(
     clip: str, names: Sequence[str], values: Mapping[str, Mapping[str, str]]
 ) -> tuple[str, ...] | None:
-    found = tuple(values[name].get(clip, "") for name in names)
-    return found if all(found) else None
+    kind = tuple(values[name].get(clip, "") for name in names)
+    return kind if all(kind) else None
 
 
 def _order(kind: tuple[str, ...]) -> tuple[tuple[float, str], ...]:
@@ -196,13 +203,14 @@ def _order(kind: tuple[str, ...]) -> tuple[tuple[float, str], ...]:
 def _measure(scored: Scored, member: Array, resamples: int, seed: int) -> Estimate:
     """All measures of all groups and targets; ``member`` is (clips, groups), 1 for those inside."""
     residual = scored.predicted - scored.labels
-    there = np.isfinite(residual)
-    filled = np.where(there, residual, 0.0)
-    terms = np.stack([there.astype(float), filled, np.abs(filled)], axis=-1)
+    known = np.isfinite(residual)
+    filled = np.where(known, residual, 0.0)
+    terms = np.stack([known.astype(float), filled, np.abs(filled)], axis=-1)
     spread = member[:, :, None, None] * terms[:, None]
     shape = spread.shape[1:]
 
     def statistic(sums: Array) -> Array:
+        # a group is held against all others, not against all: it must not dilute its own gap
         own = sums.reshape(*sums.shape[:-1], *shape)
         rest = own.sum(axis=-3, keepdims=True) - own
         mean, others = own[..., 1:] / own[..., :1], rest[..., 1:] / rest[..., :1]
@@ -213,10 +221,12 @@ def _measure(scored: Scored, member: Array, resamples: int, seed: int) -> Estima
     return estimate(by_cluster(flat, scored.clusters), statistic, resamples=resamples, seed=seed)
 
 
-def _cells(found: Estimate, place: int, target: int, groups: int, targets: int) -> dict[str, Any]:
+def _cells(
+    estimates: Estimate, place: int, target: int, groups: int, targets: int
+) -> dict[str, Any]:
     start = (place * targets + target) * len(MEASURES)
-    cells = {measure: found.cell(start + i) for i, measure in enumerate(MEASURES)}
-    cells["residual_gap"]["p"] = found.p[start + MEASURES.index("residual_gap")]
+    cells = {measure: estimates.cell(start + i) for i, measure in enumerate(MEASURES)}
+    cells["residual_gap"]["p"] = estimates.p[start + MEASURES.index("residual_gap")]
     return cells
 
 

@@ -28,13 +28,13 @@ def audit_leakage(scored: Scored, *, media_hash: bool = False) -> dict[str, Any]
     """
     if scored.protocol.fold == "all":
         raise ConfigError(f"Audit one fold at a time, such as {scored.name}/fold-0.")
-    found = leakage(scored.fitted, scored.clips, media_hash=media_hash)
+    leaks = leakage(scored.fitted, scored.clips, media_hash=media_hash)
     kinds: tuple[tuple[str, int, tuple[Any, ...]], ...] = (
-        ("clips that were fitted", len(found.clips), found.clips),
-        ("clips from a fitted source", found.source_clips, found.sources),
-        ("clips of a fitted subject", found.subject_clips, found.subjects),
-        ("clips with a fitted clip's media", len(found.media), found.media),
-        ("clips with nearly a fitted clip's words", len(found.transcripts), found.transcripts),
+        ("clips that were fitted", len(leaks.clips), leaks.clips),
+        ("clips from a fitted source", leaks.source_clips, leaks.sources),
+        ("clips of a fitted subject", leaks.subject_clips, leaks.subjects),
+        ("clips with a fitted clip's media", len(leaks.media), leaks.media),
+        ("clips with nearly a fitted clip's words", len(leaks.transcripts), leaks.transcripts),
     )
     subjects = any(clip.subject is not None for clip in scored.clips)
     notes = [
@@ -59,6 +59,6 @@ def audit_leakage(scored: Scored, *, media_hash: bool = False) -> dict[str, Any]
             }
             for kind, count, shared in kinds
         ],
-        "sentences": list(found.sentences),
+        "sentences": list(leaks.sentences),
         "notes": notes,
     }

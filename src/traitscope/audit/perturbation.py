@@ -27,13 +27,13 @@ from traitscope.audit.person import Person
 from traitscope.audit.rewriting import Change, rewrite
 from traitscope.audit.scored import Scored, cluster_numbers, numbers, scored_run
 from traitscope.errors import ClipError, ConfigError, DataError
-from traitscope.evaluation.report import evaluate
+from traitscope.evaluation.assessment import evaluate
 from traitscope.features.extraction import Extraction
 from traitscope.prediction.clips import predict_clip
 from traitscope.registry import unknown
 from traitscope.runs.checkpoint import Checkpoint, load
-from traitscope.statistics.clustered import by_cluster, estimate
 from traitscope.statistics.metrics import Array
+from traitscope.statistics.resampling import by_cluster, estimate
 from traitscope.types import Clip, Frame, Hook
 
 LEVEL = 0.95

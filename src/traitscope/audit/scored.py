@@ -20,7 +20,8 @@ from traitscope.corpora import load_corpus
 from traitscope.data import protocols
 from traitscope.data.protocols import Fit, Protocol
 from traitscope.errors import DataError
-from traitscope.evaluation.tables import Predictions, labelled, read_predictions
+from traitscope.evaluation.systems import System, join, table_system
+from traitscope.evaluation.tables import Predictions, read_predictions
 from traitscope.files import read_json, write_json
 from traitscope.runs.settings import RunConfig
 from traitscope.statistics.metrics import Array
@@ -127,10 +128,8 @@ def scored_run(run: Path | str, *, split: str = "test") -> Scored:
         raise DataError(
             f"There is no {table}. Make it with: traitscope evaluate {folder} --split {split}"
         )
-    corpus = load_corpus(config.data.corpus)
-    return scored_table(
-        table, corpus, split=split, protocol=config.protocol, name=str(run), folder=evaluation
-    )
+    system = System(str(run), table, split, config.protocol, config.data.corpus)
+    return _scored(system, load_corpus(config.data.corpus), folder=evaluation)
 
 
 def scored_table(
@@ -141,7 +140,6 @@ def scored_table(
     fit_on: Fit | None = None,
     protocol: Protocol | None = None,
     name: str | None = None,
-    folder: Path | None = None,
 ) -> Scored:
     """Join anyone's predictions to labels.
 
@@ -152,27 +150,29 @@ def scored_table(
         fit_on: what was fitted; overrides ``protocol.fit``.
         protocol: how the clips are split; official by default.
         name: of the system; the file's by default.
-        folder: where audits of these predictions are kept.
 
     Raises:
         DataError: columns are missing, or no row belongs to a labelled clip.
     """
-    protocol = protocol or Protocol()
-    protocol = protocol.model_copy(update={"fit": fit_on}) if fit_on else protocol
-    splits = protocols.split(corpus, protocol)
-    asked = splits.part(split)
-    read = labelled(read_predictions(table, asked, targets=corpus.target_names))
+    system = table_system(table, split=split, fit_on=fit_on, protocol=protocol, name=name)
+    return _scored(system, corpus)
+
+
+def _scored(system: System, corpus: Corpus, *, folder: Path | None = None) -> Scored:
+    splits = protocols.split(corpus, system.protocol)
+    # Optional targets such as "interview" are no trait of a person: audits leave them alone.
+    read = join(system, splits.part(system.split), corpus, optional=False)
     return Scored(
-        name=name or (str(table) if isinstance(table, Path) else "predictions"),
+        name=system.name,
         corpus=corpus,
-        split=split,
+        split=system.split,
         clips=read.clips,
         fitted=splits.fitted,
-        protocol=protocol,
+        protocol=system.protocol,
         targets=tuple(corpus.target(target) for target in read.targets),
         labels=corpus.with_clips(read.clips).labels(read.targets),
         predicted=read.values.mean(axis=0),
-        spreads=_spreads(table, read),
+        spreads=_spreads(system.table, read),
         lost=len(read.failures),
         folder=folder,
     )
@@ -189,7 +189,7 @@ def save(audit: Mapping[str, Any], folder: Path) -> Path:
 def read_audits(folder: Path) -> list[dict[str, Any]]:
     """Read the audits that were saved in a folder, in the order of AUDITS."""
     paths = [folder / f"audit-{name}.json" for name in AUDITS]
-    found = []
+    audits = []
     for path in paths:
         if not path.is_file():
             continue
@@ -198,8 +198,8 @@ def read_audits(folder: Path) -> list[dict[str, Any]]:
             raise DataError(
                 f"{path} was not written by this version. Make it again with: traitscope audit"
             )
-        found.append(audit)
-    return found
+        audits.append(audit)
+    return audits
 
 
 def numbers(tree: Any) -> Any:
@@ -222,13 +222,13 @@ def _spreads(table: Path | pd.DataFrame, read: Predictions) -> dict[str, Array]:
         if isinstance(table, pd.DataFrame)
         else pd.read_csv(table, dtype=str, keep_default_na=False)
     )
-    found = {}
+    spreads = {}
     for kind in SPREADS:
-        there = [name for name in read.targets if f"{kind}_{name}" in frame]
-        if not there:
+        stated = [name for name in read.targets if f"{kind}_{name}" in frame]
+        if not stated:
             continue
-        found[kind] = np.full((len(read.clips), len(read.targets)), np.nan)
-        for name in there:  # one by one: a clip without this number may have the others
+        spreads[kind] = np.full((len(read.clips), len(read.targets)), np.nan)
+        for name in stated:  # one by one: a clip without this number may have the others
             renamed = {f"{kind}_{name}": f"predicted_{name}"}
             kept = frame[[c for c in ("clip", "seed") if c in frame] + list(renamed)]
             try:
@@ -238,5 +238,5 @@ def _spreads(table: Path | pd.DataFrame, read: Predictions) -> dict[str, Array]:
             scores = values.values.mean(axis=0)[:, 0]
             known = {clip.id: score for clip, score in zip(values.clips, scores, strict=True)}
             column = [known.get(clip.id, np.nan) for clip in read.clips]
-            found[kind][:, read.targets.index(name)] = column
-    return found
+            spreads[kind][:, read.targets.index(name)] = column
+    return spreads

@@ -35,7 +35,7 @@ def importance(
     log_to_stderr()
     with progress("groups") as hook:
         result = measure_importance(
-            run, split=split, by=by, groups=_groups(group or []), repeats=repeats, hook=hook
+            run, split=split, groups=_groups(group or []) or by, repeats=repeats, hook=hook
         )
     if to is not None:
         say(f"saved as {write_table(result, to)}")

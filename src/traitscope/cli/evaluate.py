@@ -1,9 +1,13 @@
 """``traitscope evaluate``: a run, or anyone's predictions, beside honest baselines."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
+
+if TYPE_CHECKING:
+    from traitscope.evaluation.report import Repeated, Report
 
 app = typer.Typer(rich_markup_mode=None)
 
@@ -42,11 +46,11 @@ def evaluate(
     log_to_stderr()
     if (run is None) == (predictions is None):
         raise ConfigError("Name either a run, or --predictions FILE with --labels CORPUS.")
-    from traitscope.evaluation.scoring import Scoring
+    from traitscope.evaluation.report import Scoring, to_json
 
     scoring = Scoring(aggregate=aggregate)
     if run is not None:
-        from traitscope.evaluation.report import evaluate as evaluate_run
+        from traitscope.evaluation.assessment import evaluate as evaluate_run
 
         warn_unfinished(run)
         where: Any = {"split": split, "corpus": corpus, "store": store, "to": to, "model": model}
@@ -59,77 +63,78 @@ def evaluate(
             predictions, labels, to, split=split, fit_on=fit_on, scoring=scoring
         )
     if json:
-        write_json(report)
+        write_json(to_json(report))
     else:
         print_reports([report])
-    for failure in report["failures"][:10]:
-        say(f"not scored: {failure['clip']}: {failure['reason']}")
-    if report["failures"]:
+    for failure in report.failures[:10]:
+        say(f"not scored: {failure.clip}: {failure.reason}")
+    if report.failures:
         raise typer.Exit(1)
 
 
 def _outside_predictions(
     predictions: Path, labels: str, to: Path | None, **settings: Any
-) -> dict[str, Any]:
+) -> "Report":
     """Score a table; ``to`` gets a copy of it beside the report, for compare and fuse."""
     from shutil import copyfile
 
     from traitscope.corpora import load_corpus
-    from traitscope.evaluation.report import evaluate_predictions
-    from traitscope.files import write_json
+    from traitscope.evaluation.assessment import evaluate_predictions
+    from traitscope.evaluation.report import save_report
 
     report = evaluate_predictions(predictions, load_corpus(labels), address=labels, **settings)
     if to is not None:
         to.mkdir(parents=True, exist_ok=True)
         if predictions.resolve() != (to / "predictions.csv").resolve():
             copyfile(predictions, to / "predictions.csv")
-        write_json(to / "report.json", report)
+        save_report(report, to / "report.json")
     return report
 
 
-def print_reports(reports: list[dict[str, Any]]) -> None:
+def print_reports(reports: Sequence["Report"]) -> None:
     """Print each part once: the models' rows, then the baselines they share, then warnings."""
     from traitscope.cli._shared import say, write_table
     from traitscope.evaluation.scoring import COLUMNS, table_rows
 
     first = reports[0]
-    kind = first["corpus"]["kind"].replace("_", "-")
-    what = "people" if first["scoring"]["aggregate"] == "subject" else "clips"
-    for name, part in first["parts"].items():
+    kind = first.corpus.kind.replace("_", "-")
+    what = "people" if first.scoring.aggregate == "subject" else "clips"
+    for name, part in first.parts.items():
         cells: dict[str, list[str]] = {}
         for report in reports:
             cells |= {label: row for label, row in table_rows(report, name) if label not in cells}
-        models = {report["name"] for report in reports}
+        models = {report.name for report in reports}
         order = sorted(cells, key=lambda label: label not in models)
         title = (
-            f"{part['title']}: {part['clips']} {what}, {part['sources']} sources ({kind}; "
-            f"macro over {len(first['corpus']['targets'])} targets)"
+            f"{part.title}: {part.clips} {what}, {part.sources} sources ({kind}; "
+            f"macro over {len(first.corpus.targets)} targets)"
         )
         write_table(["", *COLUMNS], [[label, *cells[label]] for label in order], title=title)
         for line in [*_seeds(reports, name), *(_folds(reports) if name == "all" else [])]:
             typer.echo(line)
-        if not part["rows"]:
-            say(part["reason"])
-    for warning in dict.fromkeys(w for report in reports for w in report["warnings"]):
+        if part.reason:
+            say(part.reason)
+    for warning in dict.fromkeys(w for report in reports for w in report.warnings):
         say(f"warning: {warning}")
 
 
-def _seeds(reports: list[dict[str, Any]], part: str) -> list[str]:
+def _seeds(reports: Sequence["Report"], part: str) -> list[str]:
     """For a system trained several times: each metric's mean and sd over the trainings."""
-    rows = (row for report in reports for row in report["parts"][part]["rows"])
-    return [f"{row['name']}, seeds apart: {_apart(row['seeds'])}" for row in rows if "seeds" in row]
+    rows = (row for report in reports for row in report.parts[part].rows)
+    return [f"{row.name}, seeds apart: {_apart(row.seeds.metrics)}" for row in rows if row.seeds]
 
 
-def _folds(reports: list[dict[str, Any]]) -> list[str]:
+def _folds(reports: Sequence["Report"]) -> list[str]:
     """For a run per fold: each metric's mean and sd over the folds."""
-    return [f"{r['name']}, folds apart: {_apart(r['folds'])}" for r in reports if "folds" in r]
+    return [f"{each.name}, folds apart: {_apart(each.folds)}" for each in reports if each.folds]
 
 
-def _apart(found: dict[str, Any]) -> str:
+def _apart(metrics: Mapping[str, "Repeated"]) -> str:
     from traitscope.evaluation.scoring import COLUMNS, short
 
+    scores = {metric: metrics[metric] for metric in COLUMNS}
     return ", ".join(
-        f"{metric} {short(found[metric]['mean'])} (sd {short(found[metric]['sd'])})"
-        for metric in COLUMNS
-        if found[metric]["mean"] is not None
+        f"{metric} {short(score.mean)} (sd {short(score.sd)})"
+        for metric, score in scores.items()
+        if score.mean is not None and score.sd is not None
     )

@@ -1,9 +1,13 @@
 """``traitscope fuse``: several evaluated systems as one."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
+
+if TYPE_CHECKING:
+    from traitscope.evaluation.report import Report
 
 app = typer.Typer(rich_markup_mode=None)
 
@@ -31,46 +35,46 @@ def fuse(
     """
     from traitscope.cli._shared import refuse_missing, say, write_json
     from traitscope.evaluation.fusion import fuse as fuse_systems
-    from traitscope.evaluation.scoring import Scoring
+    from traitscope.evaluation.report import Scoring, to_json
 
     refuse_missing(systems)
     scoring = Scoring(aggregate=aggregate)
     report = fuse_systems(systems, to=to, method=method, split=split, scoring=scoring)
     if json:
-        write_json(report)
+        write_json(to_json(report))
     else:
         from traitscope.cli.evaluate import print_reports
 
         _print_members(report)
         print_reports([report])
     say(f"written to {to}; look at it with: traitscope report {to}")
-    if report["failures"]:
+    if report.failures:
         raise typer.Exit(1)
 
 
-def _print_members(report: dict[str, Any]) -> None:
+def _print_members(report: "Report") -> None:
     """Each member with its weight, then their mean and sd, then what came out."""
     from traitscope.cli._shared import write_table
     from traitscope.evaluation.scoring import COLUMNS, short
 
-    members = report["members"]
-    scores = members["scores"]
-    fused = report["parts"]["all"]["rows"][0]["metrics"]
+    members, fused = report.members, report.everything.model
+    assert members is not None  # every fusion has them
+    scores = members.scores.metrics
 
     def cells(read: Any) -> list[str]:
         values = [read(metric) for metric in COLUMNS]
         return ["undefined" if value is None else short(value) for value in values]
 
     rows = [
-        [name, _weights(members["weights"][name]), *cells(lambda m, i=i: scores[m]["values"][i])]
-        for i, name in enumerate(members["members"])
+        [name, _weights(members.weights[name]), *cells(lambda m, i=i: scores[m].values[i])]
+        for i, name in enumerate(members.members)
     ]
-    rows.append(["mean of members", "", *cells(lambda metric: scores[metric]["mean"])])
-    rows.append(["sd of members", "", *cells(lambda metric: scores[metric]["sd"])])
-    rows.append([report["name"], "", *cells(lambda metric: fused[metric]["macro"]["value"])])
-    write_table(["", "weight", *COLUMNS], rows, title=f"members and fusion ({members['method']})")
+    rows.append(["mean of members", "", *cells(lambda metric: scores[metric].mean)])
+    rows.append(["sd of members", "", *cells(lambda metric: scores[metric].sd)])
+    rows.append([report.name, "", *cells(lambda metric: fused.macro(metric).value)])
+    write_table(["", "weight", *COLUMNS], rows, title=f"members and fusion ({members.method})")
 
 
-def _weights(weights: dict[str, float]) -> str:
+def _weights(weights: Mapping[str, float]) -> str:
     low, high = min(weights.values()), max(weights.values())
     return f"{low:.2f}" if high - low < 0.005 else f"{low:.2f} to {high:.2f}"

@@ -1,5 +1,5 @@
 """Predictions in, numbers with baselines and intervals out.
 
-In: a run, or anyone's ``predictions.csv``, with labels. Out: ``report.json`` (`report`), compared
-(`comparison`) or fused (`fusion`).
+In: a run, or anyone's ``predictions.csv``, with labels. Out: a `report`, which `assessment` makes
+and only `report` reads and writes; `comparison` and `fusion` go on from there.
 """

@@ -10,13 +10,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from traitscope.data import protocols
-from traitscope.data.protocols import Group, Protocol, check_leakage, groups, source_disjoint
+from traitscope.data.protocols import Group, Protocol, groups
 from traitscope.errors import DataError
-from traitscope.evaluation.scoring import Role, Row, Scoring
+from traitscope.evaluation.folds import Fold
+from traitscope.evaluation.report import Role
+from traitscope.evaluation.scoring import Row
 from traitscope.evaluation.tables import Predictions
 from traitscope.statistics.metrics import Array
-from traitscope.types import Clip, Corpus, label_array
+from traitscope.types import Clip, label_array
 
 SHRINKAGES = (0, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
 ALPHAS = tuple(10.0**power for power in range(-2, 6))
@@ -85,6 +86,7 @@ def fit_shrinkage(fitted: Sequence[Clip], targets: Sequence[str]) -> int:
     """
     table = look_up(fitted, targets)
     target = label_array(fitted, targets)
+    # each clip is taken out of its own source's sums, which is leaving one out without a loop
     total = np.array([table.total[clip.source] for clip in fitted]) - np.nan_to_num(target)
     count = np.array([table.count[clip.source] for clip in fitted]) - ~np.isnan(target)
     usable = ~np.isnan(target) & (count > 0)
@@ -96,7 +98,7 @@ def fit_shrinkage(fitted: Sequence[Clip], targets: Sequence[str]) -> int:
         error = abs(target - _shrink(total, count, table.mean, k))
         return float(np.mean(np.where(usable, error, 0).sum(axis=0) / np.maximum(missed, 1e-12)))
 
-    return min(SHRINKAGES, key=loss)
+    return min(SHRINKAGES, key=loss)  # the first of equals: as little shrinkage as is enough
 
 
 def permuted(
@@ -107,6 +109,7 @@ def permuted(
     filled = np.where(np.isnan(target), fitted_means(fitted, targets), target)
     rng = np.random.default_rng(seed)
     rounds = -(-len(test) // len(filled)) if len(filled) else 0
+    # whole permutations, not draws with replacement: every fitted label is used equally often
     order = np.concatenate([rng.permutation(len(filled)) for _ in range(max(rounds, 1))])
     drawn: Array = filled[order[: len(test)]]
     return drawn
@@ -123,9 +126,9 @@ def metadata(fitted: Sequence[Clip], test: Sequence[Clip], targets: Sequence[str
     fold = _folds(fitted)
     predicted = np.empty((len(test), len(targets)))
     for column in range(len(targets)):
-        there = ~np.isnan(target[:, column])
-        x, y = columns[0][there], target[there, column]
-        alpha = _choose_alpha(x, y, fold[there])
+        known = ~np.isnan(target[:, column])
+        x, y = columns[0][known], target[known, column]
+        alpha = _choose_alpha(x, y, fold[known])
         predicted[:, column] = _ridge(x, y, columns[1], alpha)
     return predicted
 
@@ -197,6 +200,7 @@ def _numbers(known: Sequence[object], given: Sequence[object]) -> list[Array]:
 
 def _folds(clips: Sequence[Clip]) -> Array:
     """A fold (clips,) for each clip, the same for clips of one subject (or source, if unknown)."""
+    # scikit-learn's GroupKFold balances sizes; dealing groups in turn keeps published numbers
     by: Group = "subject" if any(clip.subject for clip in clips) else "source"
     number = {c.id: i % _FOLDS for i, group in enumerate(groups(clips, by)) for c in group}
     return np.array([float(number[clip.id]) for clip in clips])
@@ -211,61 +215,14 @@ def _choose_alpha(x: Array, y: Array, fold: Array) -> float:
                 error += float(np.sum((_ridge(x[~out], y[~out], x[out], alpha) - y[out]) ** 2))
         return error
 
-    return min(reversed(ALPHAS), key=loss)
+    return min(reversed(ALPHAS), key=loss)  # the first of equals: the strongest that is as good
 
 
 def _ridge(x: Array, y: Array, new: Array, alpha: float) -> Array:
     """Ridge regression with a free intercept; predictions (clips,) for ``new``."""
-    middle = x.mean(axis=0)
-    centred = x - middle
-    weights = np.linalg.solve(
-        centred.T @ centred + alpha * np.eye(x.shape[1]), centred.T @ (y - y.mean())
-    )
-    predicted: Array = y.mean() + (new - middle) @ weights
-    return predicted
+    from sklearn.linear_model import Ridge
 
-
-@dataclass(frozen=True)
-class Fold:
-    """Clips that are scored together, and what was fitted for them.
-
-    Attributes:
-        asked: clips to score.
-        fitted: clips whose labels were learnt from.
-        leaks: sentences on what leaks from these to those.
-    """
-
-    asked: tuple[Clip, ...]
-    fitted: tuple[Clip, ...]
-    leaks: Sequence[str]
-
-
-def folds_of(corpus: Corpus, protocol: Protocol, split: str, scoring: Scoring) -> list[Fold]:
-    """Find the clips of a split with those that were fitted; one fold but for ``fold=all``.
-
-    Raises:
-        DataError: there are no clips in the split, or none to fit on.
-    """
-    return [_fold(corpus, each, split, scoring) for each in protocols.each_fold(protocol)]
-
-
-def asked_and_fitted(folds: Sequence[Fold]) -> tuple[list[Clip], list[Clip]]:
-    """The clips that are scored, and those that were fitted for any of them."""
-    fitted = {clip.id: clip for fold in folds for clip in fold.fitted}
-    return [clip for fold in folds for clip in fold.asked], list(fitted.values())
-
-
-def leaks(folds: Sequence[Fold]) -> list[str]:
-    """What leaks from fitted to scored clips, in sentences, each once."""
-    return list(dict.fromkeys(leak for fold in folds for leak in fold.leaks))
-
-
-def unseen(
-    folds: Sequence[Fold], clips: Sequence[Clip]
-) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-    """Tell (clips,) whose source was not fitted for them."""
-    new = {clip.id for fold in folds for clip in source_disjoint(fold.asked, fold.fitted)}
-    return np.array([clip.id in new for clip in clips], dtype=bool)
+    return np.asarray(Ridge(alpha=alpha).fit(x, y).predict(new), dtype=np.float64)
 
 
 def baseline_rows(
@@ -306,18 +263,6 @@ def baseline_rows(
     return rows
 
 
-def _fold(corpus: Corpus, protocol: Protocol, split: str, scoring: Scoring) -> Fold:
-    splits = protocols.split(corpus, protocol)
-    asked, fitted = splits.part(split), splits.fitted
-    if not asked or not fitted:
-        empty = split if not asked else protocol.fit
-        raise DataError(f"{corpus.name} has no clips in {empty!r}. Choose another split.")
-    if split in splits.fit:
-        return Fold(asked, fitted, [f"The split {split!r} was itself fitted: this is no test."])
-    leaks = check_leakage(fitted, asked, protocol, media_hash=scoring.media_hash)
-    return Fold(asked, fitted, leaks)
-
-
 def _values(
     fitted: Sequence[Clip],
     clips: Sequence[Clip],
@@ -326,12 +271,12 @@ def _values(
     shrinkage: float,
     seed: int,
 ) -> Mapping[Role, Array]:
-    found: dict[Role, Array] = {
+    values: dict[Role, Array] = {
         "constant": constant(fitted, clips, names),
         "lookup": lookup(fitted, clips, names),
         "lookup_shrunk": lookup_shrunk(fitted, clips, names, shrinkage=shrinkage),
         "permuted": permuted(fitted, clips, names, seed=seed),
     }
     if has_metadata(fitted, clips):
-        found["metadata"] = metadata(fitted, clips, names)
-    return found
+        values["metadata"] = metadata(fitted, clips, names)
+    return values

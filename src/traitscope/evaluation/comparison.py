@@ -1,25 +1,32 @@
 """Several tables of predictions in, their paired differences out, on the clips all of them have."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from traitscope.corpora import load_corpus
 from traitscope.data import protocols
 from traitscope.data.protocols import Fit, Protocol
 from traitscope.errors import DataError
-from traitscope.evaluation import baselines
-from traitscope.evaluation.scoring import Row, Scoring, Truth, by_subject, truth_of
-from traitscope.evaluation.systems import Evaluated, read_evaluated, same_corpus
-from traitscope.evaluation.tables import Predictions, align, comparable, read_labelled
+from traitscope.evaluation.baselines import fitted_means
+from traitscope.evaluation.report import Scoring
+from traitscope.evaluation.scoring import Row, Truth
+from traitscope.evaluation.systems import (
+    System,
+    beside_labels,
+    in_common,
+    join,
+    read_system,
+    same_corpus,
+)
+from traitscope.evaluation.tables import Predictions, comparable
 from traitscope.statistics.intervals import Clustered, Difference, compare, correct
 from traitscope.statistics.metrics import MACRO, SCALE_FREE, score_table
-from traitscope.types import Clip, Corpus, Target
+from traitscope.types import Clip, Corpus
 
 
 def compare_systems(
@@ -50,8 +57,7 @@ def compare_systems(
     names = [str(system) for system in systems]
     if len(set(names)) < len(names):
         raise DataError(f"A system is named twice: {', '.join(names)}. Name each once.")
-    tables = [path for path in map(Path, systems) if path.is_file()]
-    runs = [read_evaluated(name, split=split) for name in names if not Path(name).is_file()]
+    runs = [read_system(name, split=split) for name in names if not Path(name).is_file()]
     if not runs and labels is None:
         raise DataError(
             f"Nothing says which labels {', '.join(names)} are to be compared on. Name them: "
@@ -59,39 +65,31 @@ def compare_systems(
         )
     address = same_corpus(runs) if runs else str(labels)
     if runs and labels is not None:
-        same_corpus([runs[0], _as_named(runs[0], labels)])
+        same_corpus([runs[0], replace(runs[0], name="--labels", address=labels)])
     protocol = _same_protocol(runs, fit_on)
+    tables = [System(str(path), path) for path in map(Path, names) if path.is_file()]
     return compare_predictions(
-        {run.name: run.table for run in runs} | {str(path): path for path in tables},
+        [replace(each, split=split, protocol=protocol) for each in (*runs, *tables)],
         load_corpus(address),
-        split=split,
-        protocol=protocol,
         metrics=metrics,
         scoring=scoring,
-        targets={run.name: run.targets for run in runs},
     )
 
 
 def compare_predictions(
-    tables: Mapping[str, Path | pd.DataFrame],
+    systems: Sequence[System],
     corpus: Corpus,
     *,
-    split: str = "test",
-    protocol: Protocol | None = None,
     metrics: Sequence[str] = ("skill", "ccc"),
     scoring: Scoring | None = None,
-    targets: Mapping[str, Sequence[Target]] | None = None,
 ) -> dict[str, Any]:
     """Compare every two systems on the clips that all of them scored.
 
     Args:
-        tables: name of a system -> its predictions.
+        systems: of one split and one protocol, each with a name of its own.
         corpus: the labels.
-        split: which split was predicted.
-        protocol: how the clips are split; official by default.
         metrics: what to compare.
         scoring: aggregation, resamples and seed.
-        targets: name of a system -> what it predicted, where that is not what the labels are.
 
     Returns:
         ``systems``, ``split``, ``clips``, ``sources``, ``targets``, ``labels`` (how tables write
@@ -102,23 +100,19 @@ def compare_predictions(
     Raises:
         DataError: there are fewer than two systems, or no clips or targets in common.
     """
-    if len(tables) < 2:
-        raise DataError(f"{len(tables)} system given; a comparison takes two or more.")
+    if len(systems) < 2:
+        raise DataError(f"{len(systems)} system given; a comparison takes two or more.")
     scoring = (scoring or Scoring()).for_corpus(corpus)
-    protocol = protocol or Protocol()
+    split, protocol = systems[0].split, systems[0].protocol
     splits = protocols.split(corpus, protocol)
     asked = splits.part(split)
-    meant = targets or {}
-    read = {
-        name: align(read_labelled(table, asked, corpus), corpus, meant.get(name))
-        for name, table in tables.items()
-    }
-    _refuse_mismatch(meant, corpus, metrics)
+    read = {system.name: join(system, asked, corpus) for system in systems}
+    _refuse_mismatch(systems, corpus, metrics)
     truth, rows = _shared(read, asked, corpus, splits.fitted, scoring)
     # Systems that differ by rounding alone would differ by it in every clip, with a tiny p.
-    systems = {row.name: truth.cluster(np.round(row.values, 12)) for row in rows}
+    sums = {row.name: truth.cluster(np.round(row.values, 12)) for row in rows}
     return {
-        "systems": list(systems),
+        "systems": list(sums),
         "split": split,
         "clips": len(truth.ids),
         "sources": len(set(truth.sources)),
@@ -127,19 +121,17 @@ def compare_predictions(
         "aggregate": scoring.aggregate,
         "fit": protocol.fit,
         "scores": {row.name: _scores(truth, row, metrics) for row in rows},
-        "differences": _differences(systems, truth.names, metrics, scoring),
+        "differences": _differences(sums, truth.names, metrics, scoring),
         "notes": _notes(read, len(asked)),
     }
 
 
-def _refuse_mismatch(
-    meant: Mapping[str, Sequence[Target]], corpus: Corpus, metrics: Sequence[str]
-) -> None:
+def _refuse_mismatch(systems: Sequence[System], corpus: Corpus, metrics: Sequence[str]) -> None:
     """Refuse errors between predictions in a bounded range and z-scores, or the other way."""
     apart = [
-        name
-        for name, targets in meant.items()
-        if not all(comparable(target, corpus.target(target.name)) for target in targets)
+        system.name
+        for system in systems
+        if not all(comparable(t, corpus.target(t.name)) for t in system.targets or ())
     ]
     if apart and not set(metrics) <= SCALE_FREE:
         raise DataError(
@@ -148,12 +140,7 @@ def _refuse_mismatch(
         )
 
 
-def _as_named(run: Evaluated, labels: str) -> Evaluated:
-    """The labels a user named, as if they were those of another system."""
-    return Evaluated("--labels", run.table, labels, run.split, run.protocol, run.targets)
-
-
-def _same_protocol(runs: Sequence[Evaluated], fit_on: Fit | None) -> Protocol:
+def _same_protocol(runs: Sequence[System], fit_on: Fit | None) -> Protocol:
     """The protocol of all runs; what they were fitted on may differ."""
     if not runs:
         return Protocol(fit=fit_on or "train")
@@ -179,25 +166,14 @@ def _shared(
     """Labels and predictions of the clips and targets that all systems have."""
     known = [target.name for target in (*corpus.targets, *corpus.optional)]
     names = [n for n in known if all(n in each.targets for each in read.values())]
-    shared = set.intersection(*({clip.id for clip in each.clips} for each in read.values()))
-    clips = [clip for clip in asked if clip.id in shared]
+    clips, values = in_common(read, asked, names)
     if not names or not clips:
         raise DataError("The systems have no clips or no targets in common to compare them on.")
-    truth = truth_of(clips, corpus, names, constants=baselines.fitted_means(fitted, names))
-    rows = [Row(name, "model", chosen(each, clips, names)) for name, each in read.items()]
-    if scoring.aggregate == "subject":
-        truth, rows, _ = by_subject(clips, truth, rows, np.zeros(len(clips), dtype=bool))
-    return truth, rows
-
-
-def chosen(
-    read: Predictions, clips: Sequence[Clip], names: Sequence[str]
-) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Predictions (clips, targets) of some clips and targets, in their order; mean over seeds."""
-    places = {clip.id: place for place, clip in enumerate(read.clips)}
-    columns = [read.targets.index(name) for name in names]
-    values = read.values.mean(axis=0)[[places[clip.id] for clip in clips]][:, columns]
-    return np.asarray(values, dtype=np.float64)
+    rows = [Row(name, "model", each) for name, each in zip(read, values, strict=True)]
+    constants = fitted_means(fitted, names)
+    return beside_labels(
+        rows, clips, corpus, names, constants=constants, aggregate=scoring.aggregate
+    )
 
 
 def _scores(truth: Truth, row: Row, metrics: Sequence[str]) -> dict[str, dict[str, float | None]]:
@@ -223,24 +199,28 @@ def _notes(read: Mapping[str, Predictions], asked: int) -> list[str]:
 
 
 def _differences(
-    systems: Mapping[str, Clustered], names: Sequence[str], metrics: Sequence[str], scoring: Scoring
+    sums: Mapping[str, Clustered], names: Sequence[str], metrics: Sequence[str], scoring: Scoring
 ) -> list[dict[str, Any]]:
-    found: list[tuple[str, str, Difference]] = []
-    for first, second in combinations(systems, 2):
+    differences: list[tuple[str, str, Difference]] = []
+    for first, second in combinations(sums, 2):
         pair = compare(
-            systems[first],
-            systems[second],
+            sums[first],
+            sums[second],
             names=names,
             metrics=metrics,
             resamples=scoring.resamples,
             seed=scoring.seed,
         )
-        found += [(first, second, difference) for difference in pair]
+        differences += [(first, second, difference) for difference in pair]
     rows = []
+    # One family of tests per metric: all pairs and targets, with the macro scores apart, since
+    # these repeat what the targets say.
     for metric in metrics:
         for is_macro in (True, False):
             family = [
-                f for f in found if f[2].metric == metric and (f[2].target == MACRO) == is_macro
+                (first, second, each)
+                for first, second, each in differences
+                if each.metric == metric and (each.target == MACRO) == is_macro
             ]
             corrected = correct([difference for _, _, difference in family])
             rows += [

@@ -8,7 +8,7 @@ over runs that differ in their seed the report has mean, sd and ensemble.
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -16,11 +16,17 @@ from traitscope.corpora import load_corpus
 from traitscope.data import protocols
 from traitscope.data.protocols import Splits
 from traitscope.errors import ConfigError, DataError
-from traitscope.evaluation import baselines
-from traitscope.evaluation.comparison import chosen
-from traitscope.evaluation.report import evaluate_predictions
-from traitscope.evaluation.scoring import Row, Scoring, by_subject, spread, truth_of
-from traitscope.evaluation.systems import Evaluated, read_evaluated, same_corpus
+from traitscope.evaluation.assessment import assess
+from traitscope.evaluation.baselines import fitted_means
+from traitscope.evaluation.report import Failure, Members, Report, Scoring, Spread, save_report
+from traitscope.evaluation.scoring import Row, spread
+from traitscope.evaluation.systems import (
+    System,
+    beside_labels,
+    in_common,
+    read_system,
+    same_corpus,
+)
 from traitscope.evaluation.tables import Predictions, read_predictions, write_predictions
 from traitscope.files import refuse_used, write_json
 from traitscope.statistics.metrics import Array
@@ -36,7 +42,7 @@ def fuse(
     method: Method = "mean",
     split: str = "test",
     scoring: Scoring | None = None,
-) -> dict[str, Any]:
+) -> Report:
     """Fuse evaluated systems and evaluate what comes out.
 
     Args:
@@ -57,13 +63,14 @@ def fuse(
     members = _members(systems, split)
     corpus = load_corpus(same_corpus(members))
     splits = protocols.split(corpus, members[0].protocol)
-    names = [target.name for target in members[0].targets]
+    names = [target.name for target in members[0].targets or ()]
     _check(members[0], corpus, splits, method=method, split=split)
     refuse_used(folder := Path(to))
     asked = splits.part(split)
     read = _read(members, asked, names)
     clips, values = _join(read, asked, names)
-    constant = baselines.fitted_means(splits.fitted, names)
+    constant = fitted_means(splits.fitted, names)
+    # a mean needs nothing fitted; only fitted weights are taken around the constant
     weights = np.full((len(members), len(names)), 1 / len(members))
     if method == "fitted":
         weights = _fit_weights(systems, splits, names, corpus, constant)
@@ -73,20 +80,20 @@ def fuse(
     write_predictions(place / "predictions.csv", clips, fused, targets=names, split=split)
     named = [member.name for member in members]
     facts = {"members": named, "method": method, "weights": _named(weights, named, names)}
-    report = evaluate_predictions(
-        place / "predictions.csv",
-        corpus,
+    system = System(
+        name=str(to),
+        table=place / "predictions.csv",
         split=split,
         protocol=members[0].protocol,
-        name=str(to),
+        address=members[0].address,
         failures=_failures(members, read, asked),
         run={"model": f"fusion ({method})", **facts},
-        scoring=scoring,
-        address=members[0].address,
     )
-    spreads = _spread(values, clips, corpus, splits, names, (scoring or Scoring()))
-    report["members"] = {**facts, "scores": spreads}
-    write_json(place / "report.json", report)
+    report = assess(system, corpus, scoring=scoring)
+    scores = _spread(values, clips, corpus, names, constant, scoring or Scoring())
+    made_of = Members.model_validate({**facts, "scores": scores})
+    report = report.model_copy(update={"members": made_of})
+    save_report(report, place / "report.json")
     write_json(folder / "fusion.json", {**facts, "split": split, "corpus": members[0].address})
     return report
 
@@ -122,23 +129,23 @@ def fit_weights(values: Array, target: Array, constant: Array) -> Array:
 
     weights = np.zeros((len(values), len(constant)))
     for column, middle in enumerate(constant):
-        there = ~np.isnan(target[:, column])
-        away = values[:, there, column].T - middle
-        weights[:, column] = nnls(away, target[there, column] - middle)[0]
+        known = ~np.isnan(target[:, column])
+        away = values[:, known, column].T - middle
+        weights[:, column] = nnls(away, target[known, column] - middle)[0]
     return weights
 
 
-def _members(systems: Sequence[Path | str], split: str) -> list[Evaluated]:
+def _members(systems: Sequence[Path | str], split: str) -> list[System]:
     """Read the members and refuse what does not fit together."""
     if len(systems) < 2 or len({str(system) for system in systems}) < len(systems):
         raise DataError(f"A fusion takes two or more different systems, not {len(systems)}.")
-    members = [read_evaluated(system, split=split) for system in systems]
+    members = [read_system(system, split=split) for system in systems]
     same_corpus(members)
     first = members[0]
     for other in members[1:]:
         for what, one, two in (
             ("protocols", first.protocol, other.protocol),
-            ("targets", *(", ".join(map(_words, m.targets)) for m in (first, other))),
+            ("targets", *(", ".join(map(_words, m.targets or ())) for m in (first, other))),
         ):
             if one != two:
                 raise DataError(
@@ -154,11 +161,9 @@ def _words(target: Target) -> str:
     return f"{target.name} ({ends}{meaning})"
 
 
-def _check(
-    member: Evaluated, corpus: Corpus, splits: Splits, *, method: Method, split: str
-) -> None:
+def _check(member: System, corpus: Corpus, splits: Splits, *, method: Method, split: str) -> None:
     """Refuse predictions of another meaning, and weights fitted on what must stay unseen."""
-    if any(target != corpus.target(target.name) for target in member.targets):
+    if any(target != corpus.target(target.name) for target in member.targets or ()):
         raise DataError(
             f"{member.name} was trained on labels of another meaning or range than those of "
             f"{corpus.name}. Fuse runs on the corpus they were trained on."
@@ -171,7 +176,7 @@ def _check(
 
 
 def _read(
-    members: Sequence[Evaluated], asked: Sequence[Clip], names: Sequence[str]
+    members: Sequence[System], asked: Sequence[Clip], names: Sequence[str]
 ) -> dict[str, Predictions]:
     return {m.name: read_predictions(m.table, asked, targets=names) for m in members}
 
@@ -180,11 +185,10 @@ def _join(
     read: Mapping[str, Predictions], asked: Sequence[Clip], names: Sequence[str]
 ) -> tuple[list[Clip], Array]:
     """The clips that all members have, and their predictions (members, clips, targets)."""
-    shared = set.intersection(*({clip.id for clip in each.clips} for each in read.values()))
-    clips = [clip for clip in asked if clip.id in shared]
+    clips, values = in_common(read, asked, names)
     if not clips:
         raise DataError(f"{' and '.join(read)} have no clip in common.")
-    return clips, np.stack([chosen(each, clips, names) for each in read.values()])
+    return clips, values
 
 
 def _fit_weights(
@@ -195,6 +199,7 @@ def _fit_weights(
     constant: Array,
 ) -> Array:
     """Weights from the validation clips that all members predicted."""
+    # the folders are read anew: their validation predictions stand in another place than the test's
     members = _members(systems, "validation")
     labelled = [clip for clip in splits.validation if clip.targets]
     clips, values = _join(_read(members, labelled, names), labelled, names)
@@ -209,19 +214,20 @@ def _fit_weights(
 
 
 def _failures(
-    members: Sequence[Evaluated], read: Mapping[str, Predictions], asked: Sequence[Clip]
-) -> list[dict[str, str]]:
+    members: Sequence[System], read: Mapping[str, Predictions], asked: Sequence[Clip]
+) -> tuple[Failure, ...]:
     """Why a clip was not fused: the first member without it, with that member's reason."""
-    found: dict[str, dict[str, str]] = {}
+    failures: dict[str, Failure] = {}
     for member in members:
-        known = {failure["clip"]: failure for failure in member.failures}
-        there = {clip.id for clip in read[member.name].clips}
+        known = {failure.clip: failure for failure in member.failures}
+        predicted = {clip.id for clip in read[member.name].clips}
         for clip in asked:
-            if clip.id not in there and clip.id not in found:
-                failure = known.get(clip.id, {"status": "missing", "reason": "no prediction"})
-                reason = f"{member.name}: {failure['reason']}"
-                found[clip.id] = {"clip": clip.id, "status": failure["status"], "reason": reason}
-    return list(found.values())
+            if clip.id not in predicted and clip.id not in failures:
+                unknown = Failure(clip=clip.id, status="missing", reason="no prediction")
+                failure = known.get(clip.id, unknown)
+                reason = f"{member.name}: {failure.reason}"
+                failures[clip.id] = failure.model_copy(update={"reason": reason})
+    return tuple(failures.values())
 
 
 def _named(
@@ -237,17 +243,17 @@ def _spread(
     values: Array,
     clips: Sequence[Clip],
     corpus: Corpus,
-    splits: Splits,
     names: Sequence[str],
+    constants: Array,
     scoring: Scoring,
-) -> dict[str, Any]:
+) -> Spread:
     """Macro scores of each member, with mean and sd, on the labelled clips they share."""
-    there = np.array([any(name in clip.targets for name in names) for clip in clips])
-    kept = [clip for clip, labelled in zip(clips, there, strict=True) if labelled]
-    constants = baselines.fitted_means(splits.fitted, names)
-    truth = truth_of(kept, corpus, names, constants=constants)
-    repeats = values[:, there]
+    has_label = np.array([any(name in clip.targets for name in names) for clip in clips])
+    kept = [clip for clip, labelled in zip(clips, has_label, strict=True) if labelled]
+    repeats = values[:, has_label]
     row = Row("members", "model", repeats.mean(axis=0), repeats, tuple(range(len(values))))
-    if scoring.for_corpus(corpus).aggregate == "subject":
-        truth, [row], _ = by_subject(kept, truth, [row], np.zeros(len(kept), dtype=bool))
+    aggregate = scoring.for_corpus(corpus).aggregate
+    truth, [row] = beside_labels(
+        [row], kept, corpus, names, constants=constants, aggregate=aggregate
+    )
     return spread(truth, row)

@@ -1,156 +1,268 @@
-"""A run or anybody's predictions in, report.json out: every number from the table alone."""
+"""The report of an evaluation as one type: written, read and checked here and nowhere else.
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
-from datetime import UTC, datetime
+In: what an evaluation found, or a ``report.json``. Out: a frozen ``Report``, or the file. Whoever
+shows, compares or fuses evaluations reads attributes; a damaged or foreign file is refused here.
+"""
+
+import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-import numpy as np
-import pandas as pd
+from pydantic import ConfigDict, NonNegativeInt, PositiveInt, ValidationError
 
-from traitscope.config import build, read_yaml
-from traitscope.corpora import load_corpus
-from traitscope.data import protocols
-from traitscope.data.examples import gather
-from traitscope.data.protocols import Fit, Protocol
-from traitscope.errors import ConfigError, DataError, some
-from traitscope.evaluation import baselines
-from traitscope.evaluation.baselines import asked_and_fitted, baseline_rows, folds_of, leaks, unseen
-from traitscope.evaluation.scoring import (
-    COLUMNS,
-    Row,
-    Scoring,
-    Truth,
-    by_subject,
-    repeated,
-    score_part,
-    truth_of,
-    undefined,
-    verdicts,
-)
-from traitscope.evaluation.tables import (
-    Predictions,
-    align,
-    comparable,
-    read_labelled,
-    write_predictions,
-)
-from traitscope.features.store import Store
-from traitscope.files import read_json, replacing, write_json
-from traitscope.runs.checkpoint import Checkpoint, load
-from traitscope.runs.settings import RunConfig
-from traitscope.types import Clip, Corpus, Hook, Target
+from traitscope.config import Config
+from traitscope.data.protocols import Protocol
+from traitscope.errors import DataError, TraitscopeError
+from traitscope.files import write_json
+from traitscope.statistics.intervals import RANK_RESAMPLES, RESAMPLES
+from traitscope.statistics.metrics import Score
+from traitscope.types import Corpus, Target
 
 SCHEMA = 1
-_FEW_SOURCES = 30
-_DIGITS = 5
+"""Raised when a key changes its meaning or goes; reports of other schemas are made again."""
+Role = Literal["model", "constant", "lookup", "lookup_shrunk", "metadata", "permuted"]
+Columns = Mapping[str, tuple[float | None, ...]]
+"""Target -> one value per clip, None where a label is missing."""
 
 
-def evaluate(
-    run: Path | str,
-    *,
-    split: str = "test",
-    corpus: str | None = None,
-    store: Path | str | None = None,
-    to: Path | str | None = None,
-    model: str | None = None,
-    scoring: Scoring | None = None,
-    hook: Hook | None = None,
-) -> dict[str, Any]:
-    """Score a run on a split and write ``predictions.csv`` and ``report.json``.
+class Scoring(Config):
+    """How predictions are scored."""
+
+    aggregate: Literal["clip", "subject"] | None = None
+    """subject: average predictions and labels over the clips of a person before any metric; null:
+    as the corpus says, which is by subject where labels belong to people."""
+    resamples: PositiveInt = RESAMPLES
+    """Resamples of the clustered intervals."""
+    rank_resamples: PositiveInt = RANK_RESAMPLES
+    """Resamples of Spearman's intervals."""
+    media_hash: bool = True
+    """Compare the bytes of media files of equal size in the leakage check."""
+    seed: NonNegativeInt = 0
+    """Of intervals, tests and permuted labels."""
+
+    def for_corpus(self, corpus: Corpus) -> "Scoring":
+        """Fill in what the corpus decides."""
+        return self.model_copy(update={"aggregate": self.aggregate or corpus.aggregate})
+
+
+class Failure(Config):
+    """A clip that was asked for and could not be scored."""
+
+    clip: str
+    status: str
+    """The word for it: ``missing``, ``nan``, ``no_label``, ``no_face`` ..."""
+    reason: str
+
+
+class TargetFacts(Config):
+    """One target as the labels mean it."""
+
+    name: str
+    label: str
+    """The name as tables write it, with the direction where it surprises."""
+    low: float | None
+    high: float | None
+    direction: Literal[1, -1] | None
+
+    @property
+    def target(self) -> Target:
+        """Without the label, which follows from the rest."""
+        return Target(self.name, self.low, self.high, self.direction)
+
+
+class CorpusFacts(Config):
+    """Where the labels come from."""
+
+    name: str
+    kind: str
+    targets: tuple[TargetFacts, ...]
+    notes: tuple[str, ...]
+    address: str | None
+    """Where the labels are found again; null where they were given in memory."""
+
+
+class Counts(Config):
+    """How much was asked for, scored and fitted."""
+
+    clips: int
+    scored: int
+    failed: int
+    sources: int
+    subjects: int | None
+    fitted_clips: int
+
+
+class Repeated(Config):
+    """One macro score of every repetition; mean and sd are null where a score is undefined."""
+
+    values: tuple[float | None, ...]
+    mean: float | None
+    sd: float | None
+
+
+class Spread(Config):
+    """Macro scores of each repetition (seed or member) apart.
+
+    In the file the metrics stand beside ``seeds``, so they are the keys that are not declared.
+    """
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, Repeated]
+
+    seeds: tuple[int, ...]
+
+    @property
+    def metrics(self) -> Mapping[str, Repeated]:
+        """Metric -> its scores."""
+        return self.__pydantic_extra__
+
+
+class ScoredRow(Config):
+    """The scores of the model, or of one baseline."""
+
+    name: str
+    role: Role
+    metrics: Mapping[str, Mapping[str, Score]]
+    """Metric -> target or ``macro`` -> score with interval, or the reason why there is none."""
+    pooled: Mapping[str, Score]
+    """Metric -> its score over all targets as one long vector."""
+    seeds: Spread | None = None
+    """Of a system that was trained several times."""
+
+    def macro(self, metric: str) -> Score:
+        """The score over all targets."""
+        return self.metrics[metric]["macro"]
+
+
+class Part(Config):
+    """Rows on the same clips: all of them, or those from sources that were never fitted."""
+
+    title: str
+    clips: int
+    sources: int
+    rows: tuple[ScoredRow, ...]
+    reason: str | None = None
+    """Why there are no rows."""
+
+    @property
+    def model(self) -> ScoredRow:
+        """The row of the system under test; a part without clips has none."""
+        return next(row for row in self.rows if row.role == "model")
+
+
+class Points(Config):
+    """Labels and predictions to plot, clip by clip."""
+
+    clip: tuple[str, ...]
+    true: Columns
+    predicted: Columns
+    baselines: Mapping[str, Columns]
+    """Role of a baseline -> its predictions."""
+    source: tuple[str, ...]
+
+
+class Members(Config):
+    """What a fusion was made of."""
+
+    members: tuple[str, ...]
+    method: str
+    weights: Mapping[str, Mapping[str, float]]
+    """Member -> target -> weight."""
+    scores: Spread
+    """Of the members, on the clips that all of them have."""
+
+
+class Report(Config):
+    """Everything one evaluation says: the content of ``report.json``."""
+
+    name: str
+    created: str
+    corpus: CorpusFacts
+    predicted: tuple[Target, ...] | None
+    """What a model of another corpus predicted, before directions and ranges were aligned."""
+    protocol: Protocol
+    scoring: Scoring
+    split: str
+    fit: tuple[str, ...]
+    counts: Counts
+    failures: tuple[Failure, ...]
+    parts: Mapping[str, Part]
+    """``all``, and ``source_disjoint`` where some sources were fitted."""
+    warnings: tuple[str, ...]
+    points: Points
+    run: Mapping[str, Any]
+    """Facts about the system behind the numbers, shown as they are; empty for a mere table."""
+    folds: Mapping[str, Repeated] | None = None
+    """Metric -> macro scores of each fold apart, for a run per fold."""
+    members: Members | None = None
+    """Of a fusion."""
+
+    @property
+    def everything(self) -> Part:
+        """The part of all scored clips."""
+        return self.parts["all"]
+
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        """What was predicted: the targets of the labels, or of the corpus that was fitted."""
+        predicted = {target.name: target for target in self.predicted or ()}
+        return tuple(predicted.get(facts.name, facts.target) for facts in self.corpus.targets)
+
+
+def to_json(report: Report) -> dict[str, Any]:
+    """Write a report as JSON values; what only some reports have is left out of the others."""
+    tree = {"schema": SCHEMA, **report.model_dump(mode="json")}
+    # keys that most reports lack stay absent, as readers of older files expect
+    parts = list(tree["parts"].values())
+    rows = [row for part in parts for row in part["rows"]]
+    for place in (tree, *parts, *rows):
+        for key in {"folds", "members", "reason", "seeds"} & set(place):
+            if place[key] is None:
+                del place[key]
+    return tree
+
+
+def from_json(tree: Any, *, where: str) -> Report:
+    """Check JSON values and make a report of them.
 
     Args:
-        run: folder of a trained run, or of one per fold: then all their predictions together.
-        split: which clips.
-        corpus: address of another corpus than the run's own; directions are aligned.
-        store: where that corpus' features are; the run's own store by default.
-        to: folder of the results; ``RUN/evaluation/SPLIT`` by default.
-        model: the dotted path of an outside model the run was trained with.
-        scoring: aggregation, resamples, seed.
-        hook: called as hook(done, total, name).
+        tree: what the file holds.
+        where: what the values came from, for the message.
 
     Raises:
-        DataError: features are missing; the message is the command that makes them.
-
-    Example:
-        ``evaluate("runs/a")["parts"]["all"]["rows"][0]["metrics"]["accuracy"]["macro"]``
+        DataError: they are no report, or one of another version.
     """
-    if (Path(run) / "fold-0").is_dir() and not (corpus or store):
-        how: dict[str, Any] = {"split": split, "model": model, "scoring": scoring, "hook": hook}
-        return _evaluate_folds(Path(run), to, how)
-    checkpoint = load(run, model=model)
-    config = checkpoint.config
-    labels = load_corpus(corpus or config.data.corpus)
-    protocol = Protocol() if corpus else config.protocol
-    asked = protocols.split(labels, protocol).part(split)
-    features = Store(Path(store or config.data.store))
-    ready, failures = _prepared(checkpoint, asked, features, corpus or config.data.corpus)
-    values = checkpoint.predict_examples(checkpoint.examples(ready, features), hook=hook)
-    folder = Path(to) if to else Path(run, "evaluation", _folder_name(split, corpus))
-    folder.mkdir(parents=True, exist_ok=True)
-    table, targets = folder / "predictions.csv", checkpoint.facts.targets
-    names = [target.name for target in targets]
-    write_predictions(table, ready, values, targets=names, split=split, seed=config.seed)
-    report = evaluate_predictions(
-        table,
-        labels,
-        split=split,
-        protocol=protocol,
-        name=str(run),
-        failures=failures,
-        targets=targets if corpus else None,
-        run=_run_facts(checkpoint, features, ready),
-        scoring=scoring,
-        address=corpus or config.data.corpus,
-    )
-    write_json(folder / "report.json", report)
+    schema = tree.get("schema") if isinstance(tree, dict) else None
+    if schema != SCHEMA:
+        what = "is no report" if schema is None else f"has the schema {schema!r}"
+        raise DataError(f"{where} {what}; this version reads {SCHEMA}. {_cure(where)}")
+    try:
+        report = Report.model_validate({k: v for k, v in tree.items() if k != "schema"})
+    except ValidationError as error:
+        first, *others = error.errors(include_url=False, include_input=False)
+        place = ".".join(map(str, first["loc"]))
+        more = f" (and {len(others)} more faults)" if others else ""
+        raise DataError(
+            f"{where} is damaged: {place}: {first['msg']}{more}. {_cure(where)}"
+        ) from error
+    except TraitscopeError as error:  # a value that checks itself, such as the range of a target
+        raise DataError(f"{where} is damaged: {error} {_cure(where)}") from error
+    if "all" not in report.parts:
+        raise DataError(f"{where} is damaged: it has no part of all clips. {_cure(where)}")
     return report
 
 
-def _evaluate_folds(run: Path, to: Path | str | None, how: Mapping[str, Any]) -> dict[str, Any]:
-    """Evaluate the run of every fold, then their predictions together: each clip once."""
-    config = build(RunConfig, read_yaml(run / "run.yaml"), where=str(run / "run.yaml"))
-    split, scoring = how["split"], how["scoring"]
-    if split == "train":
-        raise ConfigError(f"Folds share their training clips: evaluate {run} on test.")
-    places = [run / f"fold-{number}" for number in range(config.protocol.folds)]
-    reports = [evaluate(place, **how) for place in places]
-    texts = {"clip": str, "source": str, "subject": str}
-    found = [pd.read_csv(p / "evaluation" / split / "predictions.csv", dtype=texts) for p in places]
-    folder = Path(to) if to else run / "evaluation" / split
-    with replacing(folder / "predictions.csv") as draft:
-        pd.concat(found).to_csv(draft, index=False)
-    report = evaluate_predictions(
-        folder / "predictions.csv",
-        load_corpus(config.data.corpus),
-        split=split,
-        protocol=config.protocol,
-        name=str(run),
-        failures=[failure for each in reports for failure in each["failures"]],
-        run=reports[0]["run"],
-        scoring=scoring,
-        address=config.data.corpus,
-    )
-    report["folds"] = _apart(reports)
-    write_json(folder / "report.json", report)
-    return report
+def save_report(report: Report, path: Path) -> None:
+    """Write a report as ``report.json``."""
+    write_json(path, to_json(report))
 
 
-def _apart(reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Macro scores of the model in each fold, with mean and standard deviation over them."""
-    found = {}
-    for metric in COLUMNS:
-        rows = (report["parts"]["all"]["rows"][0] for report in reports)
-        found[metric] = repeated([row["metrics"][metric]["macro"]["value"] for row in rows])
-    return found
-
-
-def read_report(run: Path | str, *, split: str = "test") -> dict[str, Any]:
+def read_report(run: Path | str, *, split: str = "test") -> Report:
     """Read the report of an evaluated run, or a report file.
 
     Raises:
-        DataError: the run was not evaluated on that split.
+        DataError: the run was not evaluated on that split, or the file is damaged or foreign.
     """
     path = Path(run)
     if path.is_dir():
@@ -159,213 +271,16 @@ def read_report(run: Path | str, *, split: str = "test") -> dict[str, Any]:
         raise DataError(
             f"There is no {path}. Make it with: traitscope evaluate {run} --split {split}"
         )
-    report: dict[str, Any] = read_json(path, damaged="Evaluate again.")
-    return report
-
-
-def _folder_name(split: str, corpus: str | None) -> str:
-    if corpus is None:
-        return split
-    return f"{split}-{''.join(c if c.isalnum() else '_' for c in corpus)}"
-
-
-def _prepared(
-    checkpoint: Checkpoint, asked: Sequence[Clip], store: Store, address: str
-) -> tuple[list[Clip], list[dict[str, str]]]:
     try:
-        return gather(asked, store, checkpoint.keys)
-    except DataError as error:
-        command = f"traitscope prepare {address} --store {store.folder} --for {checkpoint.folder}"
-        raise DataError(f"{error} Make them with: {command}") from error
+        tree = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path} is damaged: {error}. {_cure(str(path))}") from error
+    return from_json(tree, where=str(path))
 
 
-def _run_facts(checkpoint: Checkpoint, store: Store, clips: Sequence[Clip]) -> dict[str, Any]:
-    """What the report says of the run behind the numbers."""
-    coverage = {}
-    for stream, key in checkpoint.keys.items():
-        rows = store.statuses(key)
-        shares = [rows[clip.id].coverage for clip in clips]
-        coverage[stream] = round(float(np.mean(shares)), 4) if shares else None
-    return {
-        "model": checkpoint.config.model["name"],
-        "seed": checkpoint.config.seed,
-        "streams": checkpoint.keys,
-        "backend": checkpoint.backend,
-        "coverage": coverage,
-        "fitted_clips": checkpoint.facts.fitted_clips,
-        "allow_attributes": checkpoint.config.data.allow_attributes,
-    }
-
-
-def evaluate_predictions(
-    predictions: Path | pd.DataFrame,
-    corpus: Corpus,
-    *,
-    split: str = "test",
-    fit_on: Fit | None = None,
-    protocol: Protocol | None = None,
-    name: str | None = None,
-    failures: Sequence[Mapping[str, str]] = (),
-    targets: Sequence[Target] | None = None,
-    run: Mapping[str, Any] | None = None,
-    scoring: Scoring | None = None,
-    address: str | None = None,
-) -> dict[str, Any]:
-    """Score a table of predictions beside the baselines, on all clips and on unseen sources.
-
-    Args:
-        predictions: predictions.csv or its content (see ``prediction_tables``).
-        corpus: the labels.
-        split: which split was predicted.
-        fit_on: what was fitted, for baselines and leakage; overrides ``protocol.fit``.
-        protocol: how the clips are split; official by default.
-        name: of the model in the tables; the file's by default.
-        failures: why clips have no prediction: ``clip``, ``status``, ``reason``.
-        targets: what was predicted, when the model was trained on another corpus: directions are
-            flipped and ranges stretched to those of the labels, and the report says so.
-        run: facts about the run to keep in the report.
-        scoring: aggregation, resamples, seed.
-        address: of the corpus, kept in the report so that its labels are found again.
-    """
-    scoring = (scoring or Scoring()).for_corpus(corpus)
-    protocol = protocol or Protocol()
-    protocol = protocol.model_copy(update={"fit": fit_on}) if fit_on else protocol
-    folds = folds_of(corpus, protocol, split, scoring)
-    asked, fitted = asked_and_fitted(folds)
-    read = align(read_labelled(predictions, asked, corpus), corpus, targets).explain(failures)
-    named = name or (str(predictions) if isinstance(predictions, Path) else "predictions")
-    truth = _truth(read, corpus, fitted, targets)
-    rows = [_model(named, read), *baseline_rows(folds, read, protocol, seed=scoring.seed)]
-    new = unseen(folds, read.clips)
-    if scoring.aggregate == "subject":
-        truth, rows, new = by_subject(read.clips, truth, rows, new)
-    parts, said = _parts(split, truth, rows, new, scoring)
-    return {
-        "schema": SCHEMA,
-        "name": named,
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "corpus": {**_corpus_facts(corpus, read.targets), "address": address},
-        "predicted": None if targets is None else [asdict(target) for target in targets],
-        "protocol": protocol.model_dump(mode="json"),
-        "scoring": scoring.model_dump(mode="json"),
-        "split": split,
-        "fit": protocol.fit.split("+"),
-        "counts": _counts(asked, read, fitted),
-        "failures": list(read.failures),
-        "parts": parts,
-        "warnings": [*said, *leaks(folds), *read.notes, *_cautions(read, truth, corpus, asked)],
-        "points": _points(truth, rows),
-        "run": dict(run or {}),
-    }
-
-
-def _truth(
-    read: Predictions, corpus: Corpus, fitted: Sequence[Clip], targets: Sequence[Target] | None
-) -> Truth:
-    meant = [corpus.target(name) for name in read.targets]
-    given = {target.name: target for target in (*meant, *(targets or ()))}
-    return truth_of(
-        read.clips,
-        corpus,
-        read.targets,
-        constants=baselines.fitted_means(fitted, read.targets),
-        mismatch=[t.name for t in meant if not comparable(given[t.name], t)],
-    )
-
-
-def _model(name: str, read: Predictions) -> Row:
-    """The model's row; several seeds are averaged, and kept beside it."""
-    several = len(read.seeds) > 1
-    title = f"{name} (mean of {len(read.seeds)} seeds)" if several else name
-    return Row(title, "model", read.values.mean(axis=0), read.values, read.seeds)
-
-
-def _parts(
-    split: str,
-    truth: Truth,
-    rows: Sequence[Row],
-    unseen: np.ndarray[Any, Any],
-    scoring: Scoring,
-) -> tuple[dict[str, Any], list[str]]:
-    """Score everything and, where sources were seen, the unseen rest apart; with the verdicts."""
-    title = f"{split}, all {'subjects' if scoring.aggregate == 'subject' else 'clips'}"
-    parts = {"all": score_part(title, truth, rows, scoring)}
-    said = list(undefined(parts["all"], truth.names))
-    said += verdicts(title, truth, rows, scoring, unseen=bool(unseen.all()))
-    if unseen.all():
-        return parts, said
-    title = f"{split}, sources never seen in fitting"
-    rest = truth.keep(unseen)
-    kept = [row.each(lambda values: values[..., unseen, :]) for row in rows]
-    parts["source_disjoint"] = score_part(title, rest, kept, scoring)
-    if not rest.ids:
-        parts["source_disjoint"]["reason"] = "the source of every scored clip was fitted"
-        return parts, [f"{title}: none are left, so nothing shows what carries over.", *said]
-    lost = undefined(parts["source_disjoint"], truth.names)
-    return parts, [*verdicts(title, rest, kept, scoring, unseen=True), *said, *lost]
-
-
-def _cautions(read: Predictions, truth: Truth, corpus: Corpus, asked: Sequence[Clip]) -> list[str]:
-    """What a reader must know about the clips and targets behind the numbers."""
-    extra = [target.name for target in corpus.optional if target.name in read.targets]
-    cautions = []
-    if extra:
-        cautions.append(
-            f"Macro scores include {', '.join(extra)}: published ones are over the traits alone."
-        )
-    if read.failures:
-        names = [f"{failure['clip']} ({failure['status']})" for failure in read.failures]
-        cautions.append(
-            f"{len(names)} of {len(asked)} clips are not scored: {some(names)}. "
-            f"Compare with others on the same clips only."
-        )
-    sources = len(set(truth.sources))
-    if sources < _FEW_SOURCES:
-        cautions.append(f"Only {sources} sources: intervals are rough, or missing.")
-    return cautions
-
-
-def _counts(
-    asked: Sequence[Clip], read: Predictions, fitted: Sequence[Clip]
-) -> dict[str, int | None]:
-    subjects = {clip.subject for clip in read.clips} - {None}
-    return {
-        "clips": len(asked),
-        "scored": len(read.clips),
-        "failed": len(read.failures),
-        "sources": len({clip.source for clip in read.clips}),
-        "subjects": len(subjects) or None,
-        "fitted_clips": len(fitted),
-    }
-
-
-def _corpus_facts(corpus: Corpus, names: Sequence[str]) -> dict[str, Any]:
-    facts = [
-        {"name": t.name, "label": t.label, "low": t.low, "high": t.high, "direction": t.direction}
-        for t in map(corpus.target, names)
-    ]
-    return {
-        "name": corpus.name,
-        "kind": corpus.kind,
-        "targets": facts,
-        "notes": list(corpus.notes),
-    }
-
-
-def _points(truth: Truth, rows: Sequence[Row]) -> dict[str, Any]:
-    """Labels and predictions to plot, None where a label is missing."""
-
-    def columns(values: np.ndarray[Any, Any]) -> dict[str, list[float | None]]:
-        return {
-            name: [None if np.isnan(v) else round(float(v), _DIGITS) for v in column]
-            for name, column in zip(truth.names, values.T, strict=True)
-        }
-
-    shown = {"constant", "lookup"}
-    return {
-        "clip": list(truth.ids),
-        "true": columns(truth.target),
-        "predicted": columns(rows[0].values),
-        "baselines": {row.role: columns(row.values) for row in rows if row.role in shown},
-        "source": list(truth.sources),
-    }
+def _cure(where: str) -> str:
+    """The command that writes the file again, as far as its place tells it."""
+    place = Path(where).parent
+    if place.parent.name != "evaluation":
+        return "Evaluate again with: traitscope evaluate"
+    return f"Evaluate again with: traitscope evaluate {place.parent.parent} --split {place.name}"

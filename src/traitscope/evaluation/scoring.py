@@ -1,23 +1,19 @@
 """Labels and rows of predictions in, the parts of a report out: scores, intervals and verdicts.
 
 A *row* is the model or a baseline; a *part* is the whole split, or its clips from sources that
-were never seen in fitting. A report is plain JSON; ``table_rows`` and ``format_table`` show it.
+were never seen in fitting. ``table_rows`` writes a part as the terminal shows it.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from itertools import product
-from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import NonNegativeInt, PositiveInt
 
-from traitscope.config import Config
 from traitscope.errors import DataError
+from traitscope.evaluation.report import Part, Repeated, Report, Role, ScoredRow, Scoring, Spread
 from traitscope.statistics.intervals import (
-    RANK_RESAMPLES,
-    RESAMPLES,
     Clustered,
     cluster,
     compare,
@@ -36,30 +32,8 @@ from traitscope.statistics.metrics import (
 )
 from traitscope.types import Clip, Corpus
 
-Role = Literal["model", "constant", "lookup", "lookup_shrunk", "metadata", "permuted"]
-
 COLUMNS = ("accuracy", "skill", "mae", "r2", "pearson", "ccc")
 """Metrics of the short table, in order."""
-
-
-class Scoring(Config):
-    """How predictions are scored."""
-
-    aggregate: Literal["clip", "subject"] | None = None
-    """subject: average predictions and labels over the clips of a person before any metric; null:
-    as the corpus says, which is by subject where labels belong to people."""
-    resamples: PositiveInt = RESAMPLES
-    """Resamples of the clustered intervals."""
-    rank_resamples: PositiveInt = RANK_RESAMPLES
-    """Resamples of Spearman's intervals."""
-    media_hash: bool = True
-    """Compare the bytes of media files of equal size in the leakage check."""
-    seed: NonNegativeInt = 0
-    """Of intervals, tests and permuted labels."""
-
-    def for_corpus(self, corpus: Corpus) -> "Scoring":
-        """Fill in what the corpus decides."""
-        return self.model_copy(update={"aggregate": self.aggregate or corpus.aggregate})
 
 
 @dataclass(frozen=True)
@@ -133,13 +107,13 @@ def truth_of(
     mismatch: Iterable[str] = (),
 ) -> Truth:
     """Collect what predictions of some clips and targets are held against."""
-    meant = [corpus.target(name) for name in names]
+    targets = [corpus.target(name) for name in names]
     return Truth(
         ids=tuple(clip.id for clip in clips),
         sources=tuple(clip.source for clip in clips),
         target=corpus.with_clips(clips).labels(names),
         names=tuple(names),
-        spans=tuple(None if t.low is None or t.high is None else t.high - t.low for t in meant),
+        spans=tuple(None if t.low is None or t.high is None else t.high - t.low for t in targets),
         constants=constants,
         mismatch=frozenset(mismatch),
     )
@@ -162,47 +136,41 @@ def by_subject(
             f"subjects to the labels, or use aggregate=clip."
         )
     people, index = np.unique([str(clip.subject) for clip in clips], return_inverse=True)
+    # one row per person, so that averaging predictions of any shape is one matrix product
     belongs = np.equal.outer(np.arange(len(people)), index).astype(float)
     mean = belongs / belongs.sum(axis=1, keepdims=True)
-    there = belongs @ ~np.isnan(truth.target)
+    labelled = belongs @ ~np.isnan(truth.target)
     with np.errstate(invalid="ignore"):
-        target = np.where(there > 0, belongs @ np.nan_to_num(truth.target) / there, np.nan)
+        target = np.where(labelled > 0, belongs @ np.nan_to_num(truth.target) / labelled, np.nan)
     names = tuple(str(person) for person in people)
     averaged = [row.each(lambda values: mean @ values) for row in rows]
     return replace(truth, ids=names, sources=names, target=target), averaged, belongs @ ~unseen == 0
 
 
-def score_part(title: str, truth: Truth, rows: Sequence[Row], scoring: Scoring) -> dict[str, Any]:
-    """Score all rows on the same clips.
-
-    Returns:
-        The part of a report: title, counts and rows.
-    """
-    part: dict[str, Any] = {
-        "title": title,
-        "clips": len(truth.ids),
-        "sources": len(set(truth.sources)),
-        "rows": [],
-    }
-    if not truth.ids:
-        return part | {"reason": "no clips are left"}
-    part["rows"] = [_score_row(truth, row, scoring) for row in rows]
-    return part
+def score_part(title: str, truth: Truth, rows: Sequence[Row], scoring: Scoring) -> Part:
+    """Score all rows on the same clips."""
+    return Part(
+        title=title,
+        clips=len(truth.ids),
+        sources=len(set(truth.sources)),
+        rows=tuple(_score_row(truth, row, scoring) for row in rows) if truth.ids else (),
+        reason=None if truth.ids else "no clips are left",
+    )
 
 
-def undefined(part: Mapping[str, Any], names: Sequence[str]) -> tuple[str, ...]:
+def undefined(part: Part, names: Sequence[str]) -> tuple[str, ...]:
     """Write a sentence for each reason why relations of the model to labels are undefined."""
-    models = [row["metrics"] for row in part["rows"] if row["role"] == "model"]
-    found: dict[tuple[str, str], list[str]] = {}
+    models = [row.metrics for row in part.rows if row.role == "model"]
+    affected: dict[tuple[str, str], list[str]] = {}
     for model, name in product(models, names):
-        cells = {metric: model[metric][name] for metric in ("r2", "pearson", "ccc")}
-        lost = [metric for metric, cell in cells.items() if cell["value"] is None]
+        scores = {metric: model[metric][name] for metric in ("r2", "pearson", "ccc")}
+        lost = [metric for metric, score in scores.items() if score.value is None]
         if lost:
-            key = (", ".join(lost), cells[lost[-1]]["reason"])
-            found.setdefault(key, []).append(name)
+            key = (", ".join(lost), scores[lost[-1]].reason)
+            affected.setdefault(key, []).append(name)
     return tuple(
-        f"{part['title']}: {metrics} of {', '.join(targets)} undefined, because {reason}."
-        for (metrics, reason), targets in found.items()
+        f"{part.title}: {metrics} of {', '.join(targets)} undefined, because {reason}."
+        for (metrics, reason), targets in affected.items()
     )
 
 
@@ -219,68 +187,50 @@ def verdicts(
         unseen: True where no source of the part was fitted; there the look-up is the constant.
     """
     model = next(row for row in rows if row.role == "model")
-    said = []
+    sentences = []
     for row in rows:
         if row.role not in ({"constant"} if unseen else {"constant", "lookup", "lookup_shrunk"}):
             continue
+        # equal predictions have no spread to test: they are worth the same by definition
         if np.array_equal(row.values, model.values):
             margin, low, high = 0.0, 0.0, 0.0
         else:
             pair = truth.cluster(model.values), truth.cluster(row.values)
-            found = compare(
+            difference = compare(
                 *pair,
                 names=truth.names,
                 metrics=("skill",),
                 resamples=scoring.resamples,
                 seed=scoring.seed,
             )[-1]
-            if found.value is None:
+            if difference.value is None:
                 continue
-            margin = found.value
-            low, high = (margin if v is None else v for v in (found.low, found.high))
-        if low > 0:
+            margin = difference.value
+            ends = difference.low, difference.high
+            low, high = (margin if end is None else end for end in ends)
+        if low > 0:  # only a whole interval above 0 counts as better
             continue
         outcome = "is worse than" if high < 0 else "is no better than"
         end = ": on sources it has never seen it is worthless" if unseen else ""
-        said.append(
+        sentences.append(
             f"{title}: {model.name} {outcome} {_article(row.name)} (difference in skill "
             f"{short(margin)} [{short(low)}, {short(high)}]){end}."
         )
-    return tuple(said)
+    return tuple(sentences)
 
 
-def table_rows(
-    report: Mapping[str, Any], part: str, *, target: str = MACRO
-) -> list[tuple[str, list[str]]]:
+def table_rows(report: Report, part: str, *, target: str = MACRO) -> list[tuple[str, list[str]]]:
     """Write the rows of a part as text: name and one cell per metric of COLUMNS.
 
     A cell reads ``.881 [.879, .883]``, or ``undefined``.
     """
     return [
-        (row["name"], [_cell(row["metrics"][metric][target]) for metric in COLUMNS])
-        for row in report["parts"][part]["rows"]
+        (row.name, [_cell(row.metrics[metric][target]) for metric in COLUMNS])
+        for row in report.parts[part].rows
     ]
 
 
-def format_table(report: Mapping[str, Any], *, target: str = MACRO) -> str:
-    """Write the parts of a report as Markdown tables, warnings below them."""
-    lines = []
-    for key, part in report["parts"].items():
-        lines.append(f"**{part['title']}** ({part['clips']} clips, {part['sources']} sources)\n")
-        if not part["rows"]:
-            lines.append(f"{part['reason']}\n")
-            continue
-        lines.append("| | " + " | ".join(COLUMNS) + " |")
-        lines.append("|---|" + "---|" * len(COLUMNS))
-        for name, cells in table_rows(report, key, target=target):
-            lines.append(f"| {name} | {' | '.join(cells)} |")
-        lines.append("")
-    lines += [f"- {warning}" for warning in report["warnings"]]
-    return "\n".join(lines) + "\n"
-
-
-def _score_row(truth: Truth, row: Row, scoring: Scoring) -> dict[str, Any]:
-    table = _table(truth, row.values)
+def _score_row(truth: Truth, row: Row, scoring: Scoring) -> ScoredRow:
     data = truth.cluster(row.values)
     metrics = (*FORMULAS, "ccc_pooled")
     ends = intervals(data, metrics=metrics, resamples=scoring.resamples, seed=scoring.seed)
@@ -294,23 +244,20 @@ def _score_row(truth: Truth, row: Row, scoring: Scoring) -> dict[str, Any]:
     pooled = (
         Score(None, "ranges differ") if truth.mismatch else ccc_pooled(truth.target, row.values)
     )
-    result: dict[str, Any] = {
-        "name": row.name,
-        "role": row.role,
-        "metrics": {
+    places = dict(zip((MACRO, *truth.names), (-1, *range(len(truth.names))), strict=True))
+    return ScoredRow(
+        name=row.name,
+        role=row.role,
+        metrics={
             metric: {
-                key: asdict(_with_interval(cells[key], ends[metric][i]))
-                for key, i in zip(
-                    (MACRO, *truth.names), (-1, *range(len(truth.names))), strict=True
-                )
+                name: _with_interval(cells[name], ends[metric][place])
+                for name, place in places.items()
             }
-            for metric, cells in table.items()
+            for metric, cells in _table(truth, row.values).items()
         },
-        "pooled": {"ccc": asdict(_with_interval(pooled, ends["ccc_pooled"][0]))},
-    }
-    if row.repeats is not None and len(row.repeats) > 1:
-        result["seeds"] = spread(truth, row)
-    return result
+        pooled={"ccc": _with_interval(pooled, ends["ccc_pooled"][0])},
+        seeds=spread(truth, row) if row.repeats is not None and len(row.repeats) > 1 else None,
+    )
 
 
 def _table(truth: Truth, values: Array) -> dict[str, dict[str, Score]]:
@@ -322,6 +269,7 @@ def _table(truth: Truth, values: Array) -> dict[str, dict[str, Score]]:
         spans=truth.spans,
     )
     for metric, cells in table.items():
+        # z-scores against a range of 0 to 1: an error would be a number without a meaning
         if truth.mismatch and metric not in SCALE_FREE:
             for name in truth.mismatch:
                 cells[name] = Score(None, "predictions and labels have different kinds of range")
@@ -335,25 +283,23 @@ def _with_interval(score: Score, ends: Array) -> Score:
     return replace(score, low=float(ends[0]), high=float(ends[1]))
 
 
-def spread(truth: Truth, row: Row) -> dict[str, Any]:
+def spread(truth: Truth, row: Row) -> Spread:
     """Macro scores of each repetition apart, with mean and standard deviation over them."""
     assert row.repeats is not None
     tables = [_table(truth, values) for values in row.repeats]
-    found: dict[str, Any] = {"seeds": list(row.seeds)}
-    for metric in tables[0]:
-        found[metric] = repeated([table[metric][MACRO].value for table in tables])
-    return found
+    apart = {m: repeated([table[m][MACRO].value for table in tables]) for m in tables[0]}
+    return Spread.model_validate({"seeds": row.seeds, **apart})
 
 
-def repeated(values: Sequence[float | None]) -> dict[str, Any]:
+def repeated(values: Sequence[float | None]) -> Repeated:
     """Scores of repetitions with mean and sd over them, which are None where a score is."""
-    there = [value for value in values if value is not None]
-    whole = len(there) == len(values)
-    return {
-        "values": values,
-        "mean": float(np.mean(there)) if whole else None,
-        "sd": float(np.std(there, ddof=1)) if whole else None,
-    }
+    known = [value for value in values if value is not None]
+    whole = len(known) == len(values)
+    return Repeated(
+        values=tuple(values),
+        mean=float(np.mean(known)) if whole else None,
+        sd=float(np.std(known, ddof=1)) if whole else None,
+    )
 
 
 def short(value: float) -> str:
@@ -366,9 +312,9 @@ def _article(name: str) -> str:
     return name if name.startswith(("the ", "a ")) else f"the {name}"
 
 
-def _cell(cell: Mapping[str, Any]) -> str:
-    if cell["value"] is None:
+def _cell(score: Score) -> str:
+    if score.value is None:
         return "undefined"
-    if cell["low"] is None:
-        return short(cell["value"])
-    return f"{short(cell['value'])} [{short(cell['low'])}, {short(cell['high'])}]"
+    if score.low is None or score.high is None:
+        return short(score.value)
+    return f"{short(score.value)} [{short(score.low)}, {short(score.high)}]"

@@ -1,57 +1,93 @@
-"""The folder of an evaluated system -> its table, its report, and where its labels are.
+"""One system's predictions, and what is known of them, joined to labels.
 
-A system is a run (``RUN/evaluation/SPLIT``) or any folder with ``predictions.csv`` and
-``report.json``, such as ``evaluate --predictions ... --to`` and ``fuse`` write.
+A system is a run (``RUN/evaluation/SPLIT``), any folder with ``predictions.csv`` and
+``report.json``, such as ``evaluate --predictions ... --to`` and ``fuse`` write, or a mere table.
+Evaluation, comparison, fusion and audits all join predictions to labels here.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from traitscope.config import build
-from traitscope.data.protocols import Protocol
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from traitscope.data.protocols import Fit, Protocol
 from traitscope.errors import DataError
-from traitscope.files import read_json
-from traitscope.types import Target
+from traitscope.evaluation.report import Failure, read_report
+from traitscope.evaluation.scoring import Row, Truth, by_subject, truth_of
+from traitscope.evaluation.tables import Predictions, align, labelled, read_predictions
+from traitscope.statistics.metrics import Array
+from traitscope.types import Clip, Corpus, Target
 
 
 @dataclass(frozen=True)
-class Evaluated:
-    """One evaluated system.
+class System:
+    """A table of predictions, and what is known of how they came about.
 
     Attributes:
-        name: as the user wrote it.
-        table: its predictions.
-        address: of the corpus with the labels.
+        name: as tables write it.
+        table: predictions.csv, or its content.
         split: which split was predicted.
-        protocol: how the clips were split.
-        targets: what was predicted, with the meaning of the predictions.
-        failures: ``clip``, ``status``, ``reason`` of clips without a prediction.
+        protocol: how the clips were split, and what was fitted.
+        address: of the corpus with the labels; None for a corpus in memory.
+        targets: what was predicted, where that may not be what the labels mean.
+        failures: why clips have no prediction, where that is known.
+        run: facts about the system, kept in its report.
     """
 
     name: str
-    table: Path
-    address: str
-    split: str
-    protocol: Protocol
-    targets: tuple[Target, ...]
-    failures: tuple[Mapping[str, str], ...] = ()
+    table: Path | pd.DataFrame
+    split: str = "test"
+    protocol: Protocol = field(default_factory=Protocol)
+    address: str | None = None
+    targets: tuple[Target, ...] | None = None
+    failures: tuple[Failure, ...] = ()
+    run: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def corpus(self) -> str:
         """The address with its path written out, to tell whether two are the same."""
-        kind, _, path = self.address.partition(":")
+        # "fi:data" here and "fi:/home/me/data" there may be the same files
+        kind, _, path = str(self.address).partition(":")
         return f"{kind}:{Path(path).expanduser().resolve()}"
 
 
-def read_evaluated(system: Path | str, *, split: str = "test") -> Evaluated:
+def table_system(
+    table: Path | pd.DataFrame,
+    *,
+    split: str = "test",
+    fit_on: Fit | None = None,
+    protocol: Protocol | None = None,
+    name: str | None = None,
+    address: str | None = None,
+) -> System:
+    """Make a system of anyone's table.
+
+    Args:
+        table: predictions.csv, or its content.
+        split: which split was predicted.
+        fit_on: what was fitted; overrides ``protocol.fit``.
+        protocol: how the clips are split; official by default.
+        name: of the system; the file's by default.
+        address: of the corpus with the labels.
+    """
+    protocol = protocol or Protocol()
+    protocol = protocol.model_copy(update={"fit": fit_on}) if fit_on else protocol
+    named = name or (str(table) if isinstance(table, Path) else "predictions")
+    return System(named, table, split, protocol, address)
+
+
+def read_system(system: Path | str, *, split: str = "test") -> System:
     """Find what was evaluated in a folder.
 
     Raises:
         DataError: it was not evaluated on that split, or by an older version.
     """
     folder = Path(system)
+    # a run keeps one folder per split; what evaluate --to wrote is such a folder itself
     places = [folder / "evaluation" / split, folder]
     place = next((p for p in places if (p / "report.json").is_file()), None)
     if place is None or not (place / "predictions.csv").is_file():
@@ -59,27 +95,26 @@ def read_evaluated(system: Path | str, *, split: str = "test") -> Evaluated:
             f"{folder} has no predictions of {split}. Make them with: traitscope evaluate "
             f"{folder} --split {split}"
         )
-    report = read_json(place / "report.json", damaged="Evaluate again.")
-    address = report["corpus"].get("address")
-    if address is None or "predicted" not in report:
+    report = read_report(place / "report.json")
+    if report.corpus.address is None:
         raise DataError(
             f"{place / 'report.json'} does not say where its labels are. Evaluate again, or name "
             f"them: --labels CORPUS"
         )
-    if report["split"] != split:
-        raise DataError(f"{folder} was evaluated on {report['split']}, not on {split}.")
-    return Evaluated(
+    if report.split != split:
+        raise DataError(f"{folder} was evaluated on {report.split}, not on {split}.")
+    return System(
         name=str(system),
         table=place / "predictions.csv",
-        address=address,
         split=split,
-        protocol=build(Protocol, report["protocol"], where=str(place / "report.json")),
-        targets=_targets(report),
-        failures=tuple(report["failures"]),
+        protocol=report.protocol,
+        address=report.corpus.address,
+        targets=report.targets,
+        failures=report.failures,
     )
 
 
-def same_corpus(systems: Sequence[Evaluated]) -> str:
+def same_corpus(systems: Sequence[System]) -> str:
     """The address of the labels that all systems were evaluated on.
 
     Raises:
@@ -92,12 +127,75 @@ def same_corpus(systems: Sequence[Evaluated]) -> str:
                 f"{first.name} was evaluated on {first.address}, {other.name} on {other.address}. "
                 f"Evaluate them on the same corpus: traitscope evaluate {other.name} --corpus ..."
             )
-    return first.address
+    return str(first.address)
 
 
-def _targets(report: Mapping[str, Any]) -> tuple[Target, ...]:
-    """What was predicted: the targets of the corpus, or of the one that a run was trained on."""
-    predicted = {target["name"]: target for target in report["predicted"] or ()}
-    named = [predicted.get(target["name"], target) for target in report["corpus"]["targets"]]
-    keys = ("name", "low", "high", "direction")
-    return tuple(Target(**{key: target[key] for key in keys}) for target in named)
+def join(
+    system: System, clips: Sequence[Clip], corpus: Corpus, *, optional: bool = True
+) -> Predictions:
+    """Join a system's predictions to labelled clips, with the meaning of the labels.
+
+    Args:
+        system: whose predictions.
+        clips: those asked for, in order.
+        corpus: the labels.
+        optional: read optional targets as well, where they are predicted.
+
+    Raises:
+        DataError: columns are missing, no row belongs to a labelled clip, or what was predicted
+            cannot be given the meaning of the labels.
+    """
+    more = [target.name for target in corpus.optional] if optional else []
+    read = read_predictions(system.table, clips, targets=corpus.target_names, optional=more)
+    return align(labelled(read), corpus, system.targets).explain(system.failures)
+
+
+def in_common(
+    members: Mapping[str, Predictions], clips: Sequence[Clip], names: Sequence[str]
+) -> tuple[list[Clip], Array]:
+    """The clips that all members have, and their predictions; means over seeds.
+
+    Args:
+        members: name -> predictions.
+        clips: those asked for, in order.
+        names: targets that all members have.
+
+    Returns:
+        The clips, and (members, clips, targets); no clips where no member has one.
+    """
+    shared = set.intersection(*({clip.id for clip in each.clips} for each in members.values()))
+    kept = [clip for clip in clips if clip.id in shared]
+    values = []
+    for each in members.values():
+        places = {clip.id: place for place, clip in enumerate(each.clips)}
+        rows = [places[clip.id] for clip in kept]
+        columns = [each.targets.index(name) for name in names]
+        values.append(each.values.mean(axis=0)[rows][:, columns])
+    return kept, np.stack(values)
+
+
+def beside_labels(
+    rows: Sequence[Row],
+    clips: Sequence[Clip],
+    corpus: Corpus,
+    names: Sequence[str],
+    *,
+    constants: Array,
+    aggregate: Literal["clip", "subject"] | None,
+) -> tuple[Truth, list[Row]]:
+    """Put rows beside the labels of their clips, or of the people in them.
+
+    Args:
+        rows: predictions (clips, targets) of each system.
+        clips: what the rows are about.
+        corpus: the labels.
+        names: of the targets.
+        constants: what skill is measured against (targets,).
+        aggregate: ``subject`` averages labels and predictions over the clips of a person.
+    """
+    truth = truth_of(clips, corpus, names, constants=constants)
+    if aggregate != "subject":
+        return truth, list(rows)
+    nothing_unseen: NDArray[np.bool_] = np.zeros(len(clips), dtype=bool)
+    truth, averaged, _ = by_subject(clips, truth, rows, nothing_unseen)
+    return truth, averaged

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from traitscope.errors import DataError, some
+from traitscope.evaluation.report import Failure
 from traitscope.files import replacing
 from traitscope.statistics.metrics import Array
 from traitscope.types import Clip, Corpus, Target
@@ -32,7 +33,7 @@ class Predictions:
         targets: names of the predicted targets, in the order of the corpus.
         seeds: one per repetition of a training, in order; (0,) without a seed column.
         values: (seeds, clips, targets).
-        failures: ``clip``, ``status``, ``reason`` of each clip that was asked for in vain.
+        failures: clips that were asked for in vain.
         notes: what a reader must know: duplicates, unknown clips, columns that disagree.
     """
 
@@ -40,13 +41,13 @@ class Predictions:
     targets: tuple[str, ...]
     seeds: tuple[int, ...]
     values: Array
-    failures: tuple[dict[str, str], ...] = ()
+    failures: tuple[Failure, ...] = ()
     notes: tuple[str, ...] = ()
 
-    def explain(self, reasons: Sequence[Mapping[str, str]]) -> "Predictions":
+    def explain(self, reasons: Sequence[Failure]) -> "Predictions":
         """Replace the reasons of failures by better known ones."""
-        known = {reason["clip"]: dict(reason) for reason in reasons}
-        failures = tuple(known.get(failure["clip"], failure) for failure in self.failures)
+        known = {reason.clip: reason for reason in reasons}
+        failures = tuple(known.get(failure.clip, failure) for failure in self.failures)
         return replace(self, failures=failures)
 
 
@@ -101,8 +102,8 @@ def read_predictions(
     """
     where, frame = _open(table)
     targets = [*targets, *(name for name in optional if f"predicted_{name}" in frame)]
-    found = [name for name in targets if f"predicted_{name}" in frame]
-    if "clip" not in frame or not found:
+    predicted = [name for name in targets if f"predicted_{name}" in frame]
+    if "clip" not in frame or not predicted:
         raise DataError(
             f"{where} needs the columns clip and predicted_<target> (such as "
             f"predicted_{targets[0]}); it has: {', '.join(map(str, frame.columns)) or 'none'}. "
@@ -111,13 +112,13 @@ def read_predictions(
     names = _names(clips)
     given = frame["clip"].astype(str).str.strip()
     frame = frame.assign(clip=[names.get(n, names.get(_plain(n), "")) for n in given])
-    notes = list(_column_notes(frame, found, targets))
+    notes = list(_column_notes(frame, predicted, targets))
     unknown = sorted(set(given[frame["clip"] == ""]))
     if unknown:
         notes.append(f"{len(unknown)} predicted clips are not in this split: {some(unknown)}.")
-    frame = _numbers(frame[frame["clip"] != ""], found)
-    notes += _disagreements(frame, clips, found)
-    rows, failures, doubles = _collect(frame, clips, found)
+    frame = _numbers(frame[frame["clip"] != ""], predicted)
+    notes += _disagreements(frame, clips, predicted)
+    rows, failures, doubles = _collect(frame, clips, predicted)
     notes += doubles
     if not rows:
         raise DataError(
@@ -128,32 +129,22 @@ def read_predictions(
     seeds = tuple(sorted(set(frame["seed"])))
     kept = tuple(clip for clip in clips if clip.id in rows)
     values = np.stack([rows[clip.id] for clip in kept], axis=1)
-    return Predictions(kept, tuple(found), seeds, values, failures, tuple(notes))
-
-
-def read_labelled(table: Path | pd.DataFrame, clips: Sequence[Clip], corpus: Corpus) -> Predictions:
-    """Join predictions of a corpus' targets, and of optional ones where they are predicted.
-
-    Raises:
-        DataError: columns are missing, or no row belongs to a labelled clip.
-    """
-    optional = [target.name for target in corpus.optional]
-    return labelled(read_predictions(table, clips, targets=corpus.target_names, optional=optional))
+    return Predictions(kept, tuple(predicted), seeds, values, failures, tuple(notes))
 
 
 def labelled(read: Predictions) -> Predictions:
     """Turn clips without a single label for the predicted targets into failures."""
-    there = [any(name in clip.targets for name in read.targets) for clip in read.clips]
-    without = [c for c, labels in zip(read.clips, there, strict=True) if not labels]
-    if not any(there):
+    has_label = [any(name in clip.targets for name in read.targets) for clip in read.clips]
+    without = [c for c, labels in zip(read.clips, has_label, strict=True) if not labels]
+    if not any(has_label):
         raise DataError(
-            f"None of the {len(there)} predicted clips has a label for {', '.join(read.targets)}. "
-            f"Give the labels of this split."
+            f"None of the {len(has_label)} predicted clips has a label for "
+            f"{', '.join(read.targets)}. Give the labels of this split."
         )
     return replace(
         read,
-        clips=tuple(clip for clip, labels in zip(read.clips, there, strict=True) if labels),
-        values=read.values[:, there],
+        clips=tuple(clip for clip, labels in zip(read.clips, has_label, strict=True) if labels),
+        values=read.values[:, has_label],
         failures=(*read.failures, *(_failure(c, "no_label", "it has no label") for c in without)),
     )
 
@@ -254,11 +245,11 @@ def _plain(name: str) -> str:
     return _SUFFIX.sub("", name)
 
 
-def _numbers(frame: pd.DataFrame, found: Sequence[str]) -> pd.DataFrame:
+def _numbers(frame: pd.DataFrame, predicted: Sequence[str]) -> pd.DataFrame:
     """Predictions as numbers, NaN for what is none; seeds as integers, 0 where none is given."""
     columns: dict[str, Any] = {
         f"predicted_{name}": pd.to_numeric(frame[f"predicted_{name}"], errors="coerce")
-        for name in found
+        for name in predicted
     }
     seeds = pd.to_numeric(frame["seed"], errors="coerce") if "seed" in frame else None
     columns["seed"] = 0 if seeds is None else seeds.fillna(0).astype(int)
@@ -266,11 +257,11 @@ def _numbers(frame: pd.DataFrame, found: Sequence[str]) -> pd.DataFrame:
 
 
 def _collect(
-    frame: pd.DataFrame, clips: Sequence[Clip], found: Sequence[str]
-) -> tuple[dict[str, Array], tuple[dict[str, str], ...], list[str]]:
+    frame: pd.DataFrame, clips: Sequence[Clip], predicted: Sequence[str]
+) -> tuple[dict[str, Array], tuple[Failure, ...], list[str]]:
     """Rows (seeds, targets) by clip id, failures, and a note on harmless duplicates."""
     seeds = frame["seed"].tolist()
-    values = frame[[f"predicted_{name}" for name in found]].to_numpy(dtype=float)
+    values = frame[[f"predicted_{name}" for name in predicted]].to_numpy(dtype=float)
     given: dict[str, list[tuple[int, Array]]] = defaultdict(list)
     for clip_id, seed, row in zip(frame["clip"], seeds, values, strict=True):
         given[clip_id].append((seed, row))
@@ -279,7 +270,7 @@ def _collect(
     for clip in clips:
         mine = given.get(clip.id, [])
         once = dict(mine)
-        fault = _fault(mine, found, set(seeds))
+        fault = _fault(mine, predicted, set(seeds))
         if fault is not None:
             failures.append(_failure(clip, *fault))
             continue
@@ -290,7 +281,7 @@ def _collect(
 
 
 def _fault(
-    mine: Sequence[tuple[int, Array]], found: Sequence[str], seeds: set[int]
+    mine: Sequence[tuple[int, Array]], predicted: Sequence[str], seeds: set[int]
 ) -> tuple[str, str] | None:
     """Status and reason why the rows (seed, predictions) of a clip cannot be used."""
     if not mine:
@@ -300,22 +291,22 @@ def _fault(
         return "duplicate", f"{len(mine)} rows with different predictions"
     finite = np.isfinite(np.stack([row for _, row in mine]))
     if not finite.all():
-        names = [name for name, good in zip(found, finite.T, strict=True) if not good.all()]
+        names = [name for name, good in zip(predicted, finite.T, strict=True) if not good.all()]
         return "nan", f"no finite prediction of {', '.join(names)}"
     if set(once) < seeds:
         return "missing", f"predicted for seed {', '.join(map(str, sorted(once)))} only"
     return None
 
 
-def _failure(clip: Clip, status: str, reason: str) -> dict[str, str]:
-    return {"clip": clip.id, "status": status, "reason": reason}
+def _failure(clip: Clip, status: str, reason: str) -> Failure:
+    return Failure(clip=clip.id, status=status, reason=reason)
 
 
 def _column_notes(
-    frame: pd.DataFrame, found: Sequence[str], targets: Sequence[str]
+    frame: pd.DataFrame, predicted: Sequence[str], targets: Sequence[str]
 ) -> Sequence[str]:
     given = {str(name).removeprefix("predicted_") for name in frame if "predicted_" in str(name)}
-    absent = [name for name in targets if name not in found]
+    absent = [name for name in targets if name not in predicted]
     foreign = sorted(given - set(targets))
     notes = []
     if absent:
@@ -326,12 +317,12 @@ def _column_notes(
 
 
 def _disagreements(
-    frame: pd.DataFrame, clips: Sequence[Clip], found: Sequence[str]
+    frame: pd.DataFrame, clips: Sequence[Clip], predicted: Sequence[str]
 ) -> Sequence[str]:
     """Name clips whose ``true_`` column is not the label of the corpus, which is what counts."""
     labels: Mapping[str, Mapping[str, float]] = {clip.id: clip.targets for clip in clips}
     apart: set[str] = set()
-    for name in found:
+    for name in predicted:
         if f"true_{name}" not in frame:
             continue
         true = pd.to_numeric(frame[f"true_{name}"], errors="coerce").to_numpy(dtype=float)

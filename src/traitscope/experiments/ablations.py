@@ -2,10 +2,13 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from traitscope.evaluation.report import evaluate
+from traitscope.errors import ConfigError
+from traitscope.evaluation.assessment import evaluate
+from traitscope.evaluation.report import Report, ScoredRow
 from traitscope.files import write_csv
 from traitscope.training.fitting import train
 from traitscope.types import Hook
@@ -50,7 +53,7 @@ def ablate(
         ``rows``: set, columns, and per metric and target value, low and high; baselines last.
     """
     rows: list[dict[str, Any]] = []
-    report: dict[str, Any] = {}
+    report: Report | None = None
     for done, (name, patterns) in enumerate(sets.items()):
         if hook:
             hook(done, len(sets), name)
@@ -62,24 +65,25 @@ def ablate(
         ]
         run = train("functionals", [*chosen, *settings], to=to / name.replace(" ", "-"))
         report = evaluate(run, split=split)
-        scored = report["parts"]["all"]["rows"]
-        model = next(row for row in scored if row["role"] == "model")
-        rows.append({"set": name, "columns": list(patterns), "metrics": _metrics(model)})
+        model = _metrics(report.everything.model)
+        rows.append({"set": name, "columns": list(patterns), "metrics": model})
     if hook:
         hook(len(sets), len(sets), "")
-    for row in report["parts"]["all"]["rows"]:
-        if row["role"] in _BASELINES:
-            rows.append({"set": row["name"], "columns": [], "metrics": _metrics(row)})
-    part = report["parts"]["all"]
+    if report is None:
+        raise ConfigError("There is no set of columns to train on. Name one or more.")
+    part, labels = report.everything, report.corpus
+    for row in part.rows:
+        if row.role in _BASELINES:
+            rows.append({"set": row.name, "columns": [], "metrics": _metrics(row)})
     return {
         "schema": 1,
         "analysis": "ablation",
-        "corpus": report["corpus"]["name"],
-        "kind": report["corpus"]["kind"],
+        "corpus": labels.name,
+        "kind": labels.kind,
         "split": split,
-        "clips": part["clips"],
-        "sources": part["sources"],
-        "targets": [{"name": t["name"], "label": t["label"]} for t in report["corpus"]["targets"]],
+        "clips": part.clips,
+        "sources": part.sources,
+        "targets": [{"name": target.name, "label": target.label} for target in labels.targets],
         "rows": rows,
     }
 
@@ -95,5 +99,8 @@ def write_table(result: Mapping[str, Any], path: Path) -> Path:
     return write_csv(path, ["set", "columns", "metric", "target", *ENDS], rows)
 
 
-def _metrics(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {metric: row["metrics"][metric] for metric in METRICS if metric in row["metrics"]}
+def _metrics(row: ScoredRow) -> dict[str, Any]:
+    return {
+        metric: {target: asdict(score) for target, score in row.metrics[metric].items()}
+        for metric in METRICS
+    }

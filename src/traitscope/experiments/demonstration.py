@@ -6,12 +6,12 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from traitscope.corpora import load_corpus
 from traitscope.corpora.synthetic import Config as SyntheticConfig
 from traitscope.corpora.synthetic import generate
-from traitscope.evaluation.report import evaluate
+from traitscope.evaluation.assessment import evaluate
+from traitscope.evaluation.report import Report
 from traitscope.features.preparation import prepare
 from traitscope.files import read_json
 from traitscope.report import histories_of, write_report
@@ -43,7 +43,7 @@ class Demonstration:
 
     run: Path
     page: Path
-    reports: tuple[dict[str, Any], ...]
+    reports: tuple[Report, ...]
 
 
 def demonstrate(

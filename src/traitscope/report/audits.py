@@ -110,22 +110,26 @@ def audit_words(audit: Audit) -> str:
             for label, cell in _cells(audit, group["cells"], "residual_gap")
             if _clear(cell)
         ]
-        found = f"clear gaps: {some(clear, 6)}" if clear else "no gap holds after Holm's correction"
-        return f"Groups with enough clips for numbers: {len(with_cells)}; {found}."
+        outcome = (
+            f"clear gaps: {some(clear, 6)}" if clear else "no gap holds after Holm's correction"
+        )
+        return f"Groups with enough clips for numbers: {len(with_cells)}; {outcome}."
     if audit["audit"] == "leakage":
         return " ".join(audit["sentences"]) or "Nothing that is known of the clips leaks."
     if audit["audit"] == "perturbation":
         flagged = audit["flagged"]
-        said = [
+        steps = [
             f"{f['perturbation']} {f['step']:g} ({_label(audit, f['target'])})" for f in flagged
         ]
-        found = f"flagged: {some(said, 6)}" if said else "no step moves a score by more than that"
+        outcome = (
+            f"flagged: {some(steps, 6)}" if steps else "no step moves a score by more than that"
+        )
         lost = sum(len(step["failed"]) for e in audit["perturbations"] for step in e["steps"])
         copies = "copy" if lost == 1 else "copies"
         gone = f" {lost} changed {copies} could not be scored at all (no face ...)." if lost else ""
         return (
             f"{audit['clips']} clips were scored again after each change. Shifts are held against "
-            f"the model's own 95 % interval; {found}.{gone}"
+            f"the model's own 95 % interval; {outcome}.{gone}"
         )
     slopes = [cell["value"] for _, cell in _cells(audit, audit["cells"], "slope")]
     known = [value for value in slopes if value is not None]
@@ -191,10 +195,12 @@ def heats(audit: Audit) -> list[Heat]:
         return []
     names = tuple(target["name"][:1].upper() for target in audit["targets"])
     turned = [target["label"] for target in audit["targets"] if "(" in target["label"]]
-    said = "".join(f" ({label[0].upper()}: {label.partition('(')[2]}" for label in turned)
+    directions = "".join(f" ({label[0].upper()}: {label.partition('(')[2]}" for label in turned)
     return [
         Heat(
-            f"Correlations between {side}{said}", names, tuple(tuple(row) for row in between[side])
+            f"Correlations between {side}{directions}",
+            names,
+            tuple(tuple(row) for row in between[side]),
         )
         for side in ("labels", "predictions")
     ]
@@ -248,10 +254,10 @@ def _calibration(audit: Audit) -> list[AuditTable]:
     between = audit.get("between")
     if between:
         sides = ("mean_labels", "labels"), ("mean_predictions", "predictions")
-        found = tuple((name, _shown(between[key])) for key, name in sides)
+        means = tuple((name, _shown(between[key])) for key, name in sides)
         extra = ("predictions minus labels", _shown(between["mean_difference"]))
         head = ("mean of the pairs", "correlation")
-        tables.append(AuditTable("Correlations between traits [95 %]", head, (*found, extra)))
+        tables.append(AuditTable("Correlations between traits [95 %]", head, (*means, extra)))
     covered = tuple(
         (
             _label(audit, row["target"]),

@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from traitscope.evaluation.report import Report, ScoredRow
 from traitscope.report.audits import TITLES
-from traitscope.report.content import ROLES, Group, Report, plain
+from traitscope.report.content import ROLES, Group, plain
 
 _BASELINES = ("constant", "lookup")
 
@@ -30,10 +31,7 @@ def checklist(
         audits: those that were made of its predictions.
         has_card: its author added words or facts.
     """
-    kind = str(group.corpus.get("kind") or "")
-    notes = [str(note) for note in group.corpus.get("notes") or ()]
-    protocol = report.get("protocol") or {}
-    run = report.get("run") or {}
+    kind, notes = group.corpus.kind, group.corpus.notes
     words = "see the run's own card" if has_card else "the general ones above"
     return (
         Item("Kind of target", bool(kind), group.kind[0] if kind else "apparent or self-reported?"),
@@ -44,25 +42,25 @@ def checklist(
         ),
         Item(
             "Protocol",
-            bool(protocol),
-            f"{plain(protocol.get('kind'))} split, fitted on {plain(report.get('fit'))}",
+            True,
+            f"{plain(report.protocol.kind)} split, fitted on {plain(report.fit)}",
         ),
         _baselines(report),
         _intervals(report),
-        _audits(audits, has_run=bool(run)),
+        _audits(audits, has_run=bool(report.run)),
         Item("Intended and excluded uses", True, words),
         Item("Third-party licences", True, "listed below, for all files that a run may use"),
     )
 
 
-def _rows(report: Report) -> list[Mapping[str, Any]]:
-    return [row for part in report["parts"].values() for row in part.get("rows", ())]
+def _rows(report: Report) -> list[ScoredRow]:
+    return [row for part in report.parts.values() for row in part.rows]
 
 
 def _baselines(report: Report) -> Item:
-    there = {row["role"] for row in _rows(report)} - {"model"}
-    names = ", ".join(ROLES[role][0] for role in ROLES if role in there)
-    missing = [ROLES[role][0] for role in _BASELINES if role not in there]
+    scored = {row.role for row in _rows(report)} - {"model"}
+    names = ", ".join(ROLES[role][0] for role in ROLES if role in scored)
+    missing = [ROLES[role][0] for role in _BASELINES if role not in scored]
     text = names or "none"
     return Item(
         "Baselines", not missing, f"{text}; missing: {', '.join(missing)}" if missing else text
@@ -70,16 +68,16 @@ def _baselines(report: Report) -> Item:
 
 
 def _intervals(report: Report) -> Item:
-    cells = [
-        cell
+    scores = [
+        score
         for row in _rows(report)
-        if row["role"] == "model"
-        for metric in row["metrics"].values()
-        for cell in metric.values()
-        if cell.get("value") is not None
+        if row.role == "model"
+        for targets in row.metrics.values()
+        for score in targets.values()
+        if score.value is not None
     ]
-    with_ends = sum(cell.get("low") is not None for cell in cells)
-    text = f"95 %, clustered by source, on {with_ends} of {len(cells)} numbers of the model"
+    with_ends = sum(score.low is not None for score in scores)
+    text = f"95 %, clustered by source, on {with_ends} of {len(scores)} numbers of the model"
     return Item("Intervals", with_ends > 0, text)
 
 

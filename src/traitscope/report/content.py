@@ -1,20 +1,17 @@
-"""What a report says, before it is laid out: report dicts in, groups of tables out.
+"""What a report says, before it is laid out: reports in, groups of tables out.
 
 Reports that share corpus and split become one group: their model rows stand in one table and
 equal baselines stand in it once. Numbers are formatted here, once, for every kind of output.
 """
 
-import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from traitscope.errors import DataError
-from traitscope.types import Target
-
-Report = Mapping[str, Any]
-SCHEMA = 1
+from traitscope.evaluation.report import CorpusFacts, Report, ScoredRow, TargetFacts
+from traitscope.statistics.metrics import Score
 
 
 @dataclass(frozen=True)
@@ -62,10 +59,6 @@ KINDS: Mapping[str, tuple[str, str]] = {
         "Labels are people's own questionnaire answers, with the errors such answers have.",
     ),
 }
-PARTS: Mapping[str, str] = {
-    "all": "All scored clips",
-    "source_disjoint": "Source-disjoint part: clips whose source was not fitted on",
-}
 
 
 @dataclass(frozen=True)
@@ -110,13 +103,13 @@ class Row:
     Attributes:
         name: the model, or the report that the baseline was computed for.
         role: a key of ROLES.
-        metrics: metric -> target or ``macro`` -> value, low, high, reason.
+        metrics: metric -> target or ``macro`` -> score.
         twin: the table has another baseline of this role, so the label must tell them apart.
     """
 
     name: str
     role: str
-    metrics: Mapping[str, Mapping[str, Any]]
+    metrics: Mapping[str, Mapping[str, Score]]
     twin: bool = False
 
     @property
@@ -124,23 +117,23 @@ class Row:
         """The model's name, or what the baseline is called."""
         if self.role == "model":
             return self.name
-        label = ROLES.get(self.role, (self.role, ""))[0]
+        label = ROLES[self.role][0]
         return f"{label} (beside {self.name})" if self.twin else label
 
     @property
     def about(self) -> str:
         """One line on what the system is."""
-        return ROLES.get(self.role, ("", ""))[1]
+        return ROLES[self.role][1]
 
     def cell(self, metric: str, target: str) -> Cell:
         """Read one number; what is absent or not finite is undefined, with a reason."""
-        found = self.metrics.get(metric, {}).get(target)
+        score = self.metrics.get(metric, {}).get(target)
         digits = METRICS[metric].digits if metric in METRICS else 3
-        if found is None:
+        if score is None:
             return Cell(None, reason="not in this report", digits=digits)
-        value = finite(found.get("value"))
-        reason = str(found.get("reason") or ("" if value is not None else "no reason was given"))
-        return Cell(value, finite(found.get("low")), finite(found.get("high")), reason, digits)
+        value = finite(score.value)
+        reason = score.reason or ("" if value is not None else "no reason was given")
+        return Cell(value, finite(score.low), finite(score.high), reason, digits)
 
 
 @dataclass(frozen=True)
@@ -157,8 +150,8 @@ class Part:
     @property
     def metrics(self) -> tuple[str, ...]:
         """Metrics that any row has: known ones in their usual order, then others by name."""
-        there = {key for row in self.rows for key in row.metrics}
-        return (*(k for k in METRICS if k in there), *sorted(there - set(METRICS)))
+        scored = {key for row in self.rows for key in row.metrics}
+        return (*(k for k in METRICS if k in scored), *sorted(scored - set(METRICS)))
 
 
 @dataclass(frozen=True)
@@ -166,60 +159,62 @@ class Group:
     """Reports on one corpus and split, side by side."""
 
     reports: tuple[Report, ...]
-    targets: tuple[Mapping[str, Any], ...]
+    targets: tuple[TargetFacts, ...]
     parts: tuple[Part, ...]
     warnings: tuple[str, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
 
     @property
-    def corpus(self) -> Mapping[str, Any]:
+    def corpus(self) -> CorpusFacts:
         """Name, kind, targets and notes of the corpus."""
-        return self.reports[0]["corpus"]  # type: ignore[no-any-return]
+        return self.reports[0].corpus
 
     @property
     def split(self) -> str:
         """The split that was scored."""
-        return str(self.reports[0].get("split") or "all clips")
+        return self.reports[0].split
 
     @property
     def units(self) -> str:
         """What was scored: clips, or people where their clips were averaged."""
-        scoring = self.reports[0].get("scoring") or {}
-        return "people" if scoring.get("aggregate") == "subject" else "clips"
+        return "people" if self.reports[0].scoring.aggregate == "subject" else "clips"
 
     @property
     def kind(self) -> tuple[str, str]:
         """What was measured, and a sentence on what that means."""
-        kind = str(self.corpus.get("kind") or "")
-        return KINDS.get(kind, (f"{kind or 'undeclared kind of'} traits", ""))
+        return kind_of(self.corpus)
 
 
 def read_groups(reports: Sequence[Report]) -> tuple[Group, ...]:
     """Sort reports into groups by corpus and split, in the order given.
 
     Raises:
-        DataError: there is no report, or one lacks what a report needs.
+        DataError: there is no report.
     """
     if not reports:
         raise DataError("There is no report to write. Give at least one report.json.")
     together: dict[tuple[str, str], list[Report]] = {}
     for report in reports:
-        _check(report)
-        key = (str(report["corpus"]["name"]), str(report.get("split")))
-        together.setdefault(key, []).append(report)
+        together.setdefault((report.corpus.name, report.split), []).append(report)
     return tuple(_group(tuple(members)) for members in together.values())
+
+
+def kind_of(corpus: CorpusFacts) -> tuple[str, str]:
+    """What a corpus measures, and a sentence on what that means."""
+    return KINDS.get(corpus.kind, (f"{corpus.kind} traits", ""))
 
 
 def number(value: float, digits: int) -> str:
     """Round for people, with a real minus sign and no minus zero."""
     text = f"{value:.{digits}f}"
-    if float(text) == 0:
+    if float(text) == 0:  # "-0.000" would claim a direction that rounding took away
         text = text.lstrip("-")
     return text.replace("-", "−")
 
 
 def finite(value: Any) -> float | None:
     """Return a finite float, or None for what is absent, infinite or not a number."""
+    # a bool is an int to Python, and would be drawn as 0 or 1
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
     return float(value) if math.isfinite(value) else None
@@ -250,34 +245,21 @@ def plain(value: Any) -> str:
     return str(value)
 
 
-def target_label(target: Mapping[str, Any]) -> str:
-    """The name of a target as tables write it, with its direction where that surprises."""
-    if target.get("direction") == -1:
-        return Target(str(target["name"]), direction=-1).label
-    return str(target.get("label") or target["name"])
+def target_label(facts: TargetFacts) -> str:
+    """The name of a target as tables write it, with its direction where that surprises.
 
-
-def _check(report: Report) -> None:
-    name = report.get("name", "?")
-    if report.get("schema") != SCHEMA:
-        raise DataError(
-            f"The report {name!r} has the schema {report.get('schema')!r}; this version reads "
-            f"{SCHEMA}. Write it again with: traitscope evaluate"
-        )
-    missing = [key for key in ("corpus", "parts", "counts") if not report.get(key)]
-    if missing:
-        raise DataError(
-            f"The report {name!r} has no {' and no '.join(missing)}. "
-            f"Write it again with: traitscope evaluate"
-        )
+    The declared direction decides, not the label in the file: a key called neuroticism that means
+    its opposite is never shown under the plain name.
+    """
+    return facts.target.label if facts.direction == -1 else facts.label
 
 
 def _group(reports: tuple[Report, ...]) -> Group:
-    targets: dict[str, Mapping[str, Any]] = {}
+    targets: dict[str, TargetFacts] = {}
     for report in reports:
-        for target in report["corpus"]["targets"]:
-            targets.setdefault(target["name"], target)
-    keys = dict.fromkeys(key for report in reports for key in report["parts"])
+        for facts in report.corpus.targets:
+            targets.setdefault(facts.name, facts)
+    keys = dict.fromkeys(key for report in reports for key in report.parts)
     parts = tuple(_part(key, reports) for key in keys)
     return Group(
         reports=reports,
@@ -289,51 +271,50 @@ def _group(reports: tuple[Report, ...]) -> Group:
 
 
 def _part(key: str, reports: Sequence[Report]) -> Part:
-    having = [report for report in reports if key in report["parts"]]
-    parts = [report["parts"][key] for report in having]
+    having = [report for report in reports if key in report.parts]
+    parts = [report.parts[key] for report in having]
     models: list[Row] = []
     baselines: list[Row] = []
     for report, part in zip(having, parts, strict=True):
-        for entry in part.get("rows", ()):
-            row = Row(_name(entry, report), entry["role"], entry["metrics"])
+        for scored in part.rows:
+            row = Row(_name(scored, report), scored.role, scored.metrics)
             (models if row.role == "model" else baselines).append(row)
     return Part(
         key=key,
-        title=str(parts[0].get("title") or PARTS.get(key, key)),
-        clips=tuple(sorted({int(part.get("clips") or 0) for part in parts})),
-        sources=tuple(sorted({int(part.get("sources") or 0) for part in parts})),
+        title=parts[0].title,
+        clips=tuple(sorted({part.clips for part in parts})),
+        sources=tuple(sorted({part.sources for part in parts})),
         rows=(*models, *_once(baselines)),
-        reason="; ".join(dict.fromkeys(str(p["reason"]) for p in parts if p.get("reason"))),
+        reason="; ".join(dict.fromkeys(part.reason for part in parts if part.reason)),
     )
 
 
-def _name(entry: Mapping[str, Any], report: Report) -> str:
-    if entry["role"] == "model":
-        return str(entry.get("name") or report.get("name") or "model")
-    return str(report.get("name") or "")
+def _name(row: ScoredRow, report: Report) -> str:
+    return row.name if row.role == "model" else report.name
 
 
 def _once(rows: Sequence[Row]) -> list[Row]:
     """Keep equal baselines once; where they differ, the name says which report one is from."""
     order = list(ROLES)
-    kept: dict[tuple[str, str], Row] = {}
+    kept: list[Row] = []
     for row in rows:
-        kept.setdefault((row.role, json.dumps(row.metrics, sort_keys=True)), row)
-    roles = [row.role for row in kept.values()]
-    named = [replace(row, twin=roles.count(row.role) > 1) for row in kept.values()]
-    return sorted(named, key=lambda row: order.index(row.role) if row.role in order else 99)
+        if not any(row.role == other.role and row.metrics == other.metrics for other in kept):
+            kept.append(row)
+    roles = [row.role for row in kept]
+    named = [replace(row, twin=roles.count(row.role) > 1) for row in kept]
+    # from the simplest to the strangest, wherever a report has them
+    return sorted(named, key=lambda row: order.index(row.role))
 
 
 def _warnings(reports: Sequence[Report], parts: Sequence[Part]) -> tuple[str, ...]:
-    found = [str(warning) for report in reports for warning in report.get("warnings", ())]
+    warnings = [warning for report in reports for warning in report.warnings]
     if len(reports) > 1:
-        found += [
+        warnings += [
             f"{part.title}: the systems were scored on different numbers of clips "
             f"({', '.join(map(str, part.clips))}), so their rows are not strictly comparable."
             for part in parts
             if len(part.clips) > 1
         ]
-        fitted = {json.dumps(report.get("fit")) for report in reports}
-        if len(fitted) > 1:
-            found.append("The systems were fitted on different splits; see the facts of each.")
-    return tuple(dict.fromkeys(found))
+        if len({report.fit for report in reports}) > 1:
+            warnings.append("The systems were fitted on different splits; see the facts of each.")
+    return tuple(dict.fromkeys(warnings))

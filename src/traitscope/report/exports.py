@@ -1,14 +1,15 @@
-"""The report for papers: report dicts in, PNG figures and CSV, Markdown and LaTeX tables out."""
+"""The report for papers: reports in, PNG figures and CSV, Markdown and LaTeX tables out."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from traitscope.evaluation.report import Report
 from traitscope.files import write_csv, write_text
 from traitscope.report import audit_plots, plots, tables
 from traitscope.report.audits import TITLES, Audit, AuditTable, audit_long, audit_tables
-from traitscope.report.content import Cell, Group, Part, Report, read_groups
+from traitscope.report.content import Cell, Group, Part, read_groups
 
 LONG = ("corpus", "split", "part", "role", "system", "metric", "target", "value", "low", "high")
 AUDIT_LONG = (*("report", "audit", "item", "clips"), *("target", "measure", "value", "low", "high"))
@@ -37,7 +38,7 @@ def export(
     """Write what the page shows as files to use elsewhere.
 
     Args:
-        reports: what ``report.json`` holds, one per evaluation.
+        reports: one per evaluation.
         folder: where ``metrics.csv`` (every number, one per row), ``failures.csv``, ``tables.md``,
             ``tables.tex`` and the PNG figures go; it is made. Audits add ``audits.csv``,
             ``audits.md`` and ``audits.tex``.
@@ -48,7 +49,7 @@ def export(
         The files, in the order written.
 
     Raises:
-        DataError: there is no report, or one lacks what a report needs.
+        DataError: there is no report.
     """
     groups = read_groups(reports)
     folder = Path(folder)
@@ -65,7 +66,7 @@ def export(
                 path = folder / f"comparison-{i}-{_safe(part.key)}.png"
                 written.append(plots.comparison(group, part, path))
     for i, report in enumerate(reports, start=1):
-        name = str(report.get("name") or "report")
+        name = report.name
         stem = folder / f"{i}-{_safe(name)}"
         written += plots.traits(report, stem.with_name(f"{stem.name}-traits.png"))
         history = (histories or {}).get(name, ())
@@ -154,7 +155,7 @@ def latex(heading: str, table: tables.Table) -> str:
 
 
 def _where(group: Group) -> str:
-    return f"{group.kind[0]} in {group.corpus['name']}, {group.split}"
+    return f"{group.kind[0]} in {group.corpus.name}, {group.split}"
 
 
 def _documents(groups: Sequence[Group], write: Callable[[str, tables.Table], str]) -> str:
@@ -188,7 +189,7 @@ def _long_rows(groups: Sequence[Group]) -> Iterator[tuple[Any, ...]]:
     for group in groups:
         for part in group.parts:
             for row in part.rows:
-                head = (group.corpus["name"], group.split, part.key, row.role, row.label)
+                head = (group.corpus.name, group.split, part.key, row.role, row.label)
                 for key in part.metrics:
                     for target, label in group.labels.items():
                         cell = row.cell(key, target)
@@ -198,8 +199,8 @@ def _long_rows(groups: Sequence[Group]) -> Iterator[tuple[Any, ...]]:
 def _lost(groups: Sequence[Group]) -> Iterator[tuple[Any, ...]]:
     for group in groups:
         for report in group.reports:
-            for row in report.get("failures") or ():
-                yield (report.get("name"), row["clip"], row.get("status"), row.get("reason"))
+            for failure in report.failures:
+                yield (report.name, failure.clip, failure.status, failure.reason)
 
 
 def _safe(name: str) -> str:

@@ -13,8 +13,9 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
+from traitscope.evaluation.report import Points, Report, TargetFacts
 from traitscope.report import svg
-from traitscope.report.content import METRICS, Report, finite, number, target_label
+from traitscope.report.content import METRICS, finite, number, target_label
 
 NOT_DRAWN = {"epoch", "step", "stage", "seconds", "time", "lr", "mse", "rmse", "spearman", "cosine"}
 Numbers = NDArray[np.float64]
@@ -53,15 +54,13 @@ class Trait:
 
 def read_traits(report: Report) -> list[Trait]:
     """The points of a report, target by target; empty when it has none."""
-    points = report.get("points") or {}
-    targets = report["corpus"]["targets"]
-    return [
-        trait
-        for target in targets
-        if target["name"] in points.get("true", {}) and target["name"] in points["predicted"]
-        for trait in [_trait(target, points)]
-        if len(trait.true)
+    points = report.points
+    traits = [
+        _trait(facts, points)
+        for facts in report.corpus.targets
+        if facts.name in points.true and facts.name in points.predicted
     ]
+    return [trait for trait in traits if len(trait.true)]
 
 
 def panels(trait: Trait, name: str) -> list[Panel]:
@@ -81,6 +80,7 @@ def read_history(rows: Sequence[Mapping[str, Any]]) -> Curves:
     counted on.
     """
     epochs = [_logged(row.get("epoch")) for row in rows]
+    # a second stage starts again at 0: its epochs are counted on, or curves would run back
     known = [epoch for epoch in epochs if epoch is not None]
     if len(known) < len(rows) or any(b <= a for a, b in pairwise(known)):
         known = [float(i) for i in range(len(rows))]
@@ -117,33 +117,31 @@ def error_grid(trait: Trait, count: int = 80) -> Numbers:
     """Absolute errors (count,) at which error distributions are drawn, up to the 99.5 % point."""
     errors = [np.abs(trait.predicted - trait.true)]
     errors += [np.abs(values - trait.true) for values in trait.baselines.values()]
+    # one outlier must not press all curves against the left edge
     end = float(np.nanquantile(np.concatenate(errors), 0.995)) or 1.0
     return np.linspace(0, end, count)
 
 
-def _trait(target: Mapping[str, Any], points: Mapping[str, Any]) -> Trait:
-    name = target["name"]
-    true, predicted = _numbers(points["true"][name]), _numbers(points["predicted"][name])
+def _trait(facts: TargetFacts, points: Points) -> Trait:
+    name = facts.name
+    true, predicted = _numbers(points.true[name]), _numbers(points.predicted[name])
     keep = np.isfinite(true) & np.isfinite(predicted)
     baselines = {}
-    for role, values in (points.get("baselines") or {}).items():
-        if role in {"constant", "lookup"} and name in values:
-            given = np.broadcast_to(_numbers(values[name]), true.shape)[keep]
-            baselines["constant" if role == "constant" else "look-up"] = given
+    for role, columns in points.baselines.items():
+        if role in {"constant", "lookup"} and name in columns:
+            label = "constant" if role == "constant" else "look-up"
+            baselines[label] = _numbers(columns[name])[keep]
     if "constant" not in baselines and keep.any():
         centre = np.full(int(keep.sum()), true[keep].mean())
         baselines = {"mean of these labels": centre, **baselines}
-    low, high = finite(target.get("low")), finite(target.get("high"))
     shown = np.concatenate([true[keep], predicted[keep]])
-    ends = [v for v in (low, high) if v is not None]
+    ends = [end for end in (facts.low, facts.high) if end is not None]
     scale = _scale(np.concatenate([shown, ends]), padded=not ends)
     dropped = tuple(np.flatnonzero(~keep).tolist())
-    return Trait(target_label(target), true[keep], predicted[keep], baselines, scale, dropped)
+    return Trait(target_label(facts), true[keep], predicted[keep], baselines, scale, dropped)
 
 
-def _numbers(values: Any) -> Numbers:
-    if isinstance(values, (int, float)):
-        return np.asarray(values, dtype=np.float64)
+def _numbers(values: Sequence[float | None]) -> Numbers:
     return np.asarray([np.nan if v is None else v for v in values], dtype=np.float64)
 
 
@@ -167,7 +165,7 @@ def _hover(trait: Trait, axes: svg.Axes, names: str) -> str:
 
 def _slope(x: Numbers, y: Numbers) -> tuple[float, float] | None:
     """Slope and intercept of the least-squares line, None when x does not vary."""
-    if len(x) < 3 or float(np.ptp(x)) < 1e-9:
+    if len(x) < 3 or float(np.ptp(x)) < 1e-9:  # a line through two points says nothing
         return None
     slope, intercept = np.polyfit(x, y, 1)
     return float(slope), float(intercept)
@@ -190,6 +188,7 @@ def _scatter(trait: Trait, name: str) -> Panel:
 
 def _residuals(trait: Trait) -> Panel:
     residuals = trait.predicted - trait.true
+    # symmetric, so that bias shows as distance from the middle
     reach = float(np.abs(residuals).max()) * 1.05 or 1.0
     axes = svg.Axes(trait.scale, (-reach, reach))
     parts = [

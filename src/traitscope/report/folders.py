@@ -1,13 +1,15 @@
 """What lies in the folders of runs beside their reports: training logs and audits."""
 
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from traitscope.evaluation.report import Report
+
 
 def histories_of(
-    runs: Sequence[Path], reports: Sequence[Mapping[str, Any]]
+    runs: Sequence[Path], reports: Sequence[Report]
 ) -> dict[str, list[dict[str, str]]]:
     """Read ``history.csv`` of each run folder that has one.
 
@@ -18,17 +20,17 @@ def histories_of(
     Returns:
         Report name -> one dict per epoch, as ``write_report`` and ``export`` take them.
     """
-    found = {}
+    histories = {}
     for run, report in zip(runs, reports, strict=True):
         path = Path(run) / "history.csv"
         if path.is_file():
             with path.open(newline="", encoding="utf-8") as file:
-                found[str(report.get("name") or "report")] = list(csv.DictReader(file))
-    return found
+                histories[report.name] = list(csv.DictReader(file))
+    return histories
 
 
 def audits_of(
-    runs: Sequence[Path], reports: Sequence[Mapping[str, Any]], *, split: str = "test"
+    runs: Sequence[Path], reports: Sequence[Report], *, split: str = "test"
 ) -> dict[str, list[dict[str, Any]]]:
     """Read the audits beside each report.
 
@@ -45,10 +47,10 @@ def audits_of(
     """
     from traitscope.audit import read_audits
 
-    found = {}
+    audits = {}
     for run, report in zip(map(Path, runs), reports, strict=True):
         folder = run / "evaluation" / split if run.is_dir() else run.parent
-        audits = read_audits(folder)
-        if audits:
-            found[str(report.get("name") or "report")] = audits
-    return found
+        mine = read_audits(folder)
+        if mine:
+            audits[report.name] = mine
+    return audits

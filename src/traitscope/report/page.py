@@ -1,4 +1,4 @@
-"""One self-contained HTML page: report dicts in, a file that needs no network out.
+"""One self-contained HTML page: reports in, a file that needs no network out.
 
 Everything that comes from data (clip names, reasons, run names) is escaped by the template or by
 ``svg``; styles and scripts are inlined, and nothing is requested: the page forbids itself any
@@ -7,7 +7,7 @@ request and any script but its own, should something ever slip through.
 
 from base64 import b64encode
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib.resources import files
@@ -17,20 +17,22 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
+from traitscope.data.protocols import Protocol
 from traitscope.errors import DataError
+from traitscope.evaluation.report import Report
 from traitscope.files import write_text
 from traitscope.report import figures, tables
 from traitscope.report.audit_figures import audit_panels
 from traitscope.report.audits import TITLES, Audit, AuditTable, audit_tables, audit_words, bars
 from traitscope.report.checklist import Item, checklist
-from traitscope.report.content import ROLES, Group, Part, Report, flatten, plain, read_groups
+from traitscope.report.content import ROLES, Cell, Group, Part, flatten, plain, read_groups
 
 History = Sequence[Mapping[str, Any]]
 Card = Mapping[str, Any] | str
 
 
 @dataclass(frozen=True)
-class Failure:
+class FailureView:
     """A clip without a score, and the reports that could not score it."""
 
     clip: str
@@ -63,7 +65,7 @@ class AuditView:
 
 
 @dataclass(frozen=True)
-class System:
+class SystemView:
     """One report: its figures, facts, history, audits and card."""
 
     name: str
@@ -81,7 +83,7 @@ class System:
     @property
     def clips(self) -> list[str]:
         """Ids of the scored clips, for the read-out under the pointer."""
-        return [str(clip) for clip in (self.report.get("points") or {}).get("clip", ())]
+        return list(self.report.points.clip)
 
 
 @dataclass(frozen=True)
@@ -93,8 +95,8 @@ class GroupView:
     words: tuple[str, ...]
     parts: tuple[PartView, ...]
     published: tuple[tables.Published, ...]
-    systems: tuple[System, ...]
-    failures: tuple[Failure, ...]
+    systems: tuple[SystemView, ...]
+    failures: tuple[FailureView, ...]
     statuses: tuple[tuple[str, int], ...]
 
 
@@ -118,8 +120,7 @@ def write_report(
     """Write one or several reports as one HTML page that needs no network.
 
     Args:
-        reports: what ``report.json`` holds, one per evaluation; those on the same corpus and
-            split stand in one table.
+        reports: one per evaluation; those on the same corpus and split stand in one table.
         path: the page; its folder is made.
         histories: report name -> one dict per epoch (``epoch``, ``train_loss``,
             ``validation_ccc`` ...).
@@ -130,7 +131,7 @@ def write_report(
         The path that was written.
 
     Raises:
-        DataError: there is no report, one lacks what a report needs, or ``path`` is a folder.
+        DataError: there is no report, or ``path`` is a folder.
     """
     path = Path(path)
     if path.is_dir():
@@ -141,9 +142,10 @@ def write_report(
     text = _template().render(
         views=views,
         title=_title(reports),
-        created=max(str(report.get("created") or "") for report in reports)[:19],
+        created=max(report.created for report in reports)[:19],
         style=Markup(_asset("page.css")),
         script=Markup(script),
+        # the page's own policy allows this one script, so text from data can never run
         script_hash=f"sha256-{b64encode(sha256(script.encode()).digest()).decode()}",
         licences=tables.licences(),
         roles=ROLES,
@@ -165,7 +167,7 @@ def _template() -> Any:
 
 
 def _title(reports: Sequence[Report]) -> str:
-    names = list(dict.fromkeys(str(report.get("name") or "report") for report in reports))
+    names = list(dict.fromkeys(report.name for report in reports))
     return names[0] if len(names) == 1 else f"{len(names)} systems side by side"
 
 
@@ -187,6 +189,7 @@ def _part(group: Group, part: Part) -> PartView:
     notes = tables.Footnotes()
     headline = tables.headline(part, notes)
     first = tuple(notes.reasons)
+    # the first tab is open: it must not be a column of "undefined"
     keys = sorted(part.metrics, key=lambda key: not _is_defined(part, key))
     by_metric = tuple((key, tables.per_trait(group, part, key, notes)) for key in keys)
     return PartView(part, headline, by_metric, first, tuple(notes.reasons))
@@ -196,16 +199,17 @@ def _is_defined(part: Part, metric: str) -> bool:
     return any(row.cell(metric, "macro").value is not None for row in part.rows)
 
 
-def _system(report: Report, group: Group, beside: Beside) -> System:
-    name = str(report.get("name") or "report")
+def _system(report: Report, group: Group, beside: Beside) -> SystemView:
+    name = report.name
     card, audits = beside.cards.get(name, ""), beside.audits.get(name, ())
-    run = dict(report.get("run") or {})
+    # coverage is drawn as bars where it is a share; the rest of a run is listed as it is
+    run = dict(report.run)
     coverage = run.pop("coverage", None) or {}
     shares = [(k, v) for k, v in coverage.items() if isinstance(v, (int, float))]
     rest = {k: v for k, v in coverage.items() if not isinstance(v, (int, float))}
     if rest:
         run["coverage"] = rest
-    return System(
+    return SystemView(
         name=name,
         report=report,
         traits=tuple(
@@ -214,7 +218,7 @@ def _system(report: Report, group: Group, beside: Beside) -> System:
         ),
         history=tuple(figures.history_panels(beside.histories.get(name, ()))),
         facts=tuple(flatten(run)),
-        settings=tuple(flatten({k: report[k] for k in ("protocol", "scoring") if report.get(k)})),
+        settings=tuple(flatten(report.model_dump(mode="json", include={"protocol", "scoring"}))),
         coverage=tuple((str(k), float(v)) for k, v in shares),
         card=() if isinstance(card, str) else tuple(flatten(card)),
         words=card if isinstance(card, str) else "",
@@ -236,28 +240,29 @@ def _audit(audit: Audit) -> AuditView:
 
 def _facts(group: Group) -> tuple[tuple[str, str], ...]:
     """What was measured on what; values that differ between reports stand side by side."""
-    readers: dict[str, Any] = {
-        "fitted on": lambda r: plain(list(r.get("fit") or ())),
-        "clips": lambda r: plain(r["counts"].get("clips")),
-        "scored": lambda r: plain(r["counts"].get("scored")),
-        "failed": lambda r: plain(r["counts"].get("failed")),
-        "sources": lambda r: plain(r["counts"].get("sources")),
-        "subjects": lambda r: plain(r["counts"].get("subjects")),
-        "clips fitted on": lambda r: plain(r["counts"].get("fitted_clips")),
+    readers: dict[str, Callable[[Report], Any]] = {
+        "fitted on": lambda report: report.fit,
+        "clips": lambda report: report.counts.clips,
+        "scored": lambda report: report.counts.scored,
+        "failed": lambda report: report.counts.failed,
+        "sources": lambda report: report.counts.sources,
+        "subjects": lambda report: report.counts.subjects,
+        "clips fitted on": lambda report: report.counts.fitted_clips,
     }
-    found = [("corpus", str(group.corpus["name"])), ("split", group.split)]
+    facts = [("corpus", group.corpus.name), ("split", group.split)]
     for key, read in readers.items():
-        found.append((key, " / ".join(dict.fromkeys(read(report) for report in group.reports))))
-    protocols = dict.fromkeys(_protocol(report.get("protocol") or {}) for report in group.reports)
-    return (*found, ("protocol", " / ".join(protocols)))
+        values = dict.fromkeys(plain(read(report)) for report in group.reports)
+        facts.append((key, " / ".join(values)))
+    protocols = dict.fromkeys(_protocol(report.protocol) for report in group.reports)
+    return (*facts, ("protocol", " / ".join(protocols)))
 
 
-def _protocol(settings: Mapping[str, Any]) -> str:
+def _protocol(protocol: Protocol) -> str:
     """The settings that matter for this kind of protocol; all of them stand in the card."""
-    kind = str(settings.get("kind") or "–")
     keys = {"official": (), "kfold": ("folds", "fold", "group"), "random": ("shares", "group")}
-    shown = [key for key in (*keys.get(kind, ()), "few") if settings.get(key) is not None]
-    return ", ".join([kind, *(f"{key} {plain(settings[key])}" for key in shown)])
+    settings = {key: getattr(protocol, key) for key in (*keys[protocol.kind], "few")}
+    shown = [f"{key} {plain(value)}" for key, value in settings.items() if value is not None]
+    return ", ".join([protocol.kind, *shown])
 
 
 def _in_words(group: Group) -> tuple[str, ...]:
@@ -284,7 +289,7 @@ def _in_words(group: Group) -> tuple[str, ...]:
     return tuple(sentences)
 
 
-def _against_constant(skill: Any) -> str:
+def _against_constant(skill: Cell) -> str:
     if skill.value is None:
         return f"its skill against the constant is undefined ({skill.reason})"
     if skill.low is None:
@@ -297,13 +302,13 @@ def _against_constant(skill: Any) -> str:
     return f"it is not clearly different from the constant ({shown})"
 
 
-def _failures(group: Group) -> tuple[Failure, ...]:
+def _failures(group: Group) -> tuple[FailureView, ...]:
     """Clips without a score, each once; a fusion repeats the reasons of its members."""
     seen: dict[tuple[str, str], list[str]] = {}
     reasons: dict[tuple[str, str], str] = {}
     for report in group.reports:
-        for row in report.get("failures") or ():
-            key = (str(row["clip"]), str(row.get("status", "")))
-            seen.setdefault(key, []).append(str(report.get("name") or "report"))
-            reasons.setdefault(key, str(row.get("reason", "")))
-    return tuple(Failure(*key, reasons[key], tuple(names)) for key, names in seen.items())
+        for failure in report.failures:
+            key = (failure.clip, failure.status)
+            seen.setdefault(key, []).append(report.name)
+            reasons.setdefault(key, failure.reason)
+    return tuple(FailureView(*key, reasons[key], tuple(names)) for key, names in seen.items())

@@ -9,9 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from traitscope.evaluation.report import Report
 from traitscope.plotting import BLUE, GREY, LIGHT, RED, plain, residuals, save, scatter, title
 from traitscope.report import figures, tables
-from traitscope.report.content import KINDS, Group, Part, Report, Row
+from traitscope.report.content import Group, Part, Row, kind_of
 
 MARKS = {"model": "o", "constant": "|", "lookup": "s", "lookup_shrunk": "D", "metadata": "^"}
 
@@ -32,20 +33,20 @@ def comparison(group: Group, part: Part, path: Path) -> Path:
             axes.set_yticks(range(len(part.rows)), [row.label for row in reversed(part.rows)])
             plain(axes)
     figure.suptitle(
-        f"{group.kind[0]} in {group.corpus['name']}, {group.split}: {part.title}", fontsize=10
+        f"{group.kind[0]} in {group.corpus.name}, {group.split}: {part.title}", fontsize=10
     )
     return save(figure, path)
 
 
 def traits(report: Report, path: Path) -> list[Path]:
     """Four panels per target, as on the page; nothing when the report has no points."""
-    found = figures.read_traits(report)
-    if not found:
+    drawn = figures.read_traits(report)
+    if not drawn:
         return []
-    name = str(report.get("name") or "report")
-    figure = Figure(figsize=(13, 2.7 * len(found) + 0.4), layout="constrained")
-    grid = figure.subplots(len(found), 4, squeeze=False)
-    for trait, line in zip(found, grid, strict=True):
+    name = report.name
+    figure = Figure(figsize=(13, 2.7 * len(drawn) + 0.4), layout="constrained")
+    grid = figure.subplots(len(drawn), 4, squeeze=False)
+    for trait, line in zip(drawn, grid, strict=True):
         scatter(line[0], trait.true, trait.predicted, trait.scale)
         residuals(line[1], trait.true, trait.predicted, trait.scale)
         title(line[0], trait.label)
@@ -53,9 +54,8 @@ def traits(report: Report, path: Path) -> list[Path]:
         _errors(line[3], trait, name)
         for axes in line:
             plain(axes)
-    corpus = report["corpus"]
-    what = KINDS.get(str(corpus.get("kind")), ("traits", ""))[0]
-    figure.suptitle(f"{name}: {what} in {corpus['name']}, {report.get('split')}", fontsize=11)
+    what = kind_of(report.corpus)[0]
+    figure.suptitle(f"{name}: {what} in {report.corpus.name}, {report.split}", fontsize=11)
     return [save(figure, path)]
 
 
@@ -96,7 +96,7 @@ def _dot(axes: Axes, place: int, row: Row, key: str, target: str) -> None:
     colour = BLUE if row.role == "model" else RED if "lookup" in row.role else GREY
     if cell.low is not None and cell.high is not None:
         axes.plot([cell.low, cell.high], [place, place], color=colour, linewidth=1.6)
-    size = 9 if row.role == "constant" else 5
+    size = 9 if row.role == "constant" else 5  # its mark is a thin line
     axes.plot([cell.value], [place], MARKS.get(row.role, "x"), color=colour, markersize=size)
 
 

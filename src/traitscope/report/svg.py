@@ -37,6 +37,7 @@ class Axes:
 def ticks(low: float, high: float, count: int = 5) -> list[float]:
     """Round numbers between two ends, about ``count`` of them."""
     raw = (high - low) / max(count, 1)
+    # 1, 2, 2.5 or 5 times a power of ten: what people count in
     size = 10.0 ** np.floor(np.log10(raw))
     step = next(size * m for m in (1, 2, 2.5, 5, 10) if size * m >= raw * 0.999)
     first = np.ceil(low / step - 1e-9) * step
@@ -83,6 +84,7 @@ def dots(axes: Axes, x: ArrayLike, y: ArrayLike) -> str:
     """Points (n,) as a few paths of round-capped dots, so that overlap shows as density."""
     across, up = axes.across(x), axes.up(y)
     chunks = zip(np.array_split(across, CHUNKS), np.array_split(up, CHUNKS), strict=True)
+    # a line without length and with round caps is a dot, in a fifth of a circle's characters
     paths = (
         "".join(f"M{a} {b}h0" for a, b in zip(xs.tolist(), ys.tolist(), strict=True))
         for xs, ys in chunks
@@ -102,6 +104,7 @@ def line(axes: Axes, x: ArrayLike, y: ArrayLike, kind: str) -> str:
 def steps(axes: Axes, edges: ArrayLike, counts: ArrayLike, kind: str) -> str:
     """A histogram's outline: edges (n + 1,), counts (n,); ``kind`` is its CSS class."""
     xs, ys = axes.across(edges).tolist(), axes.up(counts).tolist()
+    # the last edge falls back to the base, which closes the outline
     base = int(axes.up(axes.y[0]))
     path = "".join(f"H{a}V{b}" for a, b in zip(xs, [*ys, base], strict=True))
     return f'<path class="h {kind}" d="M{xs[0]} {base}{path}"/>'

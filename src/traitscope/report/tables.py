@@ -103,7 +103,7 @@ class Published:
 
 def published(group: Group) -> tuple[Published, ...]:
     """Published systems on the corpus of a group, from the CSV beside this file."""
-    name = str(group.corpus["name"]).split(":")[0]
+    name = group.corpus.name.split(":")[0]
     if name not in {"first_impressions", "fi"}:
         return ()
     systems: dict[str, list[dict[str, str]]] = {}

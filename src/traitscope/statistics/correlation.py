@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from traitscope.statistics.intervals import FEWEST_SOURCES
 from traitscope.statistics.metrics import Array
+from traitscope.statistics.resampling import FEWEST_CLUSTERS, by_cluster, freedom
 
 _FLAT = 1e-9  # range, as a share of the largest value, below which a column does not vary
 
@@ -22,7 +22,7 @@ class Correlated:
 
     Attributes:
         value: (targets,), NaN where a column does not vary.
-        p: (targets,) two-sided, NaN with fewer than FEWEST_SOURCES clusters.
+        p: (targets,) two-sided, NaN with fewer than FEWEST_CLUSTERS clusters.
         counts: clips with both (targets,).
         sums: per cluster (clusters, targets * 6), for intervals.
     """
@@ -44,32 +44,32 @@ def correlate(
         clusters: number of the cluster of each clip (clips,).
         method: ``pearson`` or ``spearman``.
     """
-    there = np.isfinite(x)[:, None] & np.isfinite(y)
-    counts = there.sum(axis=0)
-    a = _standardised(np.broadcast_to(x[:, None], y.shape), there, method)
-    b = _standardised(y, there, method)
-    terms = np.stack([there.astype(float), a, b, a * a, b * b, a * b], axis=-1)
-    sums = np.zeros((int(clusters.max(initial=-1)) + 1, y.shape[1] * terms.shape[-1]))
-    np.add.at(sums, clusters, terms.reshape(len(y), -1))
+    known = np.isfinite(x)[:, None] & np.isfinite(y)
+    counts = known.sum(axis=0)
+    a = _standardised(np.broadcast_to(x[:, None], y.shape), known, method)
+    b = _standardised(y, known, method)
+    terms = np.stack([known.astype(float), a, b, a * a, b * b, a * b], axis=-1)
+    sums = by_cluster(terms.reshape(len(y), -1), clusters)
     by_target = sums.reshape(len(sums), y.shape[1], terms.shape[-1])
+    # clusters without one clip that has both would count as evidence of zero
     p = [_p(by_target[by_target[:, t, 0] > 0, t, -1]) for t in range(y.shape[1])]
     with np.errstate(divide="ignore", invalid="ignore"):
         value = from_sums(sums.sum(axis=0))
     return Correlated(value, np.where(np.isfinite(value), p, np.nan), counts, sums)
 
 
-def _standardised(values: Array, there: NDArray[np.bool_], method: str) -> Array:
-    """Columns with mean 0 and sd 1 over what is there, and 0 elsewhere; NaN if they do not vary."""
+def _standardised(values: Array, known: NDArray[np.bool_], method: str) -> Array:
+    """Columns with mean 0 and sd 1 over what is known, and 0 elsewhere; NaN if they do not vary."""
     from scipy.stats import rankdata
 
     result = np.zeros(values.shape)
     for place in range(values.shape[1]):
-        mine = values[there[:, place], place]
+        mine = values[known[:, place], place]
         if len(mine) < 3 or np.ptp(mine) <= _FLAT * max(1.0, float(np.abs(mine).max())):
-            result[there[:, place], place] = np.nan
+            result[known[:, place], place] = np.nan
             continue
         mine = rankdata(mine) if method == "spearman" else mine
-        result[there[:, place], place] = (mine - mine.mean()) / mine.std()
+        result[known[:, place], place] = (mine - mine.mean()) / mine.std()
     return result
 
 
@@ -91,9 +91,8 @@ def _p(products: Array) -> float:
     count = len(products)
     away = products - products.mean() if count else products
     squares = float((away**2).sum())
-    if count < FEWEST_SOURCES or not squares > 0:
+    if count < FEWEST_CLUSTERS or not squares > 0:
         return float("nan")
     error = np.sqrt(squares * count / (count - 1))
-    kurtosis = count * float((away**4).sum()) / squares**2
-    freedom = float(np.clip(2 * count / max(kurtosis - 1, 1e-9), 1, count - 1))
-    return float(2 * student.sf(abs(products.sum()) / error, freedom))
+    degrees = float(np.clip(freedom(away), 1, count - 1))
+    return float(2 * student.sf(abs(products.sum()) / error, degrees))

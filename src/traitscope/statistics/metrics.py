@@ -128,14 +128,17 @@ def _rmse(s: Sums) -> Array:
 
 
 def _accuracy(s: Sums) -> Array:
+    # ChaLearn's "mean accuracy" for a range of 0 to 1; other ranges are brought to it
     return 1 - _mae(s) / s.span
 
 
 def _skill(s: Sums) -> Array:
+    # the constant is the mean of the fitted clips, never of those scored: 0 is worthless
     return 1 - s.absolute / np.where(s.constant > 0, s.constant, np.nan)
 
 
 def _r2(s: Sums) -> Array:
+    # against the mean of *these* labels, so a constant of the fitted clips is below 0
     return 1 - _mse(s) / _spread(s.count, s.t, s.tt)
 
 
@@ -145,11 +148,13 @@ def _pearson(s: Sums) -> Array:
 
 
 def _ccc(s: Sums) -> Array:
+    # Lin's concordance with population variances: pays for a shift that pearson forgives
     spread = _spread(s.count, s.t, s.tt) + _spread(s.count, s.p, s.pp)
     return 2 * _covariance(s) / (spread + ((s.t - s.p) / s.count) ** 2)
 
 
 def _cosine(s: Sums) -> Array:
+    # not centred: on a range without negative values it is near 1 for anything, a constant too
     both = s.tp + s.shift * (s.t + s.p) + s.count * s.shift**2
     t = s.tt + 2 * s.shift * s.t + s.count * s.shift**2
     p = s.pp + 2 * s.shift * s.p + s.count * s.shift**2
@@ -180,72 +185,6 @@ FORMULAS: dict[str, Callable[[Sums], Array]] = {
 """Metric -> its formula on ``Sums``; NaN where it is undefined."""
 
 
-def mse(target: ArrayLike, prediction: ArrayLike) -> Score:
-    """Mean squared error of one target; labels and predictions (clips,)."""
-    return score("mse", target, prediction)
-
-
-def mae(target: ArrayLike, prediction: ArrayLike) -> Score:
-    """Mean absolute error of one target; labels and predictions (clips,)."""
-    return score("mae", target, prediction)
-
-
-def rmse(target: ArrayLike, prediction: ArrayLike) -> Score:
-    """Root of the mean squared error of one target; labels and predictions (clips,)."""
-    return score("rmse", target, prediction)
-
-
-def r2(target: ArrayLike, prediction: ArrayLike) -> Score:
-    """Share of label variance explained, against the mean of *these* labels (clips,)."""
-    return score("r2", target, prediction)
-
-
-def accuracy(target: ArrayLike, prediction: ArrayLike, *, span: float | None = 1.0) -> Score:
-    """ChaLearn First Impressions "mean accuracy": one minus the mean absolute error.
-
-    Args:
-        target: labels (clips,).
-        prediction: (clips,).
-        span: length of the target's range, by which the error is divided (4 for a scale of
-            1 to 5); None for z-scores, where accuracy is undefined.
-    """
-    return score("accuracy", target, prediction, span=span)
-
-
-def skill(target: ArrayLike, prediction: ArrayLike, *, constant: float | None) -> Score:
-    """One minus the error relative to a constant's: 0 is worthless, 1 perfect.
-
-    Args:
-        target: labels (clips,).
-        prediction: (clips,).
-        constant: the mean label of the clips that were fitted, never of those scored.
-    """
-    return score("skill", target, prediction, constant=constant)
-
-
-def pearson(target: ArrayLike, prediction: ArrayLike) -> Score:
-    """Linear correlation of labels and predictions (clips,)."""
-    return score("pearson", target, prediction)
-
-
-def spearman(target: ArrayLike, prediction: ArrayLike) -> Score:
-    """Correlation of ranks, ties at their mean rank; labels and predictions (clips,)."""
-    return score("spearman", target, prediction)
-
-
-def ccc(target: ArrayLike, prediction: ArrayLike) -> Score:
-    """Lin's concordance correlation with population variances (clips,)."""
-    return score("ccc", target, prediction)
-
-
-def cosine(target: ArrayLike, prediction: ArrayLike) -> Score:
-    """Cosine of the angle between labels and predictions (clips,), not centred.
-
-    On ranges that do not include negative values it is near 1 for anything, a constant included.
-    """
-    return score("cosine", target, prediction)
-
-
 def ccc_pooled(target: ArrayLike, prediction: ArrayLike) -> Score:
     """Concordance over all targets as one long vector; (clips, targets), NaN labels left out.
 
@@ -255,8 +194,8 @@ def ccc_pooled(target: ArrayLike, prediction: ArrayLike) -> Score:
     t, p = np.asarray(target, dtype=float), np.asarray(prediction, dtype=float)
     if t.shape != p.shape:
         raise ValueError(f"Labels {t.shape} and predictions {p.shape} differ in shape.")
-    there = ~np.isnan(t)
-    return ccc(t[there], p[there])
+    known = ~np.isnan(t)
+    return score("ccc", t[known], p[known])
 
 
 def score(
@@ -276,8 +215,9 @@ def score(
     reason = _undefined(metric, t, p, span=span, constant=constant)
     if reason:
         return Score(None, reason)
-    if metric == "spearman":
+    if metric == "spearman":  # ranks do not follow from sums of values
         return score("pearson", ranks(t), ranks(p))
+    # around their mean, labels of 1e5 keep as many digits in a sum of squares as labels of 1
     shift = float(t.mean())
     fixed = np.array([np.nan if constant is None else constant])
     values = terms(t[:, None], p[:, None], fixed, shift).sum(axis=0)
@@ -312,8 +252,8 @@ def score_table(
     for metric in METRICS:
         cells = {}
         for column, name in enumerate(names):
-            there = ~np.isnan(target[:, column])
-            t, p = target[there, column], prediction[there, column]
+            known = ~np.isnan(target[:, column])
+            t, p = target[known, column], prediction[known, column]
             extra: dict[str, Any] = {"span": spans[column], "constant": constants[column]}
             cells[name] = score(metric, t, p, **extra)
         table[metric] = {MACRO: macro(cells), **cells}
