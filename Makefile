@@ -12,11 +12,14 @@ LIBRARIES := libegl1 libgles2 libgl1 libglib2.0-0 libgomp1
 install: $(STAMP)
 
 $(STAMP): pyproject.toml constraints.txt
+	@echo "Installing into $(VENV), all that traitscope needs: usually 2 to 10 minutes, most of it download."
 	@sh tools/system_libraries.sh $(LIBRARIES)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@sh tools/patiently.sh "installing packages" \
+		$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	@touch $(STAMP)
+	@echo "Installed. Try: make demo"
 
 demo: $(STAMP)
 	$(BIN)/traitscope demo
@@ -25,7 +28,7 @@ test: $(STAMP)
 	$(BIN)/python -m pytest -n 2
 
 test-slow: $(STAMP)
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -n 2 -m slow
 
 check: $(STAMP)
 	$(BIN)/ruff format --check src tests benchmarks tools

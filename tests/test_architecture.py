@@ -173,33 +173,29 @@ def test_only_verbs_that_say_so_use_the_network() -> None:
             assert not network or path.name == "weights.py", f"{path.name}:{line} imports {name}"
 
 
-def loaded_after(statement: str) -> set[str]:
-    """Modules in memory of a fresh interpreter after a statement."""
-    code = f"import sys\n{statement}\nprint(' '.join(sys.modules))"
+HEAVY = {"torch", "numpy", "cv2", "pandas", "lightning", "mediapipe", "scipy", "av", "pydantic"}
+LIGHT = [
+    "import traitscope",
+    "import traitscope.cli",
+    "from traitscope import registry; registry.names('models')",
+    "from traitscope.cli.ls import describe; describe('models', 'audio_lstm')",
+    *[f"import traitscope.cli.{path.stem}" for path in sorted((PACKAGE / "cli").glob("[a-z]*.py"))],
+]
+
+
+def test_importing_and_listing_stays_light() -> None:
+    # One interpreter for all of them: the first that loads something heavy is named.
+    code = "import sys\n" + "".join(
+        f"{line}\nprint({line!r}, *sorted({HEAVY!r} & set(sys.modules)), sep=chr(9))\n"
+        for line in LIGHT
+    )
     result = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
-    return set(result.stdout.splitlines()[-1].split())
-
-
-HEAVY = {"torch", "numpy", "cv2", "pandas", "lightning", "mediapipe", "scipy", "av", "pydantic"}
-
-
-@pytest.mark.parametrize(
-    "statement",
-    [
-        "import traitscope",
-        "import traitscope.cli",
-        "from traitscope import registry; registry.names('models')",
-        "from traitscope.cli.ls import describe; describe('models', 'audio_lstm')",
-        *[
-            f"import traitscope.cli.{path.stem}"
-            for path in sorted((PACKAGE / "cli").glob("[a-z]*.py"))
-        ],
-    ],
-)
-def test_importing_and_listing_stays_light(statement: str) -> None:
-    assert not loaded_after(statement) & HEAVY
+    loaded = [line.split("\t") for line in result.stdout.splitlines()]
+    assert len(loaded) == len(LIGHT)
+    for statement, *heavy in loaded:
+        assert not heavy, f"{statement} imports {heavy}"
 
 
 def test_public_verbs_are_not_shadowed_by_modules() -> None:
@@ -252,19 +248,22 @@ def commands() -> list[str]:
 
 
 @pytest.mark.parametrize("command", commands())
-def test_commands_of_the_readme_exist_with_their_options(command: str) -> None:
+def test_commands_of_the_readme_exist_with_their_options(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from traitscope.cli import main
+
     words = command.split()[1:]
     verb = [word for word in words[:2] if word.replace("-", "").isalpha()]
-    code = "import sys; from traitscope.cli import main; sys.exit(main())"
     for depth in range(len(verb), 0, -1):
-        result = subprocess.run(
-            [sys.executable, "-c", code, *verb[:depth], "--help"], capture_output=True, text=True
-        )
-        if result.returncode == 0:
+        with pytest.raises(SystemExit) as end:
+            main([*verb[:depth], "--help"])
+        out, err = capsys.readouterr()
+        if not end.value.code:
             break
-    assert result.returncode == 0, result.stderr
+    assert not end.value.code, err
     for option in (word for word in words if word.startswith("--")):
-        assert option in result.stdout, f"{option} of: {command}"
+        assert option in out, f"{option} of: {command}"
 
 
 def test_documented_exports_are_there() -> None:

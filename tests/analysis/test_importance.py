@@ -1,14 +1,13 @@
 """Permutation importance: what carries the labels is found, groups move together, mistakes."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from tests.support.command_line import type_in
 from tests.support.prepared import make_corpus
 from traitscope.analysis.importance import measure_importance, permuted
 from traitscope.corpora import load_corpus
@@ -16,8 +15,6 @@ from traitscope.errors import ConfigError
 from traitscope.features.imports import import_features
 from traitscope.training.fitting import train
 from traitscope.types import Batch
-
-CLI = [sys.executable, "-c", "import sys; from traitscope.cli import main; sys.exit(main())"]
 
 
 @pytest.fixture(scope="module")
@@ -73,15 +70,15 @@ def test_a_group_moves_from_one_clip_to_another_as_it_is() -> None:
 
 
 def test_from_the_command_line(run: Path, tmp_path: Path) -> None:
-    command = [*CLI, "analyse", "importance", str(run)]
+    command = ["analyse", "importance", run]
     table = tmp_path / "importance.csv"
-    done = subprocess.run([*command, "--to", str(table)], capture_output=True, text=True)
+    done = type_in(*command, "--to", table)
     assert done.returncode == 0, done.stderr
     assert "MAE rises by" in done.stdout
     assert pd.read_csv(table)["group"].tolist()[0].startswith("mine.")
-    done = subprocess.run([*command, "--by", "stream", "--json"], capture_output=True, text=True)
+    done = type_in(*command, "--by", "stream", "--json")
     assert json.loads(done.stdout)["split"] == "validation"
-    wrong = subprocess.run([*command, "--group", "mouth"], capture_output=True, text=True)
+    wrong = type_in(*command, "--group", "mouth")
     assert wrong.returncode == 2
     assert "write NAME=PATTERN" in wrong.stderr
     with pytest.raises(ConfigError, match="No column matches mouth=AU"):

@@ -1,13 +1,12 @@
 """What every extractor keeps to, whatever it computes."""
 
-import json
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 
 from tests.support.media_files import portrait, tone, write_video
+from tests.support.recorded_outputs import EXTRACTORS
 from traitscope import registry
 from traitscope.errors import ClipError
 from traitscope.features.extraction import Extraction, extract_clip
@@ -16,12 +15,6 @@ from traitscope.types import Clip, Stream
 
 NAMES = registry.names("extract")
 KINDS = {"frames", "tracks", "audio", "text", "table"}
-COMPUTED = [
-    name
-    for name in NAMES
-    if "extracts" not in getattr(registry.load("extract", name), "CONTRACT", {})
-]
-"""Those that give rows with their defaults and nothing else; the others say why they do not."""
 STATUSES = {"no_face", "no_audio", "no_video", "no_text", "too_short", "missing"}
 
 
@@ -100,7 +93,7 @@ def test_a_file_states_version_needs_config_and_extractor(name: str) -> None:
         assert facts.description, f"{name}.{field} has no docstring"
 
 
-@pytest.mark.parametrize("name", COMPUTED)
+@pytest.mark.parametrize("name", EXTRACTORS)
 def test_a_clip_gives_finite_rows_at_rising_times(name, talking, extraction) -> None:
     request = request_for(name)
     stream = extract_clip(talking, [request], extraction=extraction)[request.key]
@@ -121,7 +114,7 @@ def test_a_clip_gives_finite_rows_at_rising_times(name, talking, extraction) -> 
         assert stream.info["duration_seconds"] == pytest.approx(1.2, abs=0.1)
 
 
-@pytest.mark.parametrize("name", COMPUTED)
+@pytest.mark.parametrize("name", EXTRACTORS)
 def test_the_same_clip_gives_the_same_rows_again(name, talking, faceless, extraction) -> None:
     request = request_for(name)
     one = extract_clip(talking, [request], extraction=extraction)[request.key]
@@ -134,7 +127,7 @@ def test_the_same_clip_gives_the_same_rows_again(name, talking, faceless, extrac
             np.testing.assert_array_equal(again.values, one.values)
 
 
-@pytest.mark.parametrize("name", COMPUTED)
+@pytest.mark.parametrize("name", EXTRACTORS)
 def test_a_clip_without_a_face_is_rows_or_a_named_reason(name, faceless, extraction) -> None:
     request = request_for(name)
     outcome = extract_clip(faceless, [request], extraction=extraction)[request.key]
@@ -145,7 +138,7 @@ def test_a_clip_without_a_face_is_rows_or_a_named_reason(name, faceless, extract
         assert isinstance(outcome, Stream)
 
 
-@pytest.mark.parametrize("name", COMPUTED)
+@pytest.mark.parametrize("name", EXTRACTORS)
 def test_a_silent_clip_is_rows_or_a_named_reason(name, silent, extraction) -> None:
     request = request_for(name)
     outcome = extract_clip(silent, [request], extraction=extraction)[request.key]
@@ -188,35 +181,3 @@ def test_another_tracker_version_is_another_key(monkeypatch: pytest.MonkeyPatch)
     before = make_request("faces", {}).key
     monkeypatch.setattr("traitscope.tracking.dlib.VERSION", 999)
     assert make_request("faces", {}).key != before
-
-
-RECORDED = Path(__file__).with_name("recorded.json")
-"""Extractor -> the VERSION and the means of what it gave for the clip `talking`."""
-
-
-def summary(stream: Stream) -> list[float]:
-    """Means of up to 80 columns; of a 4 x 4 thumbnail of images; 0 for all missing."""
-    if stream.images is not None:
-        chips = [
-            cv2.imdecode(np.frombuffer(image, np.uint8), 1) for image in stream.images if image
-        ]
-        rows = [cv2.resize(chip, (4, 4), interpolation=cv2.INTER_AREA).ravel() for chip in chips]
-        return np.mean(rows, axis=0).round(2).tolist()
-    rows = stream.values[stream.mask].reshape(int(stream.mask.sum()), -1)
-    if rows.shape[1] > 80:
-        rows = rows[:, np.linspace(0, rows.shape[1] - 1, 80).astype(int)]
-    return np.nan_to_num(rows.mean(axis=0)).round(6).tolist()
-
-
-@pytest.mark.parametrize("name", COMPUTED)
-def test_a_changed_output_needs_a_higher_version(name: str, talking, extraction) -> None:
-    request = request_for(name)
-    stream = extract_clip(talking, [request], extraction=extraction)[request.key]
-    if stream.values is not None and stream.values.dtype.kind not in "fiu":
-        pytest.skip("words have no means")
-    means = summary(stream)
-    recorded = json.loads(RECORDED.read_text())
-    cure = f"raise VERSION in {name}.py if its output changed, then record {json.dumps(means)}"
-    assert name in recorded, cure
-    assert recorded[name]["version"] == request.version, cure
-    assert means == pytest.approx(recorded[name]["means"], rel=0.03, abs=0.02), cure

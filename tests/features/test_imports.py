@@ -1,26 +1,19 @@
 """A table of anybody's features becomes a stream: keys, units, times, faults, and a model on it."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from tests.support.command_line import type_in
 from tests.support.prepared import make_corpus
 from traitscope.corpora import load_corpus
 from traitscope.errors import ConfigError, DataError
 from traitscope.extract.imported import read_table
 from traitscope.features.imports import import_features
 from traitscope.features.store import Store
-
-CLI = [sys.executable, "-c", "import sys; from traitscope.cli import main; sys.exit(main())"]
-
-
-def cli(*words: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*CLI, *map(str, words)], capture_output=True, text=True)
 
 
 def write(path: Path, text: str) -> Path:
@@ -126,29 +119,29 @@ def test_a_taken_name_or_a_foreign_table_is_refused(tmp_path: Path, corpus: str)
 def test_from_a_table_to_scores_of_another_table(tmp_path: Path, corpus: str) -> None:
     table, store, run = features(corpus, tmp_path / "t.csv"), tmp_path / "store", tmp_path / "run"
     command = ("features", "import", store, table, "--name", "mine", "--corpus", corpus)
-    assert "not numbers: who" in cli(*command).stderr
+    assert "not numbers: who" in type_in(*command).stderr
     names = ",".join(c for c in read_names(table) if c.startswith("f_"))
-    done = cli(*command, "--columns", names, "--json")
+    done = type_in(*command, "--columns", names, "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["units"]["f_openness"] == "score"
     settings = (f"data.corpus={corpus}", f"data.store={store}", "--to", run)
-    wrong = cli("train", "functionals", "model.streams=[signal]", *settings)
+    wrong = type_in("train", "functionals", "model.streams=[signal]", *settings)
     assert wrong.returncode == 2
     assert "is 'signals' meant?" in wrong.stderr
-    trained = cli("train", "functionals", "model.streams=[mine]", *settings)
+    trained = type_in("train", "functionals", "model.streams=[mine]", *settings)
     assert trained.returncode == 0, trained.stderr
-    scored = cli("evaluate", run, "--json")
+    scored = type_in("evaluate", run, "--json")
     assert scored.returncode == 0, scored.stderr
     row = json.loads(scored.stdout)["parts"]["all"]["rows"][0]
     assert row["metrics"]["pearson"]["macro"]["value"] > 0.9
-    predicted = cli("predict", run, table, "--json")
+    predicted = type_in("predict", run, table, "--json")
     assert predicted.returncode == 0, predicted.stderr
     scores = {clip["clip"]: clip["scores"] for clip in json.loads(predicted.stdout)["clips"]}
     saved = pd.read_csv(run / "evaluation" / "test" / "predictions.csv", index_col="clip")
     for clip, predictions in saved["predicted_openness"].items():
         assert scores[f"{clip}.mp4"]["openness"] == pytest.approx(predictions, abs=1e-6)
     bare = write(tmp_path / "bare.csv", "clip,f_openness\nx,0.5\n")
-    refused = cli("predict", run, bare, "--json")
+    refused = type_in("predict", run, bare, "--json")
     assert refused.returncode == 2
     assert "no column 'f_conscientiousness'" in refused.stderr
 
@@ -166,9 +159,9 @@ def test_two_tables_of_one_name_need_a_choice(tmp_path: Path, corpus: str) -> No
         path = write(tmp_path / "t.csv", f"clip,x\n{rows}")
         keys.append(import_features(store, path, name="mine", corpus=corpus).request)
     settings = ("model.streams=[mine]", f"data.corpus={corpus}", f"data.store={store}")
-    refused = cli("train", "functionals", *settings, "--to", tmp_path / "a")
+    refused = type_in("train", "functionals", *settings, "--to", tmp_path / "a")
     assert refused.returncode == 2
     assert "2 tables 'mine' of different content" in refused.stderr
     chosen = f"features.mine.content={keys[0].config.content}"
-    done = cli("train", "functionals", *settings, chosen, "--to", tmp_path / "b")
+    done = type_in("train", "functionals", *settings, chosen, "--to", tmp_path / "b")
     assert done.returncode == 0, done.stderr

@@ -7,6 +7,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.support.interrupts import hear_interrupts
 from traitscope.errors import ClipError, TraitscopeError
 from traitscope.features.pool import Crash, run
 from traitscope.media import cores
@@ -125,6 +126,7 @@ def test_no_worker_outlives_the_process_that_started_it(number: int) -> None:
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        preexec_fn=hear_interrupts,
     ) as process:
         assert process.stdout is not None
         process.stdout.readline()

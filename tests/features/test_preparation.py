@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 import traitscope
+from tests.support.interrupts import hear_interrupts
 from tests.support.prepared_media import (
     FACES,
     NAMES,
@@ -218,6 +219,7 @@ def running(tmp_path: Path, my_lab: Path) -> Iterator[subprocess.Popen[str]]:
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        preexec_fn=hear_interrupts,
     ) as process:
         deadline = time.monotonic() + 60
         while len(times(tmp_path / "store")) < 3 and time.monotonic() < deadline:

@@ -13,6 +13,7 @@ import pytest
 import yaml
 from safetensors.numpy import load_file, save_file
 
+from tests.support.command_line import type_in
 from tests.support.media_files import write_video
 from tests.support.text_corpus import TARGETS, make_texts
 from traitscope.errors import ConfigError, DataError, TraitscopeError
@@ -48,11 +49,11 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "clips.yaml").write_text(yaml.safe_dump(facts))
     (folder / "speech.txt").write_text(texts.texts[0], encoding="utf-8")
     address, store = f"table:{folder / 'clips.csv'}", folder / "store"
-    prepared = cli("prepare", address, "--store", store, "--for", "text_stack")
+    prepared = type_in("prepare", address, "--store", store, "--for", "text_stack")
     assert prepared.returncode == 1  # one clip has no transcript
     assert "c007: transcript: no_text" in prepared.stderr
     settings = (f"data.corpus={address}", f"data.store={store}", *SMALL)
-    trained = cli("train", "text_stack", *settings, "--to", folder / "run")
+    trained = type_in("train", "text_stack", *settings, "--to", folder / "run")
     assert trained.returncode == 0, trained.stderr
     return folder
 
@@ -90,13 +91,13 @@ def test_text_alone_beside_a_video_and_as_a_file_of_its_own_is_the_same(
     words = speech.read_text(encoding="utf-8")
     (tmp_path / "a.vtt").write_text(f"WEBVTT\n\n00:01.000 --> 00:02.000\n{words}\n")
     found = predict(run, video, tmp_path / "a.vtt")
-    alone = scores(cli("predict", place / "run", "--text", speech, "--json"))["speech.txt"]
+    alone = scores(type_in("predict", place / "run", "--text", speech, "--json"))["speech.txt"]
     assert given.clip == "talk.mp4"
     assert given.scores == found[0].scores == found[1].scores == alone
 
 
 def test_mistakes_with_words_are_told(place: Path, tmp_path: Path) -> None:
-    nothing = cli("predict", place / "run")
+    nothing = type_in("predict", place / "run")
     assert nothing.returncode == 2
     assert "Nothing to score" in nothing.stderr
     with pytest.raises(ConfigError, match=r"cannot be of 2 clips"):
@@ -176,7 +177,7 @@ def test_a_text_transformer_trains_on_words(place: Path) -> None:
         "{model_type: bert, hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2, "
         "intermediate_size: 32, max_position_embeddings: 66}"
     )
-    done = cli(
+    done = type_in(
         *("train", "text_transformer", f"data.corpus=table:{place / 'clips.csv'}"),
         *(
             f"data.store={place / 'store'}",
@@ -191,5 +192,7 @@ def test_a_text_transformer_trains_on_words(place: Path) -> None:
         ),
     )
     assert done.returncode == 0, done.stderr
-    found = scores(cli("predict", place / "transformer", "--text", place / "speech.txt", "--json"))
+    found = scores(
+        type_in("predict", place / "transformer", "--text", place / "speech.txt", "--json")
+    )
     assert set(found["speech.txt"]) == set(TRAITS)

@@ -29,6 +29,12 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def short(place: Path) -> Path:
+    """A run of four epochs, to compare others with."""
+    return train("audio_lstm", [*data(place), *SHORT], to=place / "short")
+
+
 def test_a_ridge_is_fitted_saved_and_scored_beside_baselines(place: Path, tmp_path: Path) -> None:
     run = train("functionals", data(place), to=tmp_path / "run")
     report = evaluate(run)
@@ -54,15 +60,15 @@ def test_a_network_learns_and_keeps_its_best_epoch(place: Path, tmp_path: Path) 
     assert list((run / "tensorboard").glob("events*"))
 
 
-def test_the_saved_settings_repeat_the_run(place: Path, tmp_path: Path) -> None:
-    run = train("audio_lstm", [*data(place), *SHORT], to=tmp_path / "a")
-    again = train(str(run / "run.yaml"), to=tmp_path / "b")
-    assert history(run) == history(again)
-    assert load_run(str(run)) == load_run(str(again))
+def test_the_saved_settings_repeat_the_run(short: Path, tmp_path: Path) -> None:
+    again = train(str(short / "run.yaml"), to=tmp_path / "b")
+    assert history(short) == history(again)
+    assert load_run(str(short)) == load_run(str(again))
 
 
-def test_examples_read_by_other_processes_are_the_same(place: Path, tmp_path: Path) -> None:
-    here = train("audio_lstm", [*data(place), *SHORT], to=tmp_path / "a")
+def test_examples_read_by_other_processes_are_the_same(
+    place: Path, short: Path, tmp_path: Path
+) -> None:
     readers: list[int] = []
     there = train(
         "audio_lstm",
@@ -72,13 +78,12 @@ def test_examples_read_by_other_processes_are_the_same(place: Path, tmp_path: Pa
         hook=lambda *_: readers.append(len(multiprocessing.active_children())),
     )
     assert max(readers) == 2  # one reads to fit, one to select
-    assert history(here) == history(there)
+    assert history(short) == history(there)
 
 
-def test_another_seed_is_another_run(place: Path, tmp_path: Path) -> None:
-    a = train("audio_lstm", [*data(place), *SHORT], to=tmp_path / "a")
-    b = train("audio_lstm", [*data(place), *SHORT, "seed=1"], to=tmp_path / "b")
-    assert history(a) != history(b)
+def test_another_seed_is_another_run(place: Path, short: Path, tmp_path: Path) -> None:
+    other = train("audio_lstm", [*data(place), *SHORT, "seed=1"], to=tmp_path / "b")
+    assert history(short) != history(other)
 
 
 @pytest.mark.parametrize("stopped_after", [1, 2])

@@ -1,9 +1,10 @@
-"""What verbs share: messages on stderr, results on stdout, a progress bar for long work."""
+"""What verbs share: messages on stderr, results on stdout, progress of long work."""
 
 import json
 import logging
 import re
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,6 +30,8 @@ from traitscope.errors import ConfigError
 if TYPE_CHECKING:  # types imports NumPy, which listing the verbs must not wait for
     from traitscope.types import Hook
 
+LINE_SECONDS = 10.0
+"""Where progress is told in lines: from one to the next."""
 PIPE_WIDTH = 1000
 """Columns where no terminal limits them: a row stays one line, for ``grep`` and other programs."""
 
@@ -104,7 +107,14 @@ def _once() -> Callable[[logging.LogRecord], bool]:
 
 @contextmanager
 def progress(title: str) -> "Iterator[Hook]":
-    """A progress bar with rate and time left; yields ``hook(done, total, name)``."""
+    """Show how far long work is, with the time left; yields ``hook(done, total, name)``.
+
+    A terminal gets a bar, a pipe or a log file a line at once and now and then. Work that has
+    nothing to do shows neither.
+    """
+    if not messages().is_terminal:
+        yield told_in_lines(title)
+        return
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -117,7 +127,7 @@ def progress(title: str) -> "Iterator[Hook]":
     task = bar.add_task(title, total=None, name="")
 
     def hook(done: int, total: int, name: str) -> None:
-        bar.start()  # only now: work that has nothing to do shows no bar
+        bar.start()
         bar.update(task, completed=done, total=total, name=name)
 
     try:
@@ -125,6 +135,34 @@ def progress(title: str) -> "Iterator[Hook]":
     finally:
         if bar.live.is_started:
             bar.stop()
+
+
+def told_in_lines(title: str, clock: Callable[[], float] = time.monotonic) -> "Hook":
+    """A hook that says the first item, the last one, and where work is every ten seconds."""
+    begun: tuple[float, int] | None = None
+    said = 0.0
+
+    def hook(done: int, total: int, name: str) -> None:
+        nonlocal begun, said
+        now = clock()
+        start, before = begun = begun or (now, done)
+        if done >= total:
+            say(f"{title}: {done} of {total} in {duration(now - start)}")
+        elif now == start or now - said >= LINE_SECONDS:
+            said = now
+            # What was there before the first call took no time, so it says nothing of the pace.
+            pace = (now - start) / (done - before) if done > before else 0.0
+            left = f", about {duration(pace * (total - done))} left" if pace else ""
+            say(f"{title}: {done} of {total}{left}" + (f" ({name})" if name else ""))
+
+    return hook
+
+
+def duration(seconds: float) -> str:
+    """Write a time for people."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def write_table(header: list[str], rows: list[list[Any]], *, title: str | None = None) -> None:

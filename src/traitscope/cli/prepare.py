@@ -41,7 +41,7 @@ def prepare(
 
     traitscope prepare fi:/data/fi --store store --for crnet --workers 8 --dry-run
     """
-    from traitscope.cli._shared import log_to_stderr, progress, write_json
+    from traitscope.cli._shared import log_to_stderr, progress, say, write_json
     from traitscope.corpora import load_corpus
     from traitscope.features.preparation import prepare as run_preparation
 
@@ -51,6 +51,7 @@ def prepare(
     if dry_run:
         _estimate(loaded, requests, store, workers, json=json)
         return
+    say(f"preparing {', '.join(r.key for r in requests)} of {len(loaded.clips)} clips")
     with progress("clips") as hook:
         summary = run_preparation(loaded, requests, store=store, workers=workers, hook=hook)
     if json:
@@ -67,7 +68,7 @@ def _estimate(
 ) -> None:
     from dataclasses import asdict
 
-    from traitscope.cli._shared import write_json
+    from traitscope.cli._shared import duration, write_json
     from traitscope.cli.features import size
     from traitscope.features.preparation import estimate
 
@@ -90,13 +91,6 @@ def _estimate(
         typer.echo(f"disk: {size(bytes_)} for {key}")
     for clip, status in found.failed.items():
         typer.echo(f"tried and failed: {clip}: {status}")
-
-
-def duration(seconds: float) -> str:
-    """Write a time for people."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def _requests(extract: str | None, for_: str | None, settings: list[str]) -> "list[Request]":

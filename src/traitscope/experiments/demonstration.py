@@ -63,6 +63,9 @@ def demonstrate(
     """
     backend = resolve_backend(backend)
     corpus_folder, store = folder / f"corpus-{seed}", folder / f"store-{seed}"
+    steps = len(MODELS) + 3
+    log.info("The demo takes some minutes, and goes into %s.", folder)
+    log.info("step 1 of %d: generating videos", steps)
     with stage("videos") as hook:
         generate(corpus_folder, config=SyntheticConfig(seed=seed), hook=hook)
     address = f"synthetic:{corpus_folder}"
@@ -72,6 +75,7 @@ def demonstrate(
         for model in MODELS
         for request in requests_for(model, faces if model == "functionals" else [])
     ]
+    log.info("step 2 of %d: extracting features, the longest step", steps)
     with stage("features") as hook:
         summary = prepare(load_corpus(address), requests, store=store, hook=hook)
     log.info(
@@ -83,7 +87,8 @@ def demonstrate(
     for old in (folder / "run", folder / "runs"):
         shutil.rmtree(old, ignore_errors=True)
     runs = []
-    for model, changes in MODELS.items():
+    for number, (model, changes) in enumerate(MODELS.items(), 3):
+        log.info("step %d of %d: training %s", number, steps, model)
         settings = [*changes, f"data.corpus={address}", f"data.store={store}", f"seed={seed}"]
         if model == "functionals":
             settings.append(f"features.signals.backend={backend}")
@@ -93,6 +98,7 @@ def demonstrate(
     kept = folder / "run"
     best.rename(kept)
     runs = [kept if run == best else run for run in runs]
+    log.info("step %d of %d: evaluating on unseen people, writing the page", steps, steps)
     reports = [evaluate(run, split="test") for run in runs]
     page = write_report(reports, folder / "report.html", histories=histories_of(runs, reports))
     return Demonstration(run=kept, page=page, reports=tuple(reports))
