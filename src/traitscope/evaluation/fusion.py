@@ -7,6 +7,7 @@ over runs that differ in their seed the report has mean, sd and ensemble.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -80,12 +81,11 @@ def fuse(
     write_predictions(place / "predictions.csv", clips, fused, targets=names, split=split)
     named = [member.name for member in members]
     facts = {"members": named, "method": method, "weights": _named(weights, named, names)}
-    system = System(
+    system = replace(
+        members[0],
         name=str(to),
         table=place / "predictions.csv",
-        split=split,
-        protocol=members[0].protocol,
-        address=members[0].address,
+        targets=None,  # they mean what the labels mean: anything else was refused above
         failures=_failures(members, read, asked),
         run={"model": f"fusion ({method})", **facts},
     )
