@@ -36,6 +36,7 @@ def augment(streams: Streams, masks: Masks, config: Config, rng: np.random.Gener
             enlarged[index] = image.transpose(2, 0, 1)
         return enlarged
 
+    # Points are shares of the picture's width and height: no size is needed to move them along.
     def move(points: NDArray[Any]) -> NDArray[Any]:
         corner = np.array([left, top], dtype=points.dtype) * (1 - side)
         return np.asarray((points - corner) / side, dtype=points.dtype)

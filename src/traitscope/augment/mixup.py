@@ -30,8 +30,8 @@ def mix(own: Sample, other: Sample, config: Config, rng: np.random.Generator) ->
     Raises:
         DataError: a stream does not hold numbers.
     """
-    drawn = float(rng.beta(config.alpha, config.alpha))
-    kept = max(drawn, 1 - drawn)
+    drawn = float(rng.beta(config.alpha, config.alpha))  # before the coin: draws stay in step
+    kept = max(drawn, 1 - drawn)  # the clip stays mostly itself, so its name still fits
     if rng.random() >= config.probability:
         return own
     streams: dict[str, NDArray[Any]] = {}

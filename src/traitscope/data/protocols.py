@@ -242,11 +242,12 @@ def groups(clips: Sequence[Clip], group: Group = "source+subject") -> list[list[
     Returns:
         Groups ordered by their first clip id, clips in them by id.
     """
+    # Union-find: clips, sources and subjects are nodes, each of which leads to one of its group.
     leader: dict[str, str] = {}
 
     def find(key: str) -> str:
         while leader.setdefault(key, key) != key:
-            leader[key] = leader[leader[key]]
+            leader[key] = leader[leader[key]]  # halves the way for the next one who asks
             key = leader[key]
         return key
 
@@ -288,6 +289,7 @@ def _deal(corpus: Corpus, shares: Sequence[float], protocol: Protocol) -> dict[s
     filled = [0] * len(shares)
     places = {}
     for left, hand in zip(range(len(hands), 0, -1), hands, strict=True):
+        # The last groups go to parts that have none yet: no part may stay empty.
         empty = [i for i, share in enumerate(shares) if share > 0 and not filled[i]]
         choice = empty if left <= len(empty) else [i for i, s in enumerate(shares) if s > 0]
         part = max(choice, key=lambda i: wanted[i] - filled[i])

@@ -76,6 +76,7 @@ def try_clips(
         sizes = {key: round(store.size_bytes(key) * share) for key in keys}
     mean = statistics.fmean(taken) if taken else 0.0
     doubt = statistics.stdev(taken) / len(taken) ** 0.5 if len(taken) > 1 else mean / 2
+    # Two standard errors; of one clip nothing is known, so half its time stands for one.
     whole = waiting / max(1, min(workers, max(1, waiting)))
     return Forecast(
         clips=counts[0],

@@ -198,7 +198,8 @@ def _plan(corpus: Corpus, requests: Mapping[str, Request], store: Store) -> _Pla
         other = [
             key
             for key, row in finished.items()
-            if media != _UNSEEN and origins[key] not in (None, (row.media_bytes, row.span))
+            if media != _UNSEEN  # finished features stay where the media is gone or unreadable
+            and origins[key] not in (None, (row.media_bytes, row.span))
         ]
         to_do = [key for key in requests if key in other or key not in finished]
         possible = {key: origin for key in to_do if (origin := origins[key]) is not None}

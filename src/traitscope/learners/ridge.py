@@ -36,7 +36,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
-_STEPS = 100  # rounding stops conjugate gradients from gaining much beyond
+_STEPS = 100  # of conjugate gradients, at most
 _CLOSE = 1e-6  # residual, as a share of what it was
 
 

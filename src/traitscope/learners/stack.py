@@ -77,7 +77,7 @@ def fit_stack(
             fitted on the other folds.
     """
     scale = columns.std(axis=0)
-    scale[scale < 1e-12] = np.inf
+    scale[scale < 1e-12] = np.inf  # a column that says nothing gets the weight zero
     scaled = columns / scale
     count = len(targets)
     weights, intercept = np.zeros((columns.shape[1], count)), np.zeros(count)
@@ -88,6 +88,8 @@ def fit_stack(
         fit = ridge(table, wanted, groups[known], PENALTIES)
         weights[:, target], intercept[target], penalty = fit
         if expand and len(np.unique(fold)) > 1:
+            # In sample the combination spreads more than it will on new clips: refit without each
+            # fold, with the penalty chosen above.
             again = np.zeros(len(wanted))
             for number in np.unique(fold):
                 rest = fold == number

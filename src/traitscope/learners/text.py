@@ -153,6 +153,7 @@ def fit_learners(
     boosting = [settings.boosting] * labels.shape[1]
     forest = grow(table, labels[rows], boosting, seed=settings.seed)
     fitted = _raw(char, word, table, linear, forest)
+    # Learners are combined by their deviations: each is centred by what it says on these clips.
     shift = {name: values.mean(axis=1) for name, values in fitted.items()}
     learners = Learners(
         *(vocabularies["char"], vocabularies["word"], components, mean, sd, linear, forest, shift)

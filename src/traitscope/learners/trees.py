@@ -219,6 +219,7 @@ def grow_extra(
             n_jobs=-1,
         )
         for grown in grower.fit(table[known], labels[known, output]).estimators_:
+            # Nodes of all trees stand in one array: children and columns move by what is before.
             tree, start = grown.tree_, first[-1]
             leaf = tree.children_left < 0
             parts["feature"].append(np.where(leaf, _LEAF, tree.feature + before))
