@@ -17,7 +17,7 @@ from traitscope.config import Config as BaseConfig
 from traitscope.extract import transcript
 from traitscope.types import Inputs, Stream
 
-VERSION = 1
+VERSION = 2
 NEEDS = ("stream:transcript",)
 
 Language = Literal["en", "de", "es", "fr"]
@@ -116,10 +116,13 @@ class Config(BaseConfig):
     language: Language = "en"
     """Whose fillers, pronouns and readability formula; also of the transcript."""
 
+    speaker: str | None = None
+    """Whose words of the transcript, where speakers are labelled; everybody's when left out."""
+
     @property
     def transcript(self) -> transcript.Config:
         """Settings of the transcript that is counted."""
-        return transcript.Config(language=self.language)
+        return transcript.Config(language=self.language, speaker=self.speaker)
 
 
 class Extractor:

@@ -15,7 +15,7 @@ from traitscope.extras import require
 from traitscope.nn.text_encoder import WHY, Encoder, fill, read_encoder
 from traitscope.types import Inputs, Stream
 
-VERSION = 1
+VERSION = 2
 NEEDS = ("stream:transcript",)
 CONTRACT = {"extracts": "its encoder is fetched by the user; tests use a small random one"}
 
@@ -30,10 +30,13 @@ class Config(BaseConfig):
     language: str = "en"
     """Of the transcript."""
 
+    speaker: str | None = None
+    """Whose words of the transcript, where speakers are labelled; everybody's when left out."""
+
     @property
     def transcript(self) -> transcript.Config:
         """Settings of the transcript that is read."""
-        return transcript.Config(language=self.language)
+        return transcript.Config(language=self.language, speaker=self.speaker)
 
 
 class Extractor:
