@@ -92,9 +92,9 @@ def test_words_and_a_poster_beside_a_recording_are_no_clips(tmp_path: Path) -> N
         (tmp_path / name).write_text("words")
     assert names(tmp_path) == ["talk.mp4"]
     said = reasons(tmp_path)
-    assert said.pop("talk.jpg") == "a picture beside talk.mp4"
+    assert said.pop("talk.jpg") == "a picture beside a recording"
     assert len(said) == 5
-    assert set(said.values()) == {"beside talk.mp4, whose words it may hold"}
+    assert set(said.values()) == {"words beside a recording"}
 
 
 def test_a_folder_of_images_is_one_clip_also_with_its_sound(tmp_path: Path) -> None:

@@ -27,6 +27,9 @@ def prepare(
     for_: Annotated[
         str | None, typer.Option("--for", help="Recipe or model: extract what it needs.")
     ] = None,
+    speaker: Annotated[
+        str | None, typer.Option(help="Whose words count, where a transcript labels speakers.")
+    ] = None,
     workers: Annotated[
         int | None, typer.Option(min=0, help="Processes; one per core by default, 0 for none.")
     ] = None,
@@ -44,9 +47,14 @@ def prepare(
     from traitscope.cli._shared import log_to_stderr, progress, write_json
     from traitscope.corpora import load_corpus
     from traitscope.features.preparation import prepare as run_preparation
+    from traitscope.features.request import of_speaker
 
     log_to_stderr()
     requests = _requests(extract, for_, settings or [])
+    if speaker is not None:
+        requests = list(
+            of_speaker({request.key: request for request in requests}, speaker).values()
+        )
     loaded = load_corpus(corpus)
     if dry_run:
         _estimate(loaded, requests, store, workers, json=json)

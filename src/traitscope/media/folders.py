@@ -91,10 +91,10 @@ def _look_into(
         files.append(folder)
         return
     files += media
-    stems = {name: clip for clip in media for name in (clip.name, clip.stem)}
+    names = {name for clip in media for name in (clip.name, clip.stem)}
     for entry, reason in reasons.items():
         if reason:
-            left_out.append(LeftOut(entry, _beside(entry, reason, stems)))
+            left_out.append(LeftOut(entry, _beside(entry, reason, names)))
     # Folders before links to them, so that files are named by where they are.
     for entry in sorted((e for e in entries if e.is_dir()), key=lambda e: e.is_symlink()):
         real = entry.resolve()
@@ -131,14 +131,13 @@ def _holds_frames(entries: Sequence[Path], media: Sequence[Path]) -> bool:
     return not sounds or len(frames) > 1 or any(entry.name == "fps.txt" for entry in entries)
 
 
-def _beside(entry: Path, reason: str, stems: dict[str, Path]) -> str:
-    """Say of which recording words or a poster are: ``talk.en.srt`` is of ``talk.mp4``."""
-    owner = stems.get(entry.stem) or stems.get(Path(entry.stem).stem)
-    if owner is None:
+def _beside(entry: Path, reason: str, names: set[str]) -> str:
+    """Say of words and posters that they belong to a recording: ``talk.en.srt`` to ``talk.mp4``."""
+    if not names & {entry.stem, Path(entry.stem).stem}:
         return reason
     if reason == _TEXT or entry.suffix.lower() == ".tsv":  # as Whisper writes words
-        return f"beside {owner.name}, whose words it may hold"
-    return f"{reason} beside {owner.name}" if reason == _PICTURE else reason
+        return "words beside a recording"
+    return "a picture beside a recording" if reason == _PICTURE else reason
 
 
 def _why_not(path: Path) -> str:

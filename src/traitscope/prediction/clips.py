@@ -9,7 +9,9 @@ from traitscope.data.examples import collate, draw_example
 from traitscope.errors import ClipError
 from traitscope.extract.transcript import read_words
 from traitscope.features.extraction import extract_clip
-from traitscope.prediction.inputs import named_clips, named_paths
+from traitscope.features.request import Request, of_speaker
+from traitscope.media.folders import LeftOut
+from traitscope.prediction.inputs import clip_names, named_clips, named_paths, speaker_of
 from traitscope.runs.card import KINDS
 from traitscope.runs.checkpoint import Checkpoint, load
 from traitscope.types import Clip, Hook, Prediction, Stream
@@ -24,6 +26,7 @@ def predict(
     run: Checkpoint | Path | str,
     *media: Path | str,
     text: Path | str | None = None,
+    speaker: str | None = None,
     model: str | None = None,
     hook: Hook | None = None,
 ) -> list[Prediction]:
@@ -33,7 +36,8 @@ def predict(
         run: a run folder, or a loaded checkpoint.
         media: video or audio files, folders of images, text files, or tables with the columns
             of the run's imported features (or ``transcript``) and one or more rows per clip.
-        text: a .txt, .srt or .vtt file with the words of the one clip, alone if there is none.
+        text: a file with the words of the one clip (.txt, .srt, .json ...), alone if there is none.
+        speaker: whose words count where speakers are labelled.
         model: the dotted path of an outside model the run was trained with.
         hook: called as hook(done, total, name).
 
@@ -48,25 +52,42 @@ def predict(
         ``predict("runs/a", "clip.mp4")[0].scores["openness"]``
     """
     checkpoint = run if isinstance(run, Checkpoint) else load(run, model=model)
+    requests = checkpoint.facts.requests
+    requests = of_speaker(requests, speaker) if speaker is not None else requests
     predictions = []
-    for done, path in enumerate(paths := named_paths(media, text)):
+    paths = named_paths(media, text)
+    for done, (path, name) in enumerate(zip(paths, clip_names(paths), strict=True)):
         if hook:
             hook(done, len(paths), path.name)
-        for clip, given in named_clips(checkpoint, path):
+        for clip, given in named_clips(checkpoint, path, name):
+            notes: tuple[str, ...] = ()
             if text is not None and media:
-                clip = replace(clip, transcript=read_words(Path(text)))
-            predictions.append(predict_clip(checkpoint, clip, given=given))
+                said = read_words(Path(text), speaker=speaker_of(requests))
+                clip, notes = replace(clip, transcript=said.words), said.notes
+            found = predict_clip(checkpoint, clip, given=given, requests=requests)
+            predictions.append(replace(found, notes=(*notes, *found.notes)))
     if hook and paths:
         hook(len(paths), len(paths), "")
     return predictions
 
 
 def predict_clip(
-    checkpoint: Checkpoint, clip: Clip, *, given: Mapping[str, Stream] | None = None
+    checkpoint: Checkpoint,
+    clip: Clip,
+    *,
+    given: Mapping[str, Stream] | None = None,
+    requests: Mapping[str, Request] | None = None,
 ) -> Prediction:
-    """Extract what the run needs from one clip, beside the streams that are given, and score it."""
+    """Extract what the run needs from one clip, beside the streams that are given, and score it.
+
+    Args:
+        checkpoint: the run.
+        clip: the clip.
+        given: streams that need no extraction.
+        requests: how the others are extracted, if not as for the training.
+    """
     given = given or {}
-    requests = checkpoint.facts.requests
+    requests = requests if requests is not None else checkpoint.facts.requests
     found = extract_clip(clip, [r for name, r in requests.items() if name not in given])
     streams: dict[str, Stream] = {}
     for name, request in requests.items():
@@ -88,6 +109,7 @@ def predict_clip(
         scores={t.name: float(score) for t, score in zip(targets, scores, strict=True)},
         coverage=_coverage(streams),
         backend=checkpoint.backend,
+        notes=_notes(streams),
     )
 
 
@@ -97,8 +119,16 @@ def explain_use(checkpoint: Checkpoint) -> str:
     return NOT.format(what=KINDS[facts.kind].split(":")[0], corpus=facts.corpus)
 
 
-def as_tree(checkpoint: Checkpoint, predictions: Sequence[Prediction]) -> dict[str, Any]:
-    """Predictions with what a reader must know of them, as JSON values."""
+def as_tree(
+    checkpoint: Checkpoint, predictions: Sequence[Prediction], left_out: Sequence[LeftOut] = ()
+) -> dict[str, Any]:
+    """Predictions with what a reader must know of them, as JSON values.
+
+    Args:
+        checkpoint: the run.
+        predictions: of its clips.
+        left_out: files of the folders that are no clips.
+    """
     facts = checkpoint.facts
     return {
         "run": str(checkpoint.folder),
@@ -117,9 +147,11 @@ def as_tree(checkpoint: Checkpoint, predictions: Sequence[Prediction]) -> dict[s
                 "reason": p.reason,
                 "scores": dict(p.scores),
                 "coverage": dict(p.coverage),
+                "notes": list(p.notes),
             }
             for p in predictions
         ],
+        "left_out": [{"file": str(out.path), "reason": out.reason} for out in left_out],
     }
 
 
@@ -132,7 +164,14 @@ def _failed(
         reason=str(error),
         coverage=_coverage(streams),
         backend=checkpoint.backend,
+        notes=_notes(streams),
     )
+
+
+def _notes(streams: Mapping[str, Stream]) -> tuple[str, ...]:
+    """What was noticed while extracting, once each."""
+    every = (note for stream in streams.values() for note in stream.info.get("notes", ()))
+    return tuple(dict.fromkeys(every))
 
 
 def _coverage(streams: Mapping[str, Stream]) -> dict[str, float]:
