@@ -14,6 +14,12 @@ if TYPE_CHECKING:
     from traitscope.types import Prediction
 
 app = typer.Typer(rich_markup_mode=None)
+Speaker = Annotated[
+    str | None, typer.Option(help="Whose words count, where a transcript labels speakers.")
+]
+Recursive = Annotated[
+    bool, typer.Option("--recursive", help="Look into the folders of a folder too.")
+]
 
 
 @app.command()
@@ -26,12 +32,8 @@ def predict(
     text: Annotated[
         Path | None, typer.Option(help="Words of the clip (.txt, .srt, .json ...), or words alone.")
     ] = None,
-    speaker: Annotated[
-        str | None, typer.Option(help="Whose words count, where a transcript labels speakers.")
-    ] = None,
-    recursive: Annotated[
-        bool, typer.Option("--recursive", help="Look into the folders of a folder too.")
-    ] = False,
+    speaker: Speaker = None,
+    recursive: Recursive = False,
     json: Annotated[
         bool, typer.Option("--json", help="Print JSON (the default in a pipe).")
     ] = False,

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from traitscope.types import Corpus
 
 app = typer.Typer(rich_markup_mode=None)
+Speaker = Annotated[
+    str | None, typer.Option(help="Whose words count, where a transcript labels speakers.")
+]
 _NAMED = 10  # failed clips that are named; the rest is counted
 
 
@@ -27,9 +30,7 @@ def prepare(
     for_: Annotated[
         str | None, typer.Option("--for", help="Recipe or model: extract what it needs.")
     ] = None,
-    speaker: Annotated[
-        str | None, typer.Option(help="Whose words count, where a transcript labels speakers.")
-    ] = None,
+    speaker: Speaker = None,
     workers: Annotated[
         int | None, typer.Option(min=0, help="Processes; one per core by default, 0 for none.")
     ] = None,
