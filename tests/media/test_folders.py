@@ -51,6 +51,24 @@ def test_sound_without_a_suffix_is_media(tmp_path: Path) -> None:
     assert names(tmp_path) == ["voice memo"]
 
 
+def test_sound_with_a_picture_as_its_cover_is_media(tmp_path: Path) -> None:
+    import av
+
+    with av.open(str(tmp_path / "song"), "w", format="matroska") as container:
+        cover = container.add_stream("mjpeg", rate=1)
+        cover.width, cover.height, cover.pix_fmt = 96, 64, "yuvj420p"
+        sound = container.add_stream("pcm_s16le", rate=16000, layout="mono")
+        picture = av.VideoFrame.from_ndarray(numbered(1), format="rgb24")
+        container.mux([*cover.encode(picture.reformat(format="yuvj420p")), *cover.encode()])
+        for number in range(10):
+            noise = np.full((1, 1600), number * 100, np.int16)
+            piece = av.AudioFrame.from_ndarray(noise, format="s16", layout="mono")
+            piece.sample_rate, piece.pts = 16000, number * 1600
+            container.mux(sound.encode(piece))
+        container.mux(sound.encode())
+    assert names(tmp_path) == ["song"]
+
+
 def test_what_is_no_media_is_named_with_its_reason(tmp_path: Path) -> None:
     write_video(tmp_path / "a.mp4", frames=5)
     (tmp_path / "notes").write_text("some words")

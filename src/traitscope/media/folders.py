@@ -15,7 +15,7 @@ import av
 
 from traitscope.errors import ClipError
 from traitscope.media import images
-from traitscope.media.info import check_codec, decoded, open_container, video_stream
+from traitscope.media.info import decoded, open_container
 
 SUFFIXES = (
     *(".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp"),
@@ -176,11 +176,11 @@ def _refusal(path: Path) -> str:
     try:
         with open_container(path) as container:
             kind = container.format.name
-            tracks = [video_stream(container), next(iter(container.streams.audio), None)]
-            stream = next((track for track in tracks if track is not None), None)
+            # Sound first: beside it, a track of pictures may be a cover.
+            tracks = [*container.streams.audio, *container.streams.video]
+            stream = next((track for track in tracks if track.codec_context is not None), None)
             if stream is None:
-                return f"{kind} without pictures or sound"
-            check_codec(stream, path)
+                return f"{kind} without pictures or sound that are known here"
             if kind.endswith("_pipe") or kind in _STILL:
                 return _PICTURE
             problems: list[str] = []
