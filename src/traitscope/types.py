@@ -380,6 +380,7 @@ class Prediction:
         reason: what went wrong, in a sentence.
         coverage: stream -> share of sampled rows that were there.
         backend: the tracking backend used, None when no face was needed.
+        notes: what was noticed in the clip, such as that several people speak.
     """
 
     clip: str
@@ -388,3 +389,4 @@ class Prediction:
     reason: str = ""
     coverage: Mapping[str, float] = field(default_factory=dict)
     backend: str | None = None
+    notes: tuple[str, ...] = ()

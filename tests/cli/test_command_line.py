@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import traitscope
-from tests.support.media_files import tone, write_sound
+from tests.support.media_files import tone, write_sound, write_video
 from traitscope.cli import VERBS
 from traitscope.cli._shared import write_table
 from traitscope.corpora import load_corpus
@@ -129,6 +129,47 @@ def test_a_folder_of_recordings_is_scored_file_by_file(
     code, _, err = type_in("predict", run_folder, recordings / "nothing")
     assert code == 1
     assert "not scored: nothing: " in err
+
+
+def test_every_file_of_a_mixed_folder_is_a_row_or_named_as_left_out(
+    type_in: Run, run_folder: Path, recordings: Path
+) -> None:
+    talk = write_video(recordings / "talk.mp4", frames=25, sound=tone(1.0))
+    for name in ("REC1.MTS", "no_suffix", "d.ogv", "nothing/a.wav", "nothing/e.mp4"):
+        shutil.copy(talk, recordings / name)
+    write_video(recordings / "mute.mkv", frames=25)
+    (recordings / "damaged.mp4").write_bytes(talk.read_bytes()[:300])
+    (recordings / "talk.srt").write_text("1\n00:00:00,000 --> 00:00:01,000\nhello\n")
+    (recordings / "talk.jpg").write_bytes(b"\xff\xd8\xff\xe0")
+    (recordings / "scores.csv").write_text("clip,openness\na,0.5\n")
+    (recordings / "loop").symlink_to(recordings)
+    code, out, err = type_in("predict", run_folder, recordings, "--recursive")
+    assert code == 1
+    tree = json.loads(out)
+    rows = {clip["clip"]: clip for clip in tree["clips"]}
+    scored = {name for name, row in rows.items() if row["scores"]}
+    folder = recordings.name
+    assert scored == {
+        *("REC1.MTS", "no_suffix", "d.ogv", "talk.mp4", "b é.wav", "e.mp4"),
+        *(f"{folder}_a.wav", "nothing_a.wav"),
+    }
+    assert {name: row["status"] for name, row in rows.items() if not row["scores"]} == {
+        "damaged.mp4": "undecodable",
+        "mute.mkv": "no_audio",
+    }
+    assert all(row["reason"] for row in rows.values() if not row["scores"])
+    left_out = {Path(out["file"]).name: out["reason"] for out in tree["left_out"]}
+    assert left_out == {
+        "loop": f"the same folder as {recordings}",
+        "notes.txt": "text",
+        "scores.csv": "a table",
+        "talk.jpg": "a picture beside a recording",
+        "talk.srt": "words beside a recording",
+    }
+    assert f"left out (a table): {recordings / 'scores.csv'}" in err
+    assert len(rows) + len(left_out) == sum(
+        1 for f in recordings.rglob("*") if f != recordings / "nothing"
+    )
 
 
 def test_scores_are_told_before_a_table_that_cannot_be_written(

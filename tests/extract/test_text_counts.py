@@ -77,4 +77,4 @@ def test_the_stream_names_columns_and_units() -> None:
     assert isinstance(stream, Stream)
     assert stream.columns == COLUMNS
     assert stream.info["units"] == UNITS
-    assert request.upstream[0].config.model_dump() == {"language": "es"}
+    assert request.upstream[0].config.model_dump() == {"language": "es", "speaker": None}

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from traitscope.errors import ClipError
-from traitscope.extract.transcript import cues, find_transcript, joined, read_words
+from traitscope.extract.transcript import find_transcript, read_words
 from traitscope.features.extraction import extract_clip
 from traitscope.features.request import make_request
 from traitscope.types import Clip, Stream
@@ -21,24 +21,6 @@ there.
 3
 00:01:00,000 --> 00:01:02,000
 Bye.
-"""
-VTT = """WEBVTT - a title
-
-NOTE this is
-not said
-
-STYLE
-::cue { color: red }
-
-intro
-00:00.000 --> 00:01.000 align:start
-<v Ann>Hi, I'm Ann.</v>
-
-00:01.000 --> 00:02.000
-Hi, I'm Ann.
-
-1:00:00.000 --> 1:00:01.000
-Later.
 """
 
 
@@ -76,12 +58,14 @@ def test_no_words_anywhere_is_a_named_failure(tmp_path: Path) -> None:
         (["x.000.txt"], "x.000.txt"),
         (["x.000.mp4.txt"], "x.000.mp4.txt"),
         (["x.000.vtt", "x.000.srt"], "x.000.srt"),
+        (["x.000.json", "x.000.SRT"], "x.000.SRT"),
+        (["x.000.srt", "x.000.txt"], "x.000.txt"),
         (["x.000.de.txt", "x.000.en.txt"], "x.000.en.txt"),
     ],
 )
 def test_the_file_beside_the_media_is_found(tmp_path: Path, files: list[str], found: str) -> None:
     for name in files:
-        (tmp_path / name).write_text("")
+        (tmp_path / name).write_text("" if name.endswith(".txt") else SRT)
     assert find_transcript(Clip("a", tmp_path / "x.000.mp4"))[1] == found
 
 
@@ -92,10 +76,9 @@ def test_another_language_is_another_file(tmp_path: Path) -> None:
     assert find_transcript(Clip("a", tmp_path / "x.mp4"))[0] == "Hello"
 
 
-def test_subtitles_are_read_as_words_alone() -> None:
-    assert joined(cues(SRT.lstrip("\ufeff"))) == "So, hello there. I am Ann & Bob. Bye."
-    assert joined(cues(VTT)) == "Hi, I'm Ann. Later."
-    assert [(cue.start, cue.end) for cue in cues(VTT)][-1] == (3600.0, 3601.0)
+def test_subtitles_are_read_as_words_alone(tmp_path: Path) -> None:
+    (tmp_path / "x.srt").write_text(SRT, encoding="utf-8")
+    assert read_words(tmp_path / "x.srt").words == "So, hello there. I am Ann & Bob. Bye."
 
 
 def test_a_part_of_a_file_gets_its_own_cues(tmp_path: Path) -> None:
@@ -103,12 +86,36 @@ def test_a_part_of_a_file_gets_its_own_cues(tmp_path: Path) -> None:
     clip = Clip("a", tmp_path / "x.mp4", start=2.0, end=10.0)
     assert find_transcript(clip)[0] == "I am Ann & Bob."
     (tmp_path / "x.srt").rename(tmp_path / "x.txt")
+    assert find_transcript(clip)[0] == "I am Ann & Bob."  # its content decides, not its name
+    (tmp_path / "x.txt").write_text("So, hello")
     with pytest.raises(ClipError, match="holds the words of a whole file"):
         find_transcript(clip)
 
 
-def test_a_file_of_another_encoding_is_a_named_failure(tmp_path: Path) -> None:
-    (tmp_path / "x.txt").write_bytes("schön".encode("latin-1"))
-    with pytest.raises(ClipError, match="is not UTF-8 text") as caught:
-        read_words(tmp_path / "x.txt")
+def test_the_speaker_is_a_setting_of_the_stream_and_its_note_goes_along(tmp_path: Path) -> None:
+    (tmp_path / "x.srt").write_text(
+        "1\n00:00:00,000 --> 00:00:01,000\nSPEAKER_00: hello there\n\n"
+        "2\n00:00:01,000 --> 00:00:02,000\nSPEAKER_01: tell me\n"
+    )
+    clip = Clip("a", tmp_path / "x.mp4")
+    noted = "2 speakers: SPEAKER_00, SPEAKER_01; words of all"
+    assert words(clip).info == {"from": "x.srt", "words": 4, "notes": [noted]}
+    assert words(clip, speaker="SPEAKER_01").values.tolist() == ["tell me"]
+    counts = make_request("text_counts", {"speaker": "SPEAKER_01"})
+    stream = extract_clip(clip, [counts])[counts.key]
+    assert stream.values[0, stream.columns.index("words")] == 2
+    assert make_request("transcript", {}).key != make_request("transcript", {"speaker": "a"}).key
+    assert make_request("text_counts", {}).key != counts.key
+
+
+def test_words_of_the_corpus_lose_their_labels_too() -> None:
+    clip = Clip("a", transcript="ANN: hello [UNKNOWN]\nBOB: yes\nANN: so")
+    assert find_transcript(clip).words == "hello [UNKNOWN] yes so"
+    assert find_transcript(clip, speaker="Ann").words == "hello [UNKNOWN] so"
+    assert find_transcript(Clip("a", transcript="x"), speaker="Ann") == ("x", "corpus", ())
+
+
+def test_a_file_that_is_not_there_is_a_named_failure(tmp_path: Path) -> None:
+    with pytest.raises(ClipError, match="cannot be read") as caught:
+        read_words(tmp_path / "absent.txt")
     assert caught.value.status == "no_text"

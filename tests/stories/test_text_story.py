@@ -18,6 +18,7 @@ from tests.support.media_files import write_video
 from tests.support.text_corpus import TARGETS, make_texts
 from traitscope.errors import ConfigError, DataError, TraitscopeError
 from traitscope.evaluation.assessment import evaluate
+from traitscope.features.store import Store
 from traitscope.prediction.clips import predict
 from traitscope.runs.checkpoint import load
 from traitscope.types import TRAITS
@@ -94,6 +95,62 @@ def test_text_alone_beside_a_video_and_as_a_file_of_its_own_is_the_same(
     alone = scores(type_in("predict", place / "run", "--text", speech, "--json"))["speech.txt"]
     assert given.clip == "talk.mp4"
     assert given.scores == found[0].scores == found[1].scores == alone
+
+
+def test_one_of_several_speakers_is_scored_as_if_alone(place: Path, tmp_path: Path) -> None:
+    words = " ".join((place / "speech.txt").read_text(encoding="utf-8").split())
+    (tmp_path / "alone.txt").write_text(words, encoding="utf-8")
+    write_video(tmp_path / "talk.mp4", frames=5)
+    (tmp_path / "talk.srt").write_text(
+        f"1\n00:00:00,000 --> 00:00:01,000\n[SPEAKER_00]: {words}\n\n"
+        f"2\n00:00:01,000 --> 00:00:02,000\n[SPEAKER_01]: and what did you do then\n",
+        encoding="utf-8",
+    )
+    whisper = [{"start": 0.0, "end": 1.0, "text": words, "speaker": "SPEAKER_00"}]
+    (tmp_path / "whisper.json").write_text(json.dumps({"segments": whisper}), encoding="utf-8")
+    (tmp_path / "whisper.tsv").write_text(f"start\tend\ttext\n0\t9\t{words}\n", encoding="utf-8")
+    run = load(place / "run")
+    alone, given, listed, table = predict(
+        run,
+        *(tmp_path / name for name in ("alone.txt", "talk.srt", "whisper.json", "whisper.tsv")),
+        speaker="speaker_00",
+    )
+    assert alone.scores == given.scores == listed.scores == table.scores
+    assert given.notes == ()
+    assert alone.notes == ("no speakers are labelled: words of all, not of speaker_00",)
+    done = cli("predict", place / "run", tmp_path / "talk.mp4", "--json")
+    clip = json.loads(done.stdout)["clips"][0]
+    assert clip["notes"] == ["2 speakers: SPEAKER_00, SPEAKER_01; words of all"]
+    assert "note: talk.mp4: 2 speakers" in done.stderr
+    assert clip["scores"] != dict(given.scores)
+    chosen = ("--text", tmp_path / "talk.srt", "--speaker", "SPEAKER_00")
+    assert scores(cli("predict", place / "run", tmp_path / "talk.mp4", *chosen)) == {
+        "talk.mp4": alone.scores
+    }
+    absent = predict(run, tmp_path / "talk.mp4", speaker="Bob")[0]
+    assert absent.status == "no_text"
+    assert "there are: SPEAKER_00, SPEAKER_01" in absent.reason
+
+
+def test_prepare_takes_the_words_of_one_speaker(place: Path, tmp_path: Path) -> None:
+    write_video(tmp_path / "a.mp4", frames=5)
+    (tmp_path / "a.vtt").write_text(
+        "WEBVTT\n\n00:00.000 --> 00:01.000\n<v Ann>hello\n\n00:01.000 --> 00:02.000\n<v Bob>no"
+    )
+    (tmp_path / "clips.csv").write_text("clip,openness\na,0.5\n")
+    facts = {"kind": "apparent", "targets": {"openness": {"low": 0, "high": 1, "direction": 1}}}
+    (tmp_path / "clips.yaml").write_text(yaml.safe_dump(facts))
+    address, store = f"table:{tmp_path / 'clips.csv'}", tmp_path / "store"
+    asked = ("--extract", "transcript,text_counts", "--speaker", "Ann", "--json")
+    done = cli("prepare", address, "--store", store, *asked)
+    assert done.returncode == 0, done.stderr
+    kept = Store(store)
+    read = {key.partition("-")[0]: kept.read(key, "a") for key in kept.fingerprints()}
+    assert read["transcript"].values.tolist() == ["hello"]
+    assert read["text_counts"].values[0, 0] == 1
+    refused = cli("prepare", address, "--store", store, "--extract", "frames", "--speaker", "Ann")
+    assert refused.returncode == 2
+    assert "No words are read" in refused.stderr
 
 
 def test_mistakes_with_words_are_told(place: Path, tmp_path: Path) -> None:

@@ -7,10 +7,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from traitscope.media.folders import LeftOut
     from traitscope.runs.checkpoint import Checkpoint
     from traitscope.types import Prediction
 
 app = typer.Typer(rich_markup_mode=None)
+Speaker = Annotated[
+    str | None, typer.Option(help="Whose words count, where a transcript labels speakers.")
+]
+Recursive = Annotated[
+    bool, typer.Option("--recursive", help="Look into the folders of a folder too.")
+]
 
 
 @app.command()
@@ -21,8 +30,10 @@ def predict(
         typer.Argument(help="Media, folders of them, text files, or tables of features."),
     ] = None,
     text: Annotated[
-        Path | None, typer.Option(help="Words of the clip (.txt, .srt, .vtt), or words alone.")
+        Path | None, typer.Option(help="Words of the clip (.txt, .srt, .json ...), or words alone.")
     ] = None,
+    speaker: Speaker = None,
+    recursive: Recursive = False,
     json: Annotated[
         bool, typer.Option("--json", help="Print JSON (the default in a pipe).")
     ] = False,
@@ -37,16 +48,16 @@ def predict(
 
     traitscope predict runs/a clip.mp4
 
-    traitscope predict runs/a clips --csv scores.csv
+    traitscope predict runs/a clips --recursive --csv scores.csv
 
     traitscope predict runs/text --text speech.txt
 
     traitscope predict runs/motion openface.csv --label-rows labelled.csv
     """
-    from traitscope.cli._shared import log_to_stderr, progress, say, write_json
+    from traitscope.cli._shared import log_to_stderr, progress
     from traitscope.errors import ConfigError
-    from traitscope.prediction.clips import as_tree
     from traitscope.prediction.clips import predict as predict_media
+    from traitscope.prediction.inputs import media_in
     from traitscope.prediction.openface import label_rows as label_table
     from traitscope.runs.checkpoint import load
 
@@ -55,24 +66,18 @@ def predict(
         raise ConfigError("Nothing to score: name a media file or a table, or give --text FILE.")
     checkpoint = load(run, model=model)
     _look_at(checkpoint, text)
-    media = [file for path in media or () for file in _files_of(path)]
-    if label_rows and (text is not None or len(media) != 1):
-        raise ConfigError("--label-rows takes one OpenFace table, and no --text.")
+    listing = media_in(media or (), recursive=recursive)
+    if label_rows and (text is not None or speaker is not None or len(listing.files) != 1):
+        raise ConfigError("--label-rows takes one OpenFace table, and no --text or --speaker.")
     with progress("clips") as hook:
         if label_rows:
-            predictions = label_table(checkpoint, media[0], label_rows, hook=hook)
+            predictions = label_table(checkpoint, listing.files[0], label_rows, hook=hook)
         else:
-            predictions = predict_media(checkpoint, *media, text=text, hook=hook)
-    if json or not sys.stdout.isatty():
-        write_json(as_tree(checkpoint, predictions))
-    else:
-        _write_table(checkpoint, predictions)
-    if csv:
-        _write_csv(csv, checkpoint, predictions)
-    failed = [p for p in predictions if p.status != "ok"]
-    for prediction in failed:
-        say(f"not scored: {prediction.clip}: {prediction.reason}")
-    if failed:
+            predictions = predict_media(
+                checkpoint, *listing.files, text=text, speaker=speaker, hook=hook
+            )
+    _hand_out(checkpoint, predictions, listing.left_out, json=json, csv=csv)
+    if any(p.status != "ok" for p in predictions):
         raise typer.Exit(1)
 
 
@@ -91,17 +96,41 @@ def _look_at(checkpoint: "Checkpoint", text: Path | None) -> None:
         )
 
 
-def _files_of(path: Path) -> list[Path]:
-    """The media in a folder of them; any other path, a folder of images too, is one clip."""
-    if not path.is_dir():
-        return [path]
-    from traitscope.media import images
-    from traitscope.media.suffixes import MEDIA
+def _tell(predictions: list["Prediction"], left_out: "Sequence[LeftOut]") -> None:
+    """Say on stderr what was left out, what was noticed in clips, and which have no score."""
+    from traitscope.cli._shared import say
+    from traitscope.errors import some
 
-    files = sorted(file for file in path.iterdir() if file.name[0] != ".")
-    if any(file.suffix.lower() in images.SUFFIXES for file in files):
-        return [path]
-    return [file for file in files if file.suffix.lower() in MEDIA] or [path]
+    reasons: dict[str, list[str]] = {}
+    for out in left_out:
+        reasons.setdefault(out.reason, []).append(str(out.path))
+    for reason, paths in reasons.items():
+        say(f"left out ({reason}): {some(paths)}")
+    for prediction in predictions:
+        for note in prediction.notes:
+            say(f"note: {prediction.clip}: {note}")
+        if prediction.status != "ok":
+            say(f"not scored: {prediction.clip}: {prediction.reason}")
+
+
+def _hand_out(
+    checkpoint: "Checkpoint",
+    predictions: list["Prediction"],
+    left_out: "Sequence[LeftOut]",
+    *,
+    json: bool,
+    csv: Path | None,
+) -> None:
+    from traitscope.cli._shared import write_json
+    from traitscope.prediction.clips import as_tree
+
+    if json or not sys.stdout.isatty():
+        write_json(as_tree(checkpoint, predictions, left_out))
+    else:
+        _write_table(checkpoint, predictions)
+    if csv:
+        _write_csv(csv, checkpoint, predictions)
+    _tell(predictions, left_out)
 
 
 def _write_table(checkpoint: "Checkpoint", predictions: list["Prediction"]) -> None:

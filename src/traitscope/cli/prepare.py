@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from traitscope.types import Corpus
 
 app = typer.Typer(rich_markup_mode=None)
+Speaker = Annotated[
+    str | None, typer.Option(help="Whose words count, where a transcript labels speakers.")
+]
 _NAMED = 10  # failed clips that are named; the rest is counted
 
 
@@ -27,6 +30,7 @@ def prepare(
     for_: Annotated[
         str | None, typer.Option("--for", help="Recipe or model: extract what it needs.")
     ] = None,
+    speaker: Speaker = None,
     workers: Annotated[
         int | None, typer.Option(min=0, help="Processes; one per core by default, 0 for none.")
     ] = None,
@@ -44,9 +48,14 @@ def prepare(
     from traitscope.cli._shared import log_to_stderr, progress, say, write_json
     from traitscope.corpora import load_corpus
     from traitscope.features.preparation import prepare as run_preparation
+    from traitscope.features.request import of_speaker
 
     log_to_stderr()
     requests = _requests(extract, for_, settings or [])
+    if speaker is not None:
+        requests = list(
+            of_speaker({request.key: request for request in requests}, speaker).values()
+        )
     loaded = load_corpus(corpus)
     if dry_run:
         _estimate(loaded, requests, store, workers, json=json)

@@ -73,8 +73,6 @@ def load(path: Path, *, suffixes: Sequence[str] | None = None) -> Corpus:
         DataError: lists every fault of the table.
         ConfigError: ``clips.yaml`` is wrong, or missing: then it shows one to fill in.
     """
-    from traitscope.media.suffixes import MEDIA  # its room opens with the decoders: half a second
-
     path = _find(path)
     faults = Faults()
     table = read_table(path, faults)
@@ -85,7 +83,7 @@ def load(path: Path, *, suffixes: Sequence[str] | None = None) -> Corpus:
     targets = declared_targets(declaration)
     notes = _check_columns(table, declaration, faults)
     rows = _rows_by_clip(table, faults)
-    clips = _clips(table, rows, declaration, suffixes or MEDIA, faults)
+    clips = _clips(table, rows, declaration, suffixes, faults)
     faults.stop(path, where=f"there or in {DECLARATION}")
     return Corpus(
         name=declaration.name or f"table:{path.name}",
@@ -167,7 +165,7 @@ def _clips(
     table: Table,
     rows: Mapping[str, Sequence[Mapping[str, str]]],
     declaration: Declaration,
-    suffixes: Sequence[str],
+    suffixes: Sequence[str] | None,
     faults: Faults,
 ) -> list[Clip]:
     base, targets = table.path.parent, declared_targets(declaration)
@@ -248,19 +246,26 @@ def _agreement_of_raters(
 
 
 def _media_finder(
-    base: Path, media: Path, suffixes: Sequence[str]
+    base: Path, media: Path, suffixes: Sequence[str] | None
 ) -> Callable[[str, str], Path | None]:
     """Make the function that finds a clip's media by its path cell, else by its id."""
+    from traitscope.media.folders import is_media  # its room opens with the decoders: half a second
+    from traitscope.media.suffixes import MEDIA
+
     by_name = {entry.name: entry for entry in sorted(media.iterdir())} if media.is_dir() else {}
-    suffix_rank = {suffix: rank for rank, suffix in enumerate(suffixes)}
+    suffix_rank = {suffix: rank for rank, suffix in enumerate(suffixes or MEDIA)}
     by_stem: dict[str, Path] = {}
     usable = [p for p in by_name.values() if p.suffix.lower() in suffix_rank]
     for entry in sorted(usable, key=lambda p: suffix_rank[p.suffix.lower()]):
         by_stem.setdefault(entry.stem, entry)
+    odd_by_stem: dict[str, list[Path]] = {}
+    for entry in by_name.values() if not suffixes else ():  # not where CSVs are wanted
+        odd_by_stem.setdefault(entry.stem, []).append(entry)
 
     def find(clip: str, cell: str) -> Path | None:
         if not cell:
-            return by_name.get(clip) or by_stem.get(clip)
+            odd = (path for path in odd_by_stem.get(clip, ()) if is_media(path))
+            return by_name.get(clip) or by_stem.get(clip) or next(odd, None)
         path = Path(PureWindowsPath(cell).as_posix()) if "\\" in cell else Path(cell)
         beside = base / path
         return media / path if not beside.exists() and (media / path).exists() else beside

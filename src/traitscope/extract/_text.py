@@ -13,11 +13,13 @@ class TextConfig(BaseConfig):
 
     language: str = "en"
     """Of the transcript."""
+    speaker: str | None = None
+    """Whose words of the transcript, where speakers are labelled; everybody's when left out."""
 
     @property
     def transcript(self) -> transcript.Config:
         """Settings of the transcript that is read."""
-        return transcript.Config(language=self.language)
+        return transcript.Config(language=self.language, speaker=self.speaker)
 
 
 def text_of(inputs: Inputs) -> str:

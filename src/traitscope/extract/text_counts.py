@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from traitscope.extract._text import TextConfig, text_of
 from traitscope.types import Inputs, Stream
 
-VERSION = 1
+VERSION = 2
 NEEDS = ("stream:transcript",)
 
 Language = Literal["en", "de", "es", "fr"]

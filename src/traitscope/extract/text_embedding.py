@@ -14,7 +14,7 @@ from traitscope.extras import require
 from traitscope.nn.text_encoder import WHY, Encoder, fill, read_encoder
 from traitscope.types import Inputs, Stream
 
-VERSION = 1
+VERSION = 2
 NEEDS = ("stream:transcript",)
 CONTRACT = {"extracts": "its encoder is fetched by the user; tests use a small random one"}
 

@@ -1,30 +1,31 @@
-"""What is said in a clip: from the corpus, else from a text or subtitle file beside the media.
+"""What is said in a clip: from the corpus, else from a file of words beside the media.
 
-Clip in; one row with the words out. Beside ``talk.mp4`` that is ``talk.en.txt``, ``talk.txt``, or
-``.srt`` and ``.vtt``, of which only the words are kept, and for a clip that is a part of its file
-only the cues of that part. Words that are known to be none are an empty string, not a failure.
+Clip in; one row with the words out. Beside ``talk.mp4`` that is ``talk.en.txt``, ``talk.txt``,
+subtitles (``.srt``, ``.vtt`` ...) or a recogniser's output (``.json``, ``.tsv``), of which only the
+words are kept, and for a clip that is a part of its file only the cues of that part. Words that are
+known to be none are an empty string, not a failure; a file in which nothing was understood fails.
 """
 
-import html
-import re
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 from pydantic import Field
 
 from traitscope.config import Config as BaseConfig
 from traitscope.errors import ClipError
+from traitscope.extract._cues import Cue, speakers_of, spoken
+from traitscope.extract._word_files import PLAIN, TIMED, holds_words, read_cues
 from traitscope.types import Clip, Inputs, Stream
 
-VERSION = 1
+__all__ = ["Config", "Extractor", "Transcript", "find_transcript", "holds_words", "read_words"]
+
+VERSION = 2
 NEEDS = ("text",)
 
-SUFFIXES = (".txt", ".srt", ".vtt")
-_TIMES = re.compile(r"^\s*([\d:]+[.,]\d+)\s*-->\s*([\d:]+[.,]\d+)")
-_TAGS = re.compile(r"<[^>]*>|\{\\[^}]*\}")
-_NOT_CUES = ("WEBVTT", "NOTE", "STYLE", "REGION")
+SUFFIXES = (*PLAIN, *TIMED)
+"""Of files of words, as they are looked for beside the media."""
 
 
 class Config(BaseConfig):
@@ -32,15 +33,22 @@ class Config(BaseConfig):
 
     language: Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]+)?$")] = "en"
     """Code in the name of a file beside the media (``talk.en.vtt``), looked for first."""
+    speaker: str | None = None
+    """Whose words are taken where speakers are labelled; everybody's when left out."""
 
 
-@dataclass(frozen=True)
-class Cue:
-    """Words of a subtitle file between two times in seconds."""
+class Transcript(NamedTuple):
+    """What is said.
 
-    start: float
-    end: float
-    text: str
+    Attributes:
+        words: without markup, sound notes and labels of speakers.
+        origin: name of the file, or ``corpus``.
+        notes: what a reader must know of it, such as that several speak.
+    """
+
+    words: str
+    origin: str
+    notes: tuple[str, ...] = ()
 
 
 class Extractor:
@@ -51,26 +59,30 @@ class Extractor:
 
     def finish(self, inputs: Inputs) -> Stream:
         """Give the words as one row."""
-        words, origin = find_transcript(inputs.clip, language=self._config.language)
+        language, speaker = self._config.language, self._config.speaker
+        words, origin, notes = find_transcript(inputs.clip, language=language, speaker=speaker)
+        info: dict[str, Any] = {"from": origin, "words": len(words.split())}
         return Stream(
             time=np.zeros(1),
             values=np.array([words], dtype=np.str_),
-            info={"from": origin, "words": len(words.split())},
+            info=info | ({"notes": list(notes)} if notes else {}),
         )
 
 
-def find_transcript(clip: Clip, *, language: str = "en") -> tuple[str, str]:
+def find_transcript(clip: Clip, *, language: str = "en", speaker: str | None = None) -> Transcript:
     """Find what is said in a clip, and say where it was found.
 
     Args:
         clip: its own transcript counts first, an empty one included.
         language: of the file beside the media that is looked for first.
+        speaker: whose words are taken, where speakers are labelled.
 
     Raises:
-        ClipError: there are no words (status ``no_text``).
+        ClipError: there are no words, or none that were understood (status ``no_text``).
     """
     if clip.transcript is not None:
-        return clip.transcript.strip(), "corpus"
+        said = spoken([Cue(clip.transcript)])
+        return Transcript(*_words(said, speaker, f"the transcript of clip {clip.id!r}", "corpus"))
     found = next((path for path in _beside(clip, language) if path.is_file()), None)
     if found is None:
         where = f" or beside the media, as {clip.path.stem}.txt" if clip.path else ""
@@ -79,94 +91,81 @@ def find_transcript(clip: Clip, *, language: str = "en") -> tuple[str, str]:
             f"corpus{where}, or give it with --text.",
             status="no_text",
         )
-    return _of_part(clip, found), found.name
+    return _of_part(clip, found, speaker)
 
 
-def read_words(path: Path, *, start: float = 0.0, end: float | None = None) -> str:
-    """Read the words of a text or subtitle file, or of the cues in a part of it.
+def read_words(path: Path, *, speaker: str | None = None) -> Transcript:
+    """Read the words of a file: plain text, subtitles, or what a recogniser wrote.
 
     Args:
-        path: a .txt, .srt or .vtt file in UTF-8.
-        start: seconds; cues whose middle is earlier are left out.
-        end: seconds; cues whose middle is there or later are left out.
+        path: of a kind that is told by its content.
+        speaker: whose words are taken, where speakers are labelled.
 
     Raises:
-        ClipError: the file cannot be read as text (status ``no_text``).
+        ClipError: nothing in it was understood, or the speaker is not in it (``no_text``).
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ClipError(
-            f"{path} is not UTF-8 text ({error.reason} at byte {error.start}). Save it as UTF-8.",
-            status="no_text",
-        ) from error
-    except OSError as error:
-        raise ClipError(f"{path} cannot be read: {error.strerror}.", status="no_text") from error
-    if path.suffix.lower() not in {".srt", ".vtt"}:
-        return text.strip()
-    stop = float("inf") if end is None else end
-    return joined([cue for cue in cues(text) if start <= (cue.start + cue.end) / 2 < stop])
+    return _of_part(Clip(path.name or "words", path), path, speaker)
 
 
-def cues(text: str) -> list[Cue]:
-    """Parse SRT or WebVTT; blocks without a line of times (headers, notes) are left out."""
-    found = []
-    for block in re.split(r"\n\s*\n", text.replace("\r\n", "\n").replace("\r", "\n")):
-        lines = block.strip("\n").split("\n")
-        places = [number for number, line in enumerate(lines) if _TIMES.match(line)]
-        if not places or lines[0].startswith(_NOT_CUES[1:]):
-            continue
-        for place, after in zip(places, [*places[1:], len(lines) + 1], strict=True):
-            times = _TIMES.match(lines[place])
-            assert times is not None
-            # Without an empty line between cues, the number of the next one is no speech.
-            last = (
-                after - 1 if after <= len(lines) and lines[after - 1].strip().isdigit() else after
+def _of_part(clip: Clip, path: Path, speaker: str | None) -> Transcript:
+    cues, noticed = read_cues(path)
+    said = spoken(cues)
+    if clip.start or clip.end is not None:
+        if any(cue.start is None or cue.end is None for cue in cues):
+            raise ClipError(
+                f"{path} holds the words of a whole file without their times, and clip "
+                f"{clip.id!r} is a part of it. Give subtitles with times (.srt, .vtt), or a "
+                f"transcript for each clip in the corpus.",
+                status="no_text",
             )
-            words = " ".join(_plain(line) for line in lines[place + 1 : last])
-            found.append(Cue(_seconds(times[1]), _seconds(times[2]), " ".join(words.split())))
-    return found
+        said = [cue for cue in said if _within(cue, clip)]
+    words, origin, notes = _words(said, speaker, str(path), path.name)
+    return Transcript(words, origin, (*noticed, *notes))
 
 
-def joined(found: list[Cue]) -> str:
-    """Join the words of cues; a cue that only repeats the one before is said once."""
-    spoken = [cue.text for cue in found if cue.text]
-    return " ".join(
-        text for number, text in enumerate(spoken) if number == 0 or text != spoken[number - 1]
-    )
+def _within(cue: Cue, clip: Clip) -> bool:
+    """Tell whether the middle of a cue lies in a clip."""
+    middle = ((cue.start or 0.0) + (cue.end or 0.0)) / 2
+    return (clip.start or 0.0) <= middle < (float("inf") if clip.end is None else clip.end)
+
+
+def _words(
+    said: Sequence[Cue], speaker: str | None, where: str, origin: str
+) -> tuple[str, str, tuple[str, ...]]:
+    """Join the words of one speaker or of all."""
+    names, notes = speakers_of(said), []
+    if speaker is not None and names:
+        mine = [cue for cue in said if (cue.speaker or "").casefold() == speaker.casefold()]
+        if not mine:
+            raise ClipError(
+                f"No speaker {speaker!r} in {where}; there are: {', '.join(names)}.",
+                status="no_text",
+            )
+        if unnamed := sum(cue.speaker is None for cue in said):
+            notes.append(f"{unnamed} of {len(said)} passages name no speaker: left out")
+        said = mine
+    elif speaker is not None and origin != "corpus":
+        notes.append(f"no speakers are labelled: words of all, not of {speaker}")
+    elif len(names) > 1:
+        notes.append(f"{len(names)} speakers: {', '.join(names)}; words of all")
+    if len(said) == 1 and said[0].start is None:
+        return said[0].text.strip(), origin, tuple(notes)
+    return " ".join(" ".join(cue.text.split()) for cue in said), origin, tuple(notes)
 
 
 def _beside(clip: Clip, language: str) -> list[Path]:
-    """Where the words of a clip may be, best first; subtitles first for a part of a file."""
+    """Where the words of a clip may be, best first; those with times first for a part of a file."""
     if clip.path is None:
         return []
-    suffixes = SUFFIXES if not _is_part(clip) else (*SUFFIXES[1:], SUFFIXES[0])
+    suffix = clip.path.suffix.lower()
+    if suffix in SUFFIXES or (suffix == ".csv" and holds_words(clip.path)):
+        return [clip.path]  # the clip is a file of words itself
+    is_part = bool(clip.start) or clip.end is not None
+    suffixes = (*TIMED, *PLAIN) if is_part else SUFFIXES
     stems = (f"{clip.path.stem}.{language}", clip.path.stem, clip.path.name)
-    if clip.path.suffix.lower() in SUFFIXES:  # the clip is a text file itself
-        return [clip.path]
-    return [clip.path.with_name(stem + suffix) for suffix in suffixes for stem in stems]
-
-
-def _is_part(clip: Clip) -> bool:
-    return bool(clip.start) or clip.end is not None
-
-
-def _of_part(clip: Clip, path: Path) -> str:
-    if _is_part(clip) and path.suffix.lower() == ".txt":
-        raise ClipError(
-            f"{path} holds the words of a whole file, and clip {clip.id!r} is a part of it. Give "
-            f"subtitles with times (.srt, .vtt), or a transcript for each clip in the corpus.",
-            status="no_text",
-        )
-    return read_words(path, start=clip.start or 0.0, end=clip.end)
-
-
-def _plain(line: str) -> str:
-    return html.unescape(_TAGS.sub("", line))
-
-
-def _seconds(text: str) -> float:
-    seconds = 0.0
-    for part in text.replace(",", ".").split(":"):
-        seconds = seconds * 60 + float(part)
-    return seconds
+    return [
+        clip.path.with_name(stem + written)
+        for suffix in suffixes
+        for stem in stems
+        for written in ((".TextGrid",) if suffix == ".textgrid" else (suffix, suffix.upper()))
+    ]

@@ -275,7 +275,12 @@ def _needs(request: Request) -> set[str]:
 
 def _words(clip: Clip, request: Request) -> str:
     try:
-        return find_transcript(clip, language=getattr(request.config, "language", "en"))[0]
+        config = request.config
+        return find_transcript(
+            clip,
+            language=getattr(config, "language", "en"),
+            speaker=getattr(config, "speaker", None),
+        ).words
     except ClipError:  # becomes its status row when the clip's turn comes
         return ""
 

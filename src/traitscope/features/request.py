@@ -8,6 +8,7 @@ from typing import Any
 
 from traitscope import registry
 from traitscope.config import Config, build
+from traitscope.errors import ConfigError
 from traitscope.extract import TABLE_VERSION
 from traitscope.tracking import backend_version, resolve_backend
 
@@ -95,6 +96,25 @@ def make_request(name: str, settings: Mapping[str, Any], *, outside: bool = Fals
         needs=tuple(needs),
         upstream=tuple(upstream.values()),
     )
+
+
+def of_speaker(requests: Mapping[str, Request], speaker: str) -> dict[str, Request]:
+    """Ask for the words of one speaker, in all requests that read words.
+
+    Raises:
+        ConfigError: none does.
+    """
+    reading = {k: r for k, r in requests.items() if "speaker" in type(r.config).model_fields}
+    if not reading:
+        raise ConfigError(
+            f"No words are read ({', '.join(requests)}), so there is no speaker {speaker!r} to "
+            f"choose. Leave --speaker out."
+        )
+    changed = {
+        key: make_request(r.name, {**r.config.model_dump(), "speaker": speaker}, outside=True)
+        for key, r in reading.items()
+    }
+    return {**requests, **changed}
 
 
 def _settings_of(config: Config, stream: str) -> Mapping[str, Any]:

@@ -9,7 +9,9 @@ from traitscope.data.examples import collate, draw_example
 from traitscope.errors import ClipError
 from traitscope.extract.transcript import read_words
 from traitscope.features.extraction import Extraction, extract_clip
-from traitscope.prediction.inputs import named_clips, named_paths
+from traitscope.features.request import Request, of_speaker
+from traitscope.media.folders import LeftOut
+from traitscope.prediction.inputs import clip_names, named_clips, named_paths, speaker_of
 from traitscope.runs.card import KINDS
 from traitscope.runs.checkpoint import Checkpoint, load
 from traitscope.types import Clip, Hook, Prediction, Stream
@@ -24,6 +26,7 @@ def predict(
     run: Checkpoint | Path | str,
     *media: Path | str,
     text: Path | str | None = None,
+    speaker: str | None = None,
     model: str | None = None,
     hook: Hook | None = None,
 ) -> list[Prediction]:
@@ -33,7 +36,8 @@ def predict(
         run: a run folder, or a loaded checkpoint.
         media: video or audio files, folders of images, text files, or tables with the columns
             of the run's imported features (or ``transcript``) and one or more rows per clip.
-        text: a .txt, .srt or .vtt file with the words of the one clip, alone if there is none.
+        text: a file with the words of the one clip (.txt, .srt, .json ...), alone if there is none.
+        speaker: whose words count where speakers are labelled.
         model: the dotted path of an outside model the run was trained with.
         hook: called as hook(done, total, name).
 
@@ -48,16 +52,23 @@ def predict(
         ``predict("runs/a", "clip.mp4")[0].scores["openness"]``
     """
     checkpoint = run if isinstance(run, Checkpoint) else load(run, model=model)
+    requests = checkpoint.facts.requests
+    requests = of_speaker(requests, speaker) if speaker is not None else requests
     predictions = []
+    paths = named_paths(media, text)
     with Extraction() as extraction:
-        for done, path in enumerate(paths := named_paths(media, text)):
+        for done, (path, name) in enumerate(zip(paths, clip_names(paths), strict=True)):
             if hook:
                 hook(done, len(paths), path.name)
-            for clip, given in named_clips(checkpoint, path):
+            for clip, given in named_clips(checkpoint, path, name):
+                notes: tuple[str, ...] = ()
                 if text is not None and media:
-                    clip = replace(clip, transcript=read_words(Path(text)))
-                scored = predict_clip(checkpoint, clip, given=given, extraction=extraction)
-                predictions.append(scored)
+                    words = read_words(Path(text), speaker=speaker_of(requests))
+                    clip, notes = replace(clip, transcript=words.words), words.notes
+                scored = predict_clip(
+                    checkpoint, clip, given=given, requests=requests, extraction=extraction
+                )
+                predictions.append(replace(scored, notes=(*notes, *scored.notes)))
     if hook and paths:
         hook(len(paths), len(paths), "")
     return predictions
@@ -68,6 +79,7 @@ def predict_clip(
     clip: Clip,
     *,
     given: Mapping[str, Stream] | None = None,
+    requests: Mapping[str, Request] | None = None,
     extraction: Extraction | None = None,
 ) -> Prediction:
     """Extract what the run needs from one clip and score it.
@@ -76,6 +88,7 @@ def predict_clip(
         checkpoint: the loaded run.
         clip: the clip.
         given: streams that need no extraction, by name, such as the rows of a table.
+        requests: how the others are extracted, if not as for the training.
         extraction: trackers kept open from clip to clip; None opens and closes its own.
 
     Returns:
@@ -85,7 +98,7 @@ def predict_clip(
         MissingError: the run's backend needs a file or package that is not here.
     """
     given = given or {}
-    requests = checkpoint.facts.requests
+    requests = requests if requests is not None else checkpoint.facts.requests
     lacking = [request for name, request in requests.items() if name not in given]
     extracted = extract_clip(clip, lacking, extraction=extraction)
     streams: dict[str, Stream] = {}
@@ -109,6 +122,7 @@ def predict_clip(
         scores={t.name: float(score) for t, score in zip(targets, scores, strict=True)},
         coverage=_coverage(streams),
         backend=checkpoint.backend,
+        notes=_notes(streams),
     )
 
 
@@ -118,8 +132,16 @@ def explain_use(checkpoint: Checkpoint) -> str:
     return NOT.format(what=KINDS[facts.kind].split(":")[0], corpus=facts.corpus)
 
 
-def as_tree(checkpoint: Checkpoint, predictions: Sequence[Prediction]) -> dict[str, Any]:
-    """Predictions with what a reader must know of them, as JSON values."""
+def as_tree(
+    checkpoint: Checkpoint, predictions: Sequence[Prediction], left_out: Sequence[LeftOut] = ()
+) -> dict[str, Any]:
+    """Predictions with what a reader must know of them, as JSON values.
+
+    Args:
+        checkpoint: the run.
+        predictions: of its clips.
+        left_out: files of the folders that are no clips.
+    """
     facts = checkpoint.facts
     return {
         "run": str(checkpoint.folder),
@@ -138,9 +160,11 @@ def as_tree(checkpoint: Checkpoint, predictions: Sequence[Prediction]) -> dict[s
                 "reason": p.reason,
                 "scores": dict(p.scores),
                 "coverage": dict(p.coverage),
+                "notes": list(p.notes),
             }
             for p in predictions
         ],
+        "left_out": [{"file": str(out.path), "reason": out.reason} for out in left_out],
     }
 
 
@@ -153,7 +177,14 @@ def _failed(
         reason=str(error),
         coverage=_coverage(streams),
         backend=checkpoint.backend,
+        notes=_notes(streams),
     )
+
+
+def _notes(streams: Mapping[str, Stream]) -> tuple[str, ...]:
+    """What was noticed while extracting, once each."""
+    every = (note for stream in streams.values() for note in stream.info.get("notes", ()))
+    return tuple(dict.fromkeys(every))
 
 
 def _coverage(streams: Mapping[str, Stream]) -> dict[str, float]:

@@ -1,15 +1,20 @@
 """What a user names -> clips, with the streams that a table brings along."""
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from traitscope.corpora.openface import LONG_COLUMNS, clip_names
+from traitscope.corpora.openface import LONG_COLUMNS
+from traitscope.corpora.openface import clip_names as table_names
 from traitscope.errors import ConfigError, DataError
 from traitscope.extract.imported import read_table
+from traitscope.extract.transcript import holds_words
+from traitscope.features.request import Request
+from traitscope.media.folders import LeftOut, Listing, media_files
 from traitscope.runs.checkpoint import Checkpoint
 from traitscope.runs.plan import IMPORTED
 from traitscope.types import Clip, Stream
@@ -32,10 +37,59 @@ def named_paths(media: Sequence[Path | str], text: Path | str | None) -> list[Pa
     return [Path(path) for path in media or ([text] if text is not None else [])]
 
 
-def named_clips(checkpoint: Checkpoint, path: Path) -> Iterator[tuple[Clip, dict[str, Stream]]]:
-    """The clips of one argument, with the streams that it brings along."""
-    if path.suffix.lower() not in TABLES:
-        yield clip_of(path), {}
+def media_in(paths: Sequence[Path], *, recursive: bool = False) -> Listing:
+    """Put the media in place of their folders; every other path is one clip.
+
+    Args:
+        paths: as the user typed them; a folder of images is one clip, and so is one of nothing
+            else, which fails with its reason.
+        recursive: look into the folders of a folder as well.
+
+    Returns:
+        Paths of clips in the order of the arguments, and what the folders hold beside them.
+    """
+    files: list[Path] = []
+    left_out: list[LeftOut] = []
+    for path in paths:
+        found = media_files(path, recursive=recursive) if path.is_dir() else Listing((path,), ())
+        files += found.files or (path,)
+        left_out += found.left_out
+    return Listing(tuple(files), tuple(left_out))
+
+
+def clip_names(paths: Sequence[Path]) -> list[str]:
+    """An id for the clip of each path: its name, with its folders' where others have it too."""
+    names = [path.name for path in paths]
+    for depth in range(1, max((len(path.parts) for path in paths), default=0)):
+        different = dict.fromkeys(zip(paths, names, strict=True))
+        twice = {name for name, count in Counter(n for _, n in different).items() if count > 1}
+        if not twice:
+            break
+        names = [
+            "_".join(path.parts[-1 - depth :]) if name in twice else name
+            for path, name in zip(paths, names, strict=True)
+        ]
+    return names
+
+
+def speaker_of(requests: Mapping[str, Request]) -> str | None:
+    """Whose words the requests read, if only one speaker's."""
+    chosen = (getattr(request.config, "speaker", None) for request in requests.values())
+    return next((name for name in chosen if name is not None), None)
+
+
+def named_clips(
+    checkpoint: Checkpoint, path: Path, name: str = ""
+) -> Iterator[tuple[Clip, dict[str, Stream]]]:
+    """The clips of one argument, with the streams that it brings along.
+
+    Args:
+        checkpoint: the run.
+        path: of a clip, or of a table of clips.
+        name: id of a clip, if not the name of the file.
+    """
+    if path.suffix.lower() not in TABLES or holds_words(path):
+        yield clip_of(path, name), {}
         return
     if reads_openface(checkpoint):
         yield from ((clip, {}) for clip in table_clips(path)[0])
@@ -85,11 +139,11 @@ def table_clips(path: Path) -> tuple[list[Clip], list[str]]:
     if not named:  # a table of one clip, as OpenFace writes it, is named by its file
         clip = clip_of(path)
         return [clip], [clip.id] * len(rows)
-    names = clip_names(rows).tolist()
+    names = table_names(rows).tolist()
     return [Clip(id=name, path=path) for name in dict.fromkeys(names)], names
 
 
-def clip_of(path: Path) -> Clip:
-    """Make a clip of a whole file; its name is its id."""
-    name = "".join(c if c.isprintable() and c not in "/\\" else "_" for c in path.name)
+def clip_of(path: Path, name: str = "") -> Clip:
+    """Make a clip of a whole file; the name of the file is its id if no other is given."""
+    name = "".join(c if c.isprintable() and c not in "/\\" else "_" for c in name or path.name)
     return Clip(id=name or str(path.resolve().name) or "clip", path=path)
