@@ -5,7 +5,6 @@ from numpy.typing import NDArray
 
 from traitscope import extras
 from traitscope.errors import ClipError
-from traitscope.media import is_silent
 from traitscope.types import Inputs, Stream
 
 
@@ -39,7 +38,6 @@ def functionals(inputs: Inputs, feature_set: str) -> Stream:
         values=values,
         columns=tuple(map(str, table.columns)),
         info={
-            "silent": is_silent(inputs.waveform),
             "units": f"openSMILE {opensmile.__version__}, {feature_set}",
             "licence": "openSMILE: free for research only",
         },

@@ -6,7 +6,7 @@ from traitscope.config import Config as BaseConfig
 from traitscope.extract._opensmile import functionals
 from traitscope.types import Inputs, Stream
 
-VERSION = 2
+VERSION = 3
 NEEDS = ("audio",)
 
 

@@ -11,10 +11,9 @@ from pydantic import Field, PositiveInt
 from traitscope.config import Config as BaseConfig
 from traitscope.errors import ClipError
 from traitscope.extract._bands import band_power
-from traitscope.media import is_silent
 from traitscope.types import Inputs, Stream
 
-VERSION = 2
+VERSION = 3
 NEEDS = ("audio",)
 
 _FLOOR = 1e-10
@@ -77,5 +76,5 @@ class Extractor:
             values=values,
             valid=np.arange(len(values)) < len(power),
             columns=tuple(f"band_{band}" for band in range(1, config.bands + 1)),
-            info={"silent": is_silent(inputs.waveform), "units": "natural log of power"},
+            info={"units": "natural log of power"},
         )

@@ -8,10 +8,9 @@ from pydantic import Field, PositiveInt, model_validator
 from traitscope.config import Config as BaseConfig
 from traitscope.errors import ClipError
 from traitscope.extract._bands import band_power
-from traitscope.media import is_silent
 from traitscope.types import Inputs, Stream
 
-VERSION = 2
+VERSION = 3
 NEEDS = ("audio",)
 
 _FLOOR = 1e-10
@@ -73,5 +72,5 @@ class Extractor:
             time=(np.arange(len(values)) * step + length / 2) / rate,
             values=values,
             columns=tuple(f"band_{band}" for band in range(1, config.bands + 1)),
-            info={"silent": is_silent(inputs.waveform), "units": "natural log of power"},
+            info={"units": "natural log of power"},
         )

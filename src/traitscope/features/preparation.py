@@ -264,6 +264,14 @@ def _origin(clip: Clip, request: Request, media: tuple[int, str] | None) -> tupl
     if reads_media and (clip.start or clip.end is not None or clip.fps):
         end = "" if clip.end is None else f"{clip.end!r}"
         span.append(f"{clip.start or 0.0!r}-{end}" + (f" at {clip.fps!r}" if clip.fps else ""))
+    span += [
+        f"{kind} track {number}"
+        for kind, number, readers in (
+            ("video", clip.video_track, {"frames", "tracks"}),
+            ("audio", clip.audio_track, {"audio"}),
+        )
+        if number is not None and needs & readers
+    ]
     if "text" in needs:
         span.append(f"text {_checksum(_words(clip, request))}")
     return size, ", ".join(span)
