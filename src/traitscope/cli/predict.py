@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from traitscope.types import Prediction
 
 app = typer.Typer(rich_markup_mode=None)
+Track = Annotated[
+    int | None, typer.Option(min=1, help="Of files with several, from 1; else their default.")
+]
 
 
 @app.command()
@@ -32,6 +35,8 @@ def predict(
         typer.Option(help="Write the one OpenFace table again, with the traits in every row."),
     ] = None,
     model: Annotated[str | None, typer.Option(help="Dotted path of the run's own model.")] = None,
+    video_track: Track = None,
+    audio_track: Track = None,
 ) -> None:
     """Estimate apparent or self-reported traits of clips; exit 1 if some could not be scored.
 
@@ -43,9 +48,9 @@ def predict(
 
     traitscope predict runs/motion openface.csv --label-rows labelled.csv
     """
-    from traitscope.cli._shared import log_to_stderr, progress, say, write_json
+    from traitscope.cli._shared import log_to_stderr, progress, say
     from traitscope.errors import ConfigError
-    from traitscope.prediction.clips import as_tree
+    from traitscope.media import Tracks
     from traitscope.prediction.clips import predict as predict_media
     from traitscope.prediction.openface import label_rows as label_table
     from traitscope.runs.checkpoint import load
@@ -62,11 +67,9 @@ def predict(
         if label_rows:
             predictions = label_table(checkpoint, media[0], label_rows, hook=hook)
         else:
-            predictions = predict_media(checkpoint, *media, text=text, hook=hook)
-    if json or not sys.stdout.isatty():
-        write_json(as_tree(checkpoint, predictions))
-    else:
-        _write_table(checkpoint, predictions)
+            tracks = Tracks(video=video_track, audio=audio_track)
+            predictions = predict_media(checkpoint, *media, text=text, tracks=tracks, hook=hook)
+    _print(checkpoint, predictions, json=json)
     if csv:
         _write_csv(csv, checkpoint, predictions)
     failed = [p for p in predictions if p.status != "ok"]
@@ -74,6 +77,16 @@ def predict(
         say(f"not scored: {prediction.clip}: {prediction.reason}")
     if failed:
         raise typer.Exit(1)
+
+
+def _print(checkpoint: "Checkpoint", predictions: list["Prediction"], *, json: bool) -> None:
+    from traitscope.cli._shared import write_json
+    from traitscope.prediction.clips import as_tree
+
+    if json or not sys.stdout.isatty():
+        write_json(as_tree(checkpoint, predictions))
+    else:
+        _write_table(checkpoint, predictions)
 
 
 def _look_at(checkpoint: "Checkpoint", text: Path | None) -> None:

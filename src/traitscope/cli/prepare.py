@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from traitscope.types import Corpus
 
 app = typer.Typer(rich_markup_mode=None)
+Track = Annotated[
+    int | None, typer.Option(min=1, help="Of files with several, from 1; else their default.")
+]
 _NAMED = 10  # failed clips that are named; the rest is counted
 
 
@@ -30,6 +33,8 @@ def prepare(
     workers: Annotated[
         int | None, typer.Option(min=0, help="Processes; one per core by default, 0 for none.")
     ] = None,
+    video_track: Track = None,
+    audio_track: Track = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Try a few clips, and estimate time and disk.")
     ] = False,
@@ -44,10 +49,14 @@ def prepare(
     from traitscope.cli._shared import log_to_stderr, progress, write_json
     from traitscope.corpora import load_corpus
     from traitscope.features.preparation import prepare as run_preparation
+    from traitscope.features.preparation import with_tracks
+    from traitscope.media import Tracks
 
     log_to_stderr()
     requests = _requests(extract, for_, settings or [])
     loaded = load_corpus(corpus)
+    if video_track or audio_track:
+        loaded = with_tracks(loaded, Tracks(video=video_track, audio=audio_track))
     if dry_run:
         _estimate(loaded, requests, store, workers, json=json)
         return

@@ -7,7 +7,7 @@ import time
 import zlib
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from traitscope.features.forecast import Forecast, try_clips
 from traitscope.features.request import Request, make_request
 from traitscope.features.store import OK, StatusRow, Store
 from traitscope.features.summary import Summary, summarise
-from traitscope.media import cores
+from traitscope.media import Tracks, cores
 from traitscope.types import Clip, Corpus, Stream
 
 __all__ = ["Forecast", "Requests", "Summary", "estimate", "prepare"]
@@ -91,8 +91,8 @@ def prepare(
     """Extract features from the media of a corpus into a store.
 
     Finished clips are skipped and failed ones tried again, so that the same call resumes an
-    interrupted one. A clip whose media differs in content (size and both ends) or interval from
-    what its features were made of is extracted again.
+    interrupted one. A clip whose media differs in content (size and both ends), interval or
+    chosen track from what its features were made of is extracted again.
 
     Args:
         corpus: a corpus, or its address such as ``table:clips.csv``.
@@ -133,6 +133,12 @@ def prepare(
         changed=plan.changed,
         seconds=time.monotonic() - started,
     )
+
+
+def with_tracks(corpus: Corpus, tracks: Tracks) -> Corpus:
+    """The same corpus, with these tracks of every file instead of its default ones."""
+    chosen = {"video_track": tracks.video, "audio_track": tracks.audio}
+    return corpus.with_clips([replace(clip, **chosen) for clip in corpus.clips])
 
 
 def estimate(

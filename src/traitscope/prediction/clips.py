@@ -9,6 +9,7 @@ from traitscope.data.examples import collate, draw_example
 from traitscope.errors import ClipError
 from traitscope.extract.transcript import read_words
 from traitscope.features.extraction import extract_clip
+from traitscope.media import Tracks
 from traitscope.prediction.inputs import named_clips, named_paths
 from traitscope.runs.card import KINDS
 from traitscope.runs.checkpoint import Checkpoint, load
@@ -24,6 +25,7 @@ def predict(
     run: Checkpoint | Path | str,
     *media: Path | str,
     text: Path | str | None = None,
+    tracks: Tracks | None = None,
     model: str | None = None,
     hook: Hook | None = None,
 ) -> list[Prediction]:
@@ -34,6 +36,7 @@ def predict(
         media: video or audio files, folders of images, text files, or tables with the columns
             of the run's imported features (or ``transcript``) and one or more rows per clip.
         text: a .txt, .srt or .vtt file with the words of the one clip, alone if there is none.
+        tracks: which tracks of the files; their default ones if not said.
         model: the dotted path of an outside model the run was trained with.
         hook: called as hook(done, total, name).
 
@@ -53,6 +56,8 @@ def predict(
         if hook:
             hook(done, len(paths), path.name)
         for clip, given in named_clips(checkpoint, path):
+            if tracks is not None:
+                clip = replace(clip, video_track=tracks.video, audio_track=tracks.audio)
             if text is not None and media:
                 clip = replace(clip, transcript=read_words(Path(text)))
             predictions.append(predict_clip(checkpoint, clip, given=given))
