@@ -67,7 +67,8 @@ def probe(path: Path, *, fps: float | None = None, tracks: Tracks | None = None)
         stream = video_stream(container, tracks.video)
         readable = stream is not None and stream.codec_context is not None
         info = describe(container, _first_frame(container, stream) if readable else None, tracks)
-        main = stream or audio_stream(container, tracks.audio)
+    with open_container(path) as container:  # from the beginning again
+        main = video_stream(container, tracks.video) or audio_stream(container, tracks.audio)
         return info if main is None else measured(info, container, main)
 
 
