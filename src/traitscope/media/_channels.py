@@ -29,6 +29,7 @@ class Channels:
     def __init__(self) -> None:
         self._energy: NDArray[np.float64] = np.zeros(0)
         self._samples = 0
+        self._unpack = _Unpacker()
 
     def heard(self, frames: Iterable[Any], start: float) -> Iterator[Any]:
         """Pass frames on, and measure some of those that end after a time in seconds."""
@@ -54,7 +55,7 @@ class Channels:
         return int(np.argmax(self._energy))
 
     def _measure(self, frame: Any) -> None:
-        samples = _samples(frame)
+        samples = self._unpack(frame).astype(np.float64)
         if len(self._energy) != len(samples):  # the layout changed in the middle of the track
             self._energy, self._samples = np.zeros(len(samples)), 0
         self._energy += np.square(samples).sum(axis=1)
@@ -63,11 +64,12 @@ class Channels:
 
 def one_channel(frames: Iterable[Any], channel: int) -> Iterator[Any]:
     """Frames of one channel alone; of the first where a frame has not so many."""
+    unpack = _Unpacker()
     for frame in frames:
-        samples = _samples(frame)
+        samples = unpack(frame)
         wanted = samples[channel if channel < len(samples) else 0]
         alone = av.AudioFrame.from_ndarray(
-            np.ascontiguousarray(wanted[None], dtype=np.float32), format="fltp", layout="mono"
+            np.ascontiguousarray(wanted[None]), format="fltp", layout="mono"
         )
         alone.sample_rate, alone.pts, alone.time_base = (
             frame.sample_rate,
@@ -83,17 +85,25 @@ def resampler_to_mono(sample_rate_hz: int) -> Any:
     return av.AudioResampler(format="s32p", layout="mono", rate=sample_rate_hz)
 
 
-def _samples(frame: Any) -> NDArray[np.float64]:
-    """(channels, samples) in [-1, 1] of a frame of any format."""
-    stored: NDArray[Any] = frame.to_ndarray()
-    samples: NDArray[np.float64] = stored.astype(np.float64)
-    if stored.dtype.kind == "u":
-        samples = samples - 128
-    if stored.dtype.kind in "iu":
-        samples = samples / float(2 ** (8 * stored.dtype.itemsize - 1))
-    if frame.format.is_packed:
-        samples = samples.reshape(-1, frame.layout.nb_channels).T
-    return samples
+class _Unpacker:
+    """Frames of any format -> (channels, samples) in [-1, 1].
+
+    Through packed samples, because the arrays that PyAV makes of frames with a plane for each of
+    eight channels or more read beyond the end.
+    """
+
+    def __init__(self) -> None:
+        self._resampler = av.AudioResampler(format="flt")
+
+    def __call__(self, frame: Any) -> NDArray[np.float32]:
+        try:
+            packed = self._resampler.resample(frame)
+        except ValueError:  # rate or layout changed in the middle of the track
+            self._resampler = av.AudioResampler(format="flt")
+            packed = self._resampler.resample(frame)
+        channels = frame.layout.nb_channels
+        pieces = [piece.to_ndarray().reshape(-1, channels).T for piece in packed]
+        return np.concatenate([np.empty((channels, 0), np.float32), *pieces], axis=1)
 
 
 def _end(frame: Any) -> float:

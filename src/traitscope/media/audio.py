@@ -59,8 +59,8 @@ def read_waveform(
     track: int | None = None,
 ) -> Waveform:
     """Read the sound of a clip, mixed down to mono; see `read_sound`."""
-    found = read_sound(path, sample_rate_hz=sample_rate_hz, start=start, end=end, track=track)
-    return found.waveform
+    sound = read_sound(path, sample_rate_hz=sample_rate_hz, start=start, end=end, track=track)
+    return sound.waveform
 
 
 def read_sound(
