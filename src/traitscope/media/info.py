@@ -152,7 +152,7 @@ def describe(container: Any, first_frame: Any | None, tracks: Tracks | None = No
     layout = getattr(_codec(sound), "layout", None)
     info = MediaInfo(
         duration_seconds=duration(container, main),
-        fps=_declared_rate(video),
+        fps=next(iter(_declared_rates(video)), None),
         width=None,
         height=None,
         has_video=video is not None,
@@ -197,12 +197,10 @@ def _with_picture(info: MediaInfo, stream: Any, frame: Any) -> MediaInfo:
     )
 
 
-def _declared_rate(stream: Any | None) -> float | None:
-    """Pictures per second that a track declares; of two, the one that can be."""
-    if stream is None:
-        return None
-    rates = [float(rate) for rate in (stream.average_rate, stream.guessed_rate) if rate]
-    return next((rate for rate in rates if believed(rate)), rates[0] if rates else None)
+def _declared_rates(stream: Any | None) -> list[float]:
+    """Pictures per second that a track declares, and those that FFmpeg makes of it."""
+    both = (stream.average_rate, stream.guessed_rate) if stream is not None else ()
+    return [float(rate) for rate in both if rate]
 
 
 def believed(rate: float) -> bool:
@@ -264,7 +262,7 @@ def measured(info: MediaInfo, container: Any, stream: Any) -> MediaInfo:
             times.append(ticks * stream.time_base)
             last = max(last, (ticks + (packet.duration or 0)) * stream.time_base)
     if doubtful:
-        info = _with_rate(info, times)
+        info = _with_rate(info, times, _declared_rates(stream))
     if info.duration_seconds > 0:
         return info
     step = 1 / (info.fps or 25.0)
@@ -272,16 +270,17 @@ def measured(info: MediaInfo, container: Any, stream: Any) -> MediaInfo:
     return replace(info, duration_seconds=seconds)
 
 
-def _with_rate(info: MediaInfo, times: list[Fraction]) -> MediaInfo:
+def _with_rate(info: MediaInfo, times: list[Fraction], declared: list[float]) -> MediaInfo:
     """The rate that times tell, where the declared one is not believed."""
     span = max(times, default=Fraction(0)) - min(times, default=Fraction(0))
     if not span:
-        return replace(info, fps=info.fps if info.fps and believed(info.fps) else None)
+        return replace(info, fps=next(filter(believed, declared), None))
     rate = float((len(times) - 1) / span)
-    if info.fps and abs(rate / info.fps - 1) < _SAME_RATE:
-        return info
-    declared = f"{info.fps:.6g}" if info.fps else "no"
-    note = f"{declared} pictures per second are declared, and {rate:.4g} are there"
+    near = [other for other in declared if abs(rate / other - 1) < _SAME_RATE]
+    if near:
+        return replace(info, fps=near[0])
+    claim = f"{declared[0]:.6g}" if declared else "no"
+    note = f"{claim} pictures per second are declared, and {rate:.4g} are there"
     return replace(info, fps=rate, notes=(*info.notes, note))
 
 
