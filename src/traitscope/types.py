@@ -77,6 +77,8 @@ class Clip:
         targets: name -> value; a missing label is absent, never NaN.
         transcript: what is said, when known.
         attributes: age group, gender ...: for baselines and audits only.
+        video_track: which of several in the file, from 1; None for the file's default.
+        audio_track: which of several in the file, from 1; None for the file's default.
     """
 
     id: str
@@ -90,6 +92,8 @@ class Clip:
     targets: Mapping[str, float] = field(default_factory=dict)
     transcript: str | None = None
     attributes: Mapping[str, str | float] = field(default_factory=dict)
+    video_track: int | None = None
+    audio_track: int | None = None
 
     def __post_init__(self) -> None:
         check_clip_id(self.id)
@@ -241,7 +245,8 @@ class Stream:
         images: one encoded JPEG per row, ``b""`` where the row is missing; None for numbers.
         valid: (rows,) False where the row is missing (no face ...): then values are NaN.
         columns: names of the last axis of ``values``, when it has names.
-        info: facts for reports (``coverage``, ``confidence``, units ...), JSON values.
+        info: facts for reports, JSON values: ``notes`` (what was noticed while the media was
+            read), ``read_share`` (of the declared length, if it was cut off), units ...
     """
 
     time: NDArray[np.float64]
@@ -276,8 +281,9 @@ class Stream:
 
     @property
     def coverage(self) -> float:
-        """Share of rows that are there."""
-        return float(self.mask.mean()) if len(self.mask) else 0.0
+        """Share of rows that are there; of media that was cut off, of the declared length."""
+        share = float(self.mask.mean()) if len(self.mask) else 0.0
+        return share * float(self.info.get("read_share", 1.0))
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from traitscope.audit import distortions as d
 from traitscope.audit.person import Person, person_mask
 from traitscope.audit.rewriting import Change, rewrite
 from traitscope.errors import ClipError
-from traitscope.media import probe, read_frames, read_sound
+from traitscope.media import probe, read_frames, read_waveform
 from traitscope.types import Clip, Frame
 
 GREY = np.full((40, 60, 3), 100, np.uint8)
@@ -72,7 +72,7 @@ def test_an_unchanged_copy_is_exact_with_its_times_and_interval(tmp_path: Path) 
         for (one, _), (other, _) in zip(before, after, strict=True):
             np.testing.assert_array_equal(one.image, other.image)
         sounds = [
-            read_sound(p, start=a, end=b)[0].samples
+            read_waveform(p, start=a, end=b).samples
             for p, a, b in ((path, start, end), (copy.path, None, None))
         ]
         shortest = min(map(len, sounds))
@@ -91,7 +91,7 @@ def test_changes_reach_the_copy(tmp_path: Path) -> None:
     wav = write_sound(tmp_path / "s.wav", tone(0.5, level=0.2))
     louder = rewrite(Clip("s", path=wav), tmp_path / "d.mov", Change(sound=lambda s: s * 2))
     assert not probe(louder.path).has_video
-    assert np.abs(read_sound(louder.path)[0].samples).max() == pytest.approx(0.4, abs=0.01)
+    assert np.abs(read_waveform(louder.path).samples).max() == pytest.approx(0.4, abs=0.01)
 
 
 def test_a_person_is_found_or_the_clip_is_left_out(tmp_path: Path) -> None:

@@ -13,10 +13,11 @@ from traitscope.types import Waveform
 def test_a_wav_at_the_asked_rate_comes_back_exactly(tmp_path: Path) -> None:
     samples = (np.arange(-16000, 16000) / 32768).astype(np.float32)[None]
     path = write_sound(tmp_path / "a.wav", samples)
-    waveform, problem = read_sound(path)
+    sound = read_sound(path)
+    waveform = sound.waveform
     np.testing.assert_array_equal(waveform.samples, samples[0])
     assert waveform.samples.dtype == np.float32
-    assert (waveform.sample_rate_hz, problem) == (16000, None)
+    assert (waveform.sample_rate_hz, sound.notes, sound.share) == (16000, (), 1.0)
 
 
 @pytest.mark.parametrize(
@@ -94,9 +95,9 @@ def test_sound_has_the_times_of_the_pictures_wherever_it_begins(
 def test_much_sound_before_the_first_picture_is_left_out_and_named(tmp_path: Path) -> None:
     times = [2 + n / 25 for n in range(25)]
     path = write_video(tmp_path / "a.mkv", times=times, sound=tone(3))
-    waveform, problem = read_sound(path)
-    assert waveform.duration_seconds == pytest.approx(1, abs=0.08)
-    assert problem == "2.00 s of sound before the first picture are left out"
+    sound = read_sound(path)
+    assert sound.waveform.duration_seconds == pytest.approx(1, abs=0.08)
+    assert sound.notes == ("2.00 s of sound before the first picture are left out",)
 
 
 @pytest.mark.parametrize("name", ["a.mkv", "a.mp4"])

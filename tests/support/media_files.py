@@ -90,8 +90,8 @@ def _encode_sound(
     samples = np.ascontiguousarray(sound, dtype=np.float32)
     resampler = av.AudioResampler(format=stream.codec_context.format, layout=layout, rate=rate)
     for start in range(0, samples.shape[1], 1024):
-        piece = np.ascontiguousarray(samples[:, start : start + 1024])
-        frame = av.AudioFrame.from_ndarray(piece, format="fltp", layout=layout)
+        piece = np.ascontiguousarray(samples[:, start : start + 1024].T.reshape(1, -1))
+        frame = av.AudioFrame.from_ndarray(piece, format="flt", layout=layout)
         frame.sample_rate, frame.pts, frame.time_base = rate, first + start, Fraction(1, rate)
         for ready in resampler.resample(frame):
             container.mux(stream.encode(ready))

@@ -49,7 +49,12 @@ class Person:
         clip = self.clip
         assert clip.path is not None
         reader = read_frames(
-            clip.path, rates=[_BOXES_PER_SECOND], start=clip.start, end=clip.end, fps=clip.fps
+            clip.path,
+            rates=[_BOXES_PER_SECOND],
+            start=clip.start,
+            end=clip.end,
+            fps=clip.fps,
+            track=clip.video_track,
         )
         tracker = open_tracker(self.backend)
         try:

@@ -15,7 +15,7 @@ import numpy as np
 
 from traitscope.audit.distortions import Image, Samples
 from traitscope.errors import ClipError
-from traitscope.media import probe, read_frames, read_sound
+from traitscope.media import Tracks, probe, read_frames, read_waveform
 from traitscope.types import Clip, Frame, Waveform
 
 _TICKS = 90_000  # per second: what common frame rates divide
@@ -54,7 +54,8 @@ def rewrite(clip: Clip, path: Path, change: Change) -> Clip:
     """
     if clip.path is None:
         raise ClipError(f"Clip {clip.id!r} has no media file.", status="missing")
-    info = probe(clip.path, fps=clip.fps)
+    tracks = Tracks(video=clip.video_track, audio=clip.audio_track)
+    info = probe(clip.path, fps=clip.fps, tracks=tracks)
     waveform = _sound(clip, info.sample_rate_hz) if info.has_audio else None
     if waveform is not None and change.sound is not None:
         waveform = Waveform(change.sound(waveform.samples), waveform.sample_rate_hz)
@@ -72,9 +73,13 @@ def rewrite(clip: Clip, path: Path, change: Change) -> Clip:
 def _sound(clip: Clip, rate: int | None) -> Waveform | None:
     assert clip.path is not None
     try:
-        return read_sound(clip.path, sample_rate_hz=rate or 16_000, start=clip.start, end=clip.end)[
-            0
-        ]
+        return read_waveform(
+            clip.path,
+            sample_rate_hz=rate or 16_000,
+            start=clip.start,
+            end=clip.end,
+            track=clip.audio_track,
+        )
     except ClipError as error:
         if error.status == "no_audio":
             return None
@@ -84,7 +89,14 @@ def _sound(clip: Clip, rate: int | None) -> Waveform | None:
 def _write_frames(container: Any, clip: Clip, fps: float | None, change: Change) -> None:
     assert clip.path is not None
     rate = Fraction(fps or 25).limit_denominator(1001)
-    reader = read_frames(clip.path, rates=["native"], start=clip.start, end=clip.end, fps=clip.fps)
+    reader = read_frames(
+        clip.path,
+        rates=["native"],
+        start=clip.start,
+        end=clip.end,
+        fps=clip.fps,
+        track=clip.video_track,
+    )
     stream, waiting = None, None
     for frame, _ in reader:
         image = frame.image if change.picture is None else change.picture(frame)

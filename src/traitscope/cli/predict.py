@@ -20,6 +20,9 @@ Speaker = Annotated[
 Recursive = Annotated[
     bool, typer.Option("--recursive", help="Look into the folders of a folder too.")
 ]
+Track = Annotated[
+    int | None, typer.Option(min=1, help="Of files with several, from 1; else their default.")
+]
 
 
 @app.command()
@@ -43,6 +46,8 @@ def predict(
         typer.Option(help="Write the one OpenFace table again, with the traits in every row."),
     ] = None,
     model: Annotated[str | None, typer.Option(help="Dotted path of the run's own model.")] = None,
+    video_track: Track = None,
+    audio_track: Track = None,
 ) -> None:
     """Estimate apparent or self-reported traits of clips; exit 1 if some could not be scored.
 
@@ -56,6 +61,7 @@ def predict(
     """
     from traitscope.cli._shared import log_to_stderr, progress
     from traitscope.errors import ConfigError
+    from traitscope.media import Tracks
     from traitscope.prediction.clips import predict as predict_media
     from traitscope.prediction.inputs import media_in
     from traitscope.prediction.openface import label_rows as label_table
@@ -73,12 +79,23 @@ def predict(
         if label_rows:
             predictions = label_table(checkpoint, listing.files[0], label_rows, hook=hook)
         else:
+            tracks = Tracks(video=video_track, audio=audio_track)
             predictions = predict_media(
-                checkpoint, *listing.files, text=text, speaker=speaker, hook=hook
+                checkpoint, *listing.files, text=text, speaker=speaker, tracks=tracks, hook=hook
             )
     _hand_out(checkpoint, predictions, listing.left_out, json=json, csv=csv)
     if any(p.status != "ok" for p in predictions):
         raise typer.Exit(1)
+
+
+def _print(checkpoint: "Checkpoint", predictions: list["Prediction"], *, json: bool) -> None:
+    from traitscope.cli._shared import write_json
+    from traitscope.prediction.clips import as_tree
+
+    if json or not sys.stdout.isatty():
+        write_json(as_tree(checkpoint, predictions))
+    else:
+        _write_table(checkpoint, predictions)
 
 
 def _look_at(checkpoint: "Checkpoint", text: Path | None) -> None:

@@ -14,6 +14,9 @@ app = typer.Typer(rich_markup_mode=None)
 Speaker = Annotated[
     str | None, typer.Option(help="Whose words count, where a transcript labels speakers.")
 ]
+Track = Annotated[
+    int | None, typer.Option(min=1, help="Of files with several, from 1; else their default.")
+]
 _NAMED = 10  # failed clips that are named; the rest is counted
 
 
@@ -34,6 +37,8 @@ def prepare(
     workers: Annotated[
         int | None, typer.Option(min=0, help="Processes; one per core by default, 0 for none.")
     ] = None,
+    video_track: Track = None,
+    audio_track: Track = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Try a few clips, and estimate time and disk.")
     ] = False,
@@ -48,7 +53,9 @@ def prepare(
     from traitscope.cli._shared import log_to_stderr, progress, say, write_json
     from traitscope.corpora import load_corpus
     from traitscope.features.preparation import prepare as run_preparation
+    from traitscope.features.preparation import with_tracks
     from traitscope.features.request import of_speaker
+    from traitscope.media import Tracks
 
     log_to_stderr()
     requests = _requests(extract, for_, settings or [])
@@ -57,6 +64,8 @@ def prepare(
             of_speaker({request.key: request for request in requests}, speaker).values()
         )
     loaded = load_corpus(corpus)
+    if video_track or audio_track:
+        loaded = with_tracks(loaded, Tracks(video=video_track, audio=audio_track))
     if dry_run:
         _estimate(loaded, requests, store, workers, json=json)
         return

@@ -180,7 +180,9 @@ def _clips(
             clip = Clip(
                 id=clip_id,
                 path=find_media(clip_id, row.get("path", "")),
-                **times,
+                start=times["start"],
+                end=times["end"],
+                fps=times["fps"],
                 source=row.get("source", ""),
                 subject=row.get("subject") or None,
                 split=split,

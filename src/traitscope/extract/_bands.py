@@ -12,7 +12,6 @@ from scipy.fft import rfft
 
 from traitscope.config import Config as BaseConfig
 from traitscope.errors import ClipError
-from traitscope.media import is_silent
 from traitscope.types import Inputs, Stream
 
 Array = NDArray[np.float64]
@@ -85,7 +84,7 @@ def log_bands(
         values=values,
         valid=np.arange(len(values)) < len(power),
         columns=tuple(f"band_{band}" for band in range(1, config.bands + 1)),
-        info={"silent": is_silent(inputs.waveform), "units": "natural log of power"},
+        info={"units": "natural log of power"},
     )
 
 

@@ -7,7 +7,6 @@ from pydantic import PositiveInt
 from traitscope import extras
 from traitscope.config import Config as BaseConfig
 from traitscope.errors import ClipError
-from traitscope.media import is_silent
 from traitscope.types import Inputs, Stream
 
 
@@ -58,7 +57,6 @@ class Functionals:
             values=values,
             columns=tuple(map(str, table.columns)),
             info={
-                "silent": is_silent(inputs.waveform),
                 "units": f"openSMILE {opensmile.__version__}, {feature_set}",
                 "licence": "openSMILE: free for research only",
             },

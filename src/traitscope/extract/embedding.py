@@ -20,7 +20,7 @@ from traitscope.extract import faces as _faces
 from traitscope.extract import frames as _frames
 from traitscope.types import Inputs, Stream
 
-VERSION = 3
+VERSION = 4
 NEEDS = ("stream:faces",)
 
 _BATCH = 32

@@ -6,7 +6,7 @@ from traitscope.extract._opensmile import Config, Functionals
 
 __all__ = ["NEEDS", "VERSION", "Config", "Extractor"]
 
-VERSION = 2
+VERSION = 3
 NEEDS = ("audio",)
 
 Extractor = partial(Functionals, feature_set="emobase")

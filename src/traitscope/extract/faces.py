@@ -17,7 +17,7 @@ from traitscope.extract._spool import Place, Spool, encode, stored
 from traitscope.tracking import Backend
 from traitscope.types import Face, FloatArray, Frame, Inputs, Stream
 
-VERSION = 2
+VERSION = 3
 NEEDS = ("frames", "tracks")
 
 _EYE_SHARE = 0.525

@@ -11,7 +11,7 @@ from pydantic import Field, PositiveInt
 from traitscope.extract._bands import BandsConfig, log_bands
 from traitscope.types import Inputs, Stream
 
-VERSION = 2
+VERSION = 3
 NEEDS = ("audio",)
 
 

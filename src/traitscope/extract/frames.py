@@ -11,7 +11,7 @@ from traitscope.extract._sampling import Sampled
 from traitscope.extract._spool import Place, Spool, encode, stored
 from traitscope.types import Face, Frame, Inputs, Stream
 
-VERSION = 1
+VERSION = 2
 NEEDS = ("frames",)
 
 

@@ -16,7 +16,7 @@ from traitscope.extract._selection import Policy, Tracks
 from traitscope.extract.faces import alignment
 from traitscope.types import Face, Frame, Inputs, Stream
 
-VERSION = 1
+VERSION = 2
 NEEDS = ("tracks",)
 
 COLUMNS = ("x", "y")

@@ -8,7 +8,7 @@ from pydantic import Field, PositiveInt, model_validator
 from traitscope.extract._bands import BandsConfig, log_bands
 from traitscope.types import Inputs, Stream
 
-VERSION = 2
+VERSION = 3
 NEEDS = ("audio",)
 
 

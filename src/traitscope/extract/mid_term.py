@@ -11,10 +11,9 @@ from pydantic import Field, PositiveInt
 from traitscope.config import Config as BaseConfig
 from traitscope.errors import ClipError
 from traitscope.extract.short_term import BASE_COLUMNS, short_term_features
-from traitscope.media import is_silent
 from traitscope.types import Inputs, Stream
 
-VERSION = 2
+VERSION = 3
 NEEDS = ("audio",)
 
 COLUMNS = (*(f"{name}_mean" for name in BASE_COLUMNS), *(f"{name}_sd" for name in BASE_COLUMNS))
@@ -60,5 +59,4 @@ class Extractor:
             time=np.asarray((np.arange(parts) + 0.5) * length, dtype=np.float64),
             values=values,
             columns=COLUMNS,
-            info={"silent": is_silent(inputs.waveform)},
         )

@@ -18,10 +18,9 @@ from scipy.sparse import csr_array
 
 from traitscope.config import Config as BaseConfig
 from traitscope.errors import ClipError
-from traitscope.media import is_silent
 from traitscope.types import Inputs, Stream
 
-VERSION = 2
+VERSION = 3
 NEEDS = ("audio",)
 
 BASE_COLUMNS = (
@@ -87,7 +86,7 @@ class Extractor:
             )
         values = short_term_features(samples, rate, window, step).T
         time = (np.arange(len(values)) * step + window / 2) / rate
-        info = {"silent": is_silent(inputs.waveform), "units": "pyAudioAnalysis 0.3.14"}
+        info = {"units": "pyAudioAnalysis 0.3.14"}
         return Stream(time=time, values=values, columns=COLUMNS, info=info)
 
     def _lengths(self, samples: int, rate: int) -> tuple[int, int]:

@@ -10,10 +10,9 @@ from scipy.fft import rfft
 
 from traitscope.config import Config as BaseConfig
 from traitscope.errors import ClipError
-from traitscope.media import is_silent
 from traitscope.types import Inputs, Stream
 
-VERSION = 2
+VERSION = 3
 NEEDS = ("audio",)
 
 
@@ -49,7 +48,6 @@ class Extractor:
             time=np.array([len(samples) / rate / 2]),
             values=amplitude[None].astype(np.float32),
             info={
-                "silent": is_silent(inputs.waveform),
                 "units": "amplitude, full scale is 1",
                 "hertz_per_bin": rate / (2 * bins),
             },

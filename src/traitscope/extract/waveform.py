@@ -7,10 +7,9 @@ from pydantic import PositiveInt
 
 from traitscope.config import Config as BaseConfig
 from traitscope.errors import ClipError
-from traitscope.media import is_silent
 from traitscope.types import Inputs, Stream
 
-VERSION = 2
+VERSION = 3
 NEEDS = ("audio",)
 
 
@@ -50,7 +49,6 @@ class Extractor:
             time=np.arange(len(values)) / self._config.sample_rate_hz,
             values=values,
             info={
-                "silent": is_silent(inputs.waveform),
                 "sample_rate_hz": self._config.sample_rate_hz,
                 "scale": 32767 if self._config.dtype == "int16" else 1,
             },

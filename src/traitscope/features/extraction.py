@@ -6,7 +6,7 @@ look at faces. Here, and only here, an unexpected exception becomes a recorded f
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -17,10 +17,10 @@ from traitscope import registry
 from traitscope.errors import ClipError, ConfigError, MissingError
 from traitscope.extract import moments
 from traitscope.features.request import Request
-from traitscope.media import FrameReader, Rate, Spread, read_frames, read_sound
+from traitscope.media import FrameReader, Rate, Sound, Spread, is_silent, read_frames, read_sound
 from traitscope.media.info import unreadable
 from traitscope.tracking import FaceTracker, open_tracker
-from traitscope.types import Clip, Face, Frame, Inputs, Stream, Waveform
+from traitscope.types import Clip, Face, Frame, Inputs, Stream
 
 _log = logging.getLogger(__name__)
 
@@ -157,7 +157,14 @@ def _see_frames(clip: Clip, jobs: Sequence[_Job], context: Extraction) -> None:
     rates = list(dict.fromkeys(rate for _, rate in passes))
 
     def run(path: Path) -> None:
-        reader = read_frames(path, rates=rates, start=clip.start, end=clip.end, fps=clip.fps)
+        reader = read_frames(
+            path,
+            rates=rates,
+            start=clip.start,
+            end=clip.end,
+            fps=clip.fps,
+            track=clip.video_track,
+        )
         for frame, flags in reader:
             wanted = {rate for rate, flag in zip(rates, flags, strict=True) if flag}
             for key, group in passes.items():
@@ -191,12 +198,18 @@ def _media_facts(clip: Clip, reader: FrameReader) -> dict[str, Any]:
         "duration_seconds": round(max(0.0, stop - (clip.start or 0.0)), 6),
         "fps": reader.info.fps,
     }
-    return facts | ({"problem": reader.problem} if reader.problem else {})
+    return facts | _noticed(reader.notes, reader.share)
+
+
+def _noticed(notes: Sequence[str], share: float) -> dict[str, Any]:
+    """What was noticed while media was read, as facts of a stream; nothing if all is usual."""
+    facts: dict[str, Any] = {"notes": list(notes)} if notes else {}
+    return facts | ({"read_share": round(share, 6)} if share < 1 else {})
 
 
 def _finish(clip: Clip, jobs: Sequence[_Job]) -> None:
     """Let each extractor finish, upstream first; sound is decoded once per sample rate."""
-    sounds: dict[int, tuple[Waveform, str | None] | ClipError] = {}
+    sounds: dict[int, Sound | ClipError] = {}
     for job in jobs:
         if job.alive:
             stream = _guard(clip, [job], partial(_finish_one, clip, job, jobs, sounds))
@@ -208,14 +221,14 @@ def _finish_one(
     clip: Clip,
     job: _Job,
     jobs: Sequence[_Job],
-    sounds: dict[int, tuple[Waveform, str | None] | ClipError],
+    sounds: dict[int, Sound | ClipError],
 ) -> Stream:
     waveform = None
     if job.needs("audio"):
-        waveform, problem = _sound(clip, job.request.config.sample_rate_hz, sounds)  # type: ignore[attr-defined]
+        sound = _sound(clip, job.request.config.sample_rate_hz, sounds)  # type: ignore[attr-defined]
+        waveform = sound.waveform
         job.facts.setdefault("duration_seconds", round(waveform.duration_seconds, 6))
-        if problem:
-            job.facts.setdefault("problem", problem)
+        _add(job.facts, _noticed(sound.notes, sound.share))
     streams: dict[str, Stream] = {}
     for request in job.request.upstream:
         outcome = next(other.outcome for other in jobs if other.request.key == request.key)
@@ -223,27 +236,45 @@ def _finish_one(
             # A new one: an exception that is raised twice carries the traceback of both.
             raise ClipError(str(outcome), status=outcome.status)
         assert outcome is not None
+        _add(job.facts, outcome.info)
         streams[request.short_name] = outcome
     inputs = Inputs(clip=clip, waveform=waveform, streams=streams)
     stream: Stream = job.extractor.finish(inputs)
     return stream
 
 
-def _sound(
-    clip: Clip, rate: int, sounds: dict[int, tuple[Waveform, str | None] | ClipError]
-) -> tuple[Waveform, str | None]:
+def _add(facts: dict[str, Any], others: Mapping[str, Any]) -> None:
+    """Take over what was noticed while the media of another stream, or the sound, was read."""
+    notes = dict.fromkeys((*facts.get("notes", ()), *others.get("notes", ())))
+    share = min(facts.get("read_share", 1.0), others.get("read_share", 1.0))
+    facts.update(_noticed(tuple(notes), share))
+
+
+def _sound(clip: Clip, rate: int, sounds: dict[int, Sound | ClipError]) -> Sound:
+    """The sound of a clip at a rate, decoded once; one in which nothing can be heard is none."""
     if rate not in sounds:
         assert clip.path is not None
         try:
-            sounds[rate] = read_sound(
-                clip.path, sample_rate_hz=rate, start=clip.start, end=clip.end
+            sound = read_sound(
+                clip.path,
+                sample_rate_hz=rate,
+                start=clip.start,
+                end=clip.end,
+                track=clip.audio_track,
             )
+            if len(sound.waveform.samples) and is_silent(sound.waveform):
+                raise ClipError(
+                    f"The sound of clip {clip.id!r} is silent: its track holds no signal. Use "
+                    f"extractors that need none, or a recording with sound.",
+                    status="silent",
+                )
+            sounds[rate] = sound
         except ClipError as error:
             sounds[rate] = error
-    sound = sounds[rate]
-    if isinstance(sound, ClipError):
-        raise ClipError(str(sound), status=sound.status)
-    return sound
+    heard = sounds[rate]
+    if isinstance(heard, ClipError):
+        raise ClipError(str(heard), status=heard.status)
+    return heard
 
 
 def _guard(clip: Clip, jobs: Sequence[_Job], work: Callable[[], Result]) -> Result | None:

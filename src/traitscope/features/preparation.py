@@ -21,7 +21,7 @@ from traitscope.features.forecast import Forecast, try_clips
 from traitscope.features.request import Request, make_request
 from traitscope.features.store import OK, StatusRow, Store
 from traitscope.features.summary import Summary, summarise
-from traitscope.media import cores
+from traitscope.media import Tracks, cores
 from traitscope.types import Clip, Corpus, Hook, Stream
 
 __all__ = ["Forecast", "Requests", "Summary", "estimate", "prepare"]
@@ -91,8 +91,8 @@ def prepare(
     """Extract features from the media of a corpus into a store.
 
     Finished clips are skipped and failed ones tried again, so that the same call resumes an
-    interrupted one. A clip whose media differs in content (size and both ends) or interval from
-    what its features were made of is extracted again.
+    interrupted one. A clip whose media differs in content (size and both ends), interval or
+    chosen track from what its features were made of is extracted again.
 
     Args:
         corpus: a corpus, or its address such as ``table:clips.csv``.
@@ -130,6 +130,14 @@ def prepare(
         skipped=plan.skipped,
         changed=tuple(plan.changed),
         seconds=time.monotonic() - started,
+    )
+
+
+def with_tracks(corpus: Corpus, tracks: Tracks) -> Corpus:
+    """The same corpus, with these tracks of every file instead of its default ones."""
+    video, audio = tracks.video, tracks.audio
+    return corpus.with_clips(
+        [replace(clip, video_track=video, audio_track=audio) for clip in corpus.clips]
     )
 
 
@@ -263,6 +271,14 @@ def _origin(clip: Clip, request: Request, media: tuple[int, str] | None) -> tupl
     if reads_media and (clip.start or clip.end is not None or clip.fps):
         end = "" if clip.end is None else f"{clip.end!r}"
         span.append(f"{clip.start or 0.0!r}-{end}" + (f" at {clip.fps!r}" if clip.fps else ""))
+    span += [
+        f"{kind} track {number}"
+        for kind, number, readers in (
+            ("video", clip.video_track, {"frames", "tracks"}),
+            ("audio", clip.audio_track, {"audio"}),
+        )
+        if number is not None and needs & readers
+    ]
     if "text" in needs:
         span.append(f"text {_checksum(_words(clip, request))}")
     return size, ", ".join(span)

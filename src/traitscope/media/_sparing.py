@@ -1,9 +1,23 @@
 """Packets -> pictures, without decoding those that nobody wants and no other picture needs.
 
 The times of all pictures are known from their packets before anything is decoded, so what is
-delivered stays the same, time for time and pixel for pixel. Where packets do not tell (no times,
-times out of order, damage, a wanted picture that does not come out) `AstrayError` is raised, and
-the reader decodes everything instead.
+delivered stays the same, time for time and pixel for pixel::
+
+    time       0   1   2   3   4   5   6   7   8
+    picture    I   b   B   b   P   b   B   b   P      a small b is no reference for any other
+    wanted     *           *           *              what some rate asks for
+    decoded    I   .   B   b   P   .   B   .   P      only a small one that nobody wants is left out
+
+    packets    I   P   B   b   b   P   B   b   b      come in order of decoding,
+               0   4   2   1   3   8   6   5   7      each with the time when it is shown
+
+A packet is held back until the time of the next picture is known, since a picture is wanted if a
+moment falls between its time and the next. A picture that is left out is told by its time alone.
+
+Where packets do not tell (no times, times out of order, damage, a wanted picture that does not
+come out) `AstrayError` is raised, and the reader decodes everything instead. It does not come here
+for AVI, whose packets have no times of display, and leaves as soon as a picture is interlaced:
+the ones beside it are then needed to fill it up.
 """
 
 import heapq

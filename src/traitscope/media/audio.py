@@ -1,7 +1,8 @@
 """Sound of a media file -> one mono waveform at the asked sample rate."""
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
@@ -11,7 +12,9 @@ from numpy.typing import NDArray
 
 from traitscope.errors import ClipError
 from traitscope.media import images
-from traitscope.media.info import check_codec, decoded, duration, open_container, video_stream
+from traitscope.media._channels import Channels, one_channel, resampler_to_mono
+from traitscope.media.info import check_codec, decoded, duration, open_container, own_duration
+from traitscope.media.tracks import audio_stream, tell_choice, video_stream
 from traitscope.types import Waveform
 
 SILENCE = 1e-4
@@ -24,8 +27,27 @@ _BLOCK = 2**19
 
 _LONG_LEAD_SECONDS = 0.5
 
+_SHORTFALL_SECONDS = 1.0
+"""Sound that ends this much before the length its file declares was cut off."""
+
 _PAUSE_SECONDS = 0.1
 """Frames whose times leave a longer gap have silence between them: sound was lost or left out."""
+
+
+@dataclass(frozen=True)
+class Sound:
+    """The sound of a clip, and what was noticed while it was read.
+
+    Attributes:
+        waveform: mono.
+        notes: what a reader should know of it, one short sentence each.
+        share: of the interval that the file declares, how much could be decoded; below 1 only
+            where the track was cut off.
+    """
+
+    waveform: Waveform
+    notes: tuple[str, ...] = ()
+    share: float = 1.0
 
 
 def read_waveform(
@@ -34,9 +56,11 @@ def read_waveform(
     sample_rate_hz: int = 16000,
     start: float | None = None,
     end: float | None = None,
+    track: int | None = None,
 ) -> Waveform:
     """Read the sound of a clip, mixed down to mono; see `read_sound`."""
-    return read_sound(path, sample_rate_hz=sample_rate_hz, start=start, end=end)[0]
+    sound = read_sound(path, sample_rate_hz=sample_rate_hz, start=start, end=end, track=track)
+    return sound.waveform
 
 
 def read_sound(
@@ -45,8 +69,12 @@ def read_sound(
     sample_rate_hz: int = 16000,
     start: float | None = None,
     end: float | None = None,
-) -> tuple[Waveform, str | None]:
-    """Read the sound of a clip, mixed down to mono, with what went wrong on the way.
+    track: int | None = None,
+) -> Sound:
+    """Read the sound of a clip, mixed down to mono, with what was noticed on the way.
+
+    The mix is FFmpeg's, except where channels cancel each other, as they do when one of them was
+    wired the wrong way round: then the loudest of them is taken.
 
     Args:
         path: media file, or folder of images with a WAV inside or beside it.
@@ -54,33 +82,25 @@ def read_sound(
         start: seconds into the file where the clip starts; zero is the first picture if there
             are pictures, so that sound and pictures have the same times.
         end: seconds into the file where it ends, exclusive.
-
-    Returns:
-        The waveform, and why decoding stopped early or skipped something (None if it did not).
+        track: which of several sound tracks, from 1; None takes the default of the file.
 
     Raises:
-        ClipError: there is no track, or nothing of it can be decoded.
+        ClipError: there is no such track, or nothing of it can be decoded.
     """
     file = _sound_of(path)
-    problems: list[str] = []
-    with open_container(file) as container:
-        stream = next(iter(container.streams.audio), None)
-        if stream is None:
-            raise _no_audio(file)
-        check_codec(stream, file)
-        zero, first = _first_second(video_stream(container) or stream), _first_second(stream)
-        interval = zero + (start or 0.0), float("inf") if end is None else zero + end
-        if zero - first > _LONG_LEAD_SECONDS and not start:
-            problems.append(f"{zero - first:.2f} s of sound before the first picture are left out")
-        if start:
-            _seek(container, stream, interval[0])
-        samples = _collect(container, stream, sample_rate_hz, interval, problems)
-        seconds = duration(container, stream)
+    reading = _Reading(file, sample_rate_hz, (start or 0.0, end), track)
+    samples = reading.samples(channel=None)
+    if samples is not None and reading.channels.cancel(samples):
+        loudest = reading.channels.loudest
+        reading = _Reading(file, sample_rate_hz, (start or 0.0, end), track)
+        samples = reading.samples(channel=loudest)
+        reading.notes.append(f"channels cancel each other: channel {loudest + 1} is heard")
+    problems = reading.problems
     if start and not problems and (samples is None or not len(samples)):
         until = "on" if end is None else f"to {end:g} s"
         raise ClipError(
-            f"{file} has no sound from {start:g} s {until}; it lasts {seconds:.2f} s. Correct "
-            f"start and end.",
+            f"{file} has no sound from {start:g} s {until}; it lasts {reading.seconds:.2f} s. "
+            f"Correct start and end.",
             status="empty",
         )
     if samples is None:
@@ -89,7 +109,8 @@ def read_sound(
             f"Re-encode it or leave it out.",
             status="undecodable",
         )
-    return Waveform(samples, sample_rate_hz), problems[0] if problems else None
+    share = reading.share(len(samples))
+    return Sound(Waveform(samples, sample_rate_hz), (*reading.notes, *reading.problems[:1]), share)
 
 
 def is_silent(waveform: Waveform) -> bool:
@@ -112,6 +133,94 @@ def _no_audio(path: Path) -> ClipError:
     )
 
 
+class _Reading:
+    """One pass over the sound of a clip.
+
+    Attributes:
+        notes: facts of the track.
+        problems: what went wrong.
+        channels: how loud each channel is.
+        seconds: that the track lasts, as its file says.
+    """
+
+    def __init__(
+        self, file: Path, rate: int, interval: tuple[float, float | None], track: int | None
+    ) -> None:
+        self.notes: list[str] = []
+        self.problems: list[str] = []
+        self.channels = Channels()
+        self.seconds = 0.0
+        self._file, self._rate, self._track = file, rate, track
+        self._start, self._end = interval
+        self._declared_end: float | None = None
+
+    def samples(self, *, channel: int | None) -> NDArray[np.float32] | None:
+        """Decode the interval; None if there is no frame.
+
+        Args:
+            channel: the one that is taken alone; None for the mix of all.
+        """
+        with open_container(self._file) as container:
+            stream = audio_stream(container, self._track)
+            if stream is None:
+                raise _no_audio(self._file)
+            check_codec(stream, self._file)
+            self.notes += tell_choice(list(container.streams.audio), stream)
+            zero, first = _first_second(video_stream(container) or stream), _first_second(stream)
+            if zero - first > _LONG_LEAD_SECONDS and not self._start:
+                self.problems.append(
+                    f"{zero - first:.2f} s of sound before the first picture are left out"
+                )
+            own = own_duration(container, stream)
+            self._declared_end = None if own is None else first - zero + own
+            self.seconds = duration(container, stream)
+            if self._start:
+                _seek(container, stream, zero + self._start)
+            frames = decoded(container, stream, self.problems.append)
+            if channel is not None:
+                frames = one_channel(frames, channel)
+            return self._collect(container, frames, zero)
+
+    def share(self, samples: int) -> float:
+        """How much of what the file declares could be decoded; says so if it is not all."""
+        ends = [end for end in (self._declared_end, self._end) if end is not None]
+        expected = min(ends, default=0.0)
+        decoded_end = self._start + samples / self._rate
+        if self._declared_end is None or decoded_end + _SHORTFALL_SECONDS >= expected:
+            return 1.0
+        self.problems.insert(0, f"truncated: sound ends at {decoded_end:.2f} s of {expected:.2f} s")
+        return max(0.0, (decoded_end - self._start) / (expected - self._start))
+
+    def _collect(
+        self, container: Any, frames: Iterator[Any], zero: float
+    ) -> NDArray[np.float32] | None:
+        """Resample frame by frame, keeping the samples of the interval; None if there is no frame.
+
+        Where the sound begins later than the interval, or pauses, there is silence.
+        """
+        start, rate = zero + self._start, self._rate
+        stop = None if self._end is None else round((self._end - self._start) * rate)
+        longest = (container.duration / av.time_base if container.duration else 60) * rate
+        spool = _Spool()
+        position: int | None = None
+        for time, piece in _resampled(self.channels.heard(frames, start), rate):
+            if time is not None:
+                held, begin = max(0, position or 0), round((time - start) * rate)
+                if begin - held > longest:  # a time that makes no sense
+                    begin = held
+                spool.add(np.zeros(max(0, min(begin, stop or begin) - held), dtype=np.int32))
+                position = begin if position is None else max(begin, position)
+            assert position is not None
+            samples = piece.to_ndarray()[0]
+            spool.add(
+                samples[max(0, -position) : None if stop is None else max(0, stop - position)]
+            )
+            position += len(samples)
+            if stop is not None and position >= stop:
+                break
+        return None if position is None else spool.samples()[:stop]
+
+
 def _seek(container: Any, stream: Any, seconds: float) -> None:
     """Go to a second before the start: decoders need a run-up; at the beginning if it fails."""
     target = max(int((seconds - 1.0) / stream.time_base), stream.start_time or 0)
@@ -119,38 +228,6 @@ def _seek(container: Any, stream: Any, seconds: float) -> None:
         container.seek(target, stream=stream)
     except av.error.FFmpegError:
         container.seek(0)
-
-
-def _collect(
-    container: Any,
-    stream: Any,
-    sample_rate_hz: int,
-    interval: tuple[float, float],
-    problems: list[str],
-) -> NDArray[np.float32] | None:
-    """Resample frame by frame, keeping the samples of the interval; None if there is no frame.
-
-    Where the sound begins later than the interval, or pauses, there is silence.
-    """
-    start, end = interval
-    stop = None if end == float("inf") else round((end - start) * sample_rate_hz)
-    longest = (container.duration / av.time_base if container.duration else 60) * sample_rate_hz
-    spool = _Spool()
-    position: int | None = None
-    for time, piece in _resampled(container, stream, sample_rate_hz, problems):
-        if time is not None:
-            held, begin = max(0, position or 0), round((time - start) * sample_rate_hz)
-            if begin - held > longest:  # a time that makes no sense
-                begin = held
-            spool.add(np.zeros(max(0, min(begin, stop or begin) - held), dtype=np.int32))
-            position = begin if position is None else max(begin, position)
-        assert position is not None
-        samples = piece.to_ndarray()[0]
-        spool.add(samples[max(0, -position) : None if stop is None else max(0, stop - position)])
-        position += len(samples)
-        if stop is not None and position >= stop:
-            break
-    return None if position is None else spool.samples()[:stop]
 
 
 def _first_second(stream: Any) -> float:
@@ -194,31 +271,24 @@ class _Spool:
             self._blocks = []
 
 
-def _resampled(
-    container: Any, stream: Any, sample_rate_hz: int, problems: list[str]
-) -> Iterator[tuple[float | None, Any]]:
+def _resampled(frames: Iterable[Any], sample_rate_hz: int) -> Iterator[tuple[float | None, Any]]:
     """Yield pieces of mono sound; the first, and the first after a pause, with its seconds."""
-    resampler = _resampler(sample_rate_hz)
+    resampler = resampler_to_mono(sample_rate_hz)
     due = began = None
-    for frame in decoded(container, stream, problems.append):
+    for frame in frames:
         time = (due or 0.0) if frame.pts is None else float(frame.pts * frame.time_base)
         if due is None or time - due > _PAUSE_SECONDS:
             if due is not None:
                 yield from ((None, piece) for piece in resampler.resample(None))
-                resampler = _resampler(sample_rate_hz)
+                resampler = resampler_to_mono(sample_rate_hz)
             began = due = time
         due += frame.samples / frame.sample_rate
         try:
             pieces = resampler.resample(frame)
         except ValueError:  # rate or layout changed in the middle of the track
-            resampler = _resampler(sample_rate_hz)
+            resampler = resampler_to_mono(sample_rate_hz)
             pieces = resampler.resample(frame)
         for piece in pieces:
             yield began, piece
             began = None
     yield from ((began, piece) for piece in resampler.resample(None))
-
-
-def _resampler(sample_rate_hz: int) -> Any:
-    # 32-bit integers: only for integer formats swresample keeps a downmix within full scale
-    return av.AudioResampler(format="s32p", layout="mono", rate=sample_rate_hz)

@@ -3,25 +3,42 @@
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import av
-import numpy as np
 
 from traitscope.errors import ClipError
+from traitscope.media._showing import FIELDS, HDR, orientation, pixel_aspect, square_width
+from traitscope.media.tracks import audio_stream, tell_choice, video_stream, video_tracks
+
+_FASTEST = 120.0
+"""Pictures per second that are believed without looking at times: some files declare the unit of
+their times, such as 1000 or 90000, instead of a rate."""
+
+_SLOWEST = 1.0
+
+_SAME_RATE = 0.05
+
+DEINTERLACED = "interlaced pictures were deinterlaced"
+
+_LOOKED_AT = 500
+"""Pictures whose times tell the rate where the declared one is not believed."""
 
 _CLOCK = re.compile(r"(\d+):(\d+):(\d+(?:\.\d+)?)$")
 
 
 @dataclass(frozen=True)
 class MediaInfo:
-    """Facts of one media file.
+    """Facts of one media file, or rather of the tracks that are seen and heard.
 
     Attributes:
-        duration_seconds: of the video track, else of the sound.
-        fps: average frames per second; None without video.
-        width: pixels after rotation; None without video.
+        duration_seconds: of the video track, else of the sound, as the file declares it.
+        fps: average pictures per second, as their times say where the declared rate cannot be;
+            None without video.
+        width: pixels after rotation, made square; None without video.
         height: pixels after rotation; None without video.
         has_video: there is a video track (a cover picture is none).
         has_audio: there is an audio track, silent or not.
@@ -29,6 +46,14 @@ class MediaInfo:
         channels: of the audio track; None without one.
         rotation_degrees: clockwise turn that the file asks players to make: 0, 90, 180 or 270.
         codec: of the video track, else of the sound.
+        channel_layout: of the audio track, such as ``5.1``; None without one.
+        pixel_aspect: width of a stored pixel by its height.
+        transfer: ``SDR``, ``PQ`` or ``HLG``; what is not SDR is tone-mapped.
+        fields: ``progressive``, or which of the two halves of a picture comes first; such
+            pictures are deinterlaced.
+        video_tracks: how many there are to choose from.
+        audio_tracks: how many there are to choose from.
+        notes: what a reader should know of it, one short sentence each.
     """
 
     duration_seconds: float
@@ -41,6 +66,21 @@ class MediaInfo:
     channels: int | None
     rotation_degrees: int
     codec: str
+    channel_layout: str | None = None
+    pixel_aspect: Fraction = Fraction(1)
+    transfer: str = "SDR"
+    fields: str = "progressive"
+    video_tracks: int = 0
+    audio_tracks: int = 0
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Tracks:
+    """Which tracks are looked at, counted from 1; None takes the default of the file."""
+
+    video: int | None = None
+    audio: int | None = None
 
 
 def open_container(path: Path) -> Any:
@@ -79,12 +119,6 @@ def unreadable(error: PermissionError, path: Path | None) -> ClipError:
     )
 
 
-def video_stream(container: Any) -> Any | None:
-    """Find the first video track that is not a cover picture, or None."""
-    cover = av.stream.Disposition.attached_pic
-    return next((s for s in container.streams.video if not s.disposition & cover), None)
-
-
 def check_codec(stream: Any, path: Path) -> None:
     """Refuse a track that no decoder of this machine reads.
 
@@ -99,35 +133,79 @@ def check_codec(stream: Any, path: Path) -> None:
         )
 
 
-def describe(container: Any, first_frame: Any | None) -> MediaInfo:
+def describe(container: Any, first_frame: Any | None, tracks: Tracks | None = None) -> MediaInfo:
     """Collect the facts of an open file.
 
     Args:
         container: an open container.
         first_frame: a decoded frame, which knows size and rotation; None if there is none.
+        tracks: which of its tracks are looked at; the default ones if not said.
+
+    Raises:
+        ClipError: there is no track of that number.
     """
-    video = video_stream(container)
-    sound = next(iter(container.streams.audio), None)
-    size, degrees = (None, None), 0
-    if first_frame is not None:
-        turn, _ = orientation(first_frame)
-        size = (first_frame.width, first_frame.height)
-        size = (size[1], size[0]) if turn % 2 else size
-        degrees = (-90 * turn) % 360
+    tracks = tracks or Tracks()
+    seen, heard = video_tracks(container), list(container.streams.audio)
+    video = video_stream(container, tracks.video)
+    sound = audio_stream(container, tracks.audio)
     main = video if video is not None else sound
-    rate = video and (video.average_rate or video.guessed_rate)
-    return MediaInfo(
+    layout = getattr(_codec(sound), "layout", None)
+    info = MediaInfo(
         duration_seconds=duration(container, main),
-        fps=float(rate) if rate else None,
-        width=size[0],
-        height=size[1],
+        fps=next(iter(_declared_rates(video)), None),
+        width=None,
+        height=None,
         has_video=video is not None,
         has_audio=sound is not None,
         sample_rate_hz=getattr(_codec(sound), "sample_rate", None),
         channels=getattr(_codec(sound), "channels", None),
-        rotation_degrees=degrees,
+        rotation_degrees=0,
         codec=getattr(_codec(main), "name", ""),
+        channel_layout=layout.name if layout is not None else None,
+        video_tracks=len(seen),
+        audio_tracks=len(heard),
+        notes=tell_choice(seen, video),
     )
+    return info if first_frame is None else _with_picture(info, video, first_frame)
+
+
+def _with_picture(info: MediaInfo, stream: Any, frame: Any) -> MediaInfo:
+    """Add what the first frame and its track say about pictures."""
+    turn, _ = orientation(frame)
+    aspect = pixel_aspect(stream)
+    width, height = square_width(frame.width, aspect), frame.height
+    transfer = HDR.get(int(frame.color_trc), "SDR")
+    notes = list(info.notes)
+    fields = "progressive"
+    if frame.interlaced_frame:
+        fields = FIELDS.get(int(stream.codec_context.field_order), "interlaced")
+        notes.append(DEINTERLACED)
+    if aspect != 1:
+        stored = f"{frame.width} x {frame.height} pixels of {aspect.numerator}:{aspect.denominator}"
+        notes.append(f"{stored} were made {width} x {height} square ones")
+    if transfer != "SDR":
+        notes.append(f"high dynamic range ({transfer}) was tone-mapped")
+    return replace(
+        info,
+        width=height if turn % 2 else width,
+        height=width if turn % 2 else height,
+        rotation_degrees=(-90 * turn) % 360,
+        pixel_aspect=aspect,
+        transfer=transfer,
+        fields=fields,
+        notes=tuple(notes),
+    )
+
+
+def _declared_rates(stream: Any | None) -> list[float]:
+    """Pictures per second that a track declares, and those that FFmpeg makes of it."""
+    both = (stream.average_rate, stream.guessed_rate) if stream is not None else ()
+    return [float(rate) for rate in both if rate]
+
+
+def believed(rate: float) -> bool:
+    """Tell whether so many pictures per second are believed without looking at their times."""
+    return _SLOWEST <= rate <= _FASTEST
 
 
 def decoded(container: Any, stream: Any, note: Callable[[str], None]) -> Iterator[Any]:
@@ -159,57 +237,81 @@ def packets_of(container: Any, stream: Any, note: Callable[[str], None]) -> Iter
         yield packet
 
 
-def orientation(frame: Any) -> tuple[int, bool]:
-    """Read how a decoded frame wants to be shown.
-
-    Returns:
-        Counter-clockwise quarter turns for ``np.rot90``, and whether to mirror left-right first.
-    """
-    data = next((d for d in frame.side_data if d.type.name == "DISPLAYMATRIX"), None)
-    if data is None:
-        return 0, False
-    a, b, _, c, d, *_ = np.frombuffer(bytes(data), np.int32).astype(np.float64)
-    mirrored = a * d - b * c < 0
-    if mirrored:
-        a, b = -a, -b
-    return int(np.rint(-np.arctan2(b, a) / (np.pi / 2))) % 4, bool(mirrored)
-
-
 def _codec(stream: Any | None) -> Any | None:
     return stream.codec_context if stream is not None else None
 
 
 def measured(info: MediaInfo, container: Any, stream: Any) -> MediaInfo:
-    """Read on to the end for the length of a track whose file does not say it.
+    """Read on for what the file does not say, or not believably: length and rate of a track.
 
-    Browsers and streams write such files, because they do not know it when they begin.
+    Browsers and streams write such files, because they do not know the length when they begin.
     """
+    doubtful = stream.type == "video" and not (info.fps and believed(info.fps))
+    if info.duration_seconds > 0 and not doubtful:
+        return info
+    packets = (p for p in packets_of(container, stream, lambda problem: None) if p.size)
+    few = islice(packets, _LOOKED_AT if info.duration_seconds > 0 else None)
+    times: list[Fraction] = []
+    last, count, timed = Fraction(0), 0, True
+    for packet in few:
+        count += 1
+        ticks = packet.dts if packet.pts is None else packet.pts
+        timed = timed and packet.pts is not None
+        if ticks is not None:
+            ticks -= stream.start_time or 0
+            times.append(ticks * stream.time_base)
+            last = max(last, (ticks + (packet.duration or 0)) * stream.time_base)
+    if doubtful:
+        info = _with_rate(info, times, _declared_rates(stream))
     if info.duration_seconds > 0:
         return info
     step = 1 / (info.fps or 25.0)
-    last, count, timed = 0.0, 0, True
-    for packet in packets_of(container, stream, lambda problem: None):
-        count += packet.size > 0
-        if packet.pts is not None:
-            ticks = packet.pts - (stream.start_time or 0) + (packet.duration or 0)
-            last = max(last, float(ticks * stream.time_base))
-        elif packet.size:
-            timed = False
-    return replace(info, duration_seconds=last if timed else max(last, count * step))
+    seconds = float(last) if timed else max(float(last), count * step)
+    return replace(info, duration_seconds=seconds)
+
+
+def _with_rate(info: MediaInfo, times: list[Fraction], declared: list[float]) -> MediaInfo:
+    """The rate that times tell, where the declared one is not believed."""
+    span = max(times, default=Fraction(0)) - min(times, default=Fraction(0))
+    if not span:
+        return replace(info, fps=next(filter(believed, declared), None))
+    rate = float((len(times) - 1) / span)
+    near = [other for other in declared if abs(rate / other - 1) < _SAME_RATE]
+    if near:
+        return replace(info, fps=near[0])
+    claim = f"{declared[0]:.6g}" if declared else "no"
+    note = f"{claim} pictures per second are declared, and {rate:.4g} are there"
+    return replace(info, fps=rate, notes=(*info.notes, note))
 
 
 def duration(container: Any, stream: Any | None) -> float:
     """Seconds that a track lasts, as its file says; 0 where it does not."""
-    if stream is not None and stream.duration:
-        return float(stream.duration * stream.time_base)
+    own = own_duration(container, stream)
+    if own is not None:
+        return own
     seconds = float(container.duration or 0) / av.time_base
     if stream is None or "matroska" not in container.format.name:
         return seconds
-    # there it is the time of the end, and of the longest track unless a tag says this one's
+    return max(0.0, seconds - _start(stream))  # there it is the time of the end of the longest
+
+
+def own_duration(container: Any, stream: Any | None) -> float | None:
+    """Seconds that a file declares for this track, and not only for the longest of all."""
+    if stream is None:
+        return None
+    if stream.duration:
+        return float(stream.duration * stream.time_base)
+    if "matroska" not in container.format.name:
+        return None
     tag = _CLOCK.match(next((v for k, v in stream.metadata.items() if k[:8] == "DURATION"), ""))
-    if tag:
-        seconds = float(tag[1]) * 3600 + float(tag[2]) * 60 + float(tag[3])
-    return max(0.0, seconds - float((stream.start_time or 0) * stream.time_base))
+    if tag is None:
+        return None
+    end = float(tag[1]) * 3600 + float(tag[2]) * 60 + float(tag[3])
+    return max(0.0, end - _start(stream))
+
+
+def _start(stream: Any) -> float:
+    return float((stream.start_time or 0) * stream.time_base)
 
 
 def _reason(error: Exception) -> str:

@@ -23,7 +23,7 @@ def decode(images: Sequence[bytes], size: int | tuple[int, int] | None) -> NDArr
     """
     import cv2
 
-    found: list[NDArray[Any] | None] = []
+    decoded: list[NDArray[Any] | None] = []
     for data in images:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB) if data else None
         if image is not None and size is not None:
@@ -31,10 +31,10 @@ def decode(images: Sequence[bytes], size: int | tuple[int, int] | None) -> NDArr
             image = middle(image, height / width)
             if image.shape[:2] != (height, width):
                 image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
-        found.append(image)
-    shape = next(image.shape for image in found if image is not None)
+        decoded.append(image)
+    shape = next(image.shape for image in decoded if image is not None)
     stacked = np.zeros((len(images), *shape), dtype=np.float32)
-    for row, image in enumerate(found):
+    for row, image in enumerate(decoded):
         if image is not None:
             stacked[row] = (image.astype(np.float32) / 255 - IMAGENET_MEAN) / IMAGENET_SD
     return np.ascontiguousarray(stacked.transpose(0, 3, 1, 2))

@@ -11,24 +11,26 @@ from typing import Any
 
 import av
 import numpy as np
-from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 from traitscope.errors import ClipError
 from traitscope.media import images
+from traitscope.media._showing import Converter, deinterlaced
 from traitscope.media._sparing import CODECS, AstrayError, sparing
+from traitscope.media._timing import Clock, says_no_times, shown
 from traitscope.media.info import (
+    DEINTERLACED,
     MediaInfo,
+    Tracks,
     check_codec,
-    decoded,
     describe,
     measured,
     open_container,
-    orientation,
+    own_duration,
     packets_of,
-    video_stream,
 )
 from traitscope.media.sampling import TOLERANCE_SECONDS, Rate, Spread, is_wanted
+from traitscope.media.tracks import audio_stream, video_stream
 from traitscope.types import Frame
 
 Picture = tuple[float, Callable[[], NDArray[np.uint8]]]
@@ -38,27 +40,35 @@ _EDGE = 1e-9
 
 _PROBLEM_LENGTH = 300
 
+_ASSUMED_RATE = 25.0
+"""Pictures per second where neither times nor a declared rate tell."""
+
+_MOST_FACTS = 10
+
 _SHORTFALL_SECONDS = 1.0
 """A track that ends this much before the length its file declares was cut off."""
 
 
-def probe(path: Path, *, fps: float | None = None) -> MediaInfo:
+def probe(path: Path, *, fps: float | None = None, tracks: Tracks | None = None) -> MediaInfo:
     """Read the facts of a media file or a folder of images.
 
     Args:
         path: media file or folder of images.
         fps: frames per second of a folder of images.
+        tracks: which tracks of the file; its default ones if not said.
 
     Raises:
-        ClipError: the file is missing, empty or no media.
+        ClipError: the file is missing, empty or no media, or has no such track.
     """
+    tracks = tracks or Tracks()
     if path.is_dir():
         return images.probe(path, fps=fps)
     with open_container(path) as container:
-        stream = video_stream(container)
+        stream = video_stream(container, tracks.video)
         readable = stream is not None and stream.codec_context is not None
-        info = describe(container, _first_frame(container, stream) if readable else None)
-        main = stream or next(iter(container.streams.audio), None)
+        info = describe(container, _first_frame(container, stream) if readable else None, tracks)
+    with open_container(path) as container:  # from the beginning again
+        main = video_stream(container, tracks.video) or audio_stream(container, tracks.audio)
         return info if main is None else measured(info, container, main)
 
 
@@ -69,6 +79,7 @@ def read_frames(
     start: float | None = None,
     end: float | None = None,
     fps: float | None = None,
+    track: int | None = None,
     skip: bool = True,
 ) -> "FrameReader":
     """Open a clip for reading at several rates at once.
@@ -80,16 +91,17 @@ def read_frames(
         start: seconds into the file where the clip starts.
         end: seconds into the file where it ends, exclusive.
         fps: frames per second of a folder of images.
+        track: which video track of a file that has several, from 1; None takes its default.
         skip: leave out decoding what changes nothing; frames and times are the same without.
 
     Returns:
         An iterable of (frame, one flag per rate) with only the frames that some rate wants.
 
     Raises:
-        ClipError: the file is missing, empty, no media or has no video; while iterating: no
+        ClipError: the file is missing, empty, no media or has no such video; while iterating: no
             frame can be decoded, or none lies in the interval.
     """
-    return FrameReader(path, rates, (start or 0.0, end), fps, skip=skip)
+    return FrameReader(path, rates, (start or 0.0, end), fps, track=track, skip=skip)
 
 
 class FrameReader:
@@ -98,6 +110,8 @@ class FrameReader:
     Attributes:
         info: facts of the file, complete after the first frame.
         problem: why decoding stopped early or skipped something; None while all is well.
+        share: of the interval that the file declares, how much could be decoded; below 1 only
+            where the track was cut off.
     """
 
     def __init__(
@@ -107,10 +121,15 @@ class FrameReader:
         interval: tuple[float, float | None],
         fps: float | None,
         *,
+        track: int | None,
         skip: bool,
     ) -> None:
         self.problem: str | None = None
-        self._path, self._fps = path, fps
+        self.share = 1.0
+        self._noticed: list[str] = []
+        self._path, self._fps, self._tracks = path, fps, Tracks(video=track)
+        self._declared: float | None = None
+        self._size = (0, 0)
         self._start, self._end = interval[0], float("inf") if interval[1] is None else interval[1]
         self._skip = skip and "native" not in rates
         self._seen, self._delivered, self._exhausted = False, False, False
@@ -118,10 +137,13 @@ class FrameReader:
             self.info = images.probe(path, fps=fps)
         else:
             with open_container(path) as container:
-                self.info = describe(container, None)
+                self.info = describe(container, None, self._tracks)
                 if self.info.has_video:
-                    check_codec(video_stream(container), path)
-                    self.info = measured(self.info, container, video_stream(container))
+                    stream = video_stream(container, track)
+                    check_codec(stream, path)
+                    self._declared = own_duration(container, stream)
+                    self._skip = self._skip and not says_no_times(container)
+                    self.info = measured(self.info, container, stream)
         if not self.info.has_video:
             raise ClipError(
                 f"{path} has no video track. Use extractors that need none, or another file.",
@@ -132,15 +154,22 @@ class FrameReader:
             rate.moments(max(length, 0.0)) if isinstance(rate, Spread) else rate for rate in rates
         )
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader should know of the file and of its reading, one short sentence each."""
+        problem = [self.problem] if self.problem else []
+        return tuple(dict.fromkeys((*self.info.notes, *self._noticed, *problem)))
+
     def __iter__(self) -> Iterator[tuple[Frame, tuple[bool, ...]]]:
         """Deliver the wanted frames; what was left out in vain is decoded a second time."""
         delivered = 0
         try:
-            for found in self._frames():
-                yield found
+            for frame_and_flags in self._frames():
+                yield frame_and_flags
                 delivered += 1
         except AstrayError:
             self._skip, self.problem = False, None
+            self._noticed.clear()
             self._seen, self._delivered, self._exhausted = False, False, False
             yield from islice(self._frames(), delivered, None)
 
@@ -207,7 +236,7 @@ class FrameReader:
 
     def _decode(self, *, seek: bool) -> Generator[Picture, None, None]:
         with open_container(self._path) as container:
-            stream = video_stream(container)
+            stream = video_stream(container, self._tracks.video)
             assert stream is not None
             _use_threads(stream)
             zero, unit = stream.start_time or 0, stream.time_base
@@ -216,32 +245,63 @@ class FrameReader:
                     container.seek(int(self._start / unit) + zero, stream=stream)
                 except av.error.FFmpegError:
                     return
-            step = 1 / (stream.average_rate or stream.guessed_rate or Fraction(25))
-            last = -float("inf")
-            convert = _Converter()
-            for number, (pts, frame) in enumerate(self._decoded(container, stream, zero)):
-                if frame is not None and convert.orientation is None:
-                    length = self.info.duration_seconds
-                    self.info = replace(describe(container, frame), duration_seconds=length)
-                    convert.orientation = orientation(frame)
+            clock = Clock(zero, unit, 1 / (self.info.fps or _ASSUMED_RATE), self._notice)
+            convert = Converter()
+            frames = self._decoded(container, stream, convert, whole=not seek)
+            for pts, frame in frames:
                 if pts is None and seek:
                     return
-                time = float(number * step) if pts is None else _seconds(pts - zero, unit)
                 if frame is not None and frame.is_corrupt:
                     self._note("some pictures were damaged")
-                if time > last:
-                    last = time
-                    yield time, _left_out if frame is None else partial(convert, frame)
+                yield clock.seconds(pts), _left_out if frame is None else partial(convert, frame)
 
     def _decoded(
-        self, container: Any, stream: Any, zero: int
+        self, container: Any, stream: Any, convert: Converter, *, whole: bool
     ) -> Iterator[tuple[int | None, Any | None]]:
         """Times and frames, in order; None for a frame that nothing asks for."""
-        if not self._skip or stream.codec_context.name not in CODECS:
-            yield from ((frame.pts, frame) for frame in decoded(container, stream, self._note))
+        if self._skip and stream.codec_context.name in CODECS:
+            packets = packets_of(container, stream, self._note)
+            wanted = self._wanted(stream)
+            for pts, frame in sparing(packets, stream.codec_context, wanted):
+                if frame is not None:
+                    self._look(container, stream, frame, convert)
+                    if frame.interlaced_frame:  # its neighbours are needed too
+                        raise AstrayError
+                yield pts, frame
             return
 
-        unit = stream.time_base  # asking the track each time would make a fraction each time
+        def looked_at() -> Iterator[tuple[int | None, Any]]:
+            for pts, frame in shown(container, stream, self._note, whole=whole):
+                self._look(container, stream, frame, convert)
+                yield pts, frame
+
+        yield from deinterlaced(looked_at())
+
+    def _look(self, container: Any, stream: Any, frame: Any, convert: Converter) -> None:
+        """Take in what a frame says: all of the first, size and interlacing of the others."""
+        if convert.orientation is None:
+            before, told = self.info, describe(container, frame, self._tracks)
+            self.info = replace(
+                told,
+                duration_seconds=before.duration_seconds,
+                fps=before.fps,
+                notes=tuple(dict.fromkeys((*before.notes, *told.notes))),
+            )
+            convert.look(stream, frame)
+            self._size = frame.width, frame.height
+        elif (frame.width, frame.height) != self._size:
+            self._notice(
+                f"the size of the pictures changes, from {self._size[0]} x {self._size[1]} to "
+                f"{frame.width} x {frame.height}"
+            )
+            self._size = frame.width, frame.height
+        if frame.interlaced_frame:
+            self._notice(DEINTERLACED)
+
+    def _wanted(self, stream: Any) -> Callable[[int | None, int, int | None], bool]:
+        """Make the rule that tells which pictures have to be decoded, by times of the track."""
+        # asking the track each time would make a fraction each time
+        zero, unit = stream.start_time or 0, stream.time_base
 
         def wanted(before: int | None, pts: int, after: int | None) -> bool:
             time = _seconds(pts - zero, unit)
@@ -254,8 +314,12 @@ class FrameReader:
             since, until = time - self._start, until - self._start
             return any(is_wanted(since, until, rate) for rate in self._rates)
 
-        packets = packets_of(container, stream, self._note)
-        yield from sparing(packets, stream.codec_context, wanted)
+        return wanted
+
+    def _notice(self, fact: str) -> None:
+        """Keep a fact for the reader, once."""
+        if fact not in self._noticed and len(self._noticed) < _MOST_FACTS:
+            self._noticed.append(fact)
 
     def _note(self, problem: str) -> None:
         if self.problem is None:
@@ -266,7 +330,10 @@ class FrameReader:
     def _check_length(self, last: float) -> None:
         expected = min(self.info.duration_seconds, self._end)
         if self._exhausted and last + max(_SHORTFALL_SECONDS, 2 * self._nominal) < expected:
-            self._note(f"video ends at {last:.2f} s of {expected:.2f} s")
+            self._note(f"truncated: video ends at {last:.2f} s of {expected:.2f} s")
+            if self._declared is not None:
+                decoded = last + self._nominal - self._start
+                self.share = max(0.0, decoded / (expected - self._start))
 
     @property
     def _nominal(self) -> float:
@@ -292,26 +359,6 @@ class FrameReader:
             f"Re-encode it or leave it out.",
             status="undecodable",
         )
-
-
-class _Converter:
-    """Turn decoded frames of one file into (height, width, 3) RGB, upright as the file asks.
-
-    The orientation is read once: asking a frame for its side data ties it into a reference cycle,
-    so that frames would pile up until the garbage collector comes by.
-    """
-
-    def __init__(self) -> None:
-        self.orientation: tuple[int, bool] | None = None
-        self._reformatter = VideoReformatter()
-
-    def __call__(self, frame: Any) -> NDArray[np.uint8]:
-        turns, mirrored = self.orientation or (0, False)
-        image = self._reformatter.reformat(frame, format="rgb24").to_ndarray()
-        image = image[:, ::-1] if mirrored else image
-        image = np.rot90(image, turns) if turns else image
-        rgb: NDArray[np.uint8] = np.ascontiguousarray(image)
-        return rgb
 
 
 def _left_out() -> NDArray[np.uint8]:

@@ -10,6 +10,7 @@ from traitscope.errors import ClipError
 from traitscope.extract.transcript import read_words
 from traitscope.features.extraction import Extraction, extract_clip
 from traitscope.features.request import Request, of_speaker
+from traitscope.media import Tracks
 from traitscope.media.folders import LeftOut
 from traitscope.prediction.inputs import clip_names, named_clips, named_paths, speaker_of
 from traitscope.runs.card import KINDS
@@ -27,6 +28,7 @@ def predict(
     *media: Path | str,
     text: Path | str | None = None,
     speaker: str | None = None,
+    tracks: Tracks | None = None,
     model: str | None = None,
     hook: Hook | None = None,
 ) -> list[Prediction]:
@@ -38,6 +40,7 @@ def predict(
             of the run's imported features (or ``transcript``) and one or more rows per clip.
         text: a file with the words of the one clip (.txt, .srt, .json ...), alone if there is none.
         speaker: whose words count where speakers are labelled.
+        tracks: which tracks of the files; their default ones if not said.
         model: the dotted path of an outside model the run was trained with.
         hook: called as hook(done, total, name).
 
@@ -61,6 +64,8 @@ def predict(
             if hook:
                 hook(done, len(paths), path.name)
             for clip, given in named_clips(checkpoint, path, name):
+                if tracks is not None:
+                    clip = replace(clip, video_track=tracks.video, audio_track=tracks.audio)
                 notes: tuple[str, ...] = ()
                 if text is not None and media:
                     words = read_words(Path(text), speaker=speaker_of(requests))

@@ -1,0 +1,172 @@
+"""Decoded frames -> pictures as people see them: whole, square pixels, upright, ordinary light.
+
+An ordinary frame is turned into RGB and nothing else. Where a file says that its pictures are
+interlaced, of another shape than stored, turned, or of high dynamic range, that is undone here.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
+from typing import Any
+
+import av
+import numpy as np
+from av.sidedata.sidedata import Type
+from av.video.reformatter import ColorPrimaries, ColorTrc, Interpolation, VideoReformatter
+from numpy.typing import NDArray
+
+HDR = {int(ColorTrc.SMPTE2084): "PQ", int(ColorTrc.ARIB_STD_B67): "HLG"}
+"""Transfer characteristics of high dynamic range."""
+
+FIELDS = {2: "top field first", 3: "bottom field first", 4: "top field first"}
+FIELDS |= {5: "bottom field first"}
+"""FFmpeg's numbers for the order in which a screen shows the two halves of a picture."""
+
+_SQUARE = 0.01
+"""Pixels are square that are less than this wider or higher: rounding of the sizes in the file."""
+
+_BELIEVED = 8
+"""Pixels that are more times wider than high, or higher than wide, are a mistake."""
+
+_UNKNOWN_SIDE_DATA = 16
+"""Kinds of side data after the last that PyAV has a name for, which a newer FFmpeg may have."""
+
+
+def pixel_aspect(stream: Any) -> Fraction:
+    """Width of a stored pixel by its height; 1 where that is not said, or is not believable."""
+    aspect = stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio or 1
+    believed = 1 / _BELIEVED <= aspect <= _BELIEVED and abs(aspect - 1) >= _SQUARE
+    return Fraction(aspect) if believed else Fraction(1)
+
+
+def orientation(frame: Any) -> tuple[int, bool]:
+    """Read how a decoded frame wants to be shown.
+
+    Returns:
+        Counter-clockwise quarter turns for ``np.rot90``, and whether to mirror left-right first.
+    """
+    data = next((d for d in _side_data(frame) if d.type is Type.DISPLAYMATRIX), None)
+    if data is None:
+        return 0, False
+    a, b, _, c, d, *_ = np.frombuffer(bytes(data), np.int32).astype(np.float64)
+    mirrored = a * d - b * c < 0
+    if mirrored:
+        a, b = -a, -b
+    return int(np.rint(-np.arctan2(b, a) / (np.pi / 2))) % 4, bool(mirrored)
+
+
+def _side_data(frame: Any) -> Any:
+    """What goes with a frame, without what PyAV has no name for and stops at."""
+    try:
+        return frame.side_data
+    except ValueError:
+        first = 1 + max(int(kind.value) for kind in list[Any](Type))
+        without = (
+            ("sidedata", f"mode=delete:type={kind}")
+            for kind in range(first, first + _UNKNOWN_SIDE_DATA)
+        )
+        graph = _graph(frame, *without)
+        graph.push(frame)
+        return graph.pull().side_data
+
+
+class Converter:
+    """Turn decoded frames of one file into (height, width, 3) RGB.
+
+    What the first frame and the track say is read once: asking a frame for its side data ties it
+    into a reference cycle, so that frames would pile up until the garbage collector comes by.
+    """
+
+    def __init__(self) -> None:
+        self.orientation: tuple[int, bool] | None = None
+        self._aspect = Fraction(1)
+        self._light: dict[str, Any] = {}
+        self._reformatter = VideoReformatter()
+
+    def look(self, stream: Any, frame: Any) -> None:
+        """Take in what the first frame and its track say."""
+        self.orientation = orientation(frame)
+        self._aspect = pixel_aspect(stream)
+        if int(frame.color_trc) in HDR:
+            self._light = {
+                "dst_color_trc": ColorTrc.BT709,
+                "dst_color_primaries": ColorPrimaries.BT709,
+            }
+
+    def __call__(self, frame: Any) -> NDArray[np.uint8]:
+        turns, mirrored = self.orientation or (0, False)
+        changes = dict(self._light)
+        if self._aspect != 1:
+            changes["width"] = square_width(frame.width, self._aspect)
+            changes["interpolation"] = Interpolation.BICUBIC
+        if self._light and int(frame.color_primaries) == ColorPrimaries.UNSPECIFIED:
+            frame.color_primaries = ColorPrimaries.BT2020
+        image = self._reformatter.reformat(frame, format="rgb24", **changes).to_ndarray()
+        image = image[:, ::-1] if mirrored else image
+        image = np.rot90(image, turns) if turns else image
+        rgb: NDArray[np.uint8] = np.ascontiguousarray(image)
+        return rgb
+
+
+def square_width(width: int, aspect: Fraction) -> int:
+    """Width of a picture once its pixels are square."""
+    return max(1, round(width * aspect))
+
+
+def deinterlaced(
+    frames: Iterable[tuple[int | None, Any]],
+) -> Iterator[tuple[int | None, Any]]:
+    """Fill up the half pictures of interlaced frames; progressive ones stay as they are.
+
+    From the first interlaced frame on everything goes through a filter that looks at the frames
+    before and after. It gives one frame for each, so that times go beside it.
+    """
+    graph: Any = None
+    graph_form: tuple[Any, ...] = ()
+    times: deque[int | None] = deque()
+    for time, frame in frames:
+        if graph is None and not frame.interlaced_frame:
+            yield time, frame
+            continue
+        form = (frame.width, frame.height, frame.format.name)
+        if form != graph_form:
+            yield from _rest(graph, times)
+            graph = _graph(frame, ("bwdif", "mode=send_frame:deint=interlaced"))
+            graph_form = form
+        times.append(time)
+        graph.push(frame)
+        yield from _ready(graph, times)
+    yield from _rest(graph, times)
+
+
+def _rest(graph: Any, times: deque[int | None]) -> Iterator[tuple[int | None, Any]]:
+    if graph is not None:
+        graph.push(None)
+        yield from _ready(graph, times)
+
+
+def _ready(graph: Any, times: deque[int | None]) -> Iterator[tuple[int | None, Any]]:
+    """What a graph has ready now, with its times."""
+    while True:
+        try:
+            frame = graph.pull()
+        except (av.error.BlockingIOError, av.error.EOFError):
+            return
+        yield times.popleft(), frame
+
+
+def _graph(frame: Any, *filters: tuple[str, str]) -> Any:
+    """Make a graph of filters, one after the other, for frames such as this."""
+    unit = frame.time_base or Fraction(1, 25)
+    graph = av.filter.Graph()
+    graph.threads = 1
+    source = graph.add(
+        "buffer",
+        f"video_size={frame.width}x{frame.height}:pix_fmt={frame.format.name}"
+        f":time_base={unit.numerator}/{unit.denominator}:pixel_aspect=1/1"
+        f":colorspace={int(frame.colorspace)}:range={int(frame.color_range)}",
+    )
+    nodes = [source, *(graph.add(*one) for one in filters), graph.add("buffersink")]
+    graph.link_nodes(*nodes)
+    graph.configure()
+    return graph
