@@ -1,9 +1,11 @@
+import shutil
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import yaml
 
+from tests.support.media_files import write_video
 from traitscope import load_corpus
 from traitscope.corpora import table
 from traitscope.errors import ConfigError, DataError
@@ -349,3 +351,17 @@ def test_twelve_different_faults_are_listed_in_one_run(tmp_path: Path) -> None:
     assert len(faults) == len(wanted) >= 12
     for part in wanted:
         assert sum(part in fault for fault in faults) == 1, part
+
+
+def test_media_of_any_container_is_found_by_the_id_of_the_clip(tmp_path: Path) -> None:
+    write_video(tmp_path / "a.mp4", frames=5, format="mpegts").rename(tmp_path / "00012.MTS")
+    write_video(tmp_path / "b.mp4", frames=5)
+    shutil.copy(tmp_path / "b.mp4", tmp_path / "b.ogv")
+    (tmp_path / "c.dat").write_bytes(b"\0no media\1")
+    text = "clip,openness,neuroticism,interview,age,gender\n" + "".join(
+        f"{name},0.5,0.5,0.5,30,f\n" for name in ("00012", "b", "b.ogv", "c")
+    )
+    found = [
+        clip.path and clip.path.name for clip in load_corpus(f"table:{write(tmp_path, text)}").clips
+    ]
+    assert found == ["00012.MTS", "b.mp4", "b.ogv", None]

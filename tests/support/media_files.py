@@ -41,11 +41,12 @@ def write_video(
     rotation: int = 0,
     codec: str = "libx264",
     options: dict[str, str] | None = None,
+    format: str | None = None,
 ) -> Path:
     """Encode pictures, at given times or a fixed rate, and sound of (channels, samples)."""
     times = [n / fps for n in range(frames)] if times is None else list(times)
     first = picture(0)
-    with av.open(str(path), "w", options=options or {}) as container:
+    with av.open(str(path), "w", format=format, options=options or {}) as container:
         video = container.add_stream(codec, rate=fps)
         video.height, video.width = first.shape[:2]
         video.pix_fmt = "yuv420p"

@@ -20,6 +20,7 @@ from traitscope.corpora._cells import Cells
 from traitscope.corpora._faults import Faults
 from traitscope.corpora._reading import Table, read_table
 from traitscope.errors import ConfigError, DataError
+from traitscope.media.folders import SUFFIXES, is_media
 from traitscope.statistics.reliability import agreement
 from traitscope.types import TRAITS, Clip, Corpus, Kind, Target
 
@@ -28,11 +29,6 @@ COLUMNS = (
     *("clip", "path", "source", "subject", "split", "start", "end", "fps", "transcript"),
     "rater",
 )
-SUFFIXES = (
-    *(".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp"),
-    *(".wav", ".flac", ".mp3", ".m4a", ".aac", ".ogg", ".opus"),
-)
-"""Of media that is looked for by the clip's id, best first."""
 _USUAL_ATTRIBUTES = ("age", "gender", "sex", "ethnicity", "race", "language", "country")
 
 
@@ -259,10 +255,14 @@ def _media_finder(
     usable = [p for p in by_name.values() if p.suffix.lower() in suffix_rank]
     for entry in sorted(usable, key=lambda p: suffix_rank[p.suffix.lower()]):
         by_stem.setdefault(entry.stem, entry)
+    odd_by_stem: dict[str, list[Path]] = {}
+    for entry in by_name.values() if suffixes is SUFFIXES else ():  # not where CSVs are wanted
+        odd_by_stem.setdefault(entry.stem, []).append(entry)
 
     def find(clip: str, cell: str) -> Path | None:
         if not cell:
-            return by_name.get(clip) or by_stem.get(clip)
+            odd = (path for path in odd_by_stem.get(clip, ()) if is_media(path))
+            return by_name.get(clip) or by_stem.get(clip) or next(odd, None)
         path = Path(PureWindowsPath(cell).as_posix()) if "\\" in cell else Path(cell)
         beside = base / path
         return media / path if not beside.exists() and (media / path).exists() else beside
