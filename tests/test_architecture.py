@@ -20,6 +20,7 @@ ORDER = [
     "registry",
     "config",
     "files",
+    "sheets",
     "weights",
     "statistics",
     "plotting",

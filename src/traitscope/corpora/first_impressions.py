@@ -20,9 +20,9 @@ from typing import Any
 
 from traitscope.corpora._cells import SPLIT_WORDS
 from traitscope.corpora._faults import Faults
-from traitscope.corpora._reading import read_table
 from traitscope.corpora._unpickling import read_pickle
 from traitscope.errors import DataError, some
+from traitscope.sheets import read_table
 from traitscope.types import SPLITS, TRAITS, Clip, Corpus, Target
 
 TARGETS = tuple(Target(name, 0.0, 1.0, -1 if name == "neuroticism" else 1) for name in TRAITS)
@@ -255,7 +255,7 @@ def _attributes(
 
 def _rows(file: Path, faults: Faults) -> Sequence[Mapping[str, str]]:
     try:
-        return read_table(file, faults).rows
+        return read_table(file, tell=faults.add).rows
     except DataError as error:
         faults.add(str(error).rstrip("."))
         return ()

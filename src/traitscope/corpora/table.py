@@ -18,9 +18,9 @@ import numpy as np
 from traitscope.config import Config, build, read_yaml
 from traitscope.corpora._cells import Cells
 from traitscope.corpora._faults import Faults
-from traitscope.corpora._reading import Table, read_table
 from traitscope.errors import ConfigError, DataError
 from traitscope.media.folders import SUFFIXES, is_media
+from traitscope.sheets import Table, read_table
 from traitscope.statistics.reliability import agreement
 from traitscope.types import TRAITS, Clip, Corpus, Kind, Target
 
@@ -75,7 +75,7 @@ def load(path: Path, *, suffixes: Sequence[str] = SUFFIXES) -> Corpus:
     """
     path = _find(path)
     faults = Faults()
-    table = read_table(path, faults)
+    table = read_table(path, fold=COLUMNS, tell=faults.add)
     declared_in = path.parent / DECLARATION
     if not declared_in.exists():
         raise ConfigError(_ask_for_declaration(table, declared_in))
@@ -85,12 +85,13 @@ def load(path: Path, *, suffixes: Sequence[str] = SUFFIXES) -> Corpus:
     rows = _rows_by_clip(table, faults)
     clips = _clips(table, rows, declaration, suffixes, faults)
     faults.stop(path, where=f"there or in {DECLARATION}")
+    raters = _agreement_of_raters(table, rows, targets)
     return Corpus(
         name=declaration.name or f"table:{path.name}",
         kind=declaration.kind,
         targets=targets,
         clips=tuple(clips),
-        notes=(*declaration.notes, *notes, *_agreement_of_raters(table, rows, targets)),
+        notes=(*declaration.notes, *table.notes, *notes, *raters),
         aggregate=declaration.aggregate,
     )
 

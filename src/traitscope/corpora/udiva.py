@@ -24,8 +24,8 @@ from typing import Any
 
 from traitscope.corpora._cells import SPLIT_WORDS, Cells
 from traitscope.corpora._faults import Faults
-from traitscope.corpora._reading import read_table
 from traitscope.errors import ClipError, ConfigError, DataError
+from traitscope.sheets import read_table
 from traitscope.types import TRAITS, Clip, Corpus, Target
 
 TARGETS = tuple(Target(name, direction=1) for name in TRAITS)
@@ -260,7 +260,7 @@ def _attributes(folder: Path, faults: Faults) -> dict[str, dict[str, str | float
     found: dict[str, dict[str, str | float]] = {}
     files = [f for depth in ("", "*/", "*/*/") for f in folder.glob(f"{depth}metadata_*.csv")]
     for file in sorted(files):
-        table = read_table(file, faults)
+        table = read_table(file, tell=faults.add)
         for row in table.rows:
             cells = {name.lower(): cell for name, cell in row.items()}
             reader = Cells({"clip": cells.get("id", ""), **cells}, table.decimal_comma, faults)
