@@ -9,7 +9,7 @@ import codecs
 import csv
 import io
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -285,12 +285,13 @@ def _by_csv(
     """Count cells where quotes hide separators and ends of lines."""
     last = [""]
 
-    def lines() -> Iterator[str]:
-        for last[0] in io.TextIOWrapper(file, encoding, newline=""):
+    def lines(text: Iterable[str]) -> Iterator[str]:
+        for last[0] in text:
             yield last[0]
 
-    reader = csv.reader(lines(), delimiter=separator, skipinitialspace=True, strict=True)
     found: list[tuple[int, bool, int]] = []
+    text = io.TextIOWrapper(file, encoding, newline="")
+    reader = csv.reader(lines(text), delimiter=separator, skipinitialspace=True, strict=True)
     try:
         for count, row in enumerate(reader, number + 1):
             if row and (row != [""] or last[0].strip()):
@@ -300,6 +301,8 @@ def _by_csv(
             f"{path} is not readable as CSV near line {number + reader.line_num}: {error}. Quotes "
             f"do not match there."
         ) from error
+    finally:
+        text.detach()
     rows = Rows()
     cells, hollow, numbers = np.array(found or [(0, 0, 0)]).T
     if found:
