@@ -94,13 +94,13 @@ def test_another_value_name_or_clip_is_another_content(tmp_path: Path) -> None:
         ("clip,time,x\na,,1\n", "1 rows whose time is missing or negative"),
         ("clip,x\n,1\n", "1 rows without a clip id"),
         ("clip,x,x [Hz]\na,1,2\n", "the column 'x' twice"),
-        ("", "is not readable"),
+        ("", "it is empty"),
     ],
 )
 def test_faults_of_a_table_are_named(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(DataError, match=message):
         read_table(write(tmp_path / "t.csv", text))
-    with pytest.raises(DataError, match="There is no table"):
+    with pytest.raises(DataError, match="There is no file"):
         read_table(tmp_path / "absent.csv")
 
 

@@ -7,16 +7,21 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+
 from traitscope import registry
 from traitscope.corpora import load_corpus
 from traitscope.errors import ClipError, ConfigError, DataError, some
 from traitscope.extract import POINT_FILES, read_images, read_points
-from traitscope.extract.imported import PICTURES, POINTS, read_table
+from traitscope.extract.imported import PICTURES, POINTS, Table, read_table
 from traitscope.extract.landmarks import COLUMNS
 from traitscope.features.request import Request, make_request
 from traitscope.features.store import StatusRow, Store, file_name
 from traitscope.media.images import SUFFIXES
-from traitscope.types import Corpus, Hook, Stream
+from traitscope.types import Corpus, Hook, Stream, label_array
+
+_ENOUGH_CLIPS = 8  # with fewer, a feature may follow a label by chance
+_SAME = 1 - 1e-9  # correlation of a column that is a label, but for its unit
 
 Reads = Mapping[str, Callable[[], Stream]]
 """Clip -> what reads its stream."""
@@ -34,6 +39,8 @@ class Imported:
         clips: clips of the corpus with features.
         without: clips of the corpus that are lacking, or could not be read.
         ignored: clips of the table, or folders, that the corpus lacks.
+        left_out: columns that are labels, attributes or splits, or what they are to the letter.
+        notes: what was noticed of the file.
     """
 
     name: str
@@ -43,6 +50,8 @@ class Imported:
     clips: int
     without: tuple[str, ...]
     ignored: tuple[str, ...]
+    left_out: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def import_features(
@@ -60,7 +69,8 @@ def import_features(
         table: CSV or Parquet; ids match with or without a file suffix.
         name: what models call the stream; not the name of an extractor.
         corpus: whose clips the rows are of, or its address.
-        columns: features to take; all by default.
+        columns: features to take; by default all that are not named like labels, attributes
+            of people or splits, and do not follow a label of the corpus to the letter.
 
     Raises:
         ConfigError: the name is taken or not a plain word.
@@ -73,7 +83,7 @@ def import_features(
     if name in registry.names("extract"):
         raise ConfigError(f"{name!r} is an extractor. Choose another name for the table.")
     corpus = load_corpus(corpus) if isinstance(corpus, str) else corpus
-    read = read_table(Path(table), columns=columns or None)
+    read, left_out = _features(Path(table), corpus, columns)
     content = {"name": name, "content": read.content, "columns": list(read.columns)}
     request = make_request("imported", content)
     names = _matched(read.streams, corpus)
@@ -89,7 +99,47 @@ def import_features(
         clips=len(corpus.clips) - len(without),
         without=without,
         ignored=tuple(sorted(set(read.streams) - set(names.values()))),
+        left_out=left_out,
+        notes=read.notes,
     )
+
+
+def _features(path: Path, corpus: Corpus, columns: Sequence[str]) -> tuple[Table, tuple[str, ...]]:
+    """Read the features of a table, and say which columns were left out because they are labels."""
+    if columns:
+        return read_table(path, columns=columns), ()
+    named = {name for clip in corpus.clips for name in (*clip.targets, *clip.attributes)}
+    read = read_table(path, labels=(*corpus.target_names, *sorted(named)))
+    same = _disguised(read, corpus)
+    if not same:
+        return read, read.left_out
+    kept = [name for name in read.columns if name not in same]
+    said = tuple(f"{column} (it is {target})" for column, target in same.items())
+    if not kept:
+        raise DataError(
+            f"{path} has no features but labels: {some(said)}. Name columns to take with --columns."
+        )
+    return read_table(path, columns=kept), (*read.left_out, *said)
+
+
+def _disguised(read: Table, corpus: Corpus) -> dict[str, str]:
+    """Column -> the label that it is, perhaps in another unit, whatever the column is called."""
+    names = _matched(read.streams, corpus)
+    rows = [(clip, read.streams[names[clip.id]]) for clip in corpus.clips if clip.id in names]
+    if len(rows) < _ENOUGH_CLIPS or any(len(stream.time) != 1 for _, stream in rows):
+        return {}
+    values = np.stack([np.asarray(stream.values)[0] for _, stream in rows])
+    found = {}
+    for target in (*corpus.targets, *corpus.optional):
+        labels = label_array([clip for clip, _ in rows], [target.name])[:, 0]
+        for place, column in enumerate(read.columns):
+            there = np.isfinite(values[:, place]) & np.isfinite(labels)
+            one, two = values[there, place], labels[there]
+            if len(np.unique(two)) < _ENOUGH_CLIPS or len(np.unique(one)) < _ENOUGH_CLIPS:
+                continue
+            if abs(np.corrcoef(one, two)[0, 1]) > _SAME:
+                found[column] = target.name
+    return found
 
 
 def import_images(

@@ -131,7 +131,9 @@ def _rewritten(path: Path, start: bytes) -> bytes | None:
         text = path.read_bytes().decode(wide or "utf-8-sig")
     except UnicodeDecodeError as error:
         if wide:
-            raise DataError(f"{path} is not readable as text: {error}. Save it as UTF-8.") from error
+            raise DataError(
+                f"{path} is not readable as text: {error}. Save it as UTF-8."
+            ) from error
         text = path.read_bytes().decode("cp1252", errors="replace")
     return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").encode()
 

@@ -89,7 +89,9 @@ class Sheet:
         left_out = {*self.lines.rows.hollow, *self.lines.rows.long}
         count = 0
         try:
-            for part in _parse(self.lines, self._wanted(texts, numbers), numbers, self.places, rows):
+            for part in _parse(
+                self.lines, self._wanted(texts, numbers), numbers, self.places, rows
+            ):
                 count += len(part)
                 yield self._cleaned(part, texts, numbers, left_out)
         except (pd.errors.ParserError, UnicodeDecodeError) as error:
@@ -116,9 +118,7 @@ class Sheet:
         if left_out:
             part = part[~part.index.isin(left_out)].reset_index(drop=True)
         changed: dict[str, Any] = {n: part[n].fillna("").str.strip() for n in texts}
-        changed |= _numbers(
-            {n: part[n] for n in numbers if not _is_number(part[n])}, numbers, self
-        )
+        changed |= _numbers({n: part[n] for n in numbers if not _is_number(part[n])}, numbers, self)
         return part.assign(**changed)
 
     def _of_parquet(self, texts: Sequence[str], numbers: Mapping[str, Any]) -> "pd.DataFrame":
@@ -134,7 +134,9 @@ class Sheet:
         found = {name: table.column(self.places[name]) for name in wanted}
         plain = {n: found[n].to_pandas() for n in numbers}
         bare = {n: column for n, column in plain.items() if not _is_number(column)}
-        changed: dict[str, Any] = {n: c.astype(numbers[n]) for n, c in plain.items() if n not in bare}
+        changed: dict[str, Any] = {
+            n: c.astype(numbers[n]) for n, c in plain.items() if n not in bare
+        }
         written = {n: pd.Series([_as_text(v) for v in c], dtype=str) for n, c in bare.items()}
         changed |= _numbers(written, numbers, self)
         for name in texts:
