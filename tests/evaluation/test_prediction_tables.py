@@ -123,7 +123,7 @@ def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="There is no file"):
         read_predictions(tmp_path / "no.csv", CLIPS, targets=TARGETS)
     (tmp_path / "empty.csv").write_text("")
-    with pytest.raises(DataError, match="not readable as CSV"):
+    with pytest.raises(DataError, match="it is empty"):
         read_predictions(tmp_path / "empty.csv", CLIPS, targets=TARGETS)
 
 

@@ -2,10 +2,9 @@
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from traitscope.errors import DataError
 from traitscope.sheets.reading import Sheet
 
 
@@ -15,31 +14,29 @@ def append_columns(
     """Write a table again with further columns; the new file appears whole or not at all.
 
     Args:
-        sheet: the table; rows that hold nothing are left out, all other cells stay to the letter.
+        sheet: a table of text; rows that hold nothing are left out, other cells stay to the letter.
         to: the new file, in UTF-8.
         names: of the new columns.
         cells: one row of cells per row that ``Sheet.read`` gives.
-
-    Raises:
-        DataError: it is Parquet.
     """
     lines = sheet.lines
-    if lines is None:
-        raise DataError(f"{sheet.path} is Parquet, which has no rows to write on. Give a CSV.")
+    assert lines is not None, "only text can be written again as it was"
     mark, comma = lines.separator, lines.decimal == ","
     to.parent.mkdir(parents=True, exist_ok=True)
     part = to.with_name(f"{to.name}.part")
-    with part.open("w", newline="", encoding="utf-8") as file, lines.body() as body:
+    with (
+        part.open("w", newline="", encoding="utf-8") as file,
+        io.TextIOWrapper(lines.body(), lines.encoding, newline="") as body,
+    ):
         writer = csv.writer(file, delimiter=mark, lineterminator="\n")
-        above = io.TextIOWrapper(io.BytesIO(lines.before()), lines.encoding, newline="")
+        above = io.StringIO(lines.before().decode(lines.encoding), newline="")
         writer.writerow([*list(_rows(above, mark))[-1], *names])  # with the spaces it has
-        rows = _rows(io.TextIOWrapper(body, lines.encoding, newline=""), mark)
-        for row, more in zip(rows, cells, strict=True):
+        for row, more in zip(_rows(body, mark), cells, strict=True):
             rest = [""] * (len(lines.header) - len(row))
             said = [cell.replace(".", ",") for cell in more] if comma else more
             writer.writerow([*row, *rest, *said])
     part.replace(to)
 
 
-def _rows(text: io.TextIOWrapper, separator: str) -> Iterator[list[str]]:
+def _rows(text: Iterable[str], separator: str) -> Iterator[list[str]]:
     return (row for row in csv.reader(text, delimiter=separator) if any(c.strip() for c in row))
