@@ -95,8 +95,8 @@ def _files_of(path: Path) -> list[Path]:
     """The media in a folder of them; any other path, a folder of images too, is one clip."""
     if not path.is_dir():
         return [path]
-    from traitscope.corpora.table import SUFFIXES
     from traitscope.media import images
+    from traitscope.media.folders import SUFFIXES
 
     files = sorted(file for file in path.iterdir() if file.name[0] != ".")
     if any(file.suffix.lower() in images.SUFFIXES for file in files):

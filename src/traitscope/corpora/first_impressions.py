@@ -10,7 +10,6 @@ The key ``neuroticism`` of the labels is emotional stability: a high value means
 traits are the targets; ``interview`` is there on request: ``data.targets=[...,interview]``.
 """
 
-import os
 import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -22,6 +21,7 @@ from traitscope.corpora._cells import SPLIT_WORDS
 from traitscope.corpora._faults import Faults
 from traitscope.corpora._unpickling import read_pickle
 from traitscope.errors import DataError, some
+from traitscope.media.folders import walk
 from traitscope.sheets import read_table
 from traitscope.types import SPLITS, TRAITS, Clip, Corpus, Target
 
@@ -139,11 +139,10 @@ def _find(folder: Path, faults: Faults) -> _Files:
 
 def _walk(folder: Path) -> Iterator[tuple[Path, int]]:
     """Files below a folder with how many folders down they are, in a fixed order."""
-    for place, below, names in os.walk(folder):
-        here = Path(place)
+    for here, below, names in walk(folder):
         depth = len(here.relative_to(folder).parts)
-        below[:] = sorted(n for n in below if n[0] != ".") if depth < _VIDEOS_DEPTH else []
-        for name in sorted(names):
+        below[:] = [n for n in below if n[0] != "."] if depth < _VIDEOS_DEPTH else []
+        for name in names:
             if name[0] != ".":  # among them ._NAME.mp4, which macOS leaves on other disks
                 yield here / name, depth
 

@@ -24,7 +24,8 @@ from traitscope.corpora import first_impressions, table
 from traitscope.corpora._cells import Cells
 from traitscope.corpora._faults import Faults
 from traitscope.errors import DataError, some
-from traitscope.sheets import Sheet, as_numbers, open_sheet
+from traitscope.media.folders import walk
+from traitscope.sheets import SUFFIXES, Sheet, as_numbers, open_sheet
 from traitscope.types import TRAITS, Clip, Corpus, Kind, Target
 
 ALIASES = {"extroversion": "extraversion"}
@@ -50,7 +51,7 @@ def load(path: Path) -> Corpus:
     if not path.is_dir():
         return _long_table(path)
     if any((path / name).is_file() for name in ("clips.csv", "clips.parquet")):
-        return table.load(path, suffixes=(".csv",))
+        return table.load(path, suffixes=SUFFIXES)
     try:
         corpus = first_impressions.load(path)
     except DataError as error:
@@ -58,7 +59,8 @@ def load(path: Path) -> Corpus:
             f"{path} has no usable labels for OpenFace CSVs: put clips.csv with the columns clip "
             f"and the traits there, or the label files of First Impressions. ({error})"
         ) from error
-    files = {file.stem: file for file in sorted(path.rglob("*.csv"))}
+    tables = (here / n for here, _, names in walk(path) for n in names)
+    files = {file.stem: file for file in sorted(tables) if file.suffix.lower() in SUFFIXES}
     names = {clip.id: clip.id.removesuffix(".mp4") for clip in corpus.clips}
     clips = [replace(clip, path=files.get(names[clip.id])) for clip in corpus.clips]
     return replace(corpus.with_clips(clips), name="openface (first_impressions)")

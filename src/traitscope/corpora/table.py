@@ -18,9 +18,9 @@ import numpy as np
 from traitscope.config import Config, build, read_yaml
 from traitscope.corpora._cells import Cells
 from traitscope.corpora._faults import Faults
-from traitscope.errors import ConfigError, DataError
+from traitscope.errors import ConfigError, DataError, some
 from traitscope.media.folders import SUFFIXES, is_media
-from traitscope.sheets import Table, read_table
+from traitscope.sheets import Table, read_table, same_name
 from traitscope.statistics.reliability import agreement
 from traitscope.types import TRAITS, Clip, Corpus, Kind, Target
 
@@ -86,6 +86,7 @@ def load(path: Path, *, suffixes: Sequence[str] = SUFFIXES) -> Corpus:
     clips = _clips(table, rows, declaration, suffixes, faults)
     faults.stop(path, where=f"there or in {DECLARATION}")
     raters = _agreement_of_raters(table, rows, targets)
+    notes += _without_clip(path.parent / declaration.media, clips, suffixes)
     return Corpus(
         name=declaration.name or f"table:{path.name}",
         kind=declaration.kind,
@@ -250,18 +251,20 @@ def _media_finder(
     base: Path, media: Path, suffixes: Sequence[str]
 ) -> Callable[[str, str], Path | None]:
     """Make the function that finds a clip's media by its path cell, else by its id."""
-    by_name = {entry.name: entry for entry in sorted(media.iterdir())} if media.is_dir() else {}
+    entries = sorted(media.iterdir()) if media.is_dir() else []
+    by_name = {same_name(entry.name): entry for entry in entries}
     suffix_rank = {suffix: rank for rank, suffix in enumerate(suffixes)}
     by_stem: dict[str, Path] = {}
     usable = [p for p in by_name.values() if p.suffix.lower() in suffix_rank]
     for entry in sorted(usable, key=lambda p: suffix_rank[p.suffix.lower()]):
-        by_stem.setdefault(entry.stem, entry)
+        by_stem.setdefault(same_name(entry.stem), entry)
     odd_by_stem: dict[str, list[Path]] = {}
     for entry in by_name.values() if suffixes is SUFFIXES else ():  # not where CSVs are wanted
-        odd_by_stem.setdefault(entry.stem, []).append(entry)
+        odd_by_stem.setdefault(same_name(entry.stem), []).append(entry)
 
     def find(clip: str, cell: str) -> Path | None:
         if not cell:
+            clip = same_name(clip)
             odd = (path for path in odd_by_stem.get(clip, ()) if is_media(path))
             return by_name.get(clip) or by_stem.get(clip) or next(odd, None)
         path = Path(PureWindowsPath(cell).as_posix()) if "\\" in cell else Path(cell)
@@ -269,6 +272,16 @@ def _media_finder(
         return media / path if not beside.exists() and (media / path).exists() else beside
 
     return find
+
+
+def _without_clip(media: Path, clips: Sequence[Clip], suffixes: Sequence[str]) -> list[str]:
+    """Name the recordings in the folder of the media that no row of the table is of."""
+    if suffixes is not SUFFIXES or not media.is_dir():
+        return []
+    used = {clip.path for clip in clips}
+    others = [p.name for p in sorted(media.iterdir()) if p.suffix.lower() in SUFFIXES]
+    others = [name for name in others if media / name not in used]
+    return [f"Recordings of no clip: {some(others)}."] if others else []
 
 
 def _ask_for_declaration(table: Table, path: Path) -> str:

@@ -162,8 +162,13 @@ def split(corpus: Corpus, protocol: Protocol) -> Splits:
     With ``fold=all`` every clip is in every split, since each fold has its own (``each_fold``).
 
     Raises:
-        DataError: the corpus has no official split, or too few groups to make one.
+        DataError: the corpus has no labels, no official split, or too few groups to make one.
     """
+    if not corpus.targets:
+        raise DataError(
+            f"{corpus.name} has no labels, so there is nothing to learn or to score. Put the "
+            f"labels into a table: table:clips.csv"
+        )
     if protocol.fold == "all":
         return Splits(corpus.clips, corpus.clips, corpus.clips)
     if protocol.kind == "official":

@@ -276,7 +276,7 @@ def open_predictions(table: Path | pd.DataFrame) -> tuple[str, pd.DataFrame]:
     sheet = open_sheet(table, fold=("clip", "seed"))
     frame = sheet.read()
     if sheet.decimal_comma:
-        written = [name for name in frame if name not in ("clip", "source", "subject", "split")]
+        written = [n for n in sheet.columns if n not in ("clip", "source", "subject", "split")]
         commas = {n: as_numbers(frame[n], decimal_comma=True)[0] for n in written}
         frame = frame.assign(**commas)
     return str(table), frame

@@ -1,9 +1,9 @@
 """Anybody's features -> streams of the store: a table, or folders of images and their points."""
 
 import hashlib
-import os
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -17,7 +17,9 @@ from traitscope.extract.imported import PICTURES, POINTS, Table, read_table
 from traitscope.extract.landmarks import COLUMNS
 from traitscope.features.request import Request, make_request
 from traitscope.features.store import StatusRow, Store, file_name
-from traitscope.media.images import SUFFIXES
+from traitscope.media.folders import walk
+from traitscope.media.images import SUFFIXES, drawings, images_in
+from traitscope.sheets import same_name
 from traitscope.types import Corpus, Hook, Stream, label_array
 
 _ENOUGH_CLIPS = 8  # with fewer, a feature may follow a label by chance
@@ -177,8 +179,9 @@ def import_images(
     if name not in PICTURES:
         raise ConfigError(f"Images are taken as {' or '.join(PICTURES)}, not as {name!r}.")
     corpus = load_corpus(corpus) if isinstance(corpus, str) else corpus
-    folders, ignored = _places(Path(folder), SUFFIXES, corpus)
-    marked = _places(Path(points), POINT_FILES, corpus)[0] if points is not None else {}
+    folders, ignored = _places(Path(folder), SUFFIXES, corpus, name)
+    said = _drawn(folders)
+    marked = _places(Path(points), POINT_FILES, corpus, name)[0] if points is not None else {}
     marked = {clip: place for clip, place in marked.items() if clip in folders}
     rates = {clip.id: fps or clip.fps for clip in corpus.clips}
     content = _content([*folders.items(), *marked.items()], rates)
@@ -198,24 +201,28 @@ def import_images(
         lacking = f"There was nothing to import as its {stream}."
         without = _write(store, request, own, corpus, lacking, hook)
         count = len(corpus.clips) - len(without)
-        imported.append(Imported(stream, request, columns, {}, count, without, ignored))
+        found = Imported(stream, request, columns, {}, count, without, ignored)
+        imported.append(replace(found, notes=said))
     return imported
 
 
 def _places(
-    folder: Path, suffixes: Iterable[str], corpus: Corpus
+    folder: Path, suffixes: Iterable[str], corpus: Corpus, name: str
 ) -> tuple[dict[str, Path], tuple[str, ...]]:
     """Find what is of each clip: a folder that holds files of some kinds, or such a file itself.
+
+    Links to folders are followed.
 
     Returns:
         Clip -> its folder or file; and names of folders that are of no clip.
     """
     folders: dict[str, list[Path]] = {}
     files: dict[str, list[Path]] = {}
-    for parent, _, names in os.walk(folder):
-        own = [Path(parent, name) for name in names if name.lower().endswith(tuple(suffixes))]
+    for parent, below, names in walk(folder):
+        below[:] = _of_kind(below, name)
+        own = [parent / file for file in names if file.lower().endswith(tuple(suffixes))]
         if own:
-            folders.setdefault(Path(parent).name, []).append(Path(parent))
+            folders.setdefault(parent.name, []).append(parent)
         for path in own:
             files.setdefault(path.stem, []).append(path)
     found = {**(files if suffixes is POINT_FILES else {}), **folders}
@@ -230,13 +237,40 @@ def _places(
     return places, tuple(sorted(set(folders) - set(names_of.values())))
 
 
+def _of_kind(folders: Sequence[str], name: str) -> list[str]:
+    """Of the DeepPersonality benchmark's ``train_data_face`` and ``train_data``, those of a name.
+
+    One is left out only where the other lies beside it.
+    """
+    unwanted = {
+        other
+        for one in folders
+        if re.fullmatch(r"(?:train|valid|validation|val|test)_data", one)
+        for other in [one if name == "faces" else f"{one}_face"]
+        if f"{one}_face" in folders
+    }
+    return [folder for folder in folders if folder not in unwanted]
+
+
+def _drawn(folders: Mapping[str, Path]) -> tuple[str, ...]:
+    """Say how many drawings of landmarks are not taken for pictures."""
+    drawn = [path for place in folders.values() for path in drawings(images_in(place))]
+    if not drawn:
+        return ()
+    return (
+        f"{len(drawn)} drawings of landmarks beside the images, such as {min(drawn).name}, are no "
+        f"images of their own and were left out",
+    )
+
+
 def _content(places: Iterable[tuple[str, Path]], rates: Mapping[str, float | None]) -> str:
     """Hash of all that a model could see of the files of some clips."""
     digest = hashlib.sha256()
     for clip, place in places:
         digest.update(f"{clip}\x1f{rates[clip]}\x1e".encode("utf-8", "surrogatepass"))
+        drawn = drawings(images_in(place)) if place.is_dir() else set()
         for path in sorted(place.iterdir()) if place.is_dir() else [place]:
-            if path.is_file():
+            if path.is_file() and path not in drawn:
                 digest.update(path.name.encode("utf-8", "surrogateescape") + b"\x1f")
                 digest.update(hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()[:16]
@@ -260,6 +294,7 @@ def _matched(names: Iterable[str], corpus: Corpus) -> dict[str, str]:
 
 def _stem(clip: str) -> str:
     """The id without the suffix of a media file."""
+    clip = same_name(clip)
     stem, dot, suffix = clip.rpartition(".")
     return stem if dot and suffix.isalnum() and not suffix.isdigit() and stem else clip
 

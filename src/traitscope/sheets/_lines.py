@@ -306,7 +306,7 @@ def _by_csv(
     finally:
         text.detach()
     rows = Rows()
-    cells, hollow, numbers = np.array(found or [(0, 0, 0)]).T
+    cells, hollow, numbers = np.array(found or [(0, False, 0)]).T
     if found:
         _note(rows, cells, hollow > 0, numbers, width)
     return rows

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -29,14 +30,19 @@ def append_columns(
         io.TextIOWrapper(lines.body(), lines.encoding, newline="") as body,
     ):
         writer = csv.writer(file, delimiter=mark, lineterminator="\n")
-        above = io.StringIO(lines.before().decode(lines.encoding), newline="")
-        writer.writerow([*list(_rows(above, mark))[-1], *names])  # with the spaces it has
-        for row, more in zip(_rows(body, mark), cells, strict=True):
+        spaced = any(re.search(rf'{mark} +"', line) for line in body)
+        body.seek(lines.start)
+        above = lines.before().decode(lines.encoding).removeprefix("\ufeff")
+        head = list(_rows(io.StringIO(above, newline=""), mark, spaced))[-1]
+        writer.writerow([*head, *names])
+        for row, more in zip(_rows(body, mark, spaced), cells, strict=True):
             rest = [""] * (len(lines.header) - len(row))
             said = [cell.replace(".", ",") for cell in more] if comma else more
             writer.writerow([*row, *rest, *said])
     part.replace(to)
 
 
-def _rows(text: Iterable[str], separator: str) -> Iterator[list[str]]:
-    return (row for row in csv.reader(text, delimiter=separator) if any(c.strip() for c in row))
+def _rows(text: Iterable[str], separator: str, spaced: bool) -> Iterator[list[str]]:
+    """Rows that hold something; spaces before cells are kept where no quote comes after them."""
+    rows = csv.reader(text, delimiter=separator, skipinitialspace=spaced)
+    return (row for row in rows if any(cell.strip() for cell in row))
