@@ -107,19 +107,20 @@ READERS = {
     "evaluation/report.py": "predictions.csv of folds, which an evaluation wrote",
 }
 """Files that open tables by themselves, and which."""
+PANDAS = ("read_csv", "read_table", "read_fwf", "read_parquet", "read_excel")
+PARQUET = ("ParquetFile", "read_table")
+READING = {"csv": ("reader", "DictReader"), "pd": PANDAS, "pandas": PANDAS, "pq": PARQUET}
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
 def test_tables_of_other_people_are_read_by_one_reader(path: Path) -> None:
-    readers = {"read_csv", "read_table", "read_fwf", "read_parquet", "read_excel", "ParquetFile"}
     home = path.relative_to(PACKAGE).as_posix()
     if home in READERS or home.split("/")[0] in READERS:
         return
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-            of_csv = node.value.id == "csv" and node.attr in {"reader", "DictReader"}
-            of_library = node.value.id in {"pd", "pandas", "pq", "parquet"} and node.attr in readers
-            assert not (of_csv or of_library), f"{home}:{node.lineno} reads a table"
+            by = READING.get(node.value.id, ())
+            assert node.attr not in by, f"{home}:{node.lineno} reads a table"
 
 
 IMPORTERS = {

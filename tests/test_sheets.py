@@ -229,11 +229,11 @@ def test_numbers_of_both_marks_and_all_kinds_of_nothing() -> None:
 
 
 def test_a_table_is_written_again_to_the_letter_with_more_columns(tmp_path: Path) -> None:
-    text = 'a; b\n1,50; "x;y"\n\n;\n2; z\n'
-    sheet = open_sheet(write(tmp_path / "t.csv", "\ufeff" + text))
-    append_columns(sheet, tmp_path / "to" / "u.csv", ["c"], [["0.25"], ["0.5"]])
-    lines = (tmp_path / "to" / "u.csv").read_text(encoding="utf-8").splitlines()
-    assert lines[0] == "a; b;c"
-    assert lines[2] == "2; z;0,5"
-    again = open_sheet(tmp_path / "to" / "u.csv")
-    assert again.read((), {"c": np.float64})["c"].tolist() == [0.25, 0.5]
+    to = tmp_path / "to" / "u.csv"
+    sheet = open_sheet(write(tmp_path / "t.csv", "\ufeffa; b\n1,50; x\n\n;\n2;  z\n"))
+    append_columns(sheet, to, ["c"], [["0.25"], ["0.5"]])
+    assert to.read_text(encoding="utf-8") == "a; b;c\n1,50; x;0,25\n2;  z;0,5\n"
+    assert open_sheet(to).read((), {"c": np.float64})["c"].tolist() == [0.25, 0.5]
+    quoted = open_sheet(write(tmp_path / "t.csv", 'a, b\n1, "x,y"\n2, "z\n"\n'))
+    append_columns(quoted, to, ["c"], [["0.25"], ["0.5"]])
+    assert to.read_text(encoding="utf-8") == 'a,b,c\n1,"x,y",0.25\n2,"z\n",0.5\n'
