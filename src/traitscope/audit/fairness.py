@@ -95,10 +95,15 @@ def read_attributes(path: Path, clips: Sequence[Clip]) -> dict[str, dict[str, st
     Raises:
         DataError: the file cannot be read, or none of its rows belongs to a clip.
     """
-    frame = open_sheet(path, fold=("clip",), unnamed=True).read()  # an index may hold the ids
     ids = {_plain(clip.id): clip.id for clip in clips} | {clip.id: clip.id for clip in clips}
-    named = [column for column in ("clip", *frame.columns) if column in frame]
-    key = next((c for c in named if any(_plain(v) in ids for v in frame[c])), None)
+    named: list[str] = []
+    for unnamed in (False, True):  # an index without a name may hold the ids, or just count
+        frame = open_sheet(path, fold=("clip",), unnamed=unnamed).read()
+        columns = [column for column in ("clip", *frame.columns) if column in frame]
+        named = named or columns
+        key = next((c for c in columns if any(_plain(v) in ids for v in frame[c])), None)
+        if key is not None:
+            break
     if key is None:
         example = clips[0].id if clips else "none"
         raise DataError(f"No row of {path} belongs to a clip (such as {example}). Check the ids.")
@@ -110,7 +115,7 @@ def read_attributes(path: Path, clips: Sequence[Clip]) -> dict[str, dict[str, st
             if clip is not None and value.strip()
         }
         for name in frame.columns
-        if name != key
+        if name != key and name in named
     }
 
 
