@@ -50,7 +50,7 @@ def load(path: Path) -> Corpus:
     """
     if not path.is_dir():
         return _long_table(path)
-    if any((path / name).is_file() for name in ("clips.csv", "clips.parquet")):
+    if any((path / f"clips{suffix}").is_file() for suffix in SUFFIXES):
         return table.load(path, suffixes=SUFFIXES)
     try:
         corpus = first_impressions.load(path)

@@ -20,6 +20,7 @@ from traitscope.corpora._cells import Cells
 from traitscope.corpora._faults import Faults
 from traitscope.errors import ConfigError, DataError, some
 from traitscope.media.folders import SUFFIXES, is_media
+from traitscope.sheets import SUFFIXES as TABLES
 from traitscope.sheets import Table, read_table, same_name
 from traitscope.statistics.reliability import agreement
 from traitscope.types import TRAITS, Clip, Corpus, Kind, Target
@@ -114,7 +115,7 @@ def declared_targets(declaration: Declaration) -> tuple[Target, ...]:
 
 
 def _find(path: Path) -> Path:
-    candidates = [path / "clips.csv", path / "clips.parquet"] if path.is_dir() else [path]
+    candidates = [path / f"clips{suffix}" for suffix in TABLES] if path.is_dir() else [path]
     found = next((candidate for candidate in candidates if candidate.is_file()), None)
     if found is None:
         looked = " or ".join(str(candidate) for candidate in candidates)
