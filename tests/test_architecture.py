@@ -22,6 +22,7 @@ ORDER = [
     "registry",
     "files",
     "config",
+    "sheets",
     "weights",
     "statistics",
     "plotting",
@@ -97,6 +98,31 @@ def test_rooms_keep_private_modules_and_names_to_themselves(path: Path) -> None:
             continue
         private = [w for w in words if w.startswith("_") and not w.startswith("__")]
         assert words[0] == room or not private, f"{path.name}:{node.lineno} imports {private}"
+
+
+READERS = {
+    "sheets": "the one reader of other people's tables",
+    "training/history.py": "history.csv, which a training writes",
+    "report/folders.py": "history.csv, which a training writes",
+    "report/tables.py": "published results and licences of the package itself",
+    "features/store.py": "status.csv, which the store writes",
+    "evaluation/report.py": "predictions.csv of folds, which an evaluation wrote",
+}
+"""Files that open tables by themselves, and which."""
+PANDAS = ("read_csv", "read_table", "read_fwf", "read_parquet", "read_excel")
+PARQUET = ("ParquetFile", "read_table")
+READING = {"csv": ("reader", "DictReader"), "pd": PANDAS, "pandas": PANDAS, "pq": PARQUET}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_tables_of_other_people_are_read_by_one_reader(path: Path) -> None:
+    home = path.relative_to(PACKAGE).as_posix()
+    if home in READERS or home.split("/")[0] in READERS:
+        return
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            by = READING.get(node.value.id, ())
+            assert node.attr not in by, f"{home}:{node.lineno} reads a table"
 
 
 IMPORTERS = {

@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -239,3 +240,15 @@ def test_ten_thousand_clips_load_in_two_seconds(tmp_path: Path) -> None:
     assert time.process_time() - started < 2
     assert len(corpus.clips) == 10_000
     assert all(clip.targets == made[str(clip.split)][clip.id] for clip in corpus.clips)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
+def test_videos_in_linked_folders_are_found_and_circles_are_not_followed(tmp_path: Path) -> None:
+    name = "-bcdefghij_.000.mp4"
+    folder, disk = tmp_path / "fi", tmp_path / "disk"
+    write_labels(folder / "annotation", "train", {name: dict.fromkeys(KEYS, 0.5)})
+    disk.mkdir()
+    (disk / name).touch()
+    (disk / "round").symlink_to(folder)
+    (folder / "train").symlink_to(disk)
+    assert first_impressions.load(folder).clips[0].path == folder / "train" / name

@@ -1,5 +1,6 @@
 """OpenFace tables with traits: labels, clips and sources; nothing else becomes a target."""
 
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -124,7 +125,7 @@ def test_tables_without_traits_or_with_one_twice_are_errors(tmp_path: Path) -> N
         openface.load(write(tmp_path, "1,2", header="ID,AU01_r"))
     with pytest.raises(DataError, match="two columns of extraversion"):
         openface.load(write(tmp_path, "1,.1,.2", header="ID,extraversion,extroversion"))
-    with pytest.raises(DataError, match="has no rows below its header"):
+    with pytest.raises(DataError, match="has no rows"):
         openface.load(write(tmp_path))
     with pytest.raises(DataError, match="There is no file"):
         openface.load(tmp_path / "no.csv")
@@ -168,3 +169,41 @@ def test_long_tables_are_read_in_parts(tmp_path: Path, monkeypatch: pytest.Monke
 def test_a_real_table_without_traits_says_so(shared: Path) -> None:
     with pytest.raises(DataError, match="no column of a trait"):
         openface.load(shared / "data/openface/pyfeat_OpenFace_Test.csv")
+
+
+@pytest.mark.shared
+def test_the_case_with_a_comma_at_each_end_is_refused(shared: Path) -> None:
+    folder = shared / "data" / "cases" / "02_rows_longer_than_header"
+    assert len(openface.load(folder / "long_ok.csv").clips[0].targets) == 5
+    with pytest.raises(DataError, match=r"more cells than columns .*: row 2, .*200 in all"):
+        openface.load(folder / "long_trailing.csv")
+
+
+@pytest.mark.parametrize("kind", ["semicolons", "quotes", "utf-16", "parquet"])
+def test_a_long_table_however_it_is_written(tmp_path: Path, kind: str) -> None:
+    path = write(tmp_path, row(1, ONE, ".1, .2, .3, .4, .5"), row(2, TWO, ".2, .2, .3, .4, .5"))
+    plain = openface.load(path)
+    frame = pd.read_csv(path, skipinitialspace=True, dtype={"ID": str})
+    if kind == "parquet":
+        path = tmp_path / "phm.parquet"
+        frame.to_parquet(path)
+    elif kind == "utf-16":
+        path.write_text(path.read_text(), encoding="utf-16")
+    elif kind == "quotes":
+        frame.to_csv(path, index=False, quoting=2)
+    else:
+        frame.to_csv(path, index=False, sep=";", decimal=",")
+    read = openface.load(path)
+    assert [(c.id, c.source, c.targets) for c in read.clips] == [
+        (c.id, c.source, c.targets) for c in plain.clips
+    ]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
+def test_tables_in_linked_folders_are_found(tmp_path: Path) -> None:
+    corpus, disk = tmp_path / "corpus", tmp_path / "disk"
+    write_labels(corpus / "annotation", "train", {ONE: dict.fromkeys(KEYS, 0.5)})
+    disk.mkdir()
+    (disk / ONE.replace(".mp4", ".csv")).touch()
+    (corpus / "tables").symlink_to(disk)
+    assert load_corpus(f"openface:{corpus}").clips[0].path is not None

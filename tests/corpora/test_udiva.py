@@ -186,3 +186,80 @@ def test_windows_that_cannot_be_meant_are_refused(
     write_udiva(tmp_path, SESSIONS, SCORES)
     with pytest.raises(ConfigError, match=message):
         load_corpus(f"udiva:{tmp_path},{options}")
+
+
+PARTS = (
+    "ID,GENDER,AGE,COUNTRY,MAXIMUM_STUDIES_LEVEL,OPENMINDEDNESS_Z,CONSCIENTIOUSNESS_Z,"
+    "EXTRAVERSION_Z,AGREEABLENESS_Z,NEGATIVEEMOTIONALITY_Z\n"
+    "23,F,24,SPAIN,Bachelor,0.5,-0.2,1.1,0.3,-0.7\n191,M,31,CHILE,PhD,-0.4,0.9,-0.3,0.1,\n"
+)
+
+
+def write_shipped(folder: Path, word: str = "train", *, parts: str = PARTS) -> Path:
+    place = folder / word / "metadata" / f"metadata_{word}"
+    place.mkdir(parents=True)
+    header = "ID,DATE,PART.1,PART.2,KNOWN\n"
+    (place / f"sessions_{word}.csv").write_text(f"{header}023191,2019-11-05,23,191,1\n")
+    (place / f"parts_{word}.csv").write_text(parts)
+    return folder
+
+
+@pytest.mark.shared
+def test_the_case_as_shipped_is_two_people(shared: Path) -> None:
+    folder = shared / "data" / "cases" / "07_udiva_as_shipped" / "official"
+    corpus = load_corpus(f"udiva:{folder}")
+    place = folder / "train/recordings/talk_recordings_train/023191"
+    assert [(c.id, c.subject, c.source, c.split, c.path) for c in corpus.clips] == [
+        ("23191_FC1_T", "23", "23191", "train", place / "FC1_T.mp4"),
+        ("23191_FC2_T", "191", "23191", "train", place / "FC2_T.mp4"),
+    ]
+    scores = dict(zip(TRAITS, (0.5, -0.2, 1.1, 0.3, -0.7), strict=True))
+    assert corpus.clips[0].targets == scores
+    assert corpus.clips[0].attributes["education"] == "Bachelor"
+    cut = load_corpus(f"udiva:{folder},task=talk,window=1")
+    assert {clip.subject for clip in cut.clips} == {"23", "191"}
+
+
+def test_both_layouts_give_the_same_ids(tmp_path: Path) -> None:
+    shipped = udiva.load(write_shipped(tmp_path / "a"), task="talk")
+    sessions = {"train": {"23191": [23, 191]}}
+    scores = {"23": [0.5, -0.2, 1.1, 0.3, -0.7], "191": [-0.4, 0.9, -0.3, 0.1, 0.0]}
+    derived = udiva.load(write_udiva(tmp_path / "b", sessions, scores), task="talk")
+    assert [(c.id, c.source, c.subject) for c in shipped.clips] == [
+        (c.id, c.source, c.subject) for c in derived.clips
+    ]
+    assert shipped.clips[0].targets == derived.clips[0].targets
+    assert "neuroticism" not in shipped.clips[1].targets  # the cell is empty
+
+
+def test_all_tasks_with_recordings_and_the_splits_as_they_are_called(tmp_path: Path) -> None:
+    write_shipped(tmp_path)
+    semicolons = PARTS.replace(",", ";").replace(".", ",").replace("23;F", "5;F")
+    write_shipped(tmp_path, "val", parts=semicolons.replace("191;M", "6;M"))
+    file = tmp_path / "val/metadata/metadata_val/sessions_val.csv"
+    file.write_text(file.read_text().replace("023191,2019-11-05,23,191", "023192,,5,6"))
+    for name in ("talk_recordings_train/023191/FC1_T", "lego_recordings_train/023191/FC2_L"):
+        place = tmp_path / "train" / "recordings" / f"{name}.mp4"
+        place.parent.mkdir(parents=True)
+        place.touch()
+    corpus = load_corpus(f"udiva:{tmp_path}")
+    assert [(c.id, c.split, c.path is not None) for c in corpus.clips if c.split == "train"] == [
+        ("23191_FC1_T", "train", True),
+        ("23191_FC1_L", "train", False),
+        ("23191_FC2_T", "train", False),
+        ("23191_FC2_L", "train", True),
+    ]
+    others = [c for c in corpus.clips if c.split == "validation"]
+    assert {c.subject for c in others} == {"5", "6"}
+    assert others[0].targets["openness"] == 0.5
+
+
+def test_faults_of_the_shipped_tables_are_listed(tmp_path: Path) -> None:
+    write_shipped(tmp_path, parts=PARTS.replace("191,M", "7,M").replace("1.1", "high"))
+    with pytest.raises(DataError) as caught:
+        load_corpus(f"udiva:{tmp_path}")
+    assert "extraversion: not a number: participant 23 (high)" in str(caught.value)
+    assert "not in the parts of sessions_train.csv: participant 191" in str(caught.value)
+    (tmp_path / "train/metadata/metadata_train/parts_train.csv").unlink()
+    with pytest.raises(DataError, match=r"files are missing: .*parts_train\.csv"):
+        load_corpus(f"udiva:{tmp_path}")

@@ -1,20 +1,24 @@
 """Tables of predictions: joined by id, every fault named, directions aligned."""
 
+import unicodedata
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from traitscope.corpora import load_corpus
 from traitscope.errors import DataError
 from traitscope.evaluation.tables import (
+    align,
     align_directions,
     comparable,
     labelled,
+    read_labelled,
     read_predictions,
     write_predictions,
 )
-from traitscope.types import Clip, Target
+from traitscope.types import Clip, Corpus, Target
 
 TARGETS = ("openness", "neuroticism")
 CLIPS = [
@@ -123,7 +127,7 @@ def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="There is no file"):
         read_predictions(tmp_path / "no.csv", CLIPS, targets=TARGETS)
     (tmp_path / "empty.csv").write_text("")
-    with pytest.raises(DataError, match="not readable as CSV"):
+    with pytest.raises(DataError, match="it is empty"):
         read_predictions(tmp_path / "empty.csv", CLIPS, targets=TARGETS)
 
 
@@ -165,3 +169,86 @@ def test_an_undeclared_direction_is_an_error() -> None:
         align_directions(np.zeros((1, 1)), [one], [two])
     with pytest.raises(DataError, match="'openness' cannot be scored as 'neuroticism'"):
         align_directions(np.zeros((1, 1)), [one], [Target("neuroticism", 0, 1, 1)])
+
+
+CORPUS = Corpus("t", "apparent", (Target("openness", 0, 1, 1), Target("neuroticism", 0, 1, -1)), ())
+
+
+def scaled(corpus: Corpus, values: np.ndarray) -> tuple[str, ...]:
+    frame = pd.DataFrame({"clip": [clip.id for clip in CLIPS]})
+    for place, name in enumerate(TARGETS):
+        frame[f"predicted_{name}"] = values[:, place]
+    read = read_predictions(frame, CLIPS, targets=TARGETS)
+    assert align(read, corpus, corpus.targets).notes == ()  # whose targets are known
+    return align(read, corpus, None).notes
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ([0.1, 0.9], None),
+        ([-0.2, 1.9], None),  # a little outside is a bad model, not another scale
+        ([3, 97], "lie in 3..97, labels in 0..1: are they per cent?"),
+        ([1.5, 5], "lie in 1.5..5, labels in 0..1: are they on a scale such as 1 to 5?"),
+        ([-1.5, 2], "lie in -1.5..2, labels in 0..1: are they z-scores?"),
+        ([1, 500], "lie in 1..500, labels in 0..1: are they on another scale?"),
+    ],
+)
+def test_predictions_on_another_scale_are_named(values: list[float], said: str | None) -> None:
+    both = np.tile(np.linspace(*values, len(CLIPS)), (2, 1)).T
+    expected = () if said is None else (f"Predictions of openness, neuroticism {said}",)
+    assert scaled(CORPUS, both) == expected
+
+
+def test_shares_for_labels_of_a_questionnaire_are_named() -> None:
+    targets = tuple(Target(name, 1, 7, 1) for name in TARGETS)
+    notes = scaled(Corpus("t", "apparent", targets, ()), VALUES)
+    assert "labels in 1..7: are they shares of the range?" in notes[0]
+
+
+@pytest.mark.shared
+def test_the_cases_of_unclear_messages(shared: Path) -> None:
+    folder = shared / "data" / "cases"
+    corpus = load_corpus(f"table:{folder / '01_labels_as_features' / 'clips.csv'}")
+    clips = [clip for clip in corpus.clips if clip.split == "test"]
+    per_cent, semicolons = (
+        align(read_labelled(folder / "16_unclear_messages" / name, clips, corpus), corpus, None)
+        for name in ("pr100.csv", "prsemi.csv")
+    )
+    np.testing.assert_allclose(per_cent.values, semicolons.values * 100, atol=0.051)
+    assert semicolons.notes == ()
+    assert per_cent.notes == (
+        "Predictions of openness lie in 2.3..91.8, labels in 0..1: are they per cent?",
+        "Predictions of extraversion lie in 3.9..67.6, labels in 0..1: are they per cent?",
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "clip;predicted_openness\n007;0,5\nNA;0,25\n",
+        "clip\tpredicted_openness\n007\t0.5\nNA\t0.25\n",
+        ",clip,predicted_openness\n0,007,0.5\n1,NA,0.25\n",
+        'Clip,predicted_openness\n"007",0.5\n"NA",0.25\n,\n',
+    ],
+)
+def test_predictions_are_read_however_they_are_written(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "theirs.csv"
+    for encoding in ("utf-8-sig", "utf-16"):
+        path.write_text(text, encoding=encoding)
+        read = read_predictions(path, [Clip("007"), Clip("NA")], targets=["openness"])
+        assert read.values.ravel() == pytest.approx([0.5, 0.25])
+
+
+def test_rows_that_moved_are_no_predictions(tmp_path: Path) -> None:
+    path = tmp_path / "theirs.csv"
+    path.write_text("clip,predicted_openness,predicted_neuroticism\na,0.5,0.5,\n")
+    with pytest.raises(DataError, match=r"more cells than columns .*: row 2"):
+        read_predictions(path, [Clip("a")], targets=TARGETS)
+
+
+def test_ids_in_decomposed_letters_are_the_same(tmp_path: Path) -> None:
+    path = tmp_path / "theirs.csv"
+    name = unicodedata.normalize("NFD", "M\u00fcller")
+    path.write_text(f"clip,predicted_openness\n{name}.mp4,0.5\n", encoding="utf-8")
+    assert len(read_predictions(path, [Clip("M\u00fcller")], targets=["openness"]).clips) == 1

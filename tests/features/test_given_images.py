@@ -1,5 +1,6 @@
 """Images and points that somebody else extracted: layouts, coordinates, faults, a model on them."""
 
+import sys
 from pathlib import Path
 
 import cv2
@@ -15,6 +16,7 @@ from traitscope.extract._folders import read_images, read_points
 from traitscope.extract.landmarks import TO_68
 from traitscope.features.imports import import_images
 from traitscope.features.store import Store
+from traitscope.media.images import timed_files
 from traitscope.prediction.clips import predict
 from traitscope.runs.plan import load_run
 from traitscope.training.fitting import train
@@ -272,3 +274,79 @@ def test_options_of_the_other_kind_of_import_are_refused(
         main([*words, "--corpus", f"table:{place / 'clips.csv'}", *option])
     assert caught.value.code == 2
     assert message in " ".join(capsys.readouterr().err.split())
+
+
+def split_folders(folder: Path, clips: list[str], *, kind: str = "_face") -> None:
+    """The folders of the DeepPersonality benchmark: links to where the pictures are."""
+    splits = ("train", "valid", "test")
+    for place, clip in enumerate(clips):
+        real = folder.parent / f"disk{kind}" / splits[place % 3]
+        write_clip(real / clip, frames=2 if kind else 3, seed=place)
+        link = folder / f"{splits[place % 3]}_data{kind}"
+        if not link.exists():
+            folder.mkdir(exist_ok=True)
+            link.symlink_to(real, target_is_directory=True)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
+def test_split_folders_behind_links_are_one_import(tmp_path: Path) -> None:
+    address = make_corpus(tmp_path / "corpus")
+    corpus = load_corpus(address)
+    ids = [f"{clip.id}.mp4" for clip in corpus.clips]
+    split_folders(tmp_path / "image_data", ids)
+    split_folders(tmp_path / "image_data", ids, kind="")
+    store = Store(tmp_path / "store")
+    for name, rows in (("faces", 2), ("frames", 3)):
+        (found,) = import_images(store, tmp_path / "image_data", name=name, corpus=corpus, fps=1)
+        assert (found.clips, found.without) == (len(ids), ())
+        assert len(store.read(found.request.key, corpus.clips[0].id).time) == rows
+
+
+def write_drawn(folder: Path, names: tuple[str, str]) -> list[bytes]:
+    """Faces and drawings of their landmarks, called after each other; gives the faces."""
+    write_clip(folder, frames=3)
+    faces = []
+    for number, path in enumerate(sorted(folder.iterdir()), 1):
+        drawing = np.zeros((HIGH, WIDE, 3), np.uint8)
+        cv2.imwrite(str(folder / f"{names[1].format(number)}.jpg"), drawing)
+        faces.append(path.rename(folder / f"{names[0].format(number)}{path.suffix}").read_bytes())
+    return faces
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("face_{}", "face_landmark_{}"),
+        ("face_{}", "Face_Landmarks_{}"),
+        ("{}", "{}_landmarks"),
+        ("frame{}", "frame{}_lmk"),
+    ],
+)
+def test_drawings_of_landmarks_beside_faces_are_no_faces(
+    tmp_path: Path, names: tuple[str, str]
+) -> None:
+    faces = write_drawn(tmp_path / "clip", names)
+    stream = read_images(tmp_path / "clip", fps=25)
+    assert list(stream.images) == faces
+    assert len(timed_files(tmp_path / "clip", fps=25)) == 3
+
+
+def test_drawings_are_named_when_they_are_left_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    address = make_corpus(tmp_path / "corpus", clips=8)
+    for clip in load_corpus(address).clips:
+        write_drawn(tmp_path / "given" / clip.id, ("face_{}", "face_landmark_{}"))
+    command = ["features", "import", str(tmp_path / "store"), str(tmp_path / "given")]
+    with pytest.raises(SystemExit) as stopped:
+        main([*command, "--name", "faces", "--corpus", address, "--fps", "5"])
+    assert not stopped.value.code
+    said = capsys.readouterr().err
+    assert "24 drawings of landmarks beside the images, such as face_landmark_1.jpg" in said
+
+
+def test_pictures_of_landmarks_alone_are_pictures(tmp_path: Path) -> None:
+    write_clip(tmp_path / "clip", frames=2)
+    for path in (tmp_path / "clip").iterdir():
+        path.rename(path.with_name(f"landmark_{path.name}"))
+    assert len(read_images(tmp_path / "clip", fps=25).images) == 2

@@ -87,13 +87,13 @@ def test_another_value_name_or_clip_is_another_content(tmp_path: Path) -> None:
         ("clip,time,x\na,,1\n", "1 rows whose time is missing or negative"),
         ("clip,x\n,1\n", "1 rows without a clip id"),
         ("clip,x,x [Hz]\na,1,2\n", "the column 'x' twice"),
-        ("", "is not readable"),
+        ("", "it is empty"),
     ],
 )
 def test_faults_of_a_table_are_named(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(DataError, match=message):
         read_table(write(tmp_path / "t.csv", text))
-    with pytest.raises(DataError, match="There is no table"):
+    with pytest.raises(DataError, match="There is no file"):
         read_table(tmp_path / "absent.csv")
 
 
@@ -165,3 +165,83 @@ def test_two_tables_of_one_name_need_a_choice(tmp_path: Path, corpus: str) -> No
     chosen = f"features.mine.content={keys[0].config.content}"
     done = type_in("train", "functionals", *settings, chosen, "--to", tmp_path / "b")
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.shared
+def test_the_labels_of_the_case_are_left_out_and_said(shared: Path, tmp_path: Path) -> None:
+    folder = shared / "data" / "cases" / "01_labels_as_features"
+    address, table = f"table:{folder / 'clips.csv'}", folder / "features.csv"
+    command = ("features", "import", tmp_path / "s", table, "--name", "mine", "--corpus", address)
+    done = type_in(*command)
+    assert done.returncode == 0, done.stderr
+    assert "no features, so left out: openness, extraversion" in done.stderr
+    assert "mine: 2 columns for 40 clips" in done.stdout
+    asked = type_in(*command, "--columns", "pitch,openness", "--json")
+    assert json.loads(asked.stdout)["columns"] == ["pitch", "openness"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("openness", "Openness", "OPENMINDEDNESS_Z", "true_extroversion", "label.neuroticism"),
+        *("Negative Emotionality", "interview_score", "Age", "gender", "split", "fold", "index"),
+        *("predicted_agreeableness", "warmth", "Subject"),
+    ],
+)
+def test_columns_named_like_labels_are_no_features(tmp_path: Path, name: str) -> None:
+    path = write(tmp_path / "t.csv", f"clip,x,{name}\na,1,2\nb,3,4\n")
+    read = read_table(path, labels=["warmth"])
+    assert (read.columns, read.left_out) == (("x",), (name,))
+    assert read_table(path, columns=[name]).columns == (name,)
+
+
+@pytest.mark.parametrize("name", ["f_openness", "mouth_open", "o", "O", "image", "language_model"])
+def test_columns_that_only_look_like_labels_are_features(tmp_path: Path, name: str) -> None:
+    path = write(tmp_path / "t.csv", f"clip,x,{name}\na,1,2\n")
+    assert read_table(path).left_out == ()
+
+
+def test_five_letters_are_the_big_five(tmp_path: Path) -> None:
+    path = write(tmp_path / "t.csv", "clip,x,O,C,E,A,N\na,1,2,3,4,5,6\n")
+    assert read_table(path).columns == ("x",)
+    only = write(tmp_path / "u.csv", "clip,O,C,E,A,N,split\na,2,3,4,5,6,7\n")
+    with pytest.raises(DataError, match="No features by their names: O, C, E, A, N, split"):
+        read_table(only)
+
+
+def test_a_column_that_is_a_label_by_its_numbers_is_left_out(tmp_path: Path, corpus: str) -> None:
+    clips = load_corpus(corpus).clips
+    rows = "".join(
+        f"{c.id},{i % 7},{10 - 4 * c.targets['openness']!r}\n" for i, c in enumerate(clips)
+    )
+    path = write(tmp_path / "t.csv", f"clip,x,rating\n{rows}")
+    found = import_features(tmp_path / "store", path, name="mine", corpus=corpus)
+    assert found.columns == ("x",)
+    assert found.left_out == ("rating (it is openness)",)
+    asked = import_features(
+        tmp_path / "store", path, name="mine", corpus=corpus, columns=["x", "rating"]
+    )
+    assert asked.columns == ("x", "rating")
+    alone = write(tmp_path / "u.csv", f"clip,x,rating\n{rows}".replace(",x,", ",age,"))
+    with pytest.raises(DataError, match=r"no features but labels: rating \(it is openness\)"):
+        import_features(tmp_path / "store", alone, name="mine", corpus=corpus)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        ",clip,x\n0,a,0.5\n1,b,1.5\n",
+        "Unnamed: 0,clip,x\n0,a,0.5\n1,b,1.5\n",
+        "Clip;x\na;0,5\nb;1,5\n",
+        "clip,x\na, 0.5\n\nb,1.5\n,\n",
+    ],
+)
+def test_features_are_read_however_they_are_written(tmp_path: Path, text: str) -> None:
+    read = read_table(write(tmp_path / "t.csv", text))
+    assert read.columns == ("x",)
+    assert [float(s.values[0, 0]) for s in read.streams.values()] == [0.5, 1.5]
+
+
+def test_features_that_moved_by_a_column_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"more cells than columns .*: row 2, row 3; 2 in all"):
+        read_table(write(tmp_path / "t.csv", "clip,x,y\na,1,2,\nb,3,4,\n"))

@@ -125,3 +125,25 @@ def test_the_verb_writes_the_table(run: Path, tmp_path: Path) -> None:
         main(["predict", str(run), str(table), "--label-rows", str(tmp_path / "x.csv"), "--json"])
     assert not stopped.value.code
     assert len(read(tmp_path / "x.csv")) == 45
+
+
+def test_semicolons_stay_semicolons(run: Path, tmp_path: Path) -> None:
+    table = write_table(tmp_path / "new.csv", clips=2, first=30)
+    plain = label_rows(load(run), table, tmp_path / "plain.csv")
+    text = table.read_text().replace(",", ";").replace(".", ",").replace(",000,mp4", ".000.mp4")
+    other = tmp_path / "semicolons.csv"
+    other.write_text(text.replace(",001,mp4", ".001.mp4"), encoding="utf-8-sig")
+    assert label_rows(load(run), other, tmp_path / "labelled.csv") == plain
+    before = other.read_text(encoding="utf-8-sig").splitlines()
+    after = (tmp_path / "labelled.csv").read_text(encoding="utf-8").splitlines()
+    assert all(new.startswith(f"{old};") for old, new in zip(before, after, strict=True))
+    assert after[1].endswith(f"{plain[0].scores['neuroticism']:.6f}".replace(".", ","))
+
+
+def test_rows_that_moved_are_refused_before_any_score(run: Path, tmp_path: Path) -> None:
+    table = write_table(tmp_path / "new.csv", clips=1)
+    table.write_text(table.read_text().replace("\n", ",\n").replace(",\n", "\n", 1))
+    with pytest.raises(DataError, match=r"more cells than columns .*: row 2,"):
+        label_rows(load(run), table, tmp_path / "labelled.csv")
+    with pytest.raises(DataError, match=r"more cells than columns .*: row 2,"):
+        predict(run, table)

@@ -16,6 +16,7 @@ import pandas as pd
 
 from traitscope.audit.scored import Scored, numbers
 from traitscope.errors import DataError
+from traitscope.sheets import open_sheet, same_name
 from traitscope.statistics.intervals import holm
 from traitscope.statistics.metrics import Array
 from traitscope.statistics.resampling import (
@@ -100,16 +101,15 @@ def read_attributes(path: Path, clips: Sequence[Clip]) -> dict[str, dict[str, st
     Raises:
         DataError: the file cannot be read, or none of its rows belongs to a clip.
     """
-    try:
-        frame = pd.read_csv(path, dtype=str, keep_default_na=False, sep=None, engine="python")
-    except FileNotFoundError as error:
-        raise DataError(f"There is no file {path}.") from error
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError) as error:
-        raise DataError(f"{path} is not readable as CSV: {error}") from error
-    frame.columns = frame.columns.str.strip()
     ids = {_plain(clip.id): clip.id for clip in clips} | {clip.id: clip.id for clip in clips}
-    named = [column for column in ("clip", *frame.columns) if column in frame]
-    key = next((c for c in named if any(_plain(v) in ids for v in frame[c])), None)
+    named: list[str] = []
+    for unnamed in (False, True):  # an index without a name may hold the ids, or just count
+        frame = open_sheet(path, fold=("clip",), unnamed=unnamed).read()
+        columns = [column for column in ("clip", *frame.columns) if column in frame]
+        named = named or columns
+        key = next((c for c in columns if any(_plain(v) in ids for v in frame[c])), None)
+        if key is not None:
+            break
     if key is None:
         example = clips[0].id if clips else "none"
         raise DataError(f"No row of {path} belongs to a clip (such as {example}). Check the ids.")
@@ -121,13 +121,14 @@ def read_attributes(path: Path, clips: Sequence[Clip]) -> dict[str, dict[str, st
             if clip is not None and value.strip()
         }
         for name in frame.columns
-        if name != key
+        if name != key and name in named
     }
 
 
 def _plain(name: str) -> str:
     stem, dot, suffix = str(name).strip().rpartition(".")
-    return stem if dot and suffix.lower() in {"mp4", "avi", "mkv", "mov", "webm"} else str(name)
+    named = dot and suffix.lower() in {"mp4", "avi", "mkv", "mov", "webm"}
+    return same_name(stem if named else str(name))
 
 
 def _column(given: Mapping[str, str], scored: Scored) -> dict[str, str]:

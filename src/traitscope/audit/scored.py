@@ -21,7 +21,7 @@ from traitscope.data import protocols
 from traitscope.data.protocols import Fit, Protocol
 from traitscope.errors import DataError
 from traitscope.evaluation.systems import System, join, table_system
-from traitscope.evaluation.tables import Predictions, read_predictions
+from traitscope.evaluation.tables import Predictions, open_predictions, read_predictions
 from traitscope.files import read_json, write_json
 from traitscope.runs.settings import RunConfig
 from traitscope.statistics.metrics import Array
@@ -217,11 +217,7 @@ def numbers(tree: Any) -> Any:
 
 def _spreads(table: Path | pd.DataFrame, read: Predictions) -> dict[str, Array]:
     """Read ``sd_``, ``low_`` and ``high_`` columns by the rules that hold for predictions."""
-    frame = (
-        table
-        if isinstance(table, pd.DataFrame)
-        else pd.read_csv(table, dtype=str, keep_default_na=False)
-    )
+    _, frame = open_predictions(table)
     spreads = {}
     for kind in SPREADS:
         stated = [name for name in read.targets if f"{kind}_{name}" in frame]

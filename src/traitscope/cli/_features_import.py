@@ -20,7 +20,8 @@ def import_table(
     ],
     corpus: Annotated[str, typer.Option(help="Whose clips they are, such as fi:/data/fi.")],
     columns: Annotated[
-        str | None, typer.Option(help="Features to take, such as F0,loudness; all by default.")
+        str | None,
+        typer.Option(help="Features to take, such as F0,loudness; all but labels by default."),
     ] = None,
     landmarks: Annotated[
         Path | None, typer.Option(help="Of images: folder of their points, per clip or image.")
@@ -69,6 +70,7 @@ def _as_tree(found: "Imported") -> dict[str, Any]:
         "clips": found.clips,
         "without": list(found.without),
         "ignored": list(found.ignored),
+        "left_out": list(found.left_out),
     }
 
 
@@ -81,6 +83,11 @@ def _say(every: "list[Imported]", *, quiet: bool) -> None:
         count = len(found.columns)
         what = f"{count} column{'s' if count > 1 else ''}" if count else "images"
         typer.echo(f"{found.name}: {what} for {found.clips} clips, stored as {found.request.key}")
+    left_out = every[0].left_out
+    if left_out:
+        say(f"no features, so left out: {some(left_out)}. To take them, name them with --columns")
+    for note in every[0].notes:
+        say(note)
     ignored = every[0].ignored
     if ignored:
         say(f"{len(ignored)} given clips are not in the corpus: {some(ignored)}")

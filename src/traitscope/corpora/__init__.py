@@ -37,7 +37,7 @@ def load_corpus(address: str) -> "Corpus":
     """
     name, colon, rest = address.partition(":")
     if not colon or _is_drive(name, rest) or re.search(r"[/\\]", name):
-        guess = "table" if address.lower().endswith((".csv", ".parquet")) else "CORPUS"
+        guess = "table" if address.lower().endswith((".csv", ".tsv", ".parquet")) else "CORPUS"
         raise ConfigError(
             f"{address!r} does not say which corpus it is; write <corpus>:<path>, for example "
             f"{guess}:{address}. There are: {', '.join(registry.names('corpora'))}."

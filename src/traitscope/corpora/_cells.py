@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from traitscope.corpora._faults import Faults
+from traitscope.sheets import NO_NUMBER, NOTHING
 from traitscope.types import Target
 
 SPLIT_WORDS = {
@@ -18,7 +19,6 @@ SPLIT_WORDS = {
 }
 """Ways to write a split -> its name."""
 
-_NOTHING = ("", "nan", "na", "n/a", "null")
 _OF_FILES = {"start": "seconds", "end": "seconds", "fps": "frames per second"}
 
 
@@ -39,7 +39,7 @@ class Cells:
     def number(self, name: str) -> float | None:
         """A finite number; None where the cell is empty or is none."""
         text = self.row.get(name, "")
-        if text.lower() in _NOTHING:
+        if text.lower() in NO_NUMBER:
             return None
         if self.decimal_comma and re.fullmatch(r"[+-]?\d*,\d+", text):
             text = text.replace(",", ".")
@@ -90,7 +90,7 @@ class Cells:
         """Numbers where they are numbers, words where they are words, nothing where empty."""
         quiet = Cells(self.row, self.decimal_comma, Faults())
         cells = {name: self.row.get(name, "") for name in names}
-        filled = {name: text for name, text in cells.items() if text.lower() not in _NOTHING}
+        filled = {name: text for name, text in cells.items() if text.lower() not in NOTHING}
         numbers = {name: quiet.number(name) for name in filled}
         return {
             name: text if (number := numbers[name]) is None else number

@@ -10,7 +10,6 @@ The key ``neuroticism`` of the labels is emotional stability: a high value means
 traits are the targets; ``interview`` is there on request: ``data.targets=[...,interview]``.
 """
 
-import os
 import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -20,9 +19,10 @@ from typing import Any
 
 from traitscope.corpora._cells import SPLIT_WORDS
 from traitscope.corpora._faults import Faults
-from traitscope.corpora._reading import read_table
 from traitscope.corpora._unpickling import read_pickle
 from traitscope.errors import DataError, some
+from traitscope.media.folders import walk
+from traitscope.sheets import read_table
 from traitscope.types import SPLITS, TRAITS, Clip, Corpus, Target
 
 TARGETS = tuple(Target(name, 0.0, 1.0, -1 if name == "neuroticism" else 1) for name in TRAITS)
@@ -141,11 +141,10 @@ def _find(folder: Path, faults: Faults) -> _Files:
 
 def _walk(folder: Path) -> Iterator[tuple[Path, int]]:
     """Files below a folder with how many folders down they are, in a fixed order."""
-    for place, below, names in os.walk(folder):
-        here = Path(place)
+    for here, below, names in walk(folder):
         depth = len(here.relative_to(folder).parts)
-        below[:] = sorted(n for n in below if n[0] != ".") if depth < _VIDEOS_DEPTH else []
-        for name in sorted(names):
+        below[:] = [n for n in below if n[0] != "."] if depth < _VIDEOS_DEPTH else []
+        for name in names:
             if name[0] != ".":  # among them ._NAME.mp4, which macOS leaves on other disks
                 yield here / name, depth
 
@@ -257,7 +256,7 @@ def _attributes(
 
 def _rows(file: Path, faults: Faults) -> Sequence[Mapping[str, str]]:
     try:
-        return read_table(file, faults).rows
+        return read_table(file, tell=faults.add).rows
     except DataError as error:
         faults.add(str(error).rstrip("."))
         return ()

@@ -24,6 +24,8 @@ from traitscope.corpora import first_impressions, table
 from traitscope.corpora._cells import Cells
 from traitscope.corpora._faults import Faults
 from traitscope.errors import DataError, some
+from traitscope.media.folders import walk
+from traitscope.sheets import SUFFIXES, Sheet, as_numbers, open_sheet
 from traitscope.types import TRAITS, Clip, Corpus, Kind, Target
 
 ALIASES = {"extroversion": "extraversion"}
@@ -48,8 +50,8 @@ def load(path: Path) -> Corpus:
     """
     if not path.is_dir():
         return _long_table(path)
-    if any((path / name).is_file() for name in ("clips.csv", "clips.parquet")):
-        return table.load(path, suffixes=(".csv",))
+    if any((path / f"clips{suffix}").is_file() for suffix in SUFFIXES):
+        return table.load(path, suffixes=SUFFIXES)
     try:
         corpus = first_impressions.load(path)
     except DataError as error:
@@ -57,7 +59,8 @@ def load(path: Path) -> Corpus:
             f"{path} has no usable labels for OpenFace CSVs: put clips.csv with the columns clip "
             f"and the traits there, or the label files of First Impressions. ({error})"
         ) from error
-    files = {file.stem: file for file in sorted(path.rglob("*.csv"))}
+    tables = (here / n for here, _, names in walk(path) for n in names)
+    files = {file.stem: file for file in sorted(tables) if file.suffix.lower() in SUFFIXES}
     names = {clip.id: clip.id.removesuffix(".mp4") for clip in corpus.clips}
     clips = [replace(clip, path=files.get(names[clip.id])) for clip in corpus.clips]
     return replace(corpus.with_clips(clips), name="openface (first_impressions)")
@@ -91,13 +94,20 @@ def clip_names(rows: pd.DataFrame) -> "pd.Series[str]":
 
 
 def _long_table(path: Path) -> Corpus:
-    header = _read(path).columns.tolist()
+    sheet = open_sheet(path)
+    header = sheet.columns
     traits = _trait_columns(header)
     wanted = [name for name in header if name.lower() in _OF_CLIPS or name in traits]
-    frame = _read(path, wanted)
+    frame = _read(sheet, wanted)
     clips = clip_names(frame)
     faults = Faults()
-    values = _labels(frame.rename(columns=traits), clips, list(traits.values()), faults)
+    values = _labels(
+        frame.rename(columns=traits),
+        clips,
+        list(traits.values()),
+        faults,
+        decimal_comma=sheet.decimal_comma,
+    )
     first = ~clips.duplicated()
     names = clips[first].tolist()
     rows = [
@@ -122,32 +132,19 @@ def _long_table(path: Path) -> Corpus:
         kind=kind,
         targets=targets,
         clips=tuple(made),
-        notes=(*notes, counts, *_unused(header, list(traits))),
+        notes=(*notes, *sheet.notes, counts, *_unused(header, list(traits))),
     )
 
 
-def _read(path: Path, columns: Sequence[str] = ()) -> pd.DataFrame:
+def _read(sheet: Sheet, columns: Sequence[str]) -> pd.DataFrame:
     """Read the different rows that some columns have, as text, and how often each is there.
 
-    A table has millions of rows and few clips, so it is read in parts. Without columns only the
-    header is read. OpenFace puts a space after each comma.
+    A table has millions of rows and few clips, so it is read in parts.
     """
-    text: dict[str, Any] = {"dtype": str, "keep_default_na": False, "skipinitialspace": True}
-    try:
-        if not columns:
-            return pd.DataFrame(pd.read_csv(path, nrows=0, **text))
-        parts = [
-            part.groupby(list(columns), sort=False).size().rename(_ROWS).reset_index()
-            for part in pd.read_csv(path, usecols=list(columns), chunksize=_PART, **text)
-        ]
-    except FileNotFoundError as error:
-        raise DataError(
-            f"There is no file {path}. Write openface:TABLE.csv, or openface:FOLDER."
-        ) from error
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} is not readable as CSV: {error}") from error
-    if not any(len(part) for part in parts):
-        raise DataError(f"{path} has no rows below its header.")
+    parts = [
+        part.groupby(list(columns), sort=False).size().rename(_ROWS).reset_index()
+        for part in sheet.parts(columns, _PART)
+    ]
     return pd.concat(parts).groupby(list(columns), sort=False)[_ROWS].sum().reset_index()
 
 
@@ -174,14 +171,19 @@ def _trait_columns(header: Sequence[str]) -> dict[str, str]:
 
 
 def _labels(
-    frame: pd.DataFrame, clips: "pd.Series[str]", traits: Sequence[str], faults: Faults
+    frame: pd.DataFrame,
+    clips: "pd.Series[str]",
+    traits: Sequence[str],
+    faults: Faults,
+    *,
+    decimal_comma: bool,
 ) -> pd.DataFrame:
     """One row of labels per clip; they must be the same in all of its rows."""
     labels = {}
     for trait in traits:
-        texts = frame[trait].str.strip()
-        numbers = pd.to_numeric(texts.where(texts != ""), errors="coerce")
-        for clip in clips[numbers.isna() & (texts != "")].unique():
+        read, bad = as_numbers(frame[trait], decimal_comma=decimal_comma)
+        numbers = pd.Series(read, index=frame.index)
+        for clip in clips[bad].unique():
             faults.add(f"{trait}: not a number", str(clip))
         by_clip = numbers.groupby(clips, sort=False)
         spread = by_clip.max() - by_clip.min()

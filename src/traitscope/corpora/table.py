@@ -18,8 +18,9 @@ import numpy as np
 from traitscope.config import Config, build, read_yaml
 from traitscope.corpora._cells import Cells
 from traitscope.corpora._faults import Faults
-from traitscope.corpora._reading import Table, read_table
-from traitscope.errors import ConfigError, DataError
+from traitscope.errors import ConfigError, DataError, some
+from traitscope.sheets import SUFFIXES as TABLES
+from traitscope.sheets import Table, read_table, same_name
 from traitscope.statistics.reliability import agreement
 from traitscope.types import TRAITS, Clip, Corpus, Kind, Target
 
@@ -75,7 +76,7 @@ def load(path: Path, *, suffixes: Sequence[str] | None = None) -> Corpus:
     """
     path = _find(path)
     faults = Faults()
-    table = read_table(path, faults)
+    table = read_table(path, fold=COLUMNS, tell=faults.add)
     declared_in = path.parent / DECLARATION
     if not declared_in.exists():
         raise ConfigError(_ask_for_declaration(table, declared_in))
@@ -85,12 +86,14 @@ def load(path: Path, *, suffixes: Sequence[str] | None = None) -> Corpus:
     rows = _rows_by_clip(table, faults)
     clips = _clips(table, rows, declaration, suffixes, faults)
     faults.stop(path, where=f"there or in {DECLARATION}")
+    raters = _agreement_of_raters(table, rows, targets)
+    notes += _without_clip(path.parent / declaration.media, clips, suffixes)
     return Corpus(
         name=declaration.name or f"table:{path.name}",
         kind=declaration.kind,
         targets=targets,
         clips=tuple(clips),
-        notes=(*declaration.notes, *notes, *_agreement_of_raters(table, rows, targets)),
+        notes=(*declaration.notes, *table.notes, *notes, *raters),
         aggregate=declaration.aggregate,
     )
 
@@ -112,7 +115,7 @@ def declared_targets(declaration: Declaration) -> tuple[Target, ...]:
 
 
 def _find(path: Path) -> Path:
-    candidates = [path / "clips.csv", path / "clips.parquet"] if path.is_dir() else [path]
+    candidates = [path / f"clips{suffix}" for suffix in TABLES] if path.is_dir() else [path]
     found = next((candidate for candidate in candidates if candidate.is_file()), None)
     if found is None:
         looked = " or ".join(str(candidate) for candidate in candidates)
@@ -251,21 +254,22 @@ def _media_finder(
     base: Path, media: Path, suffixes: Sequence[str] | None
 ) -> Callable[[str, str], Path | None]:
     """Make the function that finds a clip's media by its path cell, else by its id."""
-    from traitscope.media.folders import is_media  # its room opens with the decoders: half a second
     from traitscope.media.suffixes import MEDIA
 
-    by_name = {entry.name: entry for entry in sorted(media.iterdir())} if media.is_dir() else {}
+    entries = sorted(media.iterdir()) if media.is_dir() else []
+    by_name = {same_name(entry.name): entry for entry in entries}
     suffix_rank = {suffix: rank for rank, suffix in enumerate(suffixes or MEDIA)}
     by_stem: dict[str, Path] = {}
     usable = [p for p in by_name.values() if p.suffix.lower() in suffix_rank]
     for entry in sorted(usable, key=lambda p: suffix_rank[p.suffix.lower()]):
-        by_stem.setdefault(entry.stem, entry)
+        by_stem.setdefault(same_name(entry.stem), entry)
     odd_by_stem: dict[str, list[Path]] = {}
     for entry in by_name.values() if not suffixes else ():  # not where CSVs are wanted
-        odd_by_stem.setdefault(entry.stem, []).append(entry)
+        odd_by_stem.setdefault(same_name(entry.stem), []).append(entry)
 
     def find(clip: str, cell: str) -> Path | None:
         if not cell:
+            clip = same_name(clip)
             odd = (path for path in odd_by_stem.get(clip, ()) if is_media(path))
             return by_name.get(clip) or by_stem.get(clip) or next(odd, None)
         path = Path(PureWindowsPath(cell).as_posix()) if "\\" in cell else Path(cell)
@@ -273,6 +277,18 @@ def _media_finder(
         return media / path if not beside.exists() and (media / path).exists() else beside
 
     return find
+
+
+def _without_clip(media: Path, clips: Sequence[Clip], suffixes: Sequence[str] | None) -> list[str]:
+    """Name the recordings in the folder of the media that no row of the table is of."""
+    if suffixes or not media.is_dir():  # tables are wanted, and no recordings
+        return []
+    from traitscope.media.suffixes import MEDIA
+
+    used = {clip.path for clip in clips}
+    others = [p.name for p in sorted(media.iterdir()) if p.suffix.lower() in MEDIA]
+    others = [name for name in others if media / name not in used]
+    return [f"Recordings of no clip: {some(others)}."] if others else []
 
 
 def _ask_for_declaration(table: Table, path: Path) -> str:

@@ -1,6 +1,8 @@
 """UDIVA: conversations of two people in four tasks, with self-reported traits.
 
-``udiva:FOLDER`` holds ``annotation/TASK/sessions_SPLIT_id.json`` (who took part in a session) and
+``udiva:FOLDER`` is the layout of the publishers (`_udiva_shipped`), or the one that the
+DeepPersonality benchmark derives from it: the folder then holds
+``annotation/TASK/sessions_SPLIT_id.json`` (who took part in a session) and
 ``parts_SPLIT_personality.json`` (five z-scores per participant, in the order O, C, E, A, N),
 perhaps ``metadata_SPLIT.csv``, and the recordings ``SPLIT/TASK_SPLIT/SESSION/FC1_T.mp4``, or
 folders of frames of that name with a ``.wav`` beside. ``udiva:FOLDER,task=talk`` takes one task of
@@ -22,10 +24,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from traitscope.corpora import _udiva_shipped
 from traitscope.corpora._cells import SPLIT_WORDS, Cells
 from traitscope.corpora._faults import Faults
-from traitscope.corpora._reading import read_table
+from traitscope.corpora._udiva_shipped import plain_number as _plain
 from traitscope.errors import ClipError, ConfigError, DataError
+from traitscope.sheets import read_table
 from traitscope.types import TRAITS, Clip, Corpus, Target
 
 TARGETS = tuple(Target(name, direction=1) for name in TRAITS)
@@ -65,7 +69,7 @@ def load(
     """Load the annotations; recordings may be missing.
 
     Args:
-        path: the folder that holds ``annotation``.
+        path: the folder that holds ``annotation``, or the splits as shipped.
         task: talk, animal, lego or ghost; all that are there by default.
         fps: frames per second of recordings that are folders of frames.
         window: seconds of the clips that recordings are cut into; whole recordings by default.
@@ -75,18 +79,6 @@ def load(
         DataError: there are no annotations, or they have faults: all of them are listed.
     """
     letter = _letter(task)
-    annotation = path / "annotation"
-    tasks = [
-        folder
-        for folder in (sorted(annotation.iterdir()) if annotation.is_dir() else ())
-        if folder.name.lower() in TASKS and letter in (None, TASKS[folder.name.lower()])
-    ]
-    if not tasks:
-        wanted = task or "talk, animal, lego, ghost"
-        raise DataError(
-            f"{path} has no annotations of {wanted}: expected {annotation}/TASK/"
-            f"sessions_SPLIT_id.json. Write udiva:FOLDER of the folder that holds 'annotation'."
-        )
     if step and not window:
         raise ConfigError(f"step={step} has no effect without window. Write window=15,step={step}.")
     rate = _positive("fps", fps, "frames per second", 25)
@@ -94,8 +86,7 @@ def load(
     every = _positive("step", step, "seconds", 15)
     windows = None if length is None else (length, every or length)
     reading = _Reading(path, rate, dict(_recordings(path)), Faults())
-    attributes = _attributes(path, reading.faults)
-    whole = (clip for folder in tasks for clip in _clips(folder, reading, attributes))
+    whole = _recorded(reading, letter, task)
     clips = [clip for recording in whole for clip in _windows(recording, windows)]
     reading.faults.stop(path, where="in the annotations")
     return Corpus(
@@ -106,6 +97,59 @@ def load(
         notes=(*NOTES, *_said(windows)),
         aggregate="subject",
     )
+
+
+def _recorded(reading: _Reading, letter: str | None, task: str | None) -> Iterator[Clip]:
+    """One clip per recording, in whichever layout the folder has."""
+    path = reading.folder
+    annotation = path / "annotation"
+    folders = sorted(annotation.iterdir()) if annotation.is_dir() else []
+    tasks = [f for f in folders if letter in (None, TASKS.get(f.name.lower()))]
+    tasks = [folder for folder in tasks if folder.name.lower() in TASKS]
+    shipped = {} if folders else _udiva_shipped.session_files(path)
+    if not tasks and not shipped:
+        wanted = task or "talk, animal, lego, ghost"
+        raise DataError(
+            f"{path} has no annotations of {wanted}: expected {annotation}/TASK/"
+            f"sessions_SPLIT_id.json, or SPLIT/metadata/metadata_SPLIT/sessions_SPLIT.csv as UDIVA "
+            f"is shipped. Write udiva:FOLDER of the folder that holds 'annotation', or the splits."
+        )
+    if shipped:
+        yield from _shipped(shipped, reading, letter)
+        return
+    attributes = _attributes(path, reading.faults)
+    for folder in tasks:
+        yield from _clips(folder, reading, attributes)
+
+
+def _shipped(files: Mapping[str, Path], reading: _Reading, letter: str | None) -> Iterator[Clip]:
+    """Clips of the publishers' layout: of the tasks that have recordings, else of all."""
+    recorded = {key[1] for key in reading.recordings} or set(TASKS.values())
+    letters = [one for one in dict.fromkeys(TASKS.values()) if letter in (None, one)]
+    for split, file in files.items():
+        known = _udiva_shipped.people(file, TARGETS, _ATTRIBUTES, reading.faults)
+        for session, pair in _udiva_shipped.sessions(file, reading.faults):
+            plain = _plain(session)
+            for person in PEOPLE:
+                if person not in pair:
+                    reading.faults.add(f"sessions without {person}", f"{file.name}: {session}")
+                    continue
+                subject = _plain(pair[person])
+                if subject not in known:
+                    reading.faults.add(f"not in the parts of {file.name}", f"participant {subject}")
+                    continue
+                for one in (each for each in letters if each in recorded or letter):
+                    place = reading.recordings.get((split, one, plain, person))
+                    yield Clip(
+                        id=f"{plain}_{person}_{one}",
+                        path=place,
+                        fps=reading.fps if place and place.is_dir() else None,
+                        source=plain,
+                        subject=subject,
+                        split=split,
+                        targets=known[subject].labels,
+                        attributes=known[subject].attributes,
+                    )
 
 
 def _letter(task: str | None) -> str | None:
@@ -239,16 +283,13 @@ def _participant(people: Any, person: str) -> str | None:
     return None if found is None else _plain(str(found))
 
 
-def _plain(number: str) -> str:
-    """A number without leading zeros, other names as they are."""
-    return str(int(number)) if number.isdecimal() else number
-
-
 def _recordings(folder: Path) -> Iterator[tuple[tuple[str, str, str, str], Path]]:
     """Recordings that are there; a video comes after a folder of frames of the same name."""
-    for place in sorted(folder.glob("*/*/*/FC[12]_?*")):
+    shipped = list(folder.glob(_udiva_shipped.RECORDINGS))
+    for place in sorted([*folder.glob("*/*/*/FC[12]_?*"), *shipped]):
         person, letter = place.stem.split("_", 1)
-        session, task, split = (parent.name.lower() for parent in list(place.parents)[:3])
+        session, task, *above = (parent.name.lower() for parent in list(place.parents)[:4])
+        split = above[1] if above[0] == "recordings" else above[0]
         if split not in SPLIT_WORDS or TASKS.get(task.split("_")[0]) != letter:
             continue
         if place.is_dir() or place.suffix.lower() == ".mp4":
@@ -260,7 +301,7 @@ def _attributes(folder: Path, faults: Faults) -> dict[str, dict[str, str | float
     found: dict[str, dict[str, str | float]] = {}
     files = [f for depth in ("", "*/", "*/*/") for f in folder.glob(f"{depth}metadata_*.csv")]
     for file in sorted(files):
-        table = read_table(file, faults)
+        table = read_table(file, tell=faults.add)
         for row in table.rows:
             cells = {name.lower(): cell for name, cell in row.items()}
             reader = Cells({"clip": cells.get("id", ""), **cells}, table.decimal_comma, faults)

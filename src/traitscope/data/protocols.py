@@ -21,6 +21,7 @@ from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 from traitscope.config import Config
 from traitscope.errors import DataError, some
+from traitscope.sheets import SUFFIXES as TABLES
 from traitscope.types import SPLITS, Clip, Corpus
 
 Fit = Literal["train", "train+validation"]
@@ -31,7 +32,6 @@ _SHINGLE = 5  # words in a row that count as one piece of a transcript
 _FEWEST_WORDS = 8  # shorter transcripts are alike by chance
 _ALIKE = 0.8  # share of the shorter transcript's pieces that makes two near-identical
 _STOCK_PHRASE = 50  # a piece that more transcripts hold is a phrase of everybody's
-_TABLES = (".csv", ".parquet")
 _HEAD_BYTES = 1 << 16
 _EXAMPLES = 3
 
@@ -162,8 +162,13 @@ def split(corpus: Corpus, protocol: Protocol) -> Splits:
     With ``fold=all`` every clip is in every split, since each fold has its own (``each_fold``).
 
     Raises:
-        DataError: the corpus has no official split, or too few groups to make one.
+        DataError: the corpus has no labels, no official split, or too few groups to make one.
     """
+    if not corpus.targets:
+        raise DataError(
+            f"{corpus.name} has no labels, so there is nothing to learn or to score. Put the "
+            f"labels into a table: table:clips.csv"
+        )
     if protocol.fold == "all":
         return Splits(corpus.clips, corpus.clips, corpus.clips)
     if protocol.kind == "official":
@@ -326,7 +331,7 @@ def _same_media(
     pairs = []
     for clip, path in asked.items():
         if path in owners:  # one table may hold the rows of many clips
-            pairs += [(clip, owners[path])] if path.suffix.lower() not in _TABLES else []
+            pairs += [(clip, owners[path])] if path.suffix.lower() not in TABLES else []
             continue
         equal = (other for other in alike.get(path, ()) if _digest(other) == _digest(path))
         pairs += [(clip, owners[other]) for other in islice(equal, 1)]

@@ -18,9 +18,11 @@ import pandas as pd
 from traitscope.errors import DataError, some
 from traitscope.evaluation.report import Failure
 from traitscope.files import replacing
+from traitscope.sheets import as_numbers, open_sheet, same_name
 from traitscope.statistics.metrics import Array
 from traitscope.types import Clip, Corpus, Target
 
+_LIKERT = 9  # scales of questionnaires end here at the latest
 _SUFFIX = re.compile(r"\.(mp4|avi|mkv|mov|webm|m4v|wav)$", re.IGNORECASE)
 
 
@@ -100,7 +102,7 @@ def read_predictions(
     Raises:
         DataError: columns are missing, or no row belongs to a clip.
     """
-    where, frame = _open(table)
+    where, frame = open_predictions(table)
     targets = [*targets, *(name for name in optional if f"predicted_{name}" in frame)]
     predicted = [name for name in targets if f"predicted_{name}" in frame]
     if "clip" not in frame or not predicted:
@@ -150,9 +152,12 @@ def labelled(read: Predictions) -> Predictions:
 
 
 def align(read: Predictions, corpus: Corpus, targets: Sequence[Target] | None) -> Predictions:
-    """Give predictions of another corpus' ``targets`` the meaning of this corpus' labels."""
+    """Give predictions of another corpus' ``targets`` the meaning of this corpus' labels.
+
+    Where nobody knows what they mean, a scale that cannot be that of the labels is noted.
+    """
     if targets is None:
-        return read
+        return replace(read, notes=(*_scale_notes(read, corpus), *read.notes))
     given = {target.name: target for target in targets}
     values, notes = align_directions(
         read.values,
@@ -207,6 +212,35 @@ def align_directions(
     return aligned, tuple(notes)
 
 
+def _scale_notes(read: Predictions, corpus: Corpus) -> list[str]:
+    """Say where predictions lie on quite another scale than the labels, and which it may be."""
+    odd: dict[str, list[str]] = {}
+    for place, name in enumerate(read.targets):
+        values = read.values[:, :, place]
+        given = [clip.targets[name] for clip in read.clips if name in clip.targets]
+        target = corpus.target(name)
+        labels = given if target.low is None or target.high is None else (target.low, target.high)
+        if labels and (guess := _other_scale(values, min(labels), max(labels))):
+            lie = f"{values.min():g}..{values.max():g}"
+            said = f"lie in {lie}, labels in {min(labels):g}..{max(labels):g}: are they {guess}?"
+            odd.setdefault(said, []).append(name)
+    return [f"Predictions of {', '.join(names)} {said}" for said, names in odd.items()]
+
+
+def _other_scale(values: Array, low: float, high: float) -> str:
+    """What predictions may be that cannot be on the scale from low to high; nothing if they can."""
+    least, most, span = float(values.min()), float(values.max()), high - low
+    if least >= 0 and most <= 1 and (low >= 1 or span > _LIKERT):
+        return "shares of the range"
+    if low - span <= least and most <= high + span:
+        return ""
+    if low == 0 and high == 1 and least < 0:
+        return "z-scores"
+    if low == 0 and high == 1 and most <= _LIKERT:
+        return f"on a scale such as 1 to {most:.0f}"
+    return "per cent" if least >= 0 and _LIKERT < most <= 100 else "on another scale"
+
+
 def comparable(source: Target, to: Target) -> bool:
     """Tell whether errors mean something: both ranges bounded, or both z-scores."""
     return (source.low is None) == (to.low is None)
@@ -221,16 +255,22 @@ def _rescale(source: Target, to: Target) -> tuple[float, float] | None:
     return None if (offset, factor) == (0.0, 1.0) else (offset, factor)
 
 
-def _open(table: Path | pd.DataFrame) -> tuple[str, pd.DataFrame]:
+def open_predictions(table: Path | pd.DataFrame) -> tuple[str, pd.DataFrame]:
+    """What a table is called, and its columns as text, but numbers where they have a comma.
+
+    Raises:
+        DataError: it is no table, or has faults.
+    """
     if isinstance(table, pd.DataFrame):
         return "The table", table
-    try:
-        # everything as text: an id such as "NA" or "1e5" stays what it is
-        return str(table), pd.read_csv(table, dtype=str, keep_default_na=False)
-    except FileNotFoundError as error:
-        raise DataError(f"There is no file {table}.") from error
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise DataError(f"{table} is not readable as CSV: {error}") from error
+    # everything as text: an id such as "NA" or "1e5" stays what it is
+    sheet = open_sheet(table, fold=("clip", "seed"))
+    frame = sheet.read()
+    if sheet.decimal_comma:
+        written = [n for n in sheet.columns if n not in ("clip", "source", "subject", "split")]
+        commas = {n: as_numbers(frame[n], decimal_comma=True)[0] for n in written}
+        frame = frame.assign(**commas)
+    return str(table), frame
 
 
 def _names(clips: Sequence[Clip]) -> dict[str, str]:
@@ -242,7 +282,7 @@ def _names(clips: Sequence[Clip]) -> dict[str, str]:
 
 
 def _plain(name: str) -> str:
-    return _SUFFIX.sub("", name)
+    return same_name(_SUFFIX.sub("", name))
 
 
 def _numbers(frame: pd.DataFrame, predicted: Sequence[str]) -> pd.DataFrame:

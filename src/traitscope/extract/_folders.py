@@ -14,9 +14,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from traitscope.errors import ClipError
+from traitscope.errors import ClipError, DataError
 from traitscope.extract.landmarks import COLUMNS, TO_68
 from traitscope.media.images import timed_files
+from traitscope.sheets import open_sheet
 from traitscope.types import Stream
 
 POINT_FILES = (".npy", ".csv", ".txt", ".pts")
@@ -163,10 +164,10 @@ def _numbers(path: Path) -> Array:
         lines = [re.split(r"[,;\s]+", line.strip()) for line in path.read_text().splitlines()]
         if lines and "x_0" in lines[0]:
             names = [f"{axis}_{point}" for point in range(len(TO_68)) for axis in "xy"]
-            places = [lines[0].index(name) for name in names]
-            return np.array([[float(line[place]) for place in places] for line in lines[1:]])
+            table = open_sheet(path).read((), dict.fromkeys(names, np.float64))
+            return np.asarray(table[names].to_numpy(dtype=np.float64))
         return np.array([list(map(float, line)) for line in lines if _is_row(line)])
-    except (ValueError, OSError, IndexError) as error:
+    except (ValueError, OSError, IndexError, KeyError, DataError) as error:
         raise ClipError(
             f"{path} is not readable as points: {error}", status="undecodable"
         ) from None

@@ -1,10 +1,10 @@
 """OpenFace 2 tables -> the rows of one clip as signals, whatever the layout of the table.
 
-Separators ``,`` and ``, ``; old and new layouts; one clip per file, or many in a long table with
-``ID`` or ``File``. Only the columns of the schema are read, so points and shape parameters may be
-there or not. A row without success, or with confidence below 0.8, is missing. Times are those of
-the frame numbers, which start at 1; OpenFace's timestamps only decide the rate, if they are
-credible.
+Old and new layouts; one clip per file, or many in a long table with ``ID`` or ``File``. Only the
+columns of the schema are read, so points and shape parameters may be there or not. A row without
+success, with confidence below 0.8, or without numbers, is missing. Times are those of the frame
+numbers, from 1 or from 0, at the rate of OpenFace's timestamps; where these rise unevenly, as a
+webcam's do, they are the times. Timestamps that contradict a possible rate are not believed.
 """
 
 from dataclasses import dataclass
@@ -15,15 +15,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from traitscope.errors import ClipError
+from traitscope.errors import ClipError, DataError
 from traitscope.media import probe
 from traitscope.media.suffixes import VIDEO
+from traitscope.sheets import SUFFIXES as TABLES
+from traitscope.sheets import open_sheet
 from traitscope.types import Clip
 
 if TYPE_CHECKING:
     import pandas as pd
 
-VERSION = 1
+VERSION = 2
 
 MIN_CONFIDENCE = 0.8
 USUAL_FPS = 30.0
@@ -33,6 +35,17 @@ _USUAL_RATES = (12.5, 15.0, 24000 / 1001, 24.0, 25.0, 30000 / 1001, 30.0, 50.0, 
 _CREDIBLE_FPS = (4.0, 250.0)
 _SAME_FPS = 0.1
 """Timestamps that differ from the known rate by a larger share are not credible."""
+
+_EVEN_SECONDS = 0.003
+"""Timestamps this near to a constant rate are those of a constant rate, rounded."""
+_OFFSET_SECONDS = 1.0
+"""A first timestamp this far from its frame number counts from something else than the start."""
+_GAP = 5.0
+"""A step of the timestamps that is so many usual ones is a pause."""
+_ODD_SHARE = 0.05
+"""Of timestamps that do not rise: if these are few, the others tell the rate."""
+_OLD_NAMES = {"gaze_2_z": "gaze_1_z"}
+"""A slip in the header of early versions."""
 
 _GAZE = tuple(f"gaze_{eye}_{axis}" for eye in "01" for axis in "xyz")
 _EXTENT = ("x_0", "x_16", "y_8", "y_27")
@@ -83,12 +96,16 @@ class Rows:
 
 
 def table_of(clip: Clip) -> Path | None:
-    """Find the table of a clip: its own path, or the CSV beside its video; None without one."""
+    """Find the table of a clip: its own path, or one beside its video; None without one."""
     if clip.path is None:
         return None
-    if clip.path.suffix.lower() == ".csv":
+    if clip.path.suffix.lower() in TABLES:
         return clip.path if clip.path.is_file() else None
-    beside = (clip.path.with_suffix(".csv"), clip.path.with_name(f"{clip.path.name}.csv"))
+    beside = (
+        path
+        for suffix in TABLES
+        for path in (clip.path.with_suffix(suffix), clip.path.with_name(clip.path.name + suffix))
+    )
     return next((path for path in beside if path.is_file()), None)
 
 
@@ -167,25 +184,22 @@ def _read(
     path: Path, columns: tuple[str, ...], _state: tuple[int, int]
 ) -> tuple["pd.DataFrame", dict[str, NDArray[np.intp]]]:
     """The wanted columns of a table as float32, and the row numbers of each clip ("" for all)."""
-    import pandas as pd  # here: only clips with tables need it, and it takes a while
-
     from traitscope.corpora.openface import clip_names
 
     wanted = {*columns, *_GAZE, *_EXTENT, *_OTHERS}
-    names: list[str] = []
     try:
-        header = pd.read_csv(path, nrows=0, skipinitialspace=True).columns
-        kept = [name for name in header if name.strip() in wanted]
-        names = [name for name in header if name.strip().lower() in {n.lower() for n in _NAMES}]
-        types: Any = dict.fromkeys(kept, np.float32) | dict.fromkeys(names, str)
-        types |= {name: np.float64 for name in kept if name.strip() == "timestamp"}
-        table = pd.read_csv(path, usecols=[*kept, *names], dtype=types, skipinitialspace=True)
-    except (ValueError, pd.errors.ParserError, UnicodeDecodeError, OSError) as error:
+        sheet = open_sheet(path, fold=_OTHERS)
+        kept = [name for name in sheet.columns if name in wanted]
+        old = [n for n, new in _OLD_NAMES.items() if n in sheet.columns and new not in kept]
+        names = [name for name in sheet.columns if name.lower() in {n.lower() for n in _NAMES}]
+        types: dict[str, Any] = dict.fromkeys([*kept, *old], np.float32)
+        types |= {name: np.float64 for name in kept if name in ("timestamp", "frame")}
+        table = sheet.read(names, types).rename(columns={n: _OLD_NAMES[n] for n in old})
+    except DataError as error:
         raise ClipError(
-            f"{path} is not readable as an OpenFace table ({error}). Write it again.",
-            status="undecodable",
+            f"{path} is not readable as an OpenFace table: {error}", status="undecodable"
         ) from error
-    if not any(name.strip() in columns for name in kept):
+    if not any(name in columns for name in kept):
         raise ClipError(
             f"{path} has none of OpenFace's columns (AU01_r, pose_Rx ...). Is it another table?",
             status="undecodable",
@@ -194,7 +208,7 @@ def _read(
     if names:
         clips = clip_names(table[names])
         groups = {str(name): np.sort(rows) for name, rows in clips.groupby(clips).indices.items()}
-    return table.drop(columns=names).rename(columns=str.strip), groups
+    return table.drop(columns=names), groups
 
 
 def _settle(
@@ -205,21 +219,33 @@ def _settle(
         raise ClipError(f"{path} has no rows of clip {clip.id!r}.", status="empty")
     counted = np.arange(1, rows + 1, dtype=np.float64)
     numbers: Array = found.get("frame", counted)
-    face = found.get("face_id", np.zeros(rows)).astype(np.int64)
-    again = "face_id" not in found and (np.diff(numbers) <= 0).any()
-    if again or not np.isfinite(numbers).all():  # numbers that start again, repeat or lack
+    face = np.nan_to_num(found.get("face_id", np.zeros(rows))).astype(np.int64)
+    if not np.isfinite(numbers).all():
         numbers = counted
-    first = numbers.min() if long else 1.0  # a clip of a long table may be cut out of a video
+    again = _start_again(numbers, face)
+    if again and not long:
+        raise ClipError(
+            f"{path} holds more than one recording: its frames start again in row {again + 2}. "
+            f"Write one file for each, or add a column File that says which row is of which.",
+            status="undecodable",
+        )
+    numbers = counted if again else numbers
+    # frames are counted from 1, or from 0; a clip of a long table may be cut out of a video
+    first = numbers.min() if long else min(1.0, numbers.min())
     order = np.lexsort((face, numbers))
     frame = np.maximum(numbers[order] - first, 0).astype(np.int64)
-    fps, timing = _fps(found.get("timestamp"), numbers, clip, path)
+    time, fps, timing = _times(
+        found.get("timestamp"), np.maximum(numbers - first, 0), clip, path, long=long
+    )
+    timing += "; the frames start again and were numbered anew" if again else ""
     valid = found.get("success", np.ones(rows)) > 0
     valid &= ~(found.get("confidence", np.ones(rows)) < MIN_CONFIDENCE)
     values = {name: found[name] for name in columns if name in found}
     values |= _gaze_angles(found) if "gaze_angle_x" not in found else {}
+    valid &= _has_numbers(values, rows)
     area, distance = _extent(found, rows)
     return Rows(
-        time=frame / fps,
+        time=time[order],
         frame=frame,
         face=face[order],
         values={name: np.where(valid, column, np.nan)[order] for name, column in values.items()},
@@ -240,35 +266,82 @@ def _gaze_angles(found: dict[str, Array]) -> dict[str, Array]:
     return {"gaze_angle_x": np.arctan2(x, -z), "gaze_angle_y": np.arctan2(y, -z)}
 
 
-def _fps(timestamps: Array | None, numbers: Array, clip: Clip, path: Path) -> tuple[float, str]:
-    """Frames per second, and what says so: timestamps that agree with what else is known."""
+def _start_again(numbers: Array, face: NDArray[np.int64]) -> int:
+    """The row in which frame numbers start again, from 0; 0 where they do not.
+
+    Rows that are sorted by face count several times, but no face twice.
+    """
+    pairs = np.stack([numbers, face], axis=1)
+    if len(np.unique(pairs, axis=0)) == len(pairs):
+        return 0
+    down = np.flatnonzero(np.diff(numbers) <= 0)
+    return int(down[0]) + 1 if len(down) else 1
+
+
+def _has_numbers(values: dict[str, Array], rows: int) -> NDArray[np.bool_]:
+    """True where at least one column has a number."""
+    found = np.zeros(rows, dtype=bool)
+    for column in values.values():
+        found |= np.isfinite(column)
+    return found
+
+
+def _times(
+    stamps: Array | None, frames: Array, clip: Clip, path: Path, *, long: bool
+) -> tuple[Array, float, str]:
+    """Seconds of each row from frame 0, frames per second, and what says so."""
     known = clip.fps or _fps_beside(path)
-    implied = _implied(timestamps, numbers)
-    credible = implied is not None and _CREDIBLE_FPS[0] <= implied <= _CREDIBLE_FPS[1]
-    agreeing = implied is not None and (known is None or abs(implied / known - 1) <= _SAME_FPS)
-    if implied is not None and credible and agreeing:
-        return implied, "timestamps"
-    if known is not None:
-        return known, "frames per second of the clip; the timestamps are not credible"
-    return USUAL_FPS, f"{USUAL_FPS:g} frames per second assumed; the timestamps are not credible"
+    known = known if clip.fps or (known is not None and _is_possible(known)) else None
+    rate, rises = _rate(stamps, frames)
+    if stamps is None or not _agree(rate, known):
+        usual = known or USUAL_FPS
+        what = "frames per second of the clip" if known else f"{usual:g} frames per second assumed"
+        return frames / usual, usual, f"{what}; the timestamps are not credible"
+    first = int(np.argmin(frames))
+    ahead = stamps[first] - frames[first] / rate
+    if long or abs(ahead) > _OFFSET_SECONDS:  # counted from something else than the start
+        stamps = stamps - ahead
+    fps = _usual(rate, stamps)
+    offsets = stamps - frames / fps
+    if not rises or np.abs(offsets - offsets[first]).max() <= _EVEN_SECONDS:
+        return frames / fps, fps, "timestamps"
+    return np.maximum(stamps, 0.0), fps, "timestamps, which are uneven"
 
 
-def _implied(timestamps: Array | None, numbers: Array) -> float | None:
-    """Frames per second by the timestamps; None where they do not rise evenly."""
-    if timestamps is None or not np.isfinite(timestamps).all():
-        return None
-    frames, first = np.unique(numbers, return_index=True)
-    if len(frames) < 2:
-        return None
-    steps = np.diff(timestamps[first]) / np.diff(frames)
+def _agree(rate: float, known: float | None) -> bool:
+    """Tell whether the rate of the timestamps may be true beside what else is known."""
+    if not _is_possible(rate):
+        return False
+    return known is None or not _is_possible(known) or abs(rate / known - 1) <= _SAME_FPS
+
+
+def _is_possible(fps: float) -> bool:
+    return _CREDIBLE_FPS[0] <= fps <= _CREDIBLE_FPS[1]
+
+
+def _rate(stamps: Array | None, frames: Array) -> tuple[float, bool]:
+    """Frames per second by the timestamps, 0 if they are no times; and whether they all rise."""
+    if stamps is None or not np.isfinite(stamps).all():
+        return 0.0, False
+    numbers, places = np.unique(frames, return_index=True)
+    if len(numbers) < 2:
+        return 0.0, False
+    steps = np.diff(stamps[places]) / np.diff(numbers)
     usual = float(np.median(steps))
-    if usual <= 0 or np.mean(np.abs(steps - usual) > 0.5 * usual) > 0.05:
-        return None
-    span = float(timestamps[first][-1] - timestamps[first][0])
-    fps = float(frames[-1] - frames[0]) / span
-    nearest = min(_USUAL_RATES, key=lambda rate: abs(rate - fps))
-    rounding = 0.0015 / span  # timestamps are written with three decimals
-    return nearest if abs(nearest / fps - 1) <= rounding else round(fps, 4)
+    if usual <= 0:
+        return 0.0, False
+    if (steps > 0).all():
+        gaps = steps > _GAP * usual  # a pause is no slower rate
+        return 1 / float(np.average(steps[~gaps], weights=np.diff(numbers)[~gaps])), True
+    even = np.abs(steps - usual) <= 0.5 * usual
+    return (1 / float(steps[even].mean()) if np.mean(~even) <= _ODD_SHARE else 0.0), False
+
+
+def _usual(rate: float, stamps: Array) -> float:
+    """A usual rate that is as near as the timestamps are exact, else the rate itself."""
+    nearest = min(_USUAL_RATES, key=lambda usual: abs(usual - rate))
+    rounding = 0.0015 / float(np.ptp(stamps))  # timestamps are written with three decimals
+    return nearest if abs(nearest / rate - 1) <= rounding else round(rate, 4)
 
 
 def _fps_beside(path: Path) -> float | None:

@@ -8,7 +8,7 @@ lacking, nobody can make.
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -19,6 +19,7 @@ from pydantic import Field
 
 from traitscope.config import Config as BaseConfig
 from traitscope.errors import ClipError, DataError, some
+from traitscope.sheets import Sheet, open_sheet
 from traitscope.types import Inputs, Stream
 
 if TYPE_CHECKING:
@@ -35,7 +36,21 @@ POINTS = "landmarks"
 TEXT = "transcript"
 _KEYS = ("clip", "time", TEXT)
 _UNIT = re.compile(r"^(?P<name>.*?)\s*\[(?P<unit>[^\]]*)\]$")
-_NOTHING = ("", "nan", "NaN", "NA", "N/A", "null")
+_NO_FEATURES = frozenset(
+    [
+        *("openness", "opennesstoexperience", "openmindedness", "conscientiousness"),
+        *("extraversion", "extroversion", "agreeableness", "neuroticism", "emotionalstability"),
+        *("negativeemotionality", "interview", "label", "labels", "target", "targets"),
+        *("age", "agegroup", "gender", "sex", "ethnicity", "race", "nationality", "country"),
+        *("split", "fold", "partition", "subset", "source", "subject", "participant", "rater"),
+        *("path", "file", "filename", "start", "end", "fps", "index", "level0"),
+    ]
+)
+"""Bare names of columns that are no features: labels, people, splits, where a row is from."""
+_AROUND = frozenset(
+    ["true", "label", "labels", "target", "gt", "actual", "predicted", "pred", "y", "z", "score"]
+)
+"""Words that are put before and after the names of labels."""
 
 
 class Config(BaseConfig):
@@ -93,12 +108,16 @@ class Table:
         columns: names of the features, in order.
         units: column -> unit, where the header gives one.
         transcripts: clip id -> words, of rows that have some.
+        left_out: columns that were not taken, because they are named like labels.
+        notes: what was noticed of the file.
     """
 
     streams: Mapping[str, Stream]
     columns: tuple[str, ...]
     units: Mapping[str, str] = field(default_factory=dict)
     transcripts: Mapping[str, str] = field(default_factory=dict)
+    left_out: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def content(self) -> str:
@@ -111,106 +130,125 @@ class Table:
         return digest.hexdigest()[:16]
 
 
-def read_table(path: Path, *, columns: Sequence[str] | None = None, text: bool = False) -> Table:
+def read_table(
+    path: Path,
+    *,
+    columns: Sequence[str] | None = None,
+    text: bool = False,
+    labels: Iterable[str] = (),
+) -> Table:
     """Read features keyed by clip, or by clip and time.
 
     Args:
-        path: a .csv, .tsv or .parquet file; decimal points, empty cells for what is missing.
-        columns: features to take, in this order; all others by default.
+        path: a CSV, TSV or Parquet file; empty cells for what is missing.
+        columns: features to take, in this order; by default all others that are named like no
+            label, attribute or split.
         text: leave a column ``transcript`` to ``transcripts``.
+        labels: names of further columns that are no features.
 
     Raises:
         DataError: the table cannot be used; says which columns or rows, and why.
     """
-    frame = _frame(path)
-    names, units = _named(frame, path)
-    frame.columns = names
+    sheet = open_sheet(path, fold=("clip", TEXT))
+    headers, units = _named(sheet.columns, path)
+    names = list(headers)
     if "clip" not in names:
-        raise DataError(f"{path} has no column 'clip'. It has: {', '.join(names)}.")
+        said = "".join(f" {note}" for note in sheet.notes)
+        raise DataError(f"{path} has no column 'clip'. It has: {', '.join(names)}.{said}")
     keys = [name for name in _KEYS if name in names and (text or name != TEXT)]
     every = [name for name in names if name not in keys]
-    wanted = every if columns is None else list(columns)
+    left_out = [] if columns is not None else labels_among(every, labels)
+    wanted = [n for n in every if n not in left_out] if columns is None else list(columns)
     absent = [name for name in wanted if name not in names]
     if absent or not (wanted or (text and TEXT in names)):
         what = f"no column {absent[0]!r}" if absent else "no column of features"
-        raise DataError(f"{path} has {what}. It has: {', '.join(names)}.")
-    values = _numbers(frame, wanted, path)
+        said = f" No features by their names: {', '.join(left_out)}." if left_out else ""
+        raise DataError(f"{path} has {what}. It has: {', '.join(names)}.{said}")
+    frame = _read(sheet, keys, {headers[n]: n for n in (*keys, *wanted)}, columns is None)
+    values = _finite(frame[wanted].to_numpy(dtype=np.float64))
     clips = _clips(frame, path)
     time = _times(frame, clips, path)
-    words = frame[TEXT].fillna("").astype(str).tolist() if text and TEXT in names else []
+    words = frame[TEXT].tolist() if text and TEXT in names else []
     return Table(
         streams=_streams(clips, time, values, tuple(wanted), units),
         columns=tuple(wanted),
         units={name: unit for name, unit in units.items() if name in wanted},
-        transcripts={clip: said for clip, said in zip(clips, words, strict=False) if said.strip()},
+        transcripts={clip: said for clip, said in zip(clips, words, strict=False) if said},
+        left_out=tuple(left_out),
+        notes=sheet.notes,
     )
 
 
-def _frame(path: Path) -> "pd.DataFrame":
-    import pandas as pd
+def labels_among(names: Sequence[str], further: Iterable[str] = ()) -> list[str]:
+    """Find the columns that are named like labels, attributes of people, splits or row numbers.
 
-    try:
-        if path.suffix.lower() == ".parquet":
-            return pd.read_parquet(path)
-        with path.open(encoding="utf-8-sig") as file:
-            header = file.readline()
-        separator = max(",;\t", key=header.count)
-        names = [name.strip().strip('"') for name in header.split(separator)]
-        return pd.read_csv(
-            path,
-            sep=separator,
-            decimal="." if separator == "," else ",",
-            dtype={place: str for place, name in enumerate(names) if name in ("clip", TEXT)},
-            keep_default_na=False,
-            na_values=list(_NOTHING),
-            encoding="utf-8-sig",
-            low_memory=False,
-        )
-    except FileNotFoundError as error:
-        raise DataError(f"There is no table {path}.") from error
-    except (ValueError, OSError) as error:
-        raise DataError(f"{path} is not readable as CSV or Parquet: {error}.") from error
+    A table of features often holds them too; a model that sees them scores perfectly and has
+    learnt nothing. ``true_openness``, ``Openness (label)`` and ``OPENMINDEDNESS_Z`` are labels,
+    ``f_openness`` is none; the letters O, C, E, A, N are, where all five are there.
+
+    Args:
+        names: of columns.
+        further: names that are labels or attributes too, such as those of a corpus.
+    """
+    known = _NO_FEATURES | {_bare(name) for name in further}
+    bare = {name: _bare(name) for name in names}
+    if set("ocean") <= set(bare.values()):
+        known |= set("ocean")
+    return [name for name in names if bare[name] in known]
 
 
-def _named(frame: "pd.DataFrame", path: Path) -> tuple[list[str], dict[str, str]]:
-    names, units = [], {}
-    for header in map(str, frame.columns):
-        found = _UNIT.match(header.strip())
-        names.append(found["name"] if found else header.strip())
+def _bare(name: str) -> str:
+    """A name in small letters without what is put around the names of labels."""
+    words = [word for word in re.split(r"[\W_]+", name.casefold()) if word]
+    while len(words) > 1 and words[0] in _AROUND:
+        words = words[1:]
+    while len(words) > 1 and words[-1] in _AROUND:
+        words = words[:-1]
+    return "".join(words)
+
+
+def _named(columns: Sequence[str], path: Path) -> tuple[dict[str, str], dict[str, str]]:
+    """Name without unit -> header, in order; and name -> unit."""
+    headers: dict[str, str] = {}
+    units = {}
+    for header in columns:
+        found = _UNIT.match(header)
+        name = found["name"] if found else header
+        if name in headers:
+            raise DataError(f"{path} has the column {name!r} twice. Rename or remove one.")
+        headers[name] = header
         if found:
-            units[names[-1]] = found["unit"].strip()
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise DataError(f"{path} has the column {twice[0]!r} twice. Rename or remove one.")
-    return names, units
+            units[name] = found["unit"].strip()
+    return headers, units
 
 
-def _numbers(frame: "pd.DataFrame", wanted: Sequence[str], path: Path) -> NDArray[np.float64]:
-    import pandas as pd
+def _read(
+    sheet: Sheet, keys: Sequence[str], names: Mapping[str, str], choose: bool
+) -> "pd.DataFrame":
+    """Read columns by their headers, and call them by their names; keys but the time as text."""
+    texts = [header for header, name in names.items() if name in keys and name != "time"]
+    numbers = {header: np.float64 for header in names if header not in texts}
+    try:
+        return sheet.read(texts, numbers).rename(columns=dict(names))
+    except DataError as error:
+        more = " Name the columns to take with --columns." if choose else ""
+        raise DataError(f"{error}{more}") from error
 
-    numbers = frame[list(wanted)].apply(pd.to_numeric, errors="coerce")
-    words = numbers.isna() & frame[list(wanted)].notna()
-    bad = [name for name in wanted if bool(words[name].any())]
-    if bad:
-        example = frame[bad[0]][words[bad[0]]].iloc[0]
-        raise DataError(
-            f"{path} has columns that are not numbers: {some(bad)} (such as {example!r}). Leave "
-            f"them out: name the columns to take with --columns."
-        )
-    values = numbers.to_numpy(dtype=np.float64, na_value=np.nan)
+
+def _finite(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.where(np.isfinite(values), values, np.nan)
 
 
 def _clips(frame: "pd.DataFrame", path: Path) -> list[str]:
-    empty = frame["clip"].isna()
-    if bool(empty.any()):
-        raise DataError(f"{path} has {int(empty.sum())} rows without a clip id.")
-    return [str(clip).strip() for clip in frame["clip"]]
+    clips = [str(clip) for clip in frame["clip"]]
+    if "" in clips:
+        raise DataError(f"{path} has {clips.count('')} rows without a clip id.")
+    return clips
 
 
 def _times(frame: "pd.DataFrame", clips: Sequence[str], path: Path) -> NDArray[np.float64]:
     if "time" in frame.columns:
-        time = _numbers(frame, ["time"], path)[:, 0]
+        time = _finite(frame["time"].to_numpy(dtype=np.float64))
         bad = [clip for clip, t in zip(clips, time, strict=True) if not t >= 0]
         if bad:
             raise DataError(

@@ -111,8 +111,8 @@ def from_table(clip: Clip, config: Config) -> Stream:
     times = rows.time[chosen] - start
     last = float(times[-1]) + 1 / rows.fps
     # A rate asks for moments, and a moment may have several faces: they stay or go together.
-    frames, inverse = np.unique(rows.frame[chosen], return_inverse=True)
-    moments = [float(frame) / rows.fps - start for frame in frames]
+    _, first, inverse = np.unique(rows.frame[chosen], return_index=True, return_inverse=True)
+    moments = times[first].tolist()
     kept = wanted(moments, config.rate, end=last)[inverse]
     chosen, valid = chosen[kept], valid[kept]
     values = np.full((len(chosen), len(COLUMNS)), np.nan)

@@ -1,22 +1,29 @@
 """Anybody's features -> streams of the store: a table, or folders of images and their points."""
 
 import hashlib
-import os
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+
+import numpy as np
 
 from traitscope import registry
 from traitscope.corpora import load_corpus
 from traitscope.errors import ClipError, ConfigError, DataError, some
 from traitscope.extract import POINT_FILES, read_images, read_points
-from traitscope.extract.imported import PICTURES, POINTS, read_table
+from traitscope.extract.imported import PICTURES, POINTS, Table, read_table
 from traitscope.extract.landmarks import COLUMNS
 from traitscope.features.request import Request, make_request
 from traitscope.features.store import StatusRow, Store, file_name
-from traitscope.media.images import SUFFIXES
-from traitscope.types import Corpus, Hook, Stream
+from traitscope.media.folders import walk
+from traitscope.media.images import SUFFIXES, drawings, images_in
+from traitscope.sheets import same_name
+from traitscope.types import Corpus, Hook, Stream, label_array
+
+_ENOUGH_CLIPS = 8  # with fewer, a feature may follow a label by chance
+_SAME = 1 - 1e-9  # correlation of a column that is a label, but for its unit
 
 Reads = Mapping[str, Callable[[], Stream]]
 """Clip -> what reads its stream."""
@@ -34,6 +41,8 @@ class Imported:
         clips: clips of the corpus with features.
         without: clips of the corpus that are lacking, or could not be read.
         ignored: clips of the table, or folders, that the corpus lacks.
+        left_out: columns that are labels, attributes or splits, or what they are to the letter.
+        notes: what was noticed of the file.
     """
 
     name: str
@@ -43,6 +52,8 @@ class Imported:
     clips: int
     without: tuple[str, ...]
     ignored: tuple[str, ...]
+    left_out: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def import_features(
@@ -60,7 +71,8 @@ def import_features(
         table: CSV or Parquet; ids match with or without a file suffix.
         name: what models call the stream; not the name of an extractor.
         corpus: whose clips the rows are of, or its address.
-        columns: features to take; all by default.
+        columns: features to take; by default all that are not named like labels, attributes
+            of people or splits, and do not follow a label of the corpus to the letter.
 
     Raises:
         ConfigError: the name is taken or not a plain word.
@@ -73,7 +85,7 @@ def import_features(
     if name in registry.names("extract"):
         raise ConfigError(f"{name!r} is an extractor. Choose another name for the table.")
     corpus = load_corpus(corpus) if isinstance(corpus, str) else corpus
-    read = read_table(Path(table), columns=columns or None)
+    read, left_out = _features(Path(table), corpus, columns)
     content = {"name": name, "content": read.content, "columns": list(read.columns)}
     request = make_request("imported", content)
     names = _matched(read.streams, corpus)
@@ -89,7 +101,47 @@ def import_features(
         clips=len(corpus.clips) - len(without),
         without=without,
         ignored=tuple(sorted(set(read.streams) - set(names.values()))),
+        left_out=left_out,
+        notes=read.notes,
     )
+
+
+def _features(path: Path, corpus: Corpus, columns: Sequence[str]) -> tuple[Table, tuple[str, ...]]:
+    """Read the features of a table, and say which columns were left out because they are labels."""
+    if columns:
+        return read_table(path, columns=columns), ()
+    named = {name for clip in corpus.clips for name in (*clip.targets, *clip.attributes)}
+    read = read_table(path, labels=(*corpus.target_names, *sorted(named)))
+    same = _disguised(read, corpus)
+    if not same:
+        return read, read.left_out
+    kept = [name for name in read.columns if name not in same]
+    said = tuple(f"{column} (it is {target})" for column, target in same.items())
+    if not kept:
+        raise DataError(
+            f"{path} has no features but labels: {some(said)}. Name columns to take with --columns."
+        )
+    return read_table(path, columns=kept), (*read.left_out, *said)
+
+
+def _disguised(read: Table, corpus: Corpus) -> dict[str, str]:
+    """Column -> the label that it is, perhaps in another unit, whatever the column is called."""
+    names = _matched(read.streams, corpus)
+    rows = [(clip, read.streams[names[clip.id]]) for clip in corpus.clips if clip.id in names]
+    if len(rows) < _ENOUGH_CLIPS or any(len(stream.time) != 1 for _, stream in rows):
+        return {}
+    values = np.stack([np.asarray(stream.values)[0] for _, stream in rows])
+    found = {}
+    for target in (*corpus.targets, *corpus.optional):
+        labels = label_array([clip for clip, _ in rows], [target.name])[:, 0]
+        for place, column in enumerate(read.columns):
+            there = np.isfinite(values[:, place]) & np.isfinite(labels)
+            one, two = values[there, place], labels[there]
+            if len(np.unique(two)) < _ENOUGH_CLIPS or len(np.unique(one)) < _ENOUGH_CLIPS:
+                continue
+            if abs(np.corrcoef(one, two)[0, 1]) > _SAME:
+                found[column] = target.name
+    return found
 
 
 def import_images(
@@ -127,8 +179,9 @@ def import_images(
     if name not in PICTURES:
         raise ConfigError(f"Images are taken as {' or '.join(PICTURES)}, not as {name!r}.")
     corpus = load_corpus(corpus) if isinstance(corpus, str) else corpus
-    folders, ignored = _places(Path(folder), SUFFIXES, corpus)
-    marked = _places(Path(points), POINT_FILES, corpus)[0] if points is not None else {}
+    folders, ignored = _places(Path(folder), SUFFIXES, corpus, name)
+    said = _drawn(folders)
+    marked = _places(Path(points), POINT_FILES, corpus, name)[0] if points is not None else {}
     marked = {clip: place for clip, place in marked.items() if clip in folders}
     rates = {clip.id: fps or clip.fps for clip in corpus.clips}
     content = _content([*folders.items(), *marked.items()], rates)
@@ -148,24 +201,28 @@ def import_images(
         lacking = f"There was nothing to import as its {stream}."
         without = _write(store, request, own, corpus, lacking, hook)
         count = len(corpus.clips) - len(without)
-        imported.append(Imported(stream, request, columns, {}, count, without, ignored))
+        found = Imported(stream, request, columns, {}, count, without, ignored)
+        imported.append(replace(found, notes=said))
     return imported
 
 
 def _places(
-    folder: Path, suffixes: Iterable[str], corpus: Corpus
+    folder: Path, suffixes: Iterable[str], corpus: Corpus, name: str
 ) -> tuple[dict[str, Path], tuple[str, ...]]:
     """Find what is of each clip: a folder that holds files of some kinds, or such a file itself.
+
+    Links to folders are followed.
 
     Returns:
         Clip -> its folder or file; and names of folders that are of no clip.
     """
     folders: dict[str, list[Path]] = {}
     files: dict[str, list[Path]] = {}
-    for parent, _, names in os.walk(folder):
-        own = [Path(parent, name) for name in names if name.lower().endswith(tuple(suffixes))]
+    for parent, below, names in walk(folder):
+        below[:] = _of_kind(below, name)
+        own = [parent / file for file in names if file.lower().endswith(tuple(suffixes))]
         if own:
-            folders.setdefault(Path(parent).name, []).append(Path(parent))
+            folders.setdefault(parent.name, []).append(parent)
         for path in own:
             files.setdefault(path.stem, []).append(path)
     candidates = {**(files if suffixes is POINT_FILES else {}), **folders}
@@ -180,13 +237,40 @@ def _places(
     return places, tuple(sorted(set(folders) - set(names_of.values())))
 
 
+def _of_kind(folders: Sequence[str], name: str) -> list[str]:
+    """Of the DeepPersonality benchmark's ``train_data_face`` and ``train_data``, those of a name.
+
+    One is left out only where the other lies beside it.
+    """
+    unwanted = {
+        other
+        for one in folders
+        if re.fullmatch(r"(?:train|valid|validation|val|test)_data", one)
+        for other in [one if name == "faces" else f"{one}_face"]
+        if f"{one}_face" in folders
+    }
+    return [folder for folder in folders if folder not in unwanted]
+
+
+def _drawn(folders: Mapping[str, Path]) -> tuple[str, ...]:
+    """Say how many drawings of landmarks are not taken for pictures."""
+    drawn = [path for place in folders.values() for path in drawings(images_in(place))]
+    if not drawn:
+        return ()
+    return (
+        f"{len(drawn)} drawings of landmarks beside the images, such as {min(drawn).name}, are no "
+        f"images of their own and were left out",
+    )
+
+
 def _content(places: Iterable[tuple[str, Path]], rates: Mapping[str, float | None]) -> str:
     """Hash of all that a model could see of the files of some clips."""
     digest = hashlib.sha256()
     for clip, place in places:
         digest.update(f"{clip}\x1f{rates[clip]}\x1e".encode("utf-8", "surrogatepass"))
+        drawn = drawings(images_in(place)) if place.is_dir() else set()
         for path in sorted(place.iterdir()) if place.is_dir() else [place]:
-            if path.is_file():
+            if path.is_file() and path not in drawn:
                 digest.update(path.name.encode("utf-8", "surrogateescape") + b"\x1f")
                 digest.update(hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()[:16]
@@ -210,6 +294,7 @@ def _matched(names: Iterable[str], corpus: Corpus) -> dict[str, str]:
 
 def _stem(clip: str) -> str:
     """The id without the suffix of a media file."""
+    clip = same_name(clip)
     stem, dot, suffix = clip.rpartition(".")
     return stem if dot and suffix.isalnum() and not suffix.isdigit() and stem else clip
 

@@ -6,7 +6,8 @@ a file left out. Text, tables and pictures are known by suffix and bytes. Words 
 (``talk.srt`` beside ``talk.mp4``) are no clip of their own, and neither is its poster.
 """
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -186,3 +187,25 @@ def _refusal(path: Path) -> str:
     if moving and found > len(problems):
         return ""
     return "a single picture" if found and not moving else "no media that can be decoded"
+
+
+def walk(folder: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
+    """Go through a folder as ``os.walk`` does, in a fixed order; links to folders are followed.
+
+    Each real folder is visited once, so that links cannot lead in circles; links come after the
+    folders beside them. What the caller takes out of the second list is not visited.
+
+    Yields:
+        A folder, names of the folders in it, names of its files.
+    """
+    seen = {os.path.realpath(folder)}
+    for place, below, names in os.walk(folder, followlinks=True):
+        here = Path(place)
+        new: dict[str, str] = {}
+        for name in sorted(below, key=lambda name: ((here / name).is_symlink(), name)):
+            real = os.path.realpath(here / name)
+            if real not in seen and real not in new.values():
+                new[name] = real
+        below[:] = new
+        yield here, below, sorted(names)
+        seen.update(new[name] for name in below)

@@ -1,6 +1,7 @@
 """A folder of images (with fps, perhaps a WAV) is a clip too: path -> times and pictures."""
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 import cv2
@@ -11,6 +12,7 @@ from traitscope.errors import ClipError
 from traitscope.media.info import MediaInfo
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp"}
+_LANDMARKS = re.compile(r"[_-]?(?:land)?marks?(?=[_-]|$)|[_-]?lmks?(?=[_-]|$)")
 
 
 def probe(folder: Path, *, fps: float | None) -> MediaInfo:
@@ -74,7 +76,9 @@ def sound_file(folder: Path) -> Path | None:
 
 
 def _files(folder: Path) -> list[Path]:
-    files = [f for f in folder.iterdir() if f.suffix.lower() in SUFFIXES and f.name[0] != "."]
+    files = images_in(folder)
+    drawn = drawings(files)
+    files = [file for file in files if file not in drawn]
     if not files:
         raise ClipError(
             f"{folder} holds no images ({', '.join(sorted(SUFFIXES))}). Give a media file or a "
@@ -82,6 +86,21 @@ def _files(folder: Path) -> list[Path]:
             status="no_video",
         )
     return sorted(files, key=lambda f: _natural(f.name))
+
+
+def images_in(folder: Path) -> list[Path]:
+    """All images of a folder, in no order."""
+    return [f for f in folder.iterdir() if f.suffix.lower() in SUFFIXES and f.name[0] != "."]
+
+
+def drawings(files: Iterable[Path]) -> set[Path]:
+    """Find the pictures of landmarks that lie beside the pictures they were found in.
+
+    ``face_landmark_7.jpg`` is one beside ``face_7.jpg``, and a picture by itself without it.
+    """
+    by_stem = {file.stem.lower(): file for file in files}
+    bare = {stem: _LANDMARKS.sub("", stem).strip("_- ") for stem in by_stem}
+    return {by_stem[stem] for stem, of in bare.items() if of != stem and of in by_stem}
 
 
 def _natural(name: str) -> list[tuple[int, str]]:

@@ -4,23 +4,20 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from traitscope.corpora.openface import LONG_COLUMNS
 from traitscope.corpora.openface import clip_names as table_names
-from traitscope.errors import ConfigError, DataError
+from traitscope.errors import ConfigError
 from traitscope.extract.imported import read_table
 from traitscope.extract.transcript import holds_words
 from traitscope.features.request import Request
 from traitscope.media.folders import LeftOut, Listing, media_files
 from traitscope.runs.checkpoint import Checkpoint
 from traitscope.runs.plan import IMPORTED
+from traitscope.sheets import SUFFIXES, open_sheet
 from traitscope.types import Clip, Stream
-
-TABLES = (".csv", ".tsv", ".parquet")
-"""Suffixes of files that hold one row, or rows with times, for each of many clips."""
 
 
 def named_paths(media: Sequence[Path | str], text: Path | str | None) -> list[Path]:
@@ -88,7 +85,7 @@ def named_clips(
         path: of a clip, or of a table of clips.
         name: id of a clip, if not the name of the file.
     """
-    if path.suffix.lower() not in TABLES or holds_words(path):
+    if path.suffix.lower() not in SUFFIXES or holds_words(path):
         yield clip_of(path, name), {}
         return
     if reads_openface(checkpoint):
@@ -127,15 +124,9 @@ def table_clips(path: Path) -> tuple[list[Clip], list[str]]:
     Raises:
         DataError: the file is missing or no table.
     """
-    import pandas as pd
-
-    try:
-        header = pd.read_csv(path, nrows=0, skipinitialspace=True).columns
-        named = [name for name in header if name.strip().lower() in LONG_COLUMNS]
-        text: Any = {"dtype": str, "keep_default_na": False, "skipinitialspace": True}
-        rows = pd.read_csv(path, usecols=named or [header[0]], **text)
-    except (OSError, ValueError, IndexError) as error:
-        raise DataError(f"{path} is not readable as a table: {error}") from error
+    sheet = open_sheet(path)
+    named = [name for name in sheet.columns if name.lower() in LONG_COLUMNS]
+    rows = sheet.read(named or sheet.columns[:1])
     if not named:  # a table of one clip, as OpenFace writes it, is named by its file
         clip = clip_of(path)
         return [clip], [clip.id] * len(rows)

@@ -4,15 +4,13 @@ For people who work on rows: a clip's scores stand beside each of its frames. Ev
 there stays as it was, to the letter.
 """
 
-import csv
-from collections.abc import Sequence
 from pathlib import Path
 
 from traitscope.errors import ConfigError, DataError
-from traitscope.files import replacing
 from traitscope.prediction.clips import predict_clip
 from traitscope.prediction.inputs import reads_openface, table_clips
 from traitscope.runs.checkpoint import Checkpoint
+from traitscope.sheets import append_columns, open_sheet
 from traitscope.types import Hook, Prediction
 
 
@@ -32,7 +30,7 @@ def label_rows(
 
     Raises:
         ConfigError: the run was trained on another source of signals, or ``to`` is the table.
-        DataError: the table has such columns already.
+        DataError: the table has such columns already, or is Parquet.
     """
     if not reads_openface(checkpoint):
         raise ConfigError(
@@ -43,7 +41,10 @@ def label_rows(
         raise ConfigError(f"{to} would overwrite the table. Choose another file.")
     targets = [target.name for target in checkpoint.facts.targets]
     columns = [f"predicted_{name}" for name in targets]
-    taken = sorted(set(columns) & set(_header(table)))
+    sheet = open_sheet(table)
+    if sheet.lines is None:
+        raise DataError(f"{table} is Parquet, whose rows are not written on. Give it as CSV.")
+    taken = sorted(set(columns) & set(sheet.columns))
     if taken:
         raise DataError(f"{table} has {', '.join(taken)} already. Take the columns out first.")
     clips, names = table_clips(table)
@@ -58,24 +59,5 @@ def label_rows(
         p.clip: [f"{p.scores[name]:.6f}" if p.scores else "" for name in targets]
         for p in predictions
     }
-    _write(table, to, columns, [cells[name] for name in names])
+    append_columns(sheet, to, columns, [cells[name] for name in names])
     return predictions
-
-
-def _header(table: Path) -> list[str]:
-    with table.open(newline="", encoding="utf-8-sig") as file:
-        return [name.strip() for name in next(csv.reader(file), [])]
-
-
-def _write(table: Path, to: Path, columns: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
-    """Append cells to the rows of a table; the new one appears whole or not at all."""
-    with (
-        table.open(newline="", encoding="utf-8-sig") as source,
-        replacing(to) as draft,
-        draft.open("w", newline="", encoding="utf-8") as file,
-    ):
-        rows, writer = csv.reader(source), csv.writer(file, lineterminator="\n")
-        writer.writerow([*next(rows), *columns])
-        # Empty lines are no rows of the table: pandas, which counted them, skips them too.
-        for row, scores in zip((row for row in rows if row), cells, strict=True):
-            writer.writerow([*row, *scores])
