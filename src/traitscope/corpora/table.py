@@ -254,6 +254,7 @@ def _media_finder(
     base: Path, media: Path, suffixes: Sequence[str] | None
 ) -> Callable[[str, str], Path | None]:
     """Make the function that finds a clip's media by its path cell, else by its id."""
+    from traitscope.media.folders import is_media  # its room opens with the decoders: half a second
     from traitscope.media.suffixes import MEDIA
 
     entries = sorted(media.iterdir()) if media.is_dir() else []
