@@ -24,8 +24,8 @@ _TURNINGS = 2
 _FACE_IN_TILE = 0.125
 """What a face of the smallest size takes of a tile's side; detectors see it from 0.1 on."""
 
-_SMALLEST_TILE = 192
-"""In pixels: faces below 24 have nothing to fit a mesh to."""
+SMALLEST_PIXELS = 24
+"""In smaller faces there is nothing to fit a mesh to."""
 
 _OVERLAP = 0.1
 """Of the picture's longer side: a larger face would have been found by the first look."""
@@ -99,7 +99,7 @@ class Places:
 def tiles(width: int, height: int) -> list[Window]:
     """Overlapping squares that cover a picture, each small enough to show its smallest faces."""
     longer = max(width, height)
-    side = max(_SMALLEST_TILE, round(longer * SMALLEST_SHARE / _FACE_IN_TILE))
+    side = round(max(SMALLEST_PIXELS, longer * SMALLEST_SHARE) / _FACE_IN_TILE)
     stride = max(1, side - round(_OVERLAP * longer))
     starts = [
         sorted({max(0, min(start, length - side)) for start in range(0, length, stride)})
@@ -123,9 +123,8 @@ def around(box: Box, width: int, height: int, *, room: float) -> Window:
     left, top, right, bottom = box
     reach = (0.5 + room) * max(right - left, bottom - top)
     across, down = (left + right) / 2, (top + bottom) / 2
-    return (
-        max(0, min(int(across - reach), width - 1)),
-        max(0, min(int(down - reach), height - 1)),
-        min(width, max(int(across + reach), 1)),
-        min(height, max(int(down + reach), 1)),
-    )
+    x = max(0, min(int(across - reach), width - 1))
+    y = max(0, min(int(down - reach), height - 1))
+    x_end = max(x + 1, min(int(across + reach), width))
+    y_end = max(y + 1, min(int(down + reach), height))
+    return x, y, x_end, y_end

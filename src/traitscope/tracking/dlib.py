@@ -2,7 +2,7 @@
 
 The whole picture is searched every two seconds, and when a face is lost and for two seconds after;
 in between, a face is looked for around its last place, at a size that suits the detector. Where
-nothing is found, it is searched at full size now and then, and turned.
+nothing is found, it is searched for small faces now and then, and turned.
 """
 
 import cv2
@@ -14,19 +14,26 @@ from traitscope.tracking._canonical import fit_rotation
 from traitscope.tracking._dlib_models import detector, load_dlib, predictor
 from traitscope.tracking._people import People
 from traitscope.tracking._rotation import to_angles
-from traitscope.tracking._second_look import SAME_FACE, Places, Schedule, around
+from traitscope.tracking._second_look import (
+    SAME_FACE,
+    SMALLEST_PIXELS,
+    SMALLEST_SHARE,
+    Places,
+    Schedule,
+    around,
+)
 from traitscope.types import Face, Frame
 
 VERSION = 4
 
 LONG_SIDE = 640
-"""Pictures are resized to this for detection: HOG finds faces from 80 px on, so 1/8 of it."""
+"""Pictures are resized to this for detection: HOG finds faces from 80 px on, 1/8 of it."""
 
 RESCAN_SECONDS = 2.0
 """How long a new face may go unnoticed while the known ones are followed."""
 
-_FULL_SIDES = (1280, 1920)
-"""The longer side at a second look: full size, so that faces of 80 px are found, within limits."""
+_SMALLEST = 80
+"""The detector's smallest face in pixels."""
 
 _FACE_SIDE = 100
 """Around a known face the picture is resized so that the face gets this size."""
@@ -113,9 +120,9 @@ class Tracker:
         return lost
 
     def _search(self, grey: Grey) -> Scored:
-        """Search the picture at full size; where nothing is, note whether turning it helps."""
-        longer = max(grey.shape)
-        scale = min(max(longer, _FULL_SIDES[0]), _FULL_SIDES[1]) / longer
+        """Search the picture for small faces; where none is, note whether turning it helps."""
+        smallest = max(SMALLEST_PIXELS, SMALLEST_SHARE * max(grey.shape))
+        scale = _SMALLEST / smallest
         scored: Scored = []
         for box, _ in self._detect(grey, scale)[: self._max_faces]:
             near = self._near(grey, box)
