@@ -48,7 +48,7 @@ def dump_frames(path: Path) -> int:
 def _dlib() -> tuple[Any, Any, Any]:
     import dlib
 
-    from traitscope.tracking.dlib import predictor_path
+    from traitscope.tracking._dlib_models import predictor_path
 
     return (
         dlib.get_frontal_face_detector(),

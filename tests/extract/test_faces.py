@@ -5,7 +5,8 @@ import pytest
 from tests.support.media_files import portrait
 from traitscope.errors import ClipError
 from traitscope.extract._selection import Tracks
-from traitscope.extract.faces import Config, Extractor, chip, eye_centres, sharpness
+from traitscope.extract.faces import Config, Extractor, chip, sharpness
+from traitscope.tracking import eye_centres
 from traitscope.tracking._canonical import FACE
 from traitscope.types import Clip, Face, Frame, Inputs
 

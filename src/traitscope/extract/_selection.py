@@ -15,6 +15,10 @@ Policy = Literal["largest", "central", "longest", "all"]
 _SHORT = 0.25
 """`central` ignores tracks with fewer frames than this share of the longest track's."""
 
+_TINY = 50.0
+"""Median width in pixels below which a face is tiny: detectors and meshes were taught on 80 to 256
+pixels, and what they measure of fewer is coarse."""
+
 _AXES = ("pose_Rx", "pose_Ry", "pose_Rz")
 
 
@@ -24,6 +28,7 @@ class _Seen:
     area: float = 0.0
     distance: float = 0.0
     confidence: float = 0.0
+    widths: list[float] = field(default_factory=list)
     lowest: NDArray[np.float64] = field(default_factory=lambda: np.full(3, np.inf))
     highest: NDArray[np.float64] = field(default_factory=lambda: np.full(3, -np.inf))
 
@@ -72,6 +77,7 @@ class Tracks:
             across, down = (left + right) / 2 / width - 0.5, (top + bottom) / 2 / height - 0.5
             seen.distance += float(np.hypot(across, down))
             seen.confidence += face.confidence
+            seen.widths.append(right - left)
             if face.rotation is not None:
                 seen.lowest = np.minimum(seen.lowest, face.rotation)
                 seen.highest = np.maximum(seen.highest, face.rotation)
@@ -105,9 +111,10 @@ class Tracks:
         return Rows(np.array(self._times)[frame], frame, track)
 
     def facts(self, rows: Rows) -> dict[str, Any]:
-        """Coverage, confidence and pose range of the chosen faces, for reports.
+        """Coverage, confidence, pose range and size of the chosen faces, and who else was seen.
 
-        Coverage is the share of the frames looked at; pose ranges are in radians.
+        Coverage and ``others_share`` are shares of the frames looked at; pose ranges are in
+        radians, ``face_width`` in pixels; ``notes`` are sentences for the reader.
         """
         tracks = sorted(set(rows.track[rows.valid].tolist()))
         seen = [self._seen[track] for track in tracks]
@@ -120,13 +127,19 @@ class Tracks:
             if np.isfinite(low)
         }
         covered = len(set(rows.frame[rows.valid].tolist())) / len(self._times)
+        width = float(np.median([width for one in seen for width in one.widths]))
+        share = float(np.mean([bool(set(present) - set(tracks)) for present in self._present]))
+        notes = _notes(len(self._seen) - len(tracks), share, width)
         one = {"track": tracks[0]} if len(tracks) == 1 else {"row_tracks": rows.track.tolist()}
         return {
             **one,
             "tracks": len(self._seen),
             "coverage": round(covered, 6),
+            "others_share": round(share, 6),
+            "face_width": round(width, 1),
             "confidence": round(sum(one.confidence for one in seen) / frames, 6),
             **({"pose_range": pose} if pose else {}),
+            **({"notes": notes} if notes else {}),
         }
 
     def _choose(self, policy: Policy) -> int:
@@ -143,3 +156,16 @@ class Tracks:
 
 def _or_missing(track: int, present: tuple[int, ...]) -> int:
     return track if track in present else -1
+
+
+def _notes(others: int, share: float, width: float) -> list[str]:
+    notes = []
+    if others:
+        people = "another person was" if others == 1 else f"{others} other people were"
+        notes.append(
+            f"Not alone: {people} seen, in {share:.1%} of the pictures; the features are of one "
+            f"person."
+        )
+    if width < _TINY:
+        notes.append(f"Tiny face: {width:.0f} px wide in the median; what it shows is coarse.")
+    return notes

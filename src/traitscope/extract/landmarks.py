@@ -13,7 +13,7 @@ from pydantic import Field
 from traitscope.errors import ConfigError
 from traitscope.extract._sampling import Sampled
 from traitscope.extract._selection import Policy, Tracks
-from traitscope.extract.faces import alignment
+from traitscope.tracking import alignment
 from traitscope.types import Face, Frame, Inputs, Stream
 
 VERSION = 2

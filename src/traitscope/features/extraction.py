@@ -173,8 +173,11 @@ def _see_frames(clip: Clip, jobs: Sequence[_Job], context: Extraction) -> None:
             if not any(job.alive for job in jobs):
                 break
         facts = _media_facts(clip, reader)
-        for job in jobs:
-            job.facts.update(facts)
+        for key, group in passes.items():
+            noticed = trackers[key].notes() if key in trackers else ()
+            for job in group:
+                job.facts.update(facts)
+                job.facts.update({"notes": list(noticed)} if noticed else {})
 
     _guard(clip, jobs, partial(run, clip.path))
 
@@ -213,8 +216,14 @@ def _finish(clip: Clip, jobs: Sequence[_Job]) -> None:
     for job in jobs:
         if job.alive:
             stream = _guard(clip, [job], partial(_finish_one, clip, job, jobs, sounds))
+            notes = job.facts.get("notes", [])
             if stream is not None:
-                job.outcome = replace(stream, info={**job.facts, **stream.info})
+                every = [*notes, *stream.info.get("notes", [])]
+                info = {**job.facts, **stream.info, **({"notes": every} if every else {})}
+                job.outcome = replace(stream, info=info)
+            elif isinstance(job.outcome, ClipError) and job.outcome.status == "no_face":
+                reason = " ".join([str(job.outcome), *notes])
+                job.outcome = ClipError(reason, status="no_face")
 
 
 def _finish_one(

@@ -5,6 +5,7 @@ from typing import Literal, Protocol, cast
 
 from traitscope import registry, weights
 from traitscope.errors import ConfigError, MissingError
+from traitscope.tracking._alignment import alignment, eye_centres
 from traitscope.tracking._canonical import to_front
 from traitscope.tracking._rotation import to_matrix
 from traitscope.types import Face, Frame
@@ -16,7 +17,9 @@ __all__ = [
     "BACKENDS",
     "Backend",
     "FaceTracker",
+    "alignment",
     "backend_version",
+    "eye_centres",
     "open_tracker",
     "resolve_backend",
     "to_front",
@@ -34,6 +37,9 @@ class FaceTracker(Protocol):
 
     def track(self, frame: Frame) -> tuple[Face, ...]:
         """Find the faces of the next frame; times rise within a clip."""
+
+    def notes(self) -> tuple[str, ...]:
+        """What was noticed since the clip began that a reader must know, as sentences."""
 
     def close(self) -> None:
         """Free what the backend holds."""

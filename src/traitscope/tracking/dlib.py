@@ -1,120 +1,151 @@
 """dlib: HOG frontal faces, 68 points, head rotation from a mean face; works offline from wheels.
 
 The whole picture is searched every two seconds, and when a face is lost and for two seconds after;
-in between, a face is looked for around its last place, at a size that suits the detector.
-
-The point model comes inside the ``face_recognition_models`` wheel; that package is located, never
-imported (its import needs ``pkg_resources``).
+in between, a face is looked for around its last place, at a size that suits the detector. Where
+nothing is found, it is searched for small faces now and then, and turned.
 """
-
-from importlib.util import find_spec
-from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from traitscope.errors import MissingError
+from traitscope.tracking._boxes import Box, overlap
 from traitscope.tracking._canonical import fit_rotation
-from traitscope.tracking._identity import Box, Linker
+from traitscope.tracking._dlib_models import detector, load_dlib, predictor
+from traitscope.tracking._people import People
 from traitscope.tracking._rotation import to_angles
+from traitscope.tracking._second_look import (
+    SAME_FACE,
+    SMALLEST_PIXELS,
+    SMALLEST_SHARE,
+    Places,
+    Schedule,
+    around,
+)
 from traitscope.types import Face, Frame
 
-VERSION = 3
+VERSION = 4
 
 LONG_SIDE = 640
-"""Pictures are resized to this for detection: HOG finds faces from 80 px on, so 1/8 of it."""
+"""Pictures are resized to this for detection: HOG finds faces from 80 px on, 1/8 of it."""
 
 RESCAN_SECONDS = 2.0
 """How long a new face may go unnoticed while the known ones are followed."""
 
+_SMALLEST = 80
+"""The detector's smallest face in pixels."""
+
 _FACE_SIDE = 100
 """Around a known face the picture is resized so that the face gets this size."""
 
-_MARGIN = 0.5
-"""Room around a known face on each side, in face sizes."""
-
-_SAME = 0.3
-"""Boxes that share more of their union are one face."""
+_ROOM = 0.5
+"""Around a known face on each side, in face sizes: more would cost more than it finds."""
 
 Grey = NDArray[np.uint8]
-Found = list[tuple[Box, float]]
+Scored = list[tuple[Box, float]]
+"""Boxes with the detector's scores, best first."""
 
 
 class Tracker:
     """Find faces in the frames of one clip after another."""
 
     def __init__(self, *, max_faces: int = 3) -> None:
-        dlib = load_dlib()
-        self._detector = dlib.get_frontal_face_detector()
-        self._rectangle = dlib.rectangle
-        self._predictor = dlib.shape_predictor(str(predictor_path()))
+        self._rectangle = load_dlib().rectangle
+        self._detector, self._predictor = detector(), predictor()
         self._max_faces = max_faces
         self.restart()
 
     def restart(self) -> None:
-        """Begin a new clip: forget the ids of the last one."""
-        self._linker = Linker()
-        self._known: list[Box] = []
+        """Begin a new clip: forget the people of the last one."""
+        self._people, self._places, self._schedule = People(), Places(), Schedule()
+        self._followed = 0
         self._scanned = self._missing_since = -np.inf
 
     def track(self, frame: Frame) -> tuple[Face, ...]:
         """Find the faces of the next frame of the clip."""
         grey = np.asarray(cv2.cvtColor(frame.image, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
-        found: Found | None = None
+        size = (grey.shape[1], grey.shape[0])
+        scored: Scored | None = None
         missing = frame.time - self._missing_since < RESCAN_SECONDS
-        if self._known and not missing and frame.time - self._scanned < RESCAN_SECONDS - 1e-6:
-            found = self._follow(grey)
-        if found is None:
-            found, self._scanned = self._scan(grey), frame.time
-            if len(found) < len(self._known):
+        if self._followed and not missing and frame.time - self._scanned < RESCAN_SECONDS - 1e-6:
+            scored = self._follow(grey)
+        if scored is None:
+            scored, self._scanned = self._scan(grey), frame.time
+            scored += self._lost(grey, scored)
+            if len(scored) < self._followed:
                 self._missing_since = frame.time
-        self._known = [box for box, _ in found]
-        ids = self._linker.assign(frame.time, self._known)
-        return tuple(
-            self._describe(grey, box, score, track)
-            for (box, score), track in zip(found, ids, strict=True)
-        )
+        if scored:
+            self._schedule.saw()
+        elif self._schedule.due():
+            scored = self._search(grey)
+        scored = sorted(scored, key=lambda pair: -pair[1])[: self._max_faces]
+        self._followed = len(scored)
+        self._places.update([box for box, _ in scored], size)
+        return self._people.see(frame, [self._describe(grey, box, score) for box, score in scored])
+
+    def notes(self) -> tuple[str, ...]:
+        """What was noticed in the clip that a reader must know."""
+        return self._people.notes()
 
     def close(self) -> None:
         """Nothing to free."""
 
-    def _follow(self, grey: Grey) -> Found | None:
+    def _follow(self, grey: Grey) -> Scored | None:
         """Look for each known face around its last place; None when one is not there."""
-        found: Found = []
-        for box in self._known:
+        followed: Scored = []
+        for box in self._places.without([], (grey.shape[1], grey.shape[0])):
             near = self._near(grey, box)
-            if near is None or any(_overlap(near[0], other) > _SAME for other, _ in found):
+            if near is None or not _is_new(near, followed):
                 return None
-            found.append(near)
-        return sorted(found, key=lambda pair: -pair[1])
+            followed.append(near)
+        return followed
 
-    def _scan(self, grey: Grey) -> Found:
+    def _scan(self, grey: Grey) -> Scored:
         """Search the whole picture, then look again around each face, as while following it."""
-        height, width = grey.shape
-        scale = LONG_SIDE / max(height, width)
-        boxes = self._detect(grey, scale, (0, 0))[: self._max_faces]
-        found: Found = []
-        for box, score in boxes:
+        scored: Scored = []
+        for box, score in self._detect(grey, LONG_SIDE / max(grey.shape))[: self._max_faces]:
             near = self._near(grey, box) or (box, score)
-            if not any(_overlap(near[0], other) > _SAME for other, _ in found):
-                found.append(near)
-        return sorted(found, key=lambda pair: -pair[1])
+            if _is_new(near, scored):
+                scored.append(near)
+        return scored
+
+    def _lost(self, grey: Grey, scored: Scored) -> Scored:
+        """Known faces that are too small for a scan of the whole picture."""
+        lost: Scored = []
+        boxes = [box for box, _ in scored]
+        for place in self._places.without(boxes, (grey.shape[1], grey.shape[0])):
+            near = self._near(grey, place)
+            if near is not None and _is_new(near, [*scored, *lost]):
+                lost.append(near)
+        return lost
+
+    def _search(self, grey: Grey) -> Scored:
+        """Search the picture for small faces; where none is, note whether turning it helps."""
+        smallest = max(SMALLEST_PIXELS, SMALLEST_SHARE * max(grey.shape))
+        scale = _SMALLEST / smallest
+        scored: Scored = []
+        for box, _ in self._detect(grey, scale)[: self._max_faces]:
+            near = self._near(grey, box)
+            if near is not None and _is_new(near, scored):
+                scored.append(near)
+        if scored or not self._schedule.may_be_turned:
+            return scored
+        for turns in (2, 1, 3):
+            if self._scan(np.ascontiguousarray(np.rot90(grey, turns))):
+                self._people.saw_turned(turns)
+                break
+        return []
 
     def _near(self, grey: Grey, box: Box) -> tuple[Box, float] | None:
         """The face around a place, the one that overlaps it most; None if there is none."""
-        left, top, right, bottom = box
-        margin = _MARGIN * (right - left)
-        x, y = max(0, int(left - margin)), max(0, int(top - margin))
-        window = grey[y : max(0, int(bottom + margin)), x : max(0, int(right + margin))]
-        if not window.size:
-            return None
-        boxes = self._detect(window, _FACE_SIDE / max(right - left, 1.0), (x, y))
-        best = max(boxes, key=lambda pair: _overlap(pair[0], box), default=None)
-        return best if best is not None and _overlap(best[0], box) > 0 else None
+        left, top, right, bottom = around(box, grey.shape[1], grey.shape[0], room=_ROOM)
+        window = grey[top:bottom, left:right]
+        scale = _FACE_SIDE / max(box[2] - box[0], 1.0)
+        boxes = self._detect(window, scale, (left, top))
+        best = max(boxes, key=lambda pair: overlap(pair[0], box), default=None)
+        return best if best is not None and overlap(best[0], box) > 0 else None
 
-    def _detect(self, grey: Grey, scale: float, corner: tuple[int, int]) -> Found:
+    def _detect(self, grey: Grey, scale: float, corner: tuple[int, int] = (0, 0)) -> Scored:
         """Boxes in pixels of the picture with their scores, best first.
 
         Args:
@@ -127,7 +158,7 @@ class Tracker:
         size = (max(1, round(width * scale)), max(1, round(height * scale)))
         boxes, scores, _ = self._detector.run(cv2.resize(grey, size, interpolation=method), 0, 0.0)
         x, y = corner
-        found = [
+        scored = [
             (
                 (
                     b.left() / scale + x,
@@ -139,57 +170,15 @@ class Tracker:
             )
             for b, score in zip(boxes, scores, strict=True)
         ]
-        return sorted(found, key=lambda pair: -pair[1])
+        return sorted(scored, key=lambda pair: -pair[1])
 
-    def _describe(self, grey: Grey, box: Box, score: float, track: int) -> Face:
+    def _describe(self, grey: Grey, box: Box, score: float) -> Face:
         shape = self._predictor(grey, self._rectangle(*(round(side) for side in box)))
         points = np.array([(p.x, p.y) for p in shape.parts()], dtype=np.float32)
         height, width = grey.shape
         rotation = fit_rotation(points, width=width, height=height)
-        return Face(
-            box=box, confidence=score, landmarks=points, track=track, rotation=to_angles(rotation)
-        )
+        return Face(box=box, confidence=score, landmarks=points, rotation=to_angles(rotation))
 
 
-def _overlap(one: Box, other: Box) -> float:
-    """Intersection over union of two boxes."""
-    width = min(one[2], other[2]) - max(one[0], other[0])
-    height = min(one[3], other[3]) - max(one[1], other[1])
-    if width <= 0 or height <= 0:
-        return 0.0
-    areas = [(b[2] - b[0]) * (b[3] - b[1]) for b in (one, other)]
-    return width * height / (sum(areas) - width * height)
-
-
-def load_dlib() -> Any:
-    """Import dlib, or say how to install it.
-
-    Raises:
-        MissingError: it is not installed.
-    """
-    try:
-        import dlib
-    except ModuleNotFoundError as error:
-        raise MissingError(
-            "The dlib backend needs the package 'dlib', which is not installed. "
-            "Install it with: pip install 'dlib-bin>=20'"
-        ) from error
-    return dlib
-
-
-def predictor_path() -> Path:
-    """Find the 68-point model inside the face_recognition_models wheel.
-
-    Raises:
-        MissingError: the wheel is not installed, or has no such file.
-    """
-    spec = find_spec("face_recognition_models")
-    folders = (spec.submodule_search_locations or []) if spec else []
-    for folder in folders:
-        path = Path(folder) / "models" / "shape_predictor_68_face_landmarks.dat"
-        if path.is_file():
-            return path
-    raise MissingError(
-        "The 68-point model of the dlib backend is not installed. "
-        "Install it with: pip install 'face_recognition_models>=0.3'"
-    )
+def _is_new(pair: tuple[Box, float], others: Scored) -> bool:
+    return all(overlap(pair[0], other) <= SAME_FACE for other, _ in others)

@@ -7,10 +7,10 @@ import cv2
 import numpy as np
 
 from traitscope.errors import MissingError
-from traitscope.tracking._identity import Linker
+from traitscope.tracking._people import People
 from traitscope.types import Face, Frame
 
-VERSION = 2
+VERSION = 3
 
 SCALE_FACTOR = 1.2
 MIN_NEIGHBOURS = (10, 8, 6, 4)
@@ -33,24 +33,28 @@ class Tracker:
 
     def restart(self) -> None:
         """Begin a new clip: forget the ids of the last one."""
-        self._linker = Linker()
+        self._people = People()
 
     def track(self, frame: Frame) -> tuple[Face, ...]:
         """Find the faces of the next frame; confidence is the number of neighbours asked for."""
         grey = cv2.cvtColor(frame.image, cv2.COLOR_RGB2GRAY)
         for neighbours in MIN_NEIGHBOURS:
-            found = self._cascade.detectMultiScale(
+            corners = self._cascade.detectMultiScale(
                 grey, scaleFactor=SCALE_FACTOR, minNeighbors=neighbours
             )
-            if len(found):
+            if len(corners):
                 break
-        largest = sorted(found, key=lambda box: -int(box[2]) * int(box[3]))[: self._max_faces]
-        boxes = [(float(x), float(y), float(x + w), float(y + h)) for x, y, w, h in largest]
+        largest = sorted(corners, key=lambda box: -int(box[2]) * int(box[3]))[: self._max_faces]
         nothing = np.empty((0, 2), dtype=np.float32)
-        return tuple(
-            Face(box=box, confidence=float(neighbours), landmarks=nothing, track=track)
-            for box, track in zip(boxes, self._linker.assign(frame.time, boxes), strict=True)
-        )
+        faces = [
+            Face((float(x), float(y), float(x + w), float(y + h)), float(neighbours), nothing)
+            for x, y, w, h in largest
+        ]
+        return self._people.see(frame, faces)
+
+    def notes(self) -> tuple[str, ...]:
+        """What was noticed in the clip that a reader must know."""
+        return self._people.notes()
 
     def close(self) -> None:
         """Nothing to free."""
