@@ -253,3 +253,13 @@ def test_rows_of_quotes_are_rows_only_if_they_hold_something(tmp_path: Path) -> 
     text = 'clip,score,word\n"",,\n",",,\n"\n",,""\n"""",1,\n'
     sheet = open_sheet(write(tmp_path / "t.csv", text))
     assert sheet.read()["clip"].tolist() == [",", '"']
+
+
+def test_wide_tables_keep_ids_that_look_like_nothing(tmp_path: Path) -> None:
+    names = [f"f{n}" for n in range(300)]
+    rows = [",".join(["NA", *(str(n) for n in range(299)), "NA"]), ",".join(["b", *["-1"] * 300])]
+    path = write(tmp_path / "t.csv", "\n".join([",".join(["clip", *names]), *rows]))
+    frame = open_sheet(path).read(["clip"], dict.fromkeys(names, np.float64))
+    assert frame["clip"].tolist() == ["NA", "b"]
+    assert frame["f298"].tolist() == [298, -1]
+    assert np.isnan(frame["f299"][0])

@@ -26,6 +26,7 @@ _WHY_LONG = (
     "Does a separator end each row, are there decimal commas, or names of rows without a header?"
 )
 _LOOKED_AT_ROWS = 1000
+_MANY_COLUMNS = 200  # of numbers, which are then read apart from the text
 _MISSING = sorted({form for word in NO_NUMBER for form in (word, word.upper(), word.title())})
 _MISSING += ["NaN", "-NaN", "<NA>"]
 
@@ -289,6 +290,7 @@ def _parse(
         # places beyond the longest row are not there for pandas
         there: Any = {place: kind for place, kind in types.items() if place < width}
         missing: Any = {place: _MISSING for place, kind in there.items() if kind is not str}
+        missing = _MISSING if len(missing) == len(there) else missing  # which is much faster
         with lines.body() as file:
             settings: Any = {
                 "sep": lines.separator,
@@ -311,8 +313,11 @@ def _parse(
     if rows is not None or not numbers:
         yield from parser(dict.fromkeys(types, str))
         return
+    words = {place: kind for place, kind in types.items() if kind is str}
+    others = {place: kind for place, kind in types.items() if kind is not str}
+    apart = [words, others] if words and len(others) > _MANY_COLUMNS else [types]
     try:
-        yield next(iter(parser(types)))
+        yield pd.concat([next(iter(parser(each))) for each in apart], axis=1)
     except ValueError:  # a cell of the columns of numbers is none, or is written in other ways
         yield next(iter(parser(dict.fromkeys(types, str))))
 
