@@ -237,3 +237,29 @@ def test_a_table_is_written_again_to_the_letter_with_more_columns(tmp_path: Path
     quoted = open_sheet(write(tmp_path / "t.csv", 'a, b\n1, "x,y"\n2, "z\n"\n'))
     append_columns(quoted, to, ["c"], [["0.25"], ["0.5"]])
     assert to.read_text(encoding="utf-8") == 'a,b,c\n1,"x,y",0.25\n2,"z\n",0.5\n'
+
+
+def test_columns_that_no_row_reaches_hold_nothing(tmp_path: Path) -> None:
+    sheet = open_sheet(write(tmp_path / "t.csv", "clip,score,word\na\nb\n"))
+    frame = sheet.read(["clip", "word"], {"score": np.float32})
+    assert frame["clip"].tolist() == ["a", "b"]
+    assert frame["word"].tolist() == ["", ""]
+    assert frame["score"].isna().all()
+    assert sheet.read(["word"])["word"].tolist() == ["", ""]
+    assert sheet.notes == ("2 rows of t.csv end early; what they lack is missing.",)
+
+
+def test_rows_of_quotes_are_rows_only_if_they_hold_something(tmp_path: Path) -> None:
+    text = 'clip,score,word\n"",,\n",",,\n"\n",,""\n"""",1,\n'
+    sheet = open_sheet(write(tmp_path / "t.csv", text))
+    assert sheet.read()["clip"].tolist() == [",", '"']
+
+
+def test_wide_tables_keep_ids_that_look_like_nothing(tmp_path: Path) -> None:
+    names = [f"f{n}" for n in range(300)]
+    rows = [",".join(["NA", *(str(n) for n in range(299)), "NA"]), ",".join(["b", *["-1"] * 300])]
+    path = write(tmp_path / "t.csv", "\n".join([",".join(["clip", *names]), *rows]))
+    frame = open_sheet(path).read(["clip"], dict.fromkeys(names, np.float64))
+    assert frame["clip"].tolist() == ["NA", "b"]
+    assert frame["f298"].tolist() == [298, -1]
+    assert np.isnan(frame["f299"][0])

@@ -42,6 +42,7 @@ class Rows:
         long: which hold more cells than the header.
         long_numbers: numbers of the first of these, as a spreadsheet counts them.
         short: how many hold fewer cells than the header.
+        widest: cells of the row with most of them.
     """
 
     count: int = 0
@@ -49,6 +50,7 @@ class Rows:
     long: list[int] = field(default_factory=list)
     long_numbers: list[int] = field(default_factory=list)
     short: int = 0
+    widest: int = 0
 
 
 @dataclass(frozen=True)
@@ -258,12 +260,19 @@ def _count(
     separator, width = shape
     starts = np.concatenate([[0], ends[:-1] + 1])
     counts = np.diff(np.searchsorted(commas, ends), prepend=0)
-    blank = _BLANK + b'"' + separator.encode()
-    hollow = np.isin(letters[starts], np.frombuffer(blank + b"\n", np.uint8))
+    blank = _BLANK + separator.encode()
+    hollow = np.isin(letters[starts], np.frombuffer(blank + b'"\n', np.uint8))
     for place in np.flatnonzero(hollow):
-        hollow[place] = not letters[starts[place] : ends[place]].tobytes().strip(blank)
+        row = letters[starts[place] : ends[place]].tobytes()
+        hollow[place] = not row.strip(blank + b'"\n') and _holds_nothing(row, separator)
     there = np.flatnonzero(~hollow | (counts > 0) | (letters[starts] == ord('"')))
     _note(rows, counts[there] + 1, hollow[there], there + number + 1, width)
+
+
+def _holds_nothing(row: bytes, separator: str) -> bool:
+    text = io.StringIO(row.decode("latin-1"), newline="")
+    cells = csv.reader(text, delimiter=separator, skipinitialspace=True)
+    return not any(cell.strip() for line in cells for cell in line)
 
 
 def _note(
@@ -278,6 +287,7 @@ def _note(
     rows.long += (long + rows.count).tolist()
     rows.long_numbers += numbers[long].tolist()[: _MANY - len(rows.long_numbers)]
     rows.short += int(np.count_nonzero((cells < width) & ~hollow))
+    rows.widest = max(rows.widest, int(cells.max(initial=0)))
     rows.count += len(cells)
 
 

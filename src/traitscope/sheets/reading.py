@@ -26,6 +26,7 @@ _WHY_LONG = (
     "Does a separator end each row, are there decimal commas, or names of rows without a header?"
 )
 _LOOKED_AT_ROWS = 1000
+_MANY_COLUMNS = 200  # of numbers, which are then read apart from the text
 _MISSING = sorted({form for word in NO_NUMBER for form in (word, word.upper(), word.title())})
 _MISSING += ["NaN", "-NaN", "<NA>"]
 
@@ -119,7 +120,7 @@ class Sheet:
             part = part[~part.index.isin(left_out)].reset_index(drop=True)
         changed: dict[str, Any] = {n: part[n].fillna("").str.strip() for n in texts}
         changed |= _numbers({n: part[n] for n in numbers if not _is_number(part[n])}, numbers, self)
-        return part.assign(**changed)
+        return part.assign(**changed)[self._wanted(texts, numbers)]
 
     def _of_parquet(self, texts: Sequence[str], numbers: Mapping[str, Any]) -> "pd.DataFrame":
         import pandas as pd
@@ -283,35 +284,51 @@ def _parse(
     """Read columns by place; those of numbers as text where they hold other things as well."""
     import pandas as pd
 
+    width = min(len(lines.header), lines.rows.widest)
+
     def parser(types: Mapping[int, Any]) -> "Iterator[pd.DataFrame]":
-        missing: Any = {place: _MISSING for place, kind in types.items() if kind is not str}
+        # places beyond the longest row are not there for pandas
+        there: Any = {place: kind for place, kind in types.items() if place < width}
+        missing: Any = {place: _MISSING for place, kind in there.items() if kind is not str}
+        missing = _MISSING if len(missing) == len(there) else missing  # which is much faster
         with lines.body() as file:
             settings: Any = {
                 "sep": lines.separator,
                 "decimal": lines.decimal,
                 "encoding": lines.encoding,
                 "header": None,
-                "names": range(len(lines.header)),
-                "usecols": sorted(types),
+                "names": range(width),
+                "usecols": sorted(there) or [0],
                 "index_col": False,
-                "dtype": dict(types),
+                "dtype": there or {0: str},
                 "keep_default_na": False,
                 "na_values": missing,
                 "skipinitialspace": True,
             }
-            if rows is None:
-                yield pd.read_csv(file, **settings)
-                return
-            yield from pd.read_csv(file, chunksize=rows, **settings)
+            whole = [pd.read_csv(file, **settings)] if rows is None else None
+            for part in whole or pd.read_csv(file, chunksize=rows, **settings):
+                yield _widened(part, types)
 
     types = {places[name]: numbers.get(name, str) for name in wanted}
     if rows is not None or not numbers:
         yield from parser(dict.fromkeys(types, str))
         return
+    words = {place: kind for place, kind in types.items() if kind is str}
+    others = {place: kind for place, kind in types.items() if kind is not str}
+    apart = [words, others] if words and len(others) > _MANY_COLUMNS else [types]
     try:
-        yield next(iter(parser(types)))
+        yield pd.concat([next(iter(parser(each))) for each in apart], axis=1)
     except ValueError:  # a cell of the columns of numbers is none, or is written in other ways
         yield next(iter(parser(dict.fromkeys(types, str))))
+
+
+def _widened(part: "pd.DataFrame", types: Mapping[int, Any]) -> "pd.DataFrame":
+    """Add columns that no row reaches."""
+    absent = {place: "" if kind is str else np.nan for place, kind in types.items()}
+    lacking = [place for place in absent if place not in part]
+    for place in lacking:
+        part[place] = absent[place]
+    return part
 
 
 def _is_number(column: "pd.Series[Any]") -> bool:
