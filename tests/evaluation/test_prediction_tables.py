@@ -9,12 +9,12 @@ import pytest
 
 from traitscope.corpora import load_corpus
 from traitscope.errors import DataError
+from traitscope.evaluation.systems import join, table_system
 from traitscope.evaluation.tables import (
     align,
     align_directions,
     comparable,
     labelled,
-    read_labelled,
     read_predictions,
     write_predictions,
 )
@@ -212,7 +212,7 @@ def test_the_cases_of_unclear_messages(shared: Path) -> None:
     corpus = load_corpus(f"table:{folder / '01_labels_as_features' / 'clips.csv'}")
     clips = [clip for clip in corpus.clips if clip.split == "test"]
     per_cent, semicolons = (
-        align(read_labelled(folder / "16_unclear_messages" / name, clips, corpus), corpus, None)
+        join(table_system(folder / "16_unclear_messages" / name), clips, corpus)
         for name in ("pr100.csv", "prsemi.csv")
     )
     np.testing.assert_allclose(per_cent.values, semicolons.values * 100, atol=0.051)
