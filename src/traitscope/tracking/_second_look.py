@@ -1,8 +1,8 @@
 """When to look again for faces that the first look at a whole picture missed, and where.
 
 A first look sees faces from about a tenth of the picture on. Smaller ones are looked for only where
-it found nothing, at once in a clip and then more and more seldom, so that clips of near faces cost
-what they did, and a clip without faces little more. A face once found is looked for around its
+it found nothing, at once in a clip and then more and more seldom: clips of near faces cost what
+they did, and four seconds without a face twice as much. A face once found is looked for around its
 last place.
 """
 
