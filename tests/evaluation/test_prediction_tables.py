@@ -218,8 +218,8 @@ def test_the_cases_of_unclear_messages(shared: Path) -> None:
     np.testing.assert_allclose(per_cent.values, semicolons.values * 100, atol=0.051)
     assert semicolons.notes == ()
     assert per_cent.notes == (
-        "Predictions of openness lie in 2.3..91.8, labels in 0..1: are they per cent?",
-        "Predictions of extraversion lie in 3.9..67.6, labels in 0..1: are they per cent?",
+        "Predictions of openness, extraversion lie in 2.3..91.8, labels in 0..1: are they per "
+        "cent?",
     )
 
 

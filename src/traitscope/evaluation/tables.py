@@ -214,17 +214,21 @@ def align_directions(
 
 def _scale_notes(read: Predictions, corpus: Corpus) -> list[str]:
     """Say where predictions lie on quite another scale than the labels, and which it may be."""
-    odd: dict[str, list[str]] = {}
+    odd: dict[tuple[str, float, float], list[int]] = {}
     for place, name in enumerate(read.targets):
-        values = read.values[:, :, place]
         given = [clip.targets[name] for clip in read.clips if name in clip.targets]
         target = corpus.target(name)
         labels = given if target.low is None or target.high is None else (target.low, target.high)
-        if labels and (guess := _other_scale(values, min(labels), max(labels))):
-            lie = f"{values.min():g}..{values.max():g}"
-            said = f"lie in {lie}, labels in {min(labels):g}..{max(labels):g}: are they {guess}?"
-            odd.setdefault(said, []).append(name)
-    return [f"Predictions of {', '.join(names)} {said}" for said, names in odd.items()]
+        if labels and (guess := _other_scale(read.values[..., place], min(labels), max(labels))):
+            odd.setdefault((guess, min(labels), max(labels)), []).append(place)
+    notes = []
+    for (guess, low, high), places in odd.items():
+        values, names = read.values[..., places], [read.targets[place] for place in places]
+        notes.append(
+            f"Predictions of {', '.join(names)} lie in {values.min():g}..{values.max():g}, labels "
+            f"in {low:g}..{high:g}: are they {guess}?"
+        )
+    return notes
 
 
 def _other_scale(values: Array, low: float, high: float) -> str:
