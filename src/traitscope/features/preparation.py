@@ -137,8 +137,9 @@ def prepare(
 
 def with_tracks(corpus: Corpus, tracks: Tracks) -> Corpus:
     """The same corpus, with these tracks of every file instead of its default ones."""
-    chosen = {"video_track": tracks.video, "audio_track": tracks.audio}
-    return corpus.with_clips([replace(clip, **chosen) for clip in corpus.clips])
+    return corpus.with_clips(
+        [replace(clip, video_track=tracks.video, audio_track=tracks.audio) for clip in corpus.clips]
+    )
 
 
 def estimate(
