@@ -21,7 +21,7 @@ class ClipError(TraitscopeError):
 
     Attributes:
         status: the word for ``status.csv``: ``undecodable``, ``no_video``, ``no_audio``,
-            ``no_face``, ``missing`` ...
+            ``silent``, ``no_face``, ``missing`` ...
     """
 
     def __init__(self, message: str, *, status: str) -> None:

@@ -8,6 +8,8 @@ import pytest
 from skimage.data import astronaut
 
 import traitscope
+from tests.support.declared_files import write_tracks
+from tests.support.media_files import tone
 from tests.support.prepared_media import (
     FACES,
     NAMES,
@@ -19,8 +21,10 @@ from tests.support.prepared_media import (
     write_sound,
 )
 from traitscope.errors import DataError
+from traitscope.features.preparation import with_tracks
 from traitscope.features.store import StatusRow, Store
 from traitscope.features.summary import summarise
+from traitscope.media import Tracks
 from traitscope.types import Clip
 
 
@@ -38,6 +42,32 @@ def test_other_media_under_a_known_name_is_extracted_again_and_said(tmp_path: Pa
     assert rows[NAMES[0]].span.endswith(", 0.1-0.4")
     assert rows[NAMES[1]].media_bytes == corpus.clips[1].path.stat().st_size  # type: ignore[union-attr]
     assert traitscope.prepare(corpus, SOUND, store=tmp_path / "store", workers=0).changed == ()
+
+
+def test_features_of_another_track_are_made_again_and_never_mixed(tmp_path: Path) -> None:
+    sounds = [tone(1, hertz=hertz) for hertz in (300, 700)]
+    corpus = corpus_of(Clip("a", write_tracks(tmp_path / "a.mkv", sounds, default=2)))
+    both = {"short_term": {}, "frames": {"rate": 2}}
+    store = Store(tmp_path / "store")
+
+    def prepared(tracks: Tracks) -> tuple[tuple[str, ...], dict[str, float], dict[str, str]]:
+        chosen = with_tracks(corpus, tracks)
+        summary = traitscope.prepare(chosen, both, store=store, workers=0)
+        rows = {f.key.partition("-")[0]: store.statuses(f.key)["a"] for f in summary.features}
+        heard = next(f.key for f in summary.features if f.key.startswith("short_term"))
+        assert summary.failed == ()
+        crossings = float(np.mean(store.read(heard, "a").values[:, 0]))
+        return summary.changed, {"zcr": crossings}, {n: row.span for n, row in rows.items()}
+
+    changed, default, spans = prepared(Tracks())
+    assert (changed, "track" in "".join(spans.values())) == ((), False)
+    changed, first, spans = prepared(Tracks(audio=1))
+    assert changed == ("a",)
+    assert first["zcr"] < 0.6 * default["zcr"]
+    assert spans["short_term"].endswith(", audio track 1")
+    assert "track" not in spans["frames"]
+    assert prepared(Tracks(audio=1))[0] == ()
+    assert prepared(Tracks())[:2] == (("a",), default)
 
 
 def test_broken_media_under_a_known_name_takes_the_old_stream_away(tmp_path: Path) -> None:

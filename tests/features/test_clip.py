@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from pydantic import Field
 
+from tests.support.declared_files import write_tracks
 from tests.support.media_files import portrait, tone, write_sound, write_video
 from traitscope.config import Config
 from traitscope.errors import ClipError, ConfigError, MissingError
@@ -161,6 +162,38 @@ def test_an_early_end_is_a_fact_of_the_stream(tmp_path: Path) -> None:
     assert stream.coverage == pytest.approx(0.6, abs=0.2)
 
 
+def test_what_was_noticed_goes_with_every_stream(tmp_path: Path) -> None:
+    path = write_tracks(tmp_path / "a.mkv", [tone(1), tone(1, hertz=700)], default=2)
+    requests = [make_request(name, {}) for name in ("frames", "short_term", "mid_term")]
+    frames, *heard = extract_clip(Clip("a", path), requests).values()
+    assert isinstance(frames, Stream)
+    assert "notes" not in frames.info
+    for stream in heard:
+        assert isinstance(stream, Stream)
+        assert stream.info["notes"] == ["audio track 2 of 2, the default"]
+    (chosen,) = extract_clip(Clip("a", path, audio_track=1), requests[1:2]).values()
+    assert isinstance(chosen, Stream)
+    assert chosen.info["notes"] == ["audio track 1 of 2"]
+
+
+def test_digital_silence_is_silent_and_a_pause_is_not(tmp_path: Path) -> None:
+    nothing = np.zeros((1, 16000), np.float32)
+    part = np.concatenate([nothing, tone(0.5)], axis=1)
+    request = make_request("short_term", {})
+    found = {}
+    for name, sound in {"mute": nothing, "faint": 5e-5 * tone(1), "part": part}.items():
+        path = write_video(tmp_path / f"{name}.mkv", frames=25, sound=sound)
+        (found[name],) = extract_clip(Clip(name, path), [request]).values()
+    for name in ("mute", "faint"):
+        assert isinstance(found[name], ClipError)
+        assert found[name].status == "silent"
+        assert f"clip '{name}' is silent" in str(found[name])
+    assert isinstance(found["part"], Stream)
+    within = Clip("within", tmp_path / "part.mkv", start=0.1, end=0.6)
+    (outcome,) = extract_clip(within, [request]).values()
+    assert isinstance(outcome, ClipError)
+
+
 def test_an_unexpected_exception_is_a_recorded_failure(talking: Clip, monkeypatch) -> None:
     from traitscope.extract.faces import Extractor
 
@@ -215,7 +248,7 @@ def test_settings_are_checked_and_settled() -> None:
     request = make_request("faces", {"rate": 5})
     assert request.fingerprint == {
         "extractor": "faces",
-        "version": 2,
+        "version": 3,
         "config": {
             "rule": "rate",
             "rate": 5.0,

@@ -133,7 +133,8 @@ def test_the_default_track_is_heard_and_any_can_be_chosen(
     assert pitch(path) == 100 + 200 * number
     assert [pitch(path, track) for track in (1, 2, 3)] == [300, 500, 700]
     assert read_sound(path).notes[0].startswith(f"audio track {number} of 3")
-    assert probe(path).audio_tracks == 3
+    assert (probe(path).audio_tracks, probe(path).audio_track) == (3, number)
+    assert probe(path, tracks=Tracks(audio=1)).audio_track == 1
     with pytest.raises(ClipError, match="has 3 audio tracks, and no track 4") as caught:
         read_sound(path, track=4)
     assert caught.value.status == "no_audio"

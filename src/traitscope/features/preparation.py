@@ -135,9 +135,8 @@ def prepare(
 
 def with_tracks(corpus: Corpus, tracks: Tracks) -> Corpus:
     """The same corpus, with these tracks of every file instead of its default ones."""
-    video, audio = tracks.video, tracks.audio
     return corpus.with_clips(
-        [replace(clip, video_track=video, audio_track=audio) for clip in corpus.clips]
+        [replace(clip, video_track=tracks.video, audio_track=tracks.audio) for clip in corpus.clips]
     )
 
 

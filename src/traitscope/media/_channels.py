@@ -12,7 +12,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-_EVERY = 8
+_EVERY = 16
 """Of so many frames one is looked at: loudness needs no more, and most tracks are in order."""
 
 _CANCELLED = 0.003
@@ -34,8 +34,8 @@ class Channels:
     def heard(self, frames: Iterable[Any], start: float) -> Iterator[Any]:
         """Pass frames on, and measure some of those that end after a time in seconds."""
         for number, frame in enumerate(frames):
-            several = frame.layout.nb_channels > 1
-            if several and number % _EVERY == 0 and _end(frame) > start:
+            looked_at = number % _EVERY == 0 and _end(frame) > start
+            if looked_at and frame.layout.nb_channels > 1:
                 self._measure(frame)
             yield frame
 

@@ -12,7 +12,7 @@ import av
 
 from traitscope.errors import ClipError
 from traitscope.media._showing import FIELDS, HDR, orientation, pixel_aspect, square_width
-from traitscope.media.tracks import audio_stream, tell_choice, video_stream, video_tracks
+from traitscope.media.tracks import audio_stream, number_of, tell_choice, video_stream, video_tracks
 
 _FASTEST = 120.0
 """Pictures per second that are believed without looking at times: some files declare the unit of
@@ -53,6 +53,8 @@ class MediaInfo:
             pictures are deinterlaced.
         video_tracks: how many there are to choose from.
         audio_tracks: how many there are to choose from.
+        video_track: which of them this is about, from 1; None without video.
+        audio_track: which of them this is about, from 1; None without sound.
         notes: what a reader should know of it, one short sentence each.
     """
 
@@ -72,6 +74,8 @@ class MediaInfo:
     fields: str = "progressive"
     video_tracks: int = 0
     audio_tracks: int = 0
+    video_track: int | None = None
+    audio_track: int | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -164,6 +168,8 @@ def describe(container: Any, first_frame: Any | None, tracks: Tracks | None = No
         channel_layout=layout.name if layout is not None else None,
         video_tracks=len(seen),
         audio_tracks=len(heard),
+        video_track=number_of(seen, video),
+        audio_track=number_of(heard, sound),
         notes=tell_choice(seen, video),
     )
     return info if first_frame is None else _with_picture(info, video, first_frame)

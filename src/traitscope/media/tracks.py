@@ -42,13 +42,17 @@ def audio_stream(container: Any, number: int | None = None) -> Any | None:
     return _chosen(container, list(container.streams.audio), number, "audio")
 
 
+def number_of(tracks: Sequence[Any], chosen: Any | None) -> int | None:
+    """Which of the tracks one is, from 1; None if there is none."""
+    return None if chosen is None else 1 + [t.index for t in tracks].index(chosen.index)
+
+
 def tell_choice(tracks: Sequence[Any], chosen: Any | None) -> tuple[str, ...]:
     """Say which of several tracks was taken."""
     if chosen is None or len(tracks) < 2:
         return ()
-    number = 1 + [track.index for track in tracks].index(chosen.index)
     default = ", the default" if _flagged(chosen, "default") else ""
-    return (f"{chosen.type} track {number} of {len(tracks)}{default}",)
+    return (f"{chosen.type} track {number_of(tracks, chosen)} of {len(tracks)}{default}",)
 
 
 def _chosen(container: Any, tracks: Sequence[Any], number: int | None, kind: str) -> Any | None:
