@@ -169,7 +169,7 @@ def decoded() -> dict[str, Any]:
     record: dict[str, Any] = {"times": [round(frame.time, 3) for frame in frames]}
     record["colours"] = np.mean(small, axis=0).ravel().round(1).tolist()
     for rate in (16000, 4000):
-        sound, _ = read_sound(path, sample_rate_hz=rate)
+        sound = read_sound(path, sample_rate_hz=rate).waveform
         parts = np.array_split(sound.samples.astype(np.float64), 10)
         record[f"samples_{rate}"] = len(sound.samples)
         record[f"loudness_{rate}"] = _digits(np.array([np.sqrt((p**2).mean()) for p in parts]))
