@@ -106,7 +106,8 @@ READERS = {
     "report/folders.py": "history.csv, which a training writes",
     "report/tables.py": "published results and licences of the package itself",
     "features/store.py": "status.csv, which the store writes",
-    "evaluation/report.py": "predictions.csv of folds, which an evaluation wrote",
+    "extract/_recognised.py": "timed words, from text that is at hand",
+    "evaluation/assessment.py": "predictions.csv of folds, which an evaluation wrote",
 }
 """Files that open tables by themselves, and which."""
 PANDAS = ("read_csv", "read_table", "read_fwf", "read_parquet", "read_excel")

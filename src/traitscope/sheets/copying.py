@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from traitscope.files import replacing
 from traitscope.sheets.reading import Sheet
 
 
@@ -23,10 +24,9 @@ def append_columns(
     lines = sheet.lines
     assert lines is not None, "only text can be written again as it was"
     mark, comma = lines.separator, lines.decimal == ","
-    to.parent.mkdir(parents=True, exist_ok=True)
-    part = to.with_name(f"{to.name}.part")
     with (
-        part.open("w", newline="", encoding="utf-8") as file,
+        replacing(to) as draft,
+        draft.open("w", newline="", encoding="utf-8") as file,
         io.TextIOWrapper(lines.body(), lines.encoding, newline="") as body,
     ):
         writer = csv.writer(file, delimiter=mark, lineterminator="\n")
@@ -39,7 +39,6 @@ def append_columns(
             rest = [""] * (len(lines.header) - len(row))
             said = [cell.replace(".", ",") for cell in more] if comma else more
             writer.writerow([*row, *rest, *said])
-    part.replace(to)
 
 
 def _rows(text: Iterable[str], separator: str, spaced: bool) -> Iterator[list[str]]:
