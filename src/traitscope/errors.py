@@ -41,6 +41,14 @@ class MissingError(TraitscopeError):
     """Report an optional package, model file or system library that is not there."""
 
 
+def shown(value: object, longest: int = 200) -> str:
+    """Write a value for a message, cut where it is long: what a file holds may be huge."""
+    # A string is cut before it is written out, anything else after it.
+    cut = value[: longest + 1] if isinstance(value, (str, bytes)) else value
+    text = repr(cut)
+    return text if len(text) <= longest + 2 else f"{text[:longest]} ..."
+
+
 def some(names: Sequence[str], shown: int = 10) -> str:
     """Join the first names for a message, and count the rest."""
     more = f" and {len(names) - shown} more" if len(names) > shown else ""

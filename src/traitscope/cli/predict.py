@@ -43,6 +43,9 @@ def predict(
         typer.Option(help="Write the one OpenFace table again, with the traits in every row."),
     ] = None,
     model: Annotated[str | None, typer.Option(help="Dotted path of the run's own model.")] = None,
+    stream: Annotated[
+        list[str] | None, typer.Option(help="Dotted path of an extractor of yours that it reads.")
+    ] = None,
 ) -> None:
     """Estimate apparent or self-reported traits of clips; exit 1 if some could not be scored.
 
@@ -64,7 +67,7 @@ def predict(
     log_to_stderr()
     if not media and text is None:
         raise ConfigError("Nothing to score: name a media file or a table, or give --text FILE.")
-    checkpoint = load(run, model=model)
+    checkpoint = load(run, model=model, streams=stream or ())
     _look_at(checkpoint, text)
     listing = media_in(media or (), recursive=recursive)
     if label_rows and (text is not None or speaker is not None or len(listing.files) != 1):

@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from traitscope import registry
 from traitscope.data.examples import chosen_columns
 from traitscope.errors import DataError
 from traitscope.features.request import Request
@@ -117,7 +116,7 @@ def row_shape(request: Request, draw: Draw) -> tuple[int, ...]:
         DataError: they do not tell.
     """
     config: Any = request.config
-    module = registry.load("extract", request.name)
+    module = request.module
     if request.name in {"faces", "frames"}:
         side = draw.size or config.size
         return (3, *((side, side) if isinstance(side, int) else side))
