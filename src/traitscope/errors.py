@@ -1,5 +1,6 @@
 """The few kinds of error a user can fix: what is wrong, the value, what to do now."""
 
+import reprlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -43,9 +44,8 @@ class MissingError(TraitscopeError):
 
 def shown(value: object, longest: int = 200) -> str:
     """Write a value for a message, cut where it is long: what a file holds may be huge."""
-    # A string is cut before it is written out, anything else after it.
-    cut = value[: longest + 1] if isinstance(value, (str, bytes)) else value
-    text = repr(cut)
+    short = reprlib.Repr(maxstring=longest, maxother=longest, maxlong=60, maxdict=10, maxlist=10)
+    text = repr(value) if isinstance(value, str) and len(value) < longest else short.repr(value)
     return text if len(text) <= longest + 2 else f"{text[:longest]} ..."
 
 

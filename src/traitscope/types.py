@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from math import isfinite
 from pathlib import Path
 from typing import Any, Literal
 
@@ -41,9 +42,15 @@ class Target:
     direction: Literal[1, -1] | None = None
 
     def __post_init__(self) -> None:
+        if self.direction not in {1, -1, None}:
+            raise DataError(f"Target {self.name!r} has the direction {self.direction!r}: 1 or -1.")
         if (self.low is None) != (self.high is None):
             raise DataError(f"Target {self.name!r} has only one end of its range: give both.")
-        if self.low is not None and self.high is not None and not self.low < self.high:
+        if (
+            self.low is not None
+            and self.high is not None
+            and not (isfinite(self.low) and isfinite(self.high) and self.low < self.high)
+        ):
             raise DataError(f"Target {self.name!r} has the range {self.low} to {self.high}.")
 
     @property

@@ -5,6 +5,8 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from traitscope.cli._options import Model, Stream
+
 _SHOWN = 25
 
 
@@ -20,10 +22,8 @@ def importance(
         list[str] | None, typer.Option(help="NAME=PATTERN,PATTERN instead of --by; repeatable.")
     ] = None,
     repeats: Annotated[int, typer.Option(min=1, help="Permutations per group.")] = 5,
-    model: Annotated[str | None, typer.Option(help="Dotted path of the run's own model.")] = None,
-    stream: Annotated[
-        list[str] | None, typer.Option(help="Dotted path of an extractor of yours that it reads.")
-    ] = None,
+    model: Model = None,
+    stream: Stream = None,
     labels: Annotated[
         str | None, typer.Option(help="Its corpus, where a module of your own reads it.")
     ] = None,

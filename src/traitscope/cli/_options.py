@@ -1,4 +1,4 @@
-"""Options that several verbs have: what of a person's own code a run may import, named once more."""
+"""Options of several verbs: what of a person's own code a run may import, typed once more."""
 
 from typing import Annotated
 

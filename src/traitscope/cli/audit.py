@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from traitscope.cli._options import Model, Stream
+
 if TYPE_CHECKING:
     from traitscope.audit import Scored
 
@@ -114,10 +116,8 @@ def perturbation(
     split: SplitName = "test",
     clips: Annotated[int, typer.Option(min=1, help="How many clips are perturbed.")] = 12,
     only: Annotated[str, typer.Option(help="Comma list, such as brightness,mirror.")] = "",
-    model: Annotated[str | None, typer.Option(help="Dotted path of the run's own model.")] = None,
-    stream: Annotated[
-        list[str] | None, typer.Option(help="Dotted path of an extractor of yours that it reads.")
-    ] = None,
+    model: Model = None,
+    stream: Stream = None,
     labels: Labels = None,
     to: Folder = None,
     json: AsJson = False,

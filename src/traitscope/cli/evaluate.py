@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from traitscope.cli._options import Model, Stream
+
 if TYPE_CHECKING:
     from traitscope.evaluation.report import Repeated, Report
 
@@ -32,10 +34,8 @@ def evaluate(
         typer.Option(help="Score clips, or people (mean of their clips); as the corpus says."),
     ] = None,
     to: Annotated[Path | None, typer.Option(help="Folder for the results.")] = None,
-    model: Annotated[str | None, typer.Option(help="Dotted path of the run's own model.")] = None,
-    stream: Annotated[
-        list[str] | None, typer.Option(help="Dotted path of an extractor of yours that it reads.")
-    ] = None,
+    model: Model = None,
+    stream: Stream = None,
     json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Print every number beside the constant and the look-up, with 95 % intervals.

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from traitscope.cli._options import Model, Stream
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -42,10 +44,8 @@ def predict(
         Path | None,
         typer.Option(help="Write the one OpenFace table again, with the traits in every row."),
     ] = None,
-    model: Annotated[str | None, typer.Option(help="Dotted path of the run's own model.")] = None,
-    stream: Annotated[
-        list[str] | None, typer.Option(help="Dotted path of an extractor of yours that it reads.")
-    ] = None,
+    model: Model = None,
+    stream: Stream = None,
 ) -> None:
     """Estimate apparent or self-reported traits of clips; exit 1 if some could not be scored.
 

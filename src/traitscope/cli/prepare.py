@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from traitscope.cli._options import Stream
+
 if TYPE_CHECKING:
     from traitscope.features.preparation import Summary
     from traitscope.features.request import Request
@@ -30,10 +32,7 @@ def prepare(
     for_: Annotated[
         str | None, typer.Option("--for", help="Recipe or model: extract what it needs.")
     ] = None,
-    stream: Annotated[
-        list[str] | None,
-        typer.Option(help="Dotted path of an extractor of yours that --for reads."),
-    ] = None,
+    stream: Stream = None,
     speaker: Speaker = None,
     workers: Annotated[
         int | None, typer.Option(min=0, help="Processes; one per core by default, 0 for none.")

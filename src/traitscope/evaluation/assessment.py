@@ -69,8 +69,8 @@ def evaluate(
     Args:
         run: folder of a trained run, or of one per fold: then all their predictions together.
         split: which clips.
-        corpus: address of another corpus than the run's own; directions are aligned. The run's own
-            has to be named where it is read by a module from outside (``my_lab.my_corpus:/data``).
+        corpus: address of another corpus than the run's own; directions are aligned. (Its own, to
+            have a module from outside imported that reads it.)
         store: where that corpus' features are; the run's own store by default.
         to: folder of the results; ``RUN/evaluation/SPLIT`` by default.
         model: the dotted path of an outside model the run was trained with.
@@ -91,15 +91,13 @@ def evaluate(
         how: dict[str, Any] = {"split": split, "model": model, "streams": streams}
         return _evaluate_folds(Path(run), to, typed, how | {"scoring": scoring, "hook": hook})
     checkpoint = load(run, model=model, streams=streams)
-    config = checkpoint.config
     labels = saved_corpus(corpus or own, typed, source=f"{run}/run.yaml", words="--corpus")
-    protocol = Protocol() if corpus else config.protocol
+    config, protocol = checkpoint.config, Protocol() if corpus else checkpoint.config.protocol
     asked = protocols.split(labels, protocol).part(split)
     features = Store(Path(store or config.data.store))
-    ready, failures = _prepared(checkpoint, asked, features, corpus or config.data.corpus)
+    ready, failures = _prepared(checkpoint, asked, features, corpus or own)
     values = checkpoint.predict_examples(checkpoint.examples(ready, features), hook=hook)
     folder = Path(to) if to else Path(run, "evaluation", _folder_name(split, corpus))
-    folder.mkdir(parents=True, exist_ok=True)
     table, targets = folder / "predictions.csv", checkpoint.facts.targets
     names = [target.name for target in targets]
     write_predictions(table, ready, values, targets=names, split=split, seed=config.seed)
@@ -108,13 +106,12 @@ def evaluate(
         table=table,
         split=split,
         protocol=protocol,
-        address=corpus or config.data.corpus,
+        address=corpus or own,
         targets=targets if corpus else None,
         failures=tuple(failures),
         run=_run_facts(checkpoint, features, ready),
     )
-    report = assess(system, labels, scoring=scoring)
-    save_report(report, folder / "report.json")
+    save_report(report := assess(system, labels, scoring=scoring), folder / "report.json")
     return report
 
 

@@ -63,14 +63,12 @@ def fuse(
         DataError: members differ in corpus, split, protocol or targets, or have no clip in common.
         ConfigError: ``to`` is there already, or weights would be fitted on fitted clips.
     """
-    members = _members(systems, split)
-    corpus = corpus_of(members, labels)
+    corpus = corpus_of(members := _members(systems, split), labels)
     splits = protocols.split(corpus, members[0].protocol)
     names = [target.name for target in members[0].targets or ()]
     _check(members[0], corpus, splits, method=method, split=split)
     refuse_used(folder := Path(to))
-    asked = splits.part(split)
-    read = _read(members, asked, names)
+    read = _read(members, asked := splits.part(split), names)
     clips, values = _join(read, asked, names)
     constant = fitted_means(splits.fitted, names)
     # a mean needs nothing fitted; only fitted weights are taken around the constant

@@ -7,9 +7,10 @@ weights or fitted arrays · ``model.json`` facts of an estimator · ``scalers.sa
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,9 +26,10 @@ from traitscope.errors import ConfigError, DataError, shown
 from traitscope.features.request import Request, make_request
 from traitscope.features.store import Store
 from traitscope.files import read_json, replacing, write_json
+from traitscope.runs.fit import check_fit, saved_shapes
 from traitscope.runs.plan import Plan, plan
 from traitscope.runs.settings import RunConfig
-from traitscope.types import Batch, Clip, Corpus, Draw, Hook, Target
+from traitscope.types import Batch, Clip, Corpus, Draw, Hook, Kind, Target
 
 FORMAT = 1
 log = logging.getLogger(__name__)
@@ -240,6 +242,10 @@ def open_run(folder: Path, typed: registry.Typed) -> Checkpoint:
     if set(facts.requests) != set(run_plan.draws):
         raise DataError(f"{folder}: features.json does not fit run.yaml. Train again.")
     scalers = _load_scalers(folder)
+    if hasattr(run_plan.module, "as_saved"):  # it gets what it stands on from the run itself
+        run_plan = replace(run_plan, options=run_plan.module.as_saved(run_plan.options))
+    else:
+        check_fit(folder / "model.safetensors", partial(build_fitted, run_plan, facts))
     fitted = build_fitted(run_plan, facts)
     _restore(folder, fitted)
     _to_accelerator(fitted)
@@ -284,7 +290,7 @@ def load_weights(folder: Path, model: Any, *, start: bool = False) -> tuple[str,
     state = {name: torch.from_numpy(array) for name, array in _arrays(path).items()}
     try:
         names = model.load_state_dict(state, strict=not start)
-    except RuntimeError as error:
+    except (RuntimeError, TypeError) as error:
         raise DataError(f"{path} does not fit its run: {error}") from error
     if names.unexpected_keys:
         raise DataError(
@@ -299,14 +305,19 @@ def _restore(folder: Path, fitted: Any) -> None:
         load_weights(folder, fitted)
         fitted.eval()
     else:
-        fitted.restore(_arrays(folder / "model.safetensors"), _read_json(folder / "model.json"))
+        arrays, facts = _arrays(folder / "model.safetensors"), _read_json(folder / "model.json")
+        try:
+            fitted.restore(arrays, facts)
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
+            raise DataError(
+                f"{folder / 'model.json'} is damaged ({error!r}). Train again."
+            ) from error
 
 
 def _read_json(path: Path) -> Any:
     finish = f"traitscope train {path.parent} --to {path.parent} --resume"
-    return read_json(
-        path, missing=f"The run is not finished. Finish it with: {finish}", damaged="Train again."
-    )
+    missing = f"The run is not finished. Finish it with: {finish}"
+    return read_json(path, root=dict, missing=missing, damaged="Train again.")
 
 
 def _load_facts(folder: Path, typed: registry.Typed) -> Facts:
@@ -318,18 +329,25 @@ def _load_facts(folder: Path, typed: registry.Typed) -> Facts:
     try:
         streams: dict[str, Any] = tree["streams"]
         return Facts(
-            corpus=tree["corpus"],
-            kind=tree["kind"],
+            corpus=str(tree["corpus"]),
+            kind={kind: kind for kind in get_args(Kind)}[tree["kind"]],
             targets=tuple(Target(**target) for target in tree["targets"]),
             requests={name: _request(folder, name, s, typed) for name, s in streams.items()},
-            shapes={name: tuple(int(n) for n in s["shape"]) for name, s in streams.items()},
+            shapes={name: _shape(s["shape"]) for name, s in streams.items()},
             columns={name: tuple(s["columns"]) for name, s in streams.items()},
             fitted_clips=int(tree["fitted_clips"]),
         )
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise DataError(
-            f"{folder / 'features.json'} is damaged ({error!r}). Train again."
+            f"{folder / 'features.json'} is damaged ({shown(error)}). Train again."
         ) from error
+
+
+def _shape(saved: Any) -> tuple[int, ...]:
+    """The shape of a row, which a network is built for."""
+    if not isinstance(saved, list) or not all(type(n) is int and 0 < n < 2**31 for n in saved):
+        raise ValueError(f"{shown(saved)} is no shape")
+    return tuple(saved)
 
 
 def _request(folder: Path, stream: str, saved: Mapping[str, Any], typed: registry.Typed) -> Request:
@@ -350,14 +368,18 @@ def _load_scalers(folder: Path) -> dict[str, Scaler]:
     if not path.is_file():
         return {}
     arrays = _arrays(path)
-    streams: Sequence[str] = sorted({name.rpartition("/")[0] for name in arrays})
-    return {s: Scaler(mean=arrays[f"{s}/mean"], sd=arrays[f"{s}/sd"]) for s in streams}
+    scalers = {}
+    for stream in sorted({name.rpartition("/")[0] for name in arrays}):
+        mean, sd = (arrays.get(f"{stream}/{part}") for part in ("mean", "sd"))
+        if mean is None or sd is None or mean.ndim != 1 or mean.shape != sd.shape:
+            raise DataError(f"{path} is damaged (no mean and sd of {stream}). Train again.")
+        scalers[stream] = Scaler(mean=mean, sd=sd)
+    return scalers
 
 
 def _arrays(path: Path) -> dict[str, NDArray[Any]]:
+    saved_shapes(path)
     try:
         return dict(load_file(path))
-    except FileNotFoundError as error:
-        raise DataError(f"{path} is missing. The run is not finished.") from error
-    except SafetensorError as error:
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
         raise DataError(f"{path} is damaged ({error}). Train again.") from error

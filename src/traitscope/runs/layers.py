@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from traitscope.data.examples import chosen_columns
 from traitscope.errors import DataError
 from traitscope.features.request import Request
+from traitscope.nn.pretrained import timm_backbone
 from traitscope.plotting import save
 from traitscope.runs.checkpoint import Facts, build_fitted, predicted
 from traitscope.runs.plan import Plan
@@ -125,10 +126,8 @@ def row_shape(request: Request, draw: Draw) -> tuple[int, ...]:
     if request.name == "landmarks":
         return (config.points, 2)
     if request.name == "embedding" and not config.stages:
-        import timm
-
         with torch.device("meta"):
-            network: Any = timm.create_model(config.model, num_classes=0)
+            network = timm_backbone(config.model, pretrained=False, num_classes=0)
         return (int(network.num_features),)
     if request.name == "spectrum":
         return (config.bins,)

@@ -75,7 +75,7 @@ def interrupted_run(folder: Path, overrides: Sequence[str]) -> RunConfig:
     config = load_run(str(folder), changes)
     if changes:
         path = folder / "changes.json"
-        earlier = read_json(path, damaged="Delete it.") if path.is_file() else []
+        earlier = read_json(path, root=list, damaged="Delete it.") if path.is_file() else []
         write_json(path, [*earlier, {"epochs_done": _epochs_done(folder), "changes": changes}])
     return config
 
@@ -88,7 +88,7 @@ def remember_start(folder: Path, start_from: Path | str | None) -> Path | str | 
     note = folder / "started_from.json"
     if start_from is not None:
         write_json(note, str(start_from))
-    return read_json(note, damaged="Start a new run.") if note.is_file() else None
+    return read_json(note, root=str, damaged="Start a new run.") if note.is_file() else None
 
 
 def _epochs_done(folder: Path) -> int:
