@@ -44,7 +44,8 @@ class MissingError(TraitscopeError):
 
 def shown(value: object, longest: int = 200) -> str:
     """Write a value for a message, cut where it is long: what a file holds may be huge."""
-    short = reprlib.Repr(maxstring=longest, maxother=longest, maxlong=60, maxdict=10, maxlist=10)
+    short = reprlib.Repr()  # cuts before it writes out: a tree of a file may be huge
+    short.maxstring = short.maxother = longest
     text = repr(value) if isinstance(value, str) and len(value) < longest else short.repr(value)
     return text if len(text) <= longest + 2 else f"{text[:longest]} ..."
 

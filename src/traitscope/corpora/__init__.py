@@ -71,7 +71,10 @@ def saved_corpus(
     if not hasattr(module, "load"):
         raise ConfigError(f"{name!r} is not a corpus: it has no function load(path) -> Corpus.")
     path, options = _options(rest, list(getattr(module, "OPTIONS", ())), address)
-    corpus: Corpus = module.load(Path(path).expanduser(), **options)
+    place = Path(path).expanduser()
+    if place.exists() and not (place.is_file() or place.is_dir()):
+        raise ConfigError(f"{shown(address)} is a pipe or a device. Name a file or a folder.")
+    corpus: Corpus = module.load(place, **options)
     return corpus
 
 

@@ -69,8 +69,7 @@ def evaluate(
     Args:
         run: folder of a trained run, or of one per fold: then all their predictions together.
         split: which clips.
-        corpus: address of another corpus than the run's own; directions are aligned. (Its own, to
-            have a module from outside imported that reads it.)
+        corpus: address of another corpus; or the run's own, to have your module imported for it.
         store: where that corpus' features are; the run's own store by default.
         to: folder of the results; ``RUN/evaluation/SPLIT`` by default.
         model: the dotted path of an outside model the run was trained with.

@@ -17,9 +17,12 @@ import pandas as pd
 
 from traitscope.errors import DataError, some
 from traitscope.evaluation.report import Failure
-from traitscope.files import replacing
+from traitscope.files import check_regular, replacing
 from traitscope.statistics.metrics import Array
 from traitscope.types import Clip, Corpus, Target
+
+LARGEST_TABLE = 2**30
+"""Bytes of a table of predictions; ten seeds of ten thousand clips take ten million."""
 
 _SUFFIX = re.compile(r"\.(mp4|avi|mkv|mov|webm|m4v|wav)$", re.IGNORECASE)
 
@@ -225,6 +228,7 @@ def _open(table: Path | pd.DataFrame) -> tuple[str, pd.DataFrame]:
     if isinstance(table, pd.DataFrame):
         return "The table", table
     try:
+        check_regular(table, largest=LARGEST_TABLE)
         # everything as text: an id such as "NA" or "1e5" stays what it is
         return str(table), pd.read_csv(table, dtype=str, keep_default_na=False)
     except FileNotFoundError as error:
