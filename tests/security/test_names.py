@@ -17,8 +17,8 @@ from traitscope.errors import ConfigError
 from traitscope.evaluation.assessment import evaluate_predictions
 from traitscope.features.request import make_request
 from traitscope.models.text_transformer import TINY, Model
-from traitscope.nn.pretrained import check_network, taught_colours, timm_backbone
-from traitscope.nn.text_encoder import Encoder, fill, read_encoder
+from traitscope.nn.pretrained import check_network, timm_backbone
+from traitscope.nn.text_encoder import Encoder, byte_encoder, fill, read_encoder
 from traitscope.runs.fit import check_fit
 from traitscope.runs.layers import row_shape
 from traitscope.runs.plan import load_run, plan, requests_for, typed_names
@@ -135,7 +135,6 @@ def test_a_network_of_timm_is_one_of_its_list_and_no_place(name: str, stranger: 
         lambda: check_network(name),
         lambda: timm_backbone(name, pretrained=False),
         lambda: timm_backbone(name, pretrained=True),
-        lambda: taught_colours(name),
         lambda: find_network(name, setting="model.pretrained"),
         lambda: row_shape(embedding, Draw()),
     )
@@ -259,22 +258,23 @@ def test_an_architecture_names_no_code_and_no_kernels() -> None:
     assert plain({**TINY.architecture, **foreign}) == TINY.architecture
 
 
-DESCRIPTIONS = {
-    "no JSON": b"{",
-    "no tokenizer": json.dumps([TINY.architecture, "{"]).encode(),
-    "wider than its tensors": json.dumps(
-        [{**TINY.architecture, "hidden_size": 10**6}, "{}"]
-    ).encode(),
-}
+def described(case: str) -> bytes:
+    """What a run says of its encoder."""
+    if case == "no JSON":
+        return b"{"
+    if case == "no tokenizer":
+        return json.dumps([TINY.architecture, "{"]).encode()
+    wide = {**TINY.architecture, "hidden_size": 10**6}
+    return json.dumps([wide, byte_encoder(TINY.architecture).tokenizer]).encode()
 
 
-@pytest.mark.parametrize("case", DESCRIPTIONS)
+@pytest.mark.parametrize("case", ["no JSON", "no tokenizer", "wider than its tensors"])
 def test_an_encoder_inside_a_run_is_checked_before_it_is_built(
     case: str, stranger: Stranger
 ) -> None:
     pytest.importorskip("transformers")
     state = dict(Model(TINY, {}, TARGETS).state_dict())
-    state["described"] = torch.frombuffer(bytearray(DESCRIPTIONS[case]), dtype=torch.uint8).clone()
+    state["described"] = torch.frombuffer(bytearray(described(case)), dtype=torch.uint8).clone()
     fresh = Model(TINY, {}, TARGETS)
     stranger.refused(lambda: fresh.load_state_dict(state), "text encoder cannot be used")
 

@@ -31,7 +31,7 @@ class Seen:
         own = {Path(p).resolve() for p in (*sys.path, sys.prefix, sys.base_prefix) if p}
         system = (Path("/proc"), Path("/sys"), Path("/usr"), Path("/etc"), Path("/dev/null"))
         allowed = [*own, *system, *(place.resolve() for place in places)]
-        paths = [Path(name) for name in self.opened if name]
+        paths = [Path(name).absolute() for name in self.opened if name]
         return [str(p) for p in paths if not any(p.is_relative_to(a) for a in allowed)]
 
 

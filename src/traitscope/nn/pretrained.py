@@ -168,7 +168,6 @@ def taught_colours(name: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """
     import timm
 
-    check_network(name)
     published = timm.get_pretrained_cfg(name)
     if published is None:
         return timm.data.IMAGENET_DEFAULT_MEAN, timm.data.IMAGENET_DEFAULT_STD

@@ -44,7 +44,7 @@ class Encoder:
                 raise ValueError(f"{shown(kind)} is no text encoder")
             config = transformers.AutoConfig.for_model(kind, **settings)
             network = transformers.AutoModel.from_config(config, trust_remote_code=False)
-        except (KeyError, ValueError, TypeError, ImportError, RuntimeError) as error:
+        except Exception as error:  # whatever two packages raise of settings that are none
             raise DataError(
                 f"No encoder can be built from {shown(dict(self.architecture))}: {error}"
             ) from error

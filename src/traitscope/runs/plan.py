@@ -110,9 +110,9 @@ def typed_names(
 
 
 def _texts(tree: Any) -> Iterator[str]:
-    """All texts in a tree, keys and values."""
+    """All dotted names in a tree, keys and values."""
     if isinstance(tree, str):
-        yield tree
+        yield from [tree] if "." in tree else []
     elif isinstance(tree, dict):
         for key, value in tree.items():
             yield from _texts(key)
