@@ -37,3 +37,8 @@ def test_a_row_without_a_picture_is_no_damage(caplog: pytest.LogCaptureFixture) 
     assert shown.tolist() == [False, True]
     assert (values == decode([b"", WHITE], 8)).all()
     assert not caplog.text
+
+
+def test_more_pictures_than_memory_are_refused_before_one_is_decoded() -> None:
+    with pytest.raises(DataError, match=r"100000 pictures of 224 x 224 take 56 GB\. Set fewer"):
+        decode_rows([WHITE] * 100_000, 224)

@@ -18,6 +18,10 @@ IMAGENET_SD = np.array([0.229, 0.224, 0.225], dtype=np.float32)
 """Of red, green and blue in [0, 1]; every image a model gets is standardised with them."""
 
 
+LARGEST_BYTES = 8 * 2**30
+"""Of the pictures of one clip in memory: settings of strangers may ask for any number."""
+
+
 def decode(images: Sequence[bytes], size: int | tuple[int, int] | None) -> NDArray[np.float32]:
     """Decode JPEGs to (rows, 3, height, width): RGB, normalised as for ImageNet.
 
@@ -43,15 +47,21 @@ def decode_rows(
         (rows, 3, height, width), and (rows,) False where there are zeros for want of a picture.
 
     Raises:
-        DataError: there is none that can be decoded.
+        DataError: there is none that can be decoded, or all of them are too large together.
     """
     import cv2
 
+    height, width = (size, size) if isinstance(size, int) else size or (1, 1)
+    taken = 12 * len(images) * height * width  # three colours of four bytes
+    if taken > LARGEST_BYTES:
+        raise DataError(
+            f"{what}: {len(images)} pictures of {width} x {height} take {taken / 2**30:.0f} GB. "
+            f"Set fewer or smaller ones in the settings of the model."
+        )
     found: list[NDArray[Any] | None] = []
     for data in images:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB) if data else None
         if image is not None and size is not None:
-            height, width = (size, size) if isinstance(size, int) else size
             image = middle(image, height / width)
             if image.shape[:2] != (height, width):
                 image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
