@@ -148,6 +148,22 @@ def test_few_files_import_by_name(path: Path) -> None:
     assert not used or path.relative_to(PACKAGE).as_posix() in IMPORTERS, sorted(used)
 
 
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_what_is_imported_from_outside_was_typed(path: Path) -> None:
+    # `Typed(...)` says that names were typed: only who sees a verb's own arguments may say that.
+    makers = {"registry.py", "runs/plan.py"}
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if not isinstance(node, ast.Call):
+            continue
+        given = {keyword.arg: keyword.value for keyword in node.keywords}
+        allowed = given.get("outside")
+        assert not (isinstance(allowed, ast.Constant) and allowed.value is True), path
+        called = getattr(node.func, "attr", getattr(node.func, "id", None))
+        assert called != "Typed" or path.relative_to(PACKAGE).as_posix() in makers, path
+        if called == "load_corpus":  # of what a user typed; a file's address goes to saved_corpus
+            assert not any(isinstance(n, ast.Attribute) for n in ast.walk(node.args[0])), path
+
+
 @pytest.mark.parametrize("room", sorted(p.name for p in PACKAGE.iterdir() if p.is_dir()))
 def test_every_room_says_what_comes_in_and_goes_out(room: str) -> None:
     if room not in ORDER:  # caches, recipes

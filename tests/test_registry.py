@@ -7,6 +7,8 @@ import pytest
 from traitscope import extras, registry
 from traitscope.errors import ConfigError, MissingError
 
+NAME = "no_such_lab.model"
+
 
 def test_models_are_their_files() -> None:
     assert {"audio_lstm", "functionals"} <= set(registry.names("models"))
@@ -33,17 +35,27 @@ def test_a_dotted_path_that_was_typed_is_imported(
     (tmp_path / "lab_of_test").mkdir()
     (tmp_path / "lab_of_test" / "own.py").write_text("WHO = 'me'\n")
     monkeypatch.syspath_prepend(str(tmp_path))
-    assert registry.load("models", "lab_of_test.own", outside=True).WHO == "me"
+    name = "lab_of_test.own"
+    assert registry.load("models", name, typed=registry.typed(model=name)).WHO == "me"
+
+
+def test_a_name_that_was_typed_for_one_role_is_not_imported_for_another() -> None:
+    typed = registry.typed(model="os.path", corpus="shlex.x:/data")
+    for room in ("extract", "corpora", "augment", "tracking"):
+        with pytest.raises(ConfigError, match=r"runs/a/run\.yaml names 'os\.path'"):
+            registry.load(room, "os.path", typed=typed, source="runs/a/run.yaml")
 
 
 def test_an_outside_module_that_is_not_there_says_how_to_find_it() -> None:
     with pytest.raises(MissingError, match="PYTHONPATH"):
-        registry.load("models", "no_such_lab.model", outside=True)
+        registry.load(
+            "models", "no_such_lab.model", typed=registry.typed(model="no_such_lab.model")
+        )
 
 
 def test_a_path_is_not_a_dotted_module() -> None:
     with pytest.raises(ConfigError, match="dotted module path"):
-        registry.load("models", "../model.py", outside=True)
+        registry.load("models", "../model.py", typed=registry.typed(model="../model.py"))
 
 
 def test_a_missing_extra_names_its_command() -> None:

@@ -8,8 +8,13 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from traitscope.errors import ConfigError
-from traitscope.files import write_text
+from traitscope.errors import ConfigError, shown
+from traitscope.files import read_bytes, write_text
+
+_MOST_BYTES = 2**20  # settings have a few thousand
+_MOST_LEVELS = 32
+_MOST_VALUES = 100_000
+_MOST_LINES = 20  # of a message
 
 
 class Config(BaseModel):
@@ -38,9 +43,9 @@ def build(cls: type[C], settings: Mapping[str, Any], *, where: str) -> C:
         return cls.model_validate(dict(settings))
     except ValidationError as error:
         lines = [_explain(cls, problem) for problem in error.errors(include_url=False)]
-        raise ConfigError(f"{where} is not a valid {cls.__name__}:\n  " + "\n  ".join(lines)) from (
-            error
-        )
+        more = [f"and {len(lines) - _MOST_LINES} more"] if len(lines) > _MOST_LINES else []
+        told = "\n  ".join([*lines[:_MOST_LINES], *more])
+        raise ConfigError(f"{where} is not a valid {cls.__name__}:\n  {told}") from error
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -48,18 +53,39 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
     Raises:
         ConfigError: the file is missing, is not YAML, or holds something else.
+        DataError: it is no plain file, or far too large for settings.
     """
     try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+        tree = _parsed(read_bytes(path, largest=_MOST_BYTES).decode("utf-8"))
     except FileNotFoundError as error:
         raise ConfigError(f"There is no file {path}.") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError) as error:
         raise ConfigError(f"{path} is not readable as YAML: {error}") from error
     if tree is None:
         return {}
     if not isinstance(tree, dict):
         raise ConfigError(f"{path} must hold keys with values, not {type(tree).__name__}.")
     return tree
+
+
+def _parsed(text: str) -> Any:
+    """Read YAML as data alone, without what makes a small file a large tree.
+
+    Raises:
+        ValueError: an alias, too many levels or values, or a number of thousands of digits.
+        yaml.YAMLError: it is no YAML.
+    """
+    depth = 0
+    for values, event in enumerate(yaml.parse(text, Loader=yaml.SafeLoader)):
+        if isinstance(event, yaml.AliasEvent):
+            raise ValueError("it has an alias (*name); write the value out")
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        if isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        if depth > _MOST_LEVELS or values > _MOST_VALUES:
+            raise ValueError(f"it has more than {_MOST_LEVELS} levels or {_MOST_VALUES:,} values")
+    return yaml.safe_load(text)
 
 
 def save_config(config: BaseModel, path: Path) -> None:
@@ -80,9 +106,9 @@ def parse_overrides(arguments: Iterable[str]) -> dict[str, Any]:
         if not sign or not key.strip():
             raise ConfigError(f"{argument!r} is not a setting; write key=value.")
         try:
-            value = yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            raise ConfigError(f"The value of {argument!r} is not readable: {error}") from error
+            value = _parsed(text)
+        except (yaml.YAMLError, ValueError) as error:
+            raise ConfigError(f"The value of {shown(argument)} is not readable: {error}") from error
         _insert(tree, key.strip().split("."), value, argument)
     return tree
 
@@ -110,12 +136,12 @@ def _insert(tree: dict[str, Any], path: list[str], value: Any, argument: str) ->
 
 
 def _explain(cls: type[BaseModel], problem: Any) -> str:
-    *parents, last = [str(part) for part in problem["loc"]] or [""]
+    *parents, last = [str(part)[:100] for part in problem["loc"]] or [""]
     place = f"{'.'.join(parents)}: " if parents else ""
     if problem["type"] != "extra_forbidden":
         name = f"{last}: " if last else ""
-        given = "" if problem["type"] == "missing" else f" (given: {problem['input']!r})"
-        return f"{place}{name}{problem['msg']}{given}"
+        given = "" if problem["type"] == "missing" else f" (given: {shown(problem['input'])})"
+        return f"{place}{name}{problem['msg'][:500]}{given}"
     known = _fields_at(cls, parents)
     near = get_close_matches(last, known, n=1)
     hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(known)}"

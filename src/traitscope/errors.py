@@ -1,5 +1,6 @@
 """The few kinds of error a user can fix: what is wrong, the value, what to do now."""
 
+import reprlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -39,6 +40,14 @@ def _clip_error(message: str, status: str) -> ClipError:
 
 class MissingError(TraitscopeError):
     """Report an optional package, model file or system library that is not there."""
+
+
+def shown(value: object, longest: int = 200) -> str:
+    """Write a value for a message, cut where it is long: what a file holds may be huge."""
+    short = reprlib.Repr()  # cuts before it writes out: a tree of a file may be huge
+    short.maxstring = short.maxother = longest
+    text = repr(value) if isinstance(value, str) and len(value) < longest else short.repr(value)
+    return text if len(text) <= longest + 2 else f"{text[:longest]} ..."
 
 
 def some(names: Sequence[str], shown: int = 10) -> str:

@@ -10,12 +10,16 @@ import os
 import platform
 import re
 import secrets
+import stat
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from traitscope.errors import ConfigError, DataError
+from traitscope.errors import ConfigError, DataError, shown
+
+LARGEST_BYTES = 32 * 2**20
+"""Of a text or JSON file that is read whole: the largest reports have a few megabytes."""
 
 
 def refuse_used(folder: Path, *, otherwise: str = ".") -> None:
@@ -85,16 +89,47 @@ def write_csv(path: Path, header: Sequence[str], rows: Iterable[Iterable[Any]]) 
     return path
 
 
+def check_regular(path: Path, *, largest: int = LARGEST_BYTES) -> None:
+    """Refuse what is no plain file of a sane size, before anything is read of it.
+
+    A pipe or a device may stand where a file of a run should, and would never end.
+
+    Raises:
+        FileNotFoundError: there is nothing.
+        DataError: it is a folder, a pipe or a device, or larger than ``largest`` bytes.
+    """
+    facts = path.stat()
+    if not stat.S_ISREG(facts.st_mode):
+        raise DataError(f"{path} is no plain file. Put the file itself there.")
+    if facts.st_size > largest:
+        raise DataError(
+            f"{path} has {facts.st_size / 2**20:.0f} MB; {largest / 2**20:.0f} MB is the most for "
+            f"such a file. It is not what it should be: bring it back from a copy."
+        )
+
+
+def read_bytes(path: Path, *, largest: int = LARGEST_BYTES) -> bytes:
+    """Read a plain file that is not larger than a limit, see `check_regular`."""
+    check_regular(path, largest=largest)
+    with path.open("rb") as file:
+        content = file.read(largest + 1)
+    if len(content) > largest:  # some files of the system say that they are empty
+        raise DataError(f"{path} is larger than {largest / 2**20:.0f} MB.")
+    return content
+
+
 def read_json(
     path: Path,
     *,
+    root: type = object,
     missing: str = "Make it again, or name another place.",
     damaged: str = "Make it again, or bring it back from a copy.",
 ) -> Any:
-    """Read a JSON file.
+    """Read a JSON file; NaN and infinity are no JSON.
 
     Args:
         path: of the file.
+        root: what it must hold: dict, list ...
         missing: what to do when it is not there; only the caller knows what makes it.
         damaged: what to do when it cannot be read.
 
@@ -102,11 +137,18 @@ def read_json(
         DataError: it is missing or damaged.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        tree = json.loads(read_bytes(path).decode("utf-8"), parse_constant=_refuse_constant)
     except FileNotFoundError as error:
         raise DataError(f"{path} is missing. {missing}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{path} is damaged ({error}). {damaged}") from error
+    if not isinstance(tree, root):
+        raise DataError(f"{path} is damaged (it holds {shown(tree, 40)}). {damaged}")
+    return tree
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no number of JSON")
 
 
 def _machine() -> str:

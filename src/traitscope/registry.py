@@ -1,16 +1,69 @@
-"""The file system is the registry: ``models/x.py`` *is* the model called ``x``."""
+"""The file system is the registry: ``models/x.py`` *is* the model called ``x``.
+
+The one gate to code from outside: a dotted name is imported only where the user typed it, for that
+role. Names that stand in a run, a recipe, a report or a table are data, whoever wrote them.
+"""
 
 import importlib
 import re
+from collections.abc import Iterable
+from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Literal
 
-from traitscope.errors import ConfigError, MissingError
+from traitscope.errors import ConfigError, MissingError, shown
 
 Room = Literal["corpora", "tracking", "extract", "augment", "models", "recipes"]
+
+WORDS = {
+    "models": "--model {} (train, show, prepare: model.name={})",
+    "extract": "--stream {}",
+    "corpora": "{}:PATH",
+}
+"""Role -> what a user types to have a module of his own imported; no other role takes one."""
+
+
+@dataclass(frozen=True)
+class Typed:
+    """Dotted names that the user typed, by role; a verb collects them among its own arguments.
+
+    Attributes:
+        models: names of models.
+        extract: names of extractors, which are the names of streams.
+        corpora: names of corpora, without their paths.
+    """
+
+    models: frozenset[str] = frozenset()
+    extract: frozenset[str] = frozenset()
+    corpora: frozenset[str] = frozenset()
+
+    def has(self, room: Room, name: str) -> bool:
+        """Whether this name was typed for this role."""
+        return name in getattr(self, room, frozenset())
+
+
+NOTHING = Typed()
+"""Nothing was typed: every name comes from a file."""
+
+
+def typed(
+    *, model: str | None = None, streams: Iterable[str] = (), corpus: str | None = None
+) -> Typed:
+    """Collect what a user typed.
+
+    Args:
+        model: name of a model.
+        streams: names of extractors.
+        corpus: address of a corpus.
+    """
+    return Typed(
+        frozenset() if model is None else frozenset({model}),
+        frozenset(streams),
+        frozenset() if corpus is None else frozenset({corpus.partition(":")[0]}),
+    )
 
 
 def names(room: Room) -> list[str]:
@@ -22,27 +75,32 @@ def names(room: Room) -> list[str]:
     return sorted(name for name in files | folders if not name.startswith("_"))
 
 
-def load(room: Room, name: str, *, outside: bool = False) -> ModuleType:
+def load(
+    room: Room, name: str, *, typed: Typed = NOTHING, source: str = "", words: str = ""
+) -> ModuleType:
     """Import one entry of a room by name.
 
     Args:
         room: the folder of the package.
         name: the file name without its suffix, or a dotted path (``my_lab.my_model``).
-        outside: allow a dotted path; set only where the user typed the name, never for a name
-            that came from a checkpoint or a request.
+        typed: what the user typed; no other dotted path is imported.
+        source: the file that the name was read from, for the message.
+        words: what to type in this command to have the module imported; by the role otherwise.
 
     Raises:
-        ConfigError: there is no such entry; the message suggests the nearest.
+        ConfigError: there is no such entry, with the nearest that is; or it is a dotted path that
+            the user did not type.
         MissingError: an outside module cannot be found.
     """
     if "." in name:
-        if not outside:
-            raise ConfigError(
-                f"{name!r} is not an entry of {room}, and modules from outside are not imported "
-                f"by a name that was read from a file. If you trust it, name it yourself: "
-                f"--model {name}"
-            )
-        return _load_outside(name)
+        if typed.has(room, name):
+            return _load_outside(name)
+        words = words or WORDS.get(room, "").replace("{}", name)
+        cure = f"If you trust it, type it yourself: {words}" if words else "Take an entry of ours."
+        raise ConfigError(
+            f"{source + ' names ' if source else ''}{shown(name)}, which is not an entry of "
+            f"{room}: code from outside is not imported by a name that a file holds. {cure}"
+        )
     if name not in names(room):
         raise ConfigError(unknown(name, names(room), room))
     return importlib.import_module(f"traitscope.{room}.{name}")
@@ -50,14 +108,14 @@ def load(room: Room, name: str, *, outside: bool = False) -> ModuleType:
 
 def unknown(name: str, known: list[str], room: str) -> str:
     """Write the sentence for a name that does not exist, with the nearest that does."""
-    near = get_close_matches(name, known, n=1)
+    near = get_close_matches(name[:200], known, n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
-    return f"There is no {name!r} in {room}.{hint} There are: {', '.join(known)}."
+    return f"There is no {shown(name)} in {room}.{hint} There are: {', '.join(known)}."
 
 
 def _load_outside(name: str) -> ModuleType:
     if not re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", name):
-        raise ConfigError(f"{name!r} is not a dotted module path such as my_lab.my_model.")
+        raise ConfigError(f"{shown(name)} is not a dotted module path such as my_lab.my_model.")
     try:
         spec = find_spec(name)
     except ModuleNotFoundError:

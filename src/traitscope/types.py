@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from math import inf
 from pathlib import Path
 from typing import Any, Literal
 
@@ -41,9 +42,11 @@ class Target:
     direction: Literal[1, -1] | None = None
 
     def __post_init__(self) -> None:
+        if self.direction not in {1, -1, None}:
+            raise DataError(f"Target {self.name!r} has the direction {self.direction!r}: 1 or -1.")
         if (self.low is None) != (self.high is None):
             raise DataError(f"Target {self.name!r} has only one end of its range: give both.")
-        if self.low is not None and self.high is not None and not self.low < self.high:
+        if self.low is not None and self.high is not None and not -inf < self.low < self.high < inf:
             raise DataError(f"Target {self.name!r} has the range {self.low} to {self.high}.")
 
     @property
@@ -302,8 +305,7 @@ class Inputs:
 
 
 Rule = Literal["all", "even", "random", "segments", "window", "center"]
-"""How rows are drawn: all; n evenly spaced; n random in order; one random in each of n equal
-parts; a random run of n; the middle run of n."""
+"""All rows; n evenly spaced; n random in order; one in each of n parts; a run of n; the middle n."""
 
 
 @dataclass(frozen=True)

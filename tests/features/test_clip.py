@@ -13,7 +13,10 @@ from traitscope.errors import ClipError, ConfigError, MissingError
 from traitscope.features import extraction as _clip
 from traitscope.features.extraction import extract_clip
 from traitscope.features.request import make_request
+from traitscope.registry import typed
 from traitscope.types import Clip, Stream
+
+TYPED = typed(streams=["my_lab.rows"])
 
 
 @pytest.fixture(scope="module")
@@ -214,24 +217,24 @@ def test_a_missing_backend_and_a_stop_are_not_recorded_but_raised(talking: Clip,
         extract_clip(talking, [make_request("faces", {"backend": "mediapipe"})])
     for error, kind in (("missing", MissingError), ("stop", KeyboardInterrupt)):
         with pytest.raises(kind):
-            extract_clip(talking, [make_request("my_lab.rows", {"error": error}, outside=True)])
+            extract_clip(talking, [make_request("my_lab.rows", {"error": error}, typed=TYPED)])
 
 
 def test_a_stream_of_another_extractor_comes_first(talking: Clip, lab) -> None:
-    request = make_request("my_lab.rows", {"short_term": {"segments": 10}}, outside=True)
+    request = make_request("my_lab.rows", {"short_term": {"segments": 10}}, typed=TYPED)
     (stream,) = extract_clip(talking, [request]).values()
     assert stream.values.tolist() == [[10.0]]
     assert request.key.startswith("rows-")
     assert request.fingerprint["upstream"] == {
         "short_term": make_request("short_term", {"segments": 10}).key
     }
-    other = make_request("my_lab.rows", {"short_term": {"segments": 11}}, outside=True)
+    other = make_request("my_lab.rows", {"short_term": {"segments": 11}}, typed=TYPED)
     assert other.key != request.key
 
 
 def test_a_failure_upstream_fails_what_needs_it(tmp_path: Path, lab) -> None:
     path = write_video(tmp_path / "a.mp4", frames=3)
-    request = make_request("my_lab.rows", {}, outside=True)
+    request = make_request("my_lab.rows", {}, typed=TYPED)
     (error,) = extract_clip(Clip("a", path), [request]).values()
     assert isinstance(error, ClipError)
     assert error.status == "no_audio"

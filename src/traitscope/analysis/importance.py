@@ -5,7 +5,7 @@ are permuted as groups (all statistics of a column, a whole stream, or what the 
 """
 
 import fnmatch
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -13,13 +13,12 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from traitscope.corpora import load_corpus
 from traitscope.data import protocols
 from traitscope.data.examples import Examples, gather
 from traitscope.errors import ConfigError, DataError
 from traitscope.features.store import Store
 from traitscope.files import write_csv
-from traitscope.runs.checkpoint import Checkpoint, load
+from traitscope.runs.checkpoint import Checkpoint, load, own_corpus
 from traitscope.statistics import metrics
 from traitscope.types import Batch, Hook
 
@@ -38,6 +37,8 @@ def measure_importance(
     repeats: int = 5,
     store: Path | str | None = None,
     model: str | None = None,
+    streams: Iterable[str] = (),
+    labels: str | None = None,
     hook: Hook | None = None,
 ) -> dict[str, Any]:
     """Permute groups of a run's features among clips, and measure what the predictions lose.
@@ -50,6 +51,8 @@ def measure_importance(
         repeats: permutations per group.
         store: where the features are; the run's own by default.
         model: the dotted path of an outside model the run was trained with.
+        streams: dotted paths of outside extractors that the run reads.
+        labels: address of its corpus, needed where a module from outside reads it.
         hook: called as hook(done, total, group).
 
     Returns:
@@ -60,10 +63,10 @@ def measure_importance(
         ConfigError: a pattern matches no column.
         DataError: there are too few clips, or the run reads images.
     """
-    checkpoint = load(run, model=model)
-    batch, labels = _batch(checkpoint, split, store)
+    checkpoint = load(run, model=model, streams=streams)
+    batch, truth = _batch(checkpoint, split, store, labels)
     chosen = _grouped(batch, groups) if isinstance(groups, str) else _named(batch, groups)
-    before = metrics.macro_scores(labels, _predict(checkpoint, batch))
+    before = metrics.macro_scores(truth, _predict(checkpoint, batch))
     rows: list[dict[str, Any]] = []
     for done, (name, parts) in enumerate(chosen.items()):
         if hook:
@@ -71,9 +74,7 @@ def measure_importance(
         lost = []
         for repeat in range(repeats):  # the same permutations for every group
             order = np.random.default_rng(repeat).permutation(len(batch.clips))
-            after = metrics.macro_scores(
-                labels, _predict(checkpoint, permuted(batch, parts, order))
-            )
+            after = metrics.macro_scores(truth, _predict(checkpoint, permuted(batch, parts, order)))
             lost.append([_loss(before, after, metric) for metric in METRICS])
         rows.append({"group": name, "columns": _width(batch, parts), **_summary(lost)})
     if hook:
@@ -124,10 +125,11 @@ def write_table(result: Mapping[str, Any], path: Path) -> Path:
 
 
 def _batch(
-    checkpoint: Checkpoint, split: str, store: Path | str | None
+    checkpoint: Checkpoint, split: str, store: Path | str | None, labels: str | None
 ) -> tuple[Batch, NDArray[np.float64]]:
     config = checkpoint.config
-    clips = protocols.split(load_corpus(config.data.corpus), config.protocol).part(split)
+    corpus = own_corpus(checkpoint.folder, config, labels)
+    clips = protocols.split(corpus, config.protocol).part(split)
     features = Store(Path(store or config.data.store))
     ready, _ = gather(clips, features, checkpoint.keys)
     if len(ready) < 3:

@@ -13,7 +13,7 @@ score units too, with intervals, and no flag is no certificate.
 
 import tempfile
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from math import ceil
@@ -51,6 +51,8 @@ def audit_perturbation(
     clips: int = CLIPS,
     only: Sequence[str] = (),
     model: str | None = None,
+    streams: Iterable[str] = (),
+    labels: str | None = None,
     seed: int = 0,
     hook: Hook | None = None,
 ) -> dict[str, Any]:
@@ -62,6 +64,8 @@ def audit_perturbation(
         clips: how many; different sources and people first.
         only: names of DISTORTIONS; all by default.
         model: the dotted path of an outside model the run was trained with.
+        streams: dotted paths of outside extractors that the run reads.
+        labels: address of its corpus, needed where a module from outside reads it.
         seed: chooses the clips.
         hook: called as hook(done, total, name).
 
@@ -75,9 +79,10 @@ def audit_perturbation(
         DataError: the run was not evaluated on that split, or no media of it is there.
     """
     chosen = _chosen(only)
-    checkpoint = load(run, model=model)
-    scored = scored_run(run, split=split)
-    widths, said = half_widths(checkpoint, scored, model=model)
+    checkpoint = load(run, model=model, streams=streams)
+    scored = scored_run(run, split=split, labels=labels)
+    named: dict[str, Any] = {"model": model, "streams": streams, "labels": labels}
+    widths, said = half_widths(checkpoint, scored, **named)
     sample = _sample(scored, clips, seed)
     fitting = {name: d for name, d in chosen.items() if _concerns(checkpoint, d)}
     skipped = sorted(set(chosen) - set(fitting))
@@ -132,7 +137,12 @@ def _shifts(
 
 
 def half_widths(
-    checkpoint: Checkpoint, scored: Scored, *, model: str | None = None
+    checkpoint: Checkpoint,
+    scored: Scored,
+    *,
+    model: str | None = None,
+    streams: Iterable[str] = (),
+    labels: str | None = None,
 ) -> tuple[dict[str, float], str]:
     """The half width that covers 95 % of a run's residuals on validation, per target.
 
@@ -144,8 +154,10 @@ def half_widths(
     """
     try:
         if not (checkpoint.folder / "evaluation" / "validation" / "predictions.csv").is_file():
-            evaluate(checkpoint.folder, split="validation", model=model)
-        held_out, where = scored_run(checkpoint.folder, split="validation"), "validation"
+            named: dict[str, Any] = {"model": model, "streams": streams, "corpus": labels}
+            evaluate(checkpoint.folder, split="validation", **named)
+        held_out = scored_run(checkpoint.folder, split="validation", labels=labels)
+        where = "validation"
     except DataError as error:
         held_out, where = scored, f"{scored.split}, since validation cannot be used ({error})"
     residual = np.abs(held_out.predicted - held_out.labels)

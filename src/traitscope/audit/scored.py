@@ -15,15 +15,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from traitscope.config import build, read_yaml
-from traitscope.corpora import load_corpus
 from traitscope.data import protocols
 from traitscope.data.protocols import Fit, Protocol
 from traitscope.errors import DataError
 from traitscope.evaluation.systems import System, join, table_system
 from traitscope.evaluation.tables import Predictions, open_predictions, read_predictions
 from traitscope.files import read_json, write_json
-from traitscope.runs.settings import RunConfig
+from traitscope.runs.checkpoint import own_corpus, read_run
 from traitscope.statistics.metrics import Array
 from traitscope.types import Clip, Corpus, Target
 
@@ -109,10 +107,16 @@ def cluster_numbers(clips: Sequence[Clip]) -> NDArray[np.intp]:
     return np.array([places[clip.id] for clip in clips], dtype=np.intp)
 
 
-def scored_run(run: Path | str, *, split: str = "test") -> Scored:
+def scored_run(run: Path | str, *, split: str = "test", labels: str | None = None) -> Scored:
     """Read what a run predicted on its own corpus.
 
+    Args:
+        run: an evaluated run.
+        split: which clips.
+        labels: address of its corpus, needed where a module from outside reads it.
+
     Raises:
+        ConfigError: ``labels`` is another corpus.
         DataError: it is no run, or was not evaluated on that split.
     """
     folder = Path(run)
@@ -121,7 +125,7 @@ def scored_run(run: Path | str, *, split: str = "test") -> Scored:
             f"{folder} is not a run: it has no run.yaml. Name a trained run, or give anyone's "
             f"predictions with --predictions FILE --labels CORPUS."
         )
-    config = build(RunConfig, read_yaml(folder / "run.yaml"), where=str(folder / "run.yaml"))
+    config = read_run(folder)
     evaluation = folder / "evaluation" / split
     table = evaluation / "predictions.csv"
     if not table.is_file():
@@ -129,7 +133,7 @@ def scored_run(run: Path | str, *, split: str = "test") -> Scored:
             f"There is no {table}. Make it with: traitscope evaluate {folder} --split {split}"
         )
     system = System(str(run), table, split, config.protocol, config.data.corpus)
-    return _scored(system, load_corpus(config.data.corpus), folder=evaluation)
+    return _scored(system, own_corpus(folder, config, labels), folder=evaluation)
 
 
 def scored_table(

@@ -5,6 +5,8 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from traitscope.cli._options import Model, Stream
+
 _SHOWN = 25
 
 
@@ -20,6 +22,11 @@ def importance(
         list[str] | None, typer.Option(help="NAME=PATTERN,PATTERN instead of --by; repeatable.")
     ] = None,
     repeats: Annotated[int, typer.Option(min=1, help="Permutations per group.")] = 5,
+    model: Model = None,
+    stream: Stream = None,
+    labels: Annotated[
+        str | None, typer.Option(help="Its corpus, where a module of your own reads it.")
+    ] = None,
     to: Annotated[Path | None, typer.Option(help="Also write a CSV table to this file.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -35,7 +42,14 @@ def importance(
     log_to_stderr()
     with progress("groups") as hook:
         result = measure_importance(
-            run, split=split, groups=_groups(group or []) or by, repeats=repeats, hook=hook
+            run,
+            split=split,
+            groups=_groups(group or []) or by,
+            repeats=repeats,
+            model=model,
+            streams=stream or (),
+            labels=labels,
+            hook=hook,
         )
     if to is not None:
         say(f"saved as {write_table(result, to)}")

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from traitscope.cli._options import Model, Stream
+
 if TYPE_CHECKING:
     from traitscope.audit import Scored
 
@@ -14,7 +16,9 @@ Split = Literal["train", "validation", "test"]
 RunName = Annotated[Path | None, typer.Argument(help="An evaluated run.")]
 SplitName = Annotated[Split, typer.Option(help="Split.")]
 Table = Annotated[Path | None, typer.Option(help="Predictions of any system.")]
-Labels = Annotated[str | None, typer.Option(help="Corpus of --predictions.")]
+Labels = Annotated[
+    str | None, typer.Option(help="Corpus of --predictions; of a run, if your module reads it.")
+]
 FitOn = Annotated[
     Literal["train", "train+validation"],
     typer.Option(help="What the system of --predictions was fitted on."),
@@ -112,7 +116,9 @@ def perturbation(
     split: SplitName = "test",
     clips: Annotated[int, typer.Option(min=1, help="How many clips are perturbed.")] = 12,
     only: Annotated[str, typer.Option(help="Comma list, such as brightness,mirror.")] = "",
-    model: Annotated[str | None, typer.Option(help="Dotted path of the run's own model.")] = None,
+    model: Model = None,
+    stream: Stream = None,
+    labels: Labels = None,
     to: Folder = None,
     json: AsJson = False,
 ) -> None:
@@ -127,10 +133,9 @@ def perturbation(
 
     log_to_stderr()
     names = [name.strip() for name in only.split(",") if name.strip()]
+    own: Any = {"model": model, "streams": stream or (), "labels": labels}
     with progress("perturbed clips") as hook:
-        found = audit_perturbation(
-            run, split=split, clips=clips, only=names, model=model, hook=hook
-        )
+        found = audit_perturbation(run, split=split, clips=clips, only=names, **own, hook=hook)
     _finish(found, run / "evaluation" / split, to, json)
 
 
@@ -144,7 +149,7 @@ def _scored(
     if (run is None) == (predictions is None):
         raise ConfigError("Name either a run, or --predictions FILE with --labels CORPUS.")
     if run is not None:
-        return scored_run(run, split=split)
+        return scored_run(run, split=split, labels=labels)
     if labels is None or predictions is None:
         raise ConfigError("--predictions needs --labels, such as --labels fi:/data/fi")
     return scored_table(predictions, load_corpus(labels), split=split, fit_on=fit_on)

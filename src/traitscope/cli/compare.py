@@ -14,7 +14,10 @@ def compare(
         list[Path], typer.Argument(help="Evaluated runs, or CSV files of predictions.")
     ],
     labels: Annotated[
-        str | None, typer.Option(help="Corpus of the labels, where only CSV files are compared.")
+        str | None,
+        typer.Option(
+            help="Corpus, where only CSV files are compared or a module of yours reads it."
+        ),
     ] = None,
     fit_on: Annotated[
         Literal["train", "train+validation"] | None,

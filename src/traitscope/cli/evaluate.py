@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from traitscope.cli._options import Model, Stream
+
 if TYPE_CHECKING:
     from traitscope.evaluation.report import Repeated, Report
 
@@ -23,7 +25,8 @@ def evaluate(
         typer.Option(help="What the baselines of --predictions are fitted on."),
     ] = "train",
     corpus: Annotated[
-        str | None, typer.Option(help="Evaluate the run on another corpus than its own.")
+        str | None,
+        typer.Option(help="Another corpus than the run's own; or that, if your module reads it."),
     ] = None,
     store: Annotated[Path | None, typer.Option(help="Store of --corpus.")] = None,
     aggregate: Annotated[
@@ -31,7 +34,8 @@ def evaluate(
         typer.Option(help="Score clips, or people (mean of their clips); as the corpus says."),
     ] = None,
     to: Annotated[Path | None, typer.Option(help="Folder for the results.")] = None,
-    model: Annotated[str | None, typer.Option(help="Dotted path of the run's own model.")] = None,
+    model: Model = None,
+    stream: Stream = None,
     json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Print every number beside the constant and the look-up, with 95 % intervals.
@@ -53,7 +57,8 @@ def evaluate(
         from traitscope.evaluation.assessment import evaluate as evaluate_run
 
         warn_unfinished(run)
-        where: Any = {"split": split, "corpus": corpus, "store": store, "to": to, "model": model}
+        where: Any = {"split": split, "corpus": corpus, "store": store, "to": to}
+        where |= {"model": model, "streams": stream or ()}
         with progress("clips") as hook:
             report = evaluate_run(run, **where, scoring=scoring, hook=hook)
     elif labels is None or predictions is None:

@@ -21,6 +21,9 @@ def fuse(
         typer.Option(help="Mean, or non-negative weights fitted on the validation clips."),
     ] = "mean",
     split: Annotated[Literal["train", "validation", "test"], typer.Option(help="Split.")] = "test",
+    labels: Annotated[
+        str | None, typer.Option(help="Their corpus, where a module of your own reads it.")
+    ] = None,
     aggregate: Annotated[
         Literal["clip", "subject"] | None,
         typer.Option(help="Score clips, or people (mean of their clips); as the corpus says."),
@@ -39,7 +42,8 @@ def fuse(
 
     refuse_missing(systems)
     scoring = Scoring(aggregate=aggregate)
-    report = fuse_systems(systems, to=to, method=method, split=split, scoring=scoring)
+    how: Any = {"method": method, "split": split, "labels": labels, "scoring": scoring}
+    report = fuse_systems(systems, to=to, **how)
     if json:
         write_json(to_json(report))
     else:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from traitscope.cli._options import Model, Stream
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -19,6 +21,10 @@ Speaker = Annotated[
 ]
 Recursive = Annotated[
     bool, typer.Option("--recursive", help="Look into the folders of a folder too.")
+]
+LabelRows = Annotated[
+    Path | None,
+    typer.Option(help="Write the one OpenFace table again, with the traits in every row."),
 ]
 Track = Annotated[
     int | None, typer.Option(min=1, help="Of files with several, from 1; else their default.")
@@ -41,13 +47,11 @@ def predict(
         bool, typer.Option("--json", help="Print JSON (the default in a pipe).")
     ] = False,
     csv: Annotated[Path | None, typer.Option(help="Also write a table to this file.")] = None,
-    label_rows: Annotated[
-        Path | None,
-        typer.Option(help="Write the one OpenFace table again, with the traits in every row."),
-    ] = None,
-    model: Annotated[str | None, typer.Option(help="Dotted path of the run's own model.")] = None,
+    label_rows: LabelRows = None,
     video_track: Track = None,
     audio_track: Track = None,
+    model: Model = None,
+    stream: Stream = None,
 ) -> None:
     """Estimate apparent or self-reported traits of clips; exit 1 if some could not be scored.
 
@@ -70,7 +74,7 @@ def predict(
     log_to_stderr()
     if not media and text is None:
         raise ConfigError("Nothing to score: name a media file or a table, or give --text FILE.")
-    checkpoint = load(run, model=model)
+    checkpoint = load(run, model=model, streams=stream or ())
     _look_at(checkpoint, text)
     listing = media_in(media or (), recursive=recursive)
     if label_rows and (text is not None or speaker is not None or len(listing.files) != 1):
@@ -86,16 +90,6 @@ def predict(
     _hand_out(checkpoint, predictions, listing.left_out, json=json, csv=csv)
     if any(p.status != "ok" for p in predictions):
         raise typer.Exit(1)
-
-
-def _print(checkpoint: "Checkpoint", predictions: list["Prediction"], *, json: bool) -> None:
-    from traitscope.cli._shared import write_json
-    from traitscope.prediction.clips import as_tree
-
-    if json or not sys.stdout.isatty():
-        write_json(as_tree(checkpoint, predictions))
-    else:
-        _write_table(checkpoint, predictions)
 
 
 def _look_at(checkpoint: "Checkpoint", text: Path | None) -> None:

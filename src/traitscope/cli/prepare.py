@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from traitscope.cli._options import Stream
+
 if TYPE_CHECKING:
     from traitscope.features.preparation import Summary
     from traitscope.features.request import Request
@@ -33,6 +35,7 @@ def prepare(
     for_: Annotated[
         str | None, typer.Option("--for", help="Recipe or model: extract what it needs.")
     ] = None,
+    stream: Stream = None,
     speaker: Speaker = None,
     workers: Annotated[
         int | None, typer.Option(min=0, help="Processes; one per core by default, 0 for none.")
@@ -58,7 +61,7 @@ def prepare(
     from traitscope.media import Tracks
 
     log_to_stderr()
-    requests = _requests(extract, for_, settings or [])
+    requests = _requests(extract, for_, settings or [], stream or [])
     if speaker is not None:
         requests = list(
             of_speaker({request.key: request for request in requests}, speaker).values()
@@ -111,7 +114,9 @@ def _estimate(
         typer.echo(f"tried and failed: {clip}: {status}")
 
 
-def _requests(extract: str | None, for_: str | None, settings: list[str]) -> "list[Request]":
+def _requests(
+    extract: str | None, for_: str | None, settings: list[str], streams: list[str]
+) -> "list[Request]":
     from traitscope.errors import ConfigError
 
     if (extract is None) == (for_ is None):
@@ -121,12 +126,14 @@ def _requests(extract: str | None, for_: str | None, settings: list[str]) -> "li
     if for_ is not None:
         from traitscope.runs.plan import requests_for
 
-        return requests_for(for_, settings)
+        return requests_for(for_, settings, streams=streams)
     from traitscope.features.request import make_request
+    from traitscope.registry import typed
 
     names = [name.strip() for name in str(extract).split(",") if name.strip()]
+    own = typed(streams=names)
     return [
-        make_request(name, changes, outside=True)
+        make_request(name, changes, typed=own)
         for name, changes in by_extractor(names, settings).items()
     ]
 

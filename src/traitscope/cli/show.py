@@ -5,7 +5,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from traitscope.cli._options import Stream
+
 if TYPE_CHECKING:
+    from traitscope.registry import Typed
     from traitscope.runs.layers import Layer
     from traitscope.runs.plan import Plan
 
@@ -18,6 +21,7 @@ def show(
     settings: Annotated[list[str] | None, typer.Argument(help="key=value.")] = None,
     to: Annotated[Path | None, typer.Option(help="Draw the layers into this PNG.")] = None,
     depth: Annotated[int, typer.Option(help="How deep to look into parts.", min=1)] = 3,
+    stream: Stream = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Print the settings a run would have, and the layers of its network.
@@ -30,10 +34,11 @@ def show(
 
     from traitscope.cli._shared import say, write_json
     from traitscope.errors import ConfigError
-    from traitscope.runs.plan import load_run, plan, typed_model
+    from traitscope.runs.plan import load_run, plan, typed_names
 
     config = load_run(name, settings or [])
-    run_plan = plan(config, outside=typed_model(name, settings or []))
+    typed = typed_names(name, settings or [], stream or ())
+    run_plan = plan(config, typed=typed, source=name)
     tree = config.model_dump(mode="json")
     tree["model"] = {"name": config.model["name"], **run_plan.options.model_dump(mode="json")}
     tree["augment"] = {a.name: a.config.model_dump(mode="json") for a in run_plan.augment}
@@ -43,7 +48,7 @@ def show(
     }
     if run_plan.is_estimator and to:
         raise ConfigError(f"{config.model['name']} has no layers to draw: it is no network.")
-    layers = [] if run_plan.is_estimator else _layers(name, run_plan, depth)
+    layers = [] if run_plan.is_estimator else _layers(name, run_plan, typed, depth)
     if json:
         write_json({"settings": tree, "layers": [_as_tree(layer) for layer in layers]})
     else:
@@ -57,15 +62,15 @@ def show(
         say(f"drawn: {draw_layers(layers, to, title=config.model['name'])}")
 
 
-def _layers(name: str, run_plan: "Plan", depth: int) -> "list[Layer]":
+def _layers(name: str, run_plan: "Plan", typed: "Typed", depth: int) -> "list[Layer]":
     """The layers, with the shapes of the run's own features where ``name`` is a run."""
     from traitscope.cli._shared import say
     from traitscope.errors import DataError
-    from traitscope.runs.checkpoint import load
+    from traitscope.runs.checkpoint import open_run
     from traitscope.runs.layers import layers_of
 
     trained = Path(name, "features.json").is_file()
-    shapes = load(name).facts.shapes if trained else None
+    shapes = open_run(Path(name), typed).facts.shapes if trained else None
     try:
         return layers_of(run_plan, shapes=shapes, depth=depth)
     except DataError as error:

@@ -5,6 +5,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from traitscope.cli._options import Stream
+
 app = typer.Typer(rich_markup_mode=None)
 
 
@@ -23,6 +25,7 @@ def train(
     workers: Annotated[
         int, typer.Option(min=0, help="Processes that read examples; 0 reads them in this one.")
     ] = 0,
+    stream: Stream = None,
 ) -> None:
     """Train a recipe or a model; prints the folder of the run.
 
@@ -43,6 +46,7 @@ def train(
             start_from=start_from,
             accelerator=accelerator,
             workers=workers,
+            streams=stream or (),
             hook=hook,
         )
     typer.echo(folder)

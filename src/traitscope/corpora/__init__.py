@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from traitscope import registry
-from traitscope.errors import ConfigError
+from traitscope.errors import ConfigError, shown
 
 if TYPE_CHECKING:
     from traitscope.types import Corpus
@@ -35,20 +35,46 @@ def load_corpus(address: str) -> "Corpus":
         >>> from traitscope import load_corpus
         >>> corpus = load_corpus("table:study/clips.csv")  # doctest: +SKIP
     """
+    return saved_corpus(address, registry.typed(corpus=address))
+
+
+def saved_corpus(
+    address: str, typed: registry.Typed = registry.NOTHING, *, source: str = "", words: str = ""
+) -> "Corpus":
+    """Load a corpus by an address that a file holds, such as a run.
+
+    A module from outside is imported only where the user typed its name, too.
+
+    Args:
+        address: see `load_corpus`.
+        typed: what the user typed.
+        source: the file with the address, for the message.
+        words: what to type in this command in front of the address: ``--labels``.
+
+    Raises:
+        ConfigError: as `load_corpus`; or the user did not type the name of an outside module.
+        DataError: the annotations have faults; all of them are listed.
+    """
     name, colon, rest = address.partition(":")
     if not colon or _is_drive(name, rest) or re.search(r"[/\\]", name):
         guess = "table" if address.lower().endswith((".csv", ".tsv", ".parquet")) else "CORPUS"
         raise ConfigError(
-            f"{address!r} does not say which corpus it is; write <corpus>:<path>, for example "
-            f"{guess}:{address}. There are: {', '.join(registry.names('corpora'))}."
+            f"{shown(address)} does not say which corpus it is; write <corpus>:<path>, for example "
+            f"{guess}:{address[:200]}. There are: {', '.join(registry.names('corpora'))}."
         )
     if not rest:
         raise ConfigError(f"{address!r} has no path; write for example {address}/data/clips.")
-    module = registry.load("corpora", SHORT.get(name, name), outside=True)
+    words = f"{words} {address}".replace("= ", "=") if words else ""
+    module = registry.load(
+        "corpora", SHORT.get(name, name), typed=typed, source=source, words=words
+    )
     if not hasattr(module, "load"):
         raise ConfigError(f"{name!r} is not a corpus: it has no function load(path) -> Corpus.")
     path, options = _options(rest, list(getattr(module, "OPTIONS", ())), address)
-    corpus: Corpus = module.load(Path(path).expanduser(), **options)
+    place = Path(path).expanduser()
+    if place.exists() and not (place.is_file() or place.is_dir()):
+        raise ConfigError(f"{shown(address)} is a pipe or a device. Name a file or a folder.")
+    corpus: Corpus = module.load(place, **options)
     return corpus
 
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from traitscope.errors import DataError
+from traitscope.files import check_regular
 
 LARGEST_BYTES = 64 * 1024 * 1024
 """Longer files are refused: the labels of ten thousand clips take a few megabytes."""
@@ -50,6 +51,7 @@ def read_pickle(path: Path) -> Any:
     Raises:
         DataError: it is no pickle, ends too early, or holds anything but data.
     """
+    check_regular(path, largest=2**62)  # a device would never end
     size = path.stat().st_size
     if size > LARGEST_BYTES:
         raise DataError(

@@ -18,7 +18,7 @@ from traitscope.data.pooling import pool, pooled_columns
 from traitscope.data.scaling import Moments, Scaler
 from traitscope.errors import ClipError, DataError
 from traitscope.features.store import Store
-from traitscope.media.pictures import decode
+from traitscope.media.pictures import decode_rows
 from traitscope.types import Batch, Clip, Draw, Rows, Stream, label_array
 
 KEPT_BYTES = 1 << 30
@@ -103,8 +103,13 @@ def draw_example(
         rows = _rows(draw, stream, rng, drawn_times)
         if draw.group:
             drawn_times.setdefault(draw.group, stream.time[rows])
-        values[name] = _take(stream, rows, draw, scalers.get(name))
         masks[name] = stream.mask[rows]
+        if stream.images is not None:
+            what = f"{name} of clip {clip.id!r}"
+            values[name], shown = decode_rows([stream.images[r] for r in rows], draw.size, what)
+            masks[name] = masks[name] & shown
+        else:
+            values[name] = _take(stream, rows, scalers.get(name))
     return Example(clip, values, masks)
 
 
@@ -197,9 +202,7 @@ def _nearest(time: NDArray[np.float64], wanted: NDArray[np.float64]) -> NDArray[
     return np.where(np.abs(wanted - time[left]) <= np.abs(time[right] - wanted), left, right)
 
 
-def _take(stream: Stream, rows: NDArray[np.intp], draw: Draw, scaler: Scaler | None) -> AnyArray:
-    if stream.images is not None:
-        return decode([stream.images[row] for row in rows], draw.size)
+def _take(stream: Stream, rows: NDArray[np.intp], scaler: Scaler | None) -> AnyArray:
     assert stream.values is not None
     values = stream.values[rows]
     if values.dtype.kind not in "fiub":

@@ -1,6 +1,6 @@
 """A run or anybody's predictions in, a report out: every number from the table alone."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from traitscope.config import build, read_yaml
-from traitscope.corpora import load_corpus
+from traitscope import registry
+from traitscope.corpora import saved_corpus
 from traitscope.data import protocols
 from traitscope.data.examples import gather
 from traitscope.data.protocols import Fit, Protocol
@@ -44,8 +44,7 @@ from traitscope.evaluation.systems import System, join, table_system
 from traitscope.evaluation.tables import Predictions, comparable, write_predictions
 from traitscope.features.store import Store
 from traitscope.files import replacing
-from traitscope.runs.checkpoint import Checkpoint, load
-from traitscope.runs.settings import RunConfig
+from traitscope.runs.checkpoint import Checkpoint, load, read_run
 from traitscope.statistics.metrics import Array
 from traitscope.types import Clip, Corpus, Hook, Target
 
@@ -61,6 +60,7 @@ def evaluate(
     store: Path | str | None = None,
     to: Path | str | None = None,
     model: str | None = None,
+    streams: Iterable[str] = (),
     scoring: Scoring | None = None,
     hook: Hook | None = None,
 ) -> Report:
@@ -69,10 +69,11 @@ def evaluate(
     Args:
         run: folder of a trained run, or of one per fold: then all their predictions together.
         split: which clips.
-        corpus: address of another corpus than the run's own; directions are aligned.
+        corpus: address of another corpus; or the run's own, to have your module imported for it.
         store: where that corpus' features are; the run's own store by default.
         to: folder of the results; ``RUN/evaluation/SPLIT`` by default.
         model: the dotted path of an outside model the run was trained with.
+        streams: dotted paths of outside extractors that the run reads.
         scoring: aggregation, resamples, seed.
         hook: called as hook(done, total, name).
 
@@ -82,19 +83,20 @@ def evaluate(
     Example:
         ``evaluate("runs/a").everything.model.macro("accuracy").value``
     """
+    own = read_run(Path(run)).data.corpus
+    typed = registry.typed(corpus=corpus)
+    corpus = None if corpus == own else corpus
     if (Path(run) / "fold-0").is_dir() and not (corpus or store):
-        how: dict[str, Any] = {"split": split, "model": model, "scoring": scoring, "hook": hook}
-        return _evaluate_folds(Path(run), to, how)
-    checkpoint = load(run, model=model)
-    config = checkpoint.config
-    labels = load_corpus(corpus or config.data.corpus)
-    protocol = Protocol() if corpus else config.protocol
+        how: dict[str, Any] = {"split": split, "model": model, "streams": streams}
+        return _evaluate_folds(Path(run), to, typed, how | {"scoring": scoring, "hook": hook})
+    checkpoint = load(run, model=model, streams=streams)
+    labels = saved_corpus(corpus or own, typed, source=f"{run}/run.yaml", words="--corpus")
+    config, protocol = checkpoint.config, Protocol() if corpus else checkpoint.config.protocol
     asked = protocols.split(labels, protocol).part(split)
     features = Store(Path(store or config.data.store))
-    ready, failures = _prepared(checkpoint, asked, features, corpus or config.data.corpus)
+    ready, failures = _prepared(checkpoint, asked, features, corpus or own)
     values = checkpoint.predict_examples(checkpoint.examples(ready, features), hook=hook)
     folder = Path(to) if to else Path(run, "evaluation", _folder_name(split, corpus))
-    folder.mkdir(parents=True, exist_ok=True)
     table, targets = folder / "predictions.csv", checkpoint.facts.targets
     names = [target.name for target in targets]
     write_predictions(table, ready, values, targets=names, split=split, seed=config.seed)
@@ -103,13 +105,12 @@ def evaluate(
         table=table,
         split=split,
         protocol=protocol,
-        address=corpus or config.data.corpus,
+        address=corpus or own,
         targets=targets if corpus else None,
         failures=tuple(failures),
         run=_run_facts(checkpoint, features, ready),
     )
-    report = assess(system, labels, scoring=scoring)
-    save_report(report, folder / "report.json")
+    save_report(report := assess(system, labels, scoring=scoring), folder / "report.json")
     return report
 
 
@@ -181,14 +182,18 @@ def assess(system: System, corpus: Corpus, *, scoring: Scoring | None = None) ->
     )
 
 
-def _evaluate_folds(run: Path, to: Path | str | None, how: Mapping[str, Any]) -> Report:
+def _evaluate_folds(
+    run: Path, to: Path | str | None, typed: registry.Typed, how: Mapping[str, Any]
+) -> Report:
     """Evaluate the run of every fold, then their predictions together: each clip once."""
-    config = build(RunConfig, read_yaml(run / "run.yaml"), where=str(run / "run.yaml"))
+    config = read_run(run)
+    own = config.data.corpus
+    corpus = saved_corpus(own, typed, source=str(run / "run.yaml"), words="--corpus")
     split, scoring = how["split"], how["scoring"]
     if split == "train":
         raise ConfigError(f"Folds share their training clips: evaluate {run} on test.")
     places = [run / f"fold-{number}" for number in range(config.protocol.folds)]
-    reports = [evaluate(place, **how) for place in places]
+    reports = [evaluate(place, corpus=own, **how) for place in places]
     texts = {"clip": str, "source": str, "subject": str}  # an id such as 007 stays what it is
     tables = [p / "evaluation" / split / "predictions.csv" for p in places]
     folder = Path(to) if to else run / "evaluation" / split
@@ -204,7 +209,7 @@ def _evaluate_folds(run: Path, to: Path | str | None, how: Mapping[str, Any]) ->
         failures=tuple(failure for each in reports for failure in each.failures),
         run=reports[0].run,
     )
-    report = assess(system, load_corpus(config.data.corpus), scoring=scoring)
+    report = assess(system, corpus, scoring=scoring)
     report = report.model_copy(update={"folds": _apart(reports)})
     save_report(report, folder / "report.json")
     return report

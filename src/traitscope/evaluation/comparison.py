@@ -18,10 +18,10 @@ from traitscope.evaluation.scoring import Row, Truth
 from traitscope.evaluation.systems import (
     System,
     beside_labels,
+    corpus_of,
     in_common,
     join,
     read_system,
-    same_corpus,
 )
 from traitscope.evaluation.tables import Predictions, comparable
 from traitscope.statistics.intervals import Clustered, Difference, compare, correct
@@ -63,14 +63,12 @@ def compare_systems(
             f"Nothing says which labels {', '.join(names)} are to be compared on. Name them: "
             f"--labels fi:/data/fi"
         )
-    address = same_corpus(runs) if runs else str(labels)
-    if runs and labels is not None:
-        same_corpus([runs[0], replace(runs[0], name="--labels", address=labels)])
+    corpus = corpus_of(runs, labels) if runs else load_corpus(str(labels))
     protocol = _same_protocol(runs, fit_on)
     tables = [System(str(path), path) for path in map(Path, names) if path.is_file()]
     return compare_predictions(
         [replace(each, split=split, protocol=protocol) for each in (*runs, *tables)],
-        load_corpus(address),
+        corpus,
         metrics=metrics,
         scoring=scoring,
     )

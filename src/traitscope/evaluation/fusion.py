@@ -13,7 +13,6 @@ from typing import Literal
 
 import numpy as np
 
-from traitscope.corpora import load_corpus
 from traitscope.data import protocols
 from traitscope.data.protocols import Splits
 from traitscope.errors import ConfigError, DataError
@@ -24,6 +23,7 @@ from traitscope.evaluation.scoring import Row, spread
 from traitscope.evaluation.systems import (
     System,
     beside_labels,
+    corpus_of,
     in_common,
     read_system,
     same_corpus,
@@ -42,6 +42,7 @@ def fuse(
     to: Path | str,
     method: Method = "mean",
     split: str = "test",
+    labels: str | None = None,
     scoring: Scoring | None = None,
 ) -> Report:
     """Fuse evaluated systems and evaluate what comes out.
@@ -51,6 +52,7 @@ def fuse(
         to: folder of the fusion; ``report`` and ``compare`` take it like a run.
         method: mean, or weights fitted on the validation clips (evaluate each run there first).
         split: which split to fuse.
+        labels: address of the corpus, needed where a module from outside reads it.
         scoring: aggregation, resamples and seed.
 
     Returns:
@@ -61,14 +63,12 @@ def fuse(
         DataError: members differ in corpus, split, protocol or targets, or have no clip in common.
         ConfigError: ``to`` is there already, or weights would be fitted on fitted clips.
     """
-    members = _members(systems, split)
-    corpus = load_corpus(same_corpus(members))
+    corpus = corpus_of(members := _members(systems, split), labels)
     splits = protocols.split(corpus, members[0].protocol)
     names = [target.name for target in members[0].targets or ()]
     _check(members[0], corpus, splits, method=method, split=split)
     refuse_used(folder := Path(to))
-    asked = splits.part(split)
-    read = _read(members, asked, names)
+    read = _read(members, asked := splits.part(split), names)
     clips, values = _join(read, asked, names)
     constant = fitted_means(splits.fitted, names)
     # a mean needs nothing fitted; only fitted weights are taken around the constant

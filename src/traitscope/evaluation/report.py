@@ -4,7 +4,6 @@ In: what an evaluation found, or a ``report.json``. Out: a frozen ``Report``, or
 shows, compares or fuses evaluations reads attributes; a damaged or foreign file is refused here.
 """
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -14,7 +13,7 @@ from pydantic import ConfigDict, NonNegativeInt, PositiveInt, ValidationError
 from traitscope.config import Config
 from traitscope.data.protocols import Protocol
 from traitscope.errors import DataError, TraitscopeError
-from traitscope.files import write_json
+from traitscope.files import read_json, write_json
 from traitscope.statistics.intervals import RANK_RESAMPLES, RESAMPLES
 from traitscope.statistics.metrics import Score
 from traitscope.types import Corpus, Target
@@ -271,11 +270,7 @@ def read_report(run: Path | str, *, split: str = "test") -> Report:
         raise DataError(
             f"There is no {path}. Make it with: traitscope evaluate {run} --split {split}"
         )
-    try:
-        tree = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{path} is damaged: {error}. {_cure(str(path))}") from error
-    return from_json(tree, where=str(path))
+    return from_json(read_json(path, damaged=_cure(str(path))), where=str(path))
 
 
 def _cure(where: str) -> str:

@@ -6,7 +6,7 @@ Evaluation, comparison, fusion and audits all join predictions to labels here.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,6 +14,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from traitscope import registry
+from traitscope.corpora import saved_corpus
 from traitscope.data.protocols import Fit, Protocol
 from traitscope.errors import DataError
 from traitscope.evaluation.report import Failure, read_report
@@ -128,6 +130,26 @@ def same_corpus(systems: Sequence[System]) -> str:
                 f"Evaluate them on the same corpus: traitscope evaluate {other.name} --corpus ..."
             )
     return str(first.address)
+
+
+def corpus_of(systems: Sequence[System], labels: str | None) -> Corpus:
+    """The labels that all systems were evaluated on; an address in a report imports no code.
+
+    Args:
+        systems: one or more.
+        labels: the same address as the user typed it, if he did.
+
+    Raises:
+        DataError: they differ.
+        ConfigError: a module from outside reads them, and the user did not name it.
+    """
+    named = [] if labels is None else [replace(systems[0], name="--labels", address=labels)]
+    return saved_corpus(
+        same_corpus([*systems, *named]),
+        registry.typed(corpus=labels),
+        source=f"The report of {systems[0].name}",
+        words="--labels",
+    )
 
 
 def join(

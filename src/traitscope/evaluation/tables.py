@@ -17,10 +17,13 @@ import pandas as pd
 
 from traitscope.errors import DataError, some
 from traitscope.evaluation.report import Failure
-from traitscope.files import replacing
+from traitscope.files import check_regular, replacing
 from traitscope.sheets import as_numbers, open_sheet, same_name
 from traitscope.statistics.metrics import Array
 from traitscope.types import Clip, Corpus, Target
+
+LARGEST_TABLE = 2**30
+"""Bytes of a table of predictions; ten seeds of ten thousand clips take ten million."""
 
 _LIKERT = 9  # scales of questionnaires end here at the latest
 _SUFFIX = re.compile(r"\.(mp4|avi|mkv|mov|webm|m4v|wav)$", re.IGNORECASE)
@@ -267,6 +270,10 @@ def open_predictions(table: Path | pd.DataFrame) -> tuple[str, pd.DataFrame]:
     """
     if isinstance(table, pd.DataFrame):
         return "The table", table
+    try:
+        check_regular(table, largest=LARGEST_TABLE)
+    except FileNotFoundError as error:
+        raise DataError(f"There is no file {table}.") from error
     # everything as text: an id such as "NA" or "1e5" stays what it is
     sheet = open_sheet(table, fold=("clip", "seed"))
     frame = sheet.read()

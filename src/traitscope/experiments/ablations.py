@@ -10,6 +10,7 @@ from traitscope.errors import ConfigError
 from traitscope.evaluation.assessment import evaluate
 from traitscope.evaluation.report import Report, ScoredRow
 from traitscope.files import write_csv
+from traitscope.runs.checkpoint import read_run
 from traitscope.training.fitting import train
 from traitscope.types import Hook
 
@@ -64,7 +65,7 @@ def ablate(
             f"model.columns.signals={json.dumps(list(patterns))}",
         ]
         run = train("functionals", [*chosen, *settings], to=to / name.replace(" ", "-"))
-        report = evaluate(run, split=split)
+        report = evaluate(run, split=split, corpus=read_run(run).data.corpus)
         model = _metrics(report.everything.model)
         rows.append({"set": name, "columns": list(patterns), "metrics": model})
     if hook:

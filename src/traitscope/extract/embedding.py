@@ -134,15 +134,11 @@ def open_network(config: Config) -> Any:
 
 
 def _create(config: Config) -> Any:
-    import timm
     import torch
 
-    from traitscope.nn.pretrained import timm_backbone
+    from traitscope.nn.pretrained import check_network, timm_backbone
 
-    if not timm.is_model(config.model):
-        near = timm.list_models(f"*{config.model.split('.')[0]}*")[:3]
-        hint = f" Did you mean {', '.join(near)}?" if near else ""
-        raise ConfigError(f"There is no timm model {config.model!r}.{hint}")
+    check_network(config.model)
     settings: dict[str, Any] = {"num_classes": 0}
     if config.stages:
         settings = {"features_only": True, "out_indices": config.stages}

@@ -13,7 +13,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
-from traitscope import registry
 from traitscope.errors import ClipError, ConfigError, MissingError
 from traitscope.extract import moments
 from traitscope.features.request import Request
@@ -134,8 +133,7 @@ def _with_upstream(requests: Iterable[Request]) -> list[Request]:
 
 
 def _job(clip: Clip, request: Request) -> _Job:
-    module = registry.load("extract", request.name, outside=True)
-    job = _Job(request, module.Extractor(request.config))
+    job = _Job(request, request.module.Extractor(request.config))
     if clip.path is None and job.needs("frames", "tracks", "audio"):
         job.outcome = ClipError(
             f"Clip {clip.id!r} has no media file. Give the folder of the media, or use extractors "

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from traitscope import registry
 from traitscope.corpora import load_corpus
 from traitscope.errors import ClipError, ConfigError, DataError
 from traitscope.extract import table_of
@@ -187,7 +188,8 @@ def _settled(
 
 def _by_key(requests: Requests) -> dict[str, Request]:
     if isinstance(requests, Mapping):
-        requests = [make_request(name, to, outside=True) for name, to in requests.items()]
+        typed = registry.typed(streams=requests)
+        requests = [make_request(name, to, typed=typed) for name, to in requests.items()]
     if not requests:
         raise ConfigError("Nothing to extract: name at least one extractor, such as faces.")
     return {request.key: request for request in requests}

@@ -3,7 +3,8 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from types import ModuleType
 from typing import Any
 
 from traitscope import registry
@@ -25,6 +26,7 @@ class Request:
         version: the VERSION of its file.
         needs: what it reads: frames, tracks, audio, text, table, stream:NAME.
         upstream: requests whose streams it reads.
+        typed: what the user typed, without which an outside extractor is not imported.
     """
 
     name: str
@@ -32,6 +34,12 @@ class Request:
     version: int
     needs: tuple[str, ...]
     upstream: tuple["Request", ...] = ()
+    typed: registry.Typed = field(default=registry.NOTHING, compare=False, repr=False)
+
+    @property
+    def module(self) -> ModuleType:
+        """The extractor's file."""
+        return registry.load("extract", self.name, typed=self.typed)
 
     @property
     def fingerprint(self) -> dict[str, Any]:
@@ -67,25 +75,34 @@ class Request:
         return str(getattr(self.config, "backend", "none"))
 
 
-def make_request(name: str, settings: Mapping[str, Any], *, outside: bool = False) -> Request:
+def make_request(
+    name: str,
+    settings: Mapping[str, Any],
+    *,
+    typed: registry.Typed = registry.NOTHING,
+    source: str = "",
+) -> Request:
     """Settle an extractor's settings.
 
     Args:
         name: entry of the room, or a dotted path.
         settings: values that differ from the defaults.
-        outside: allow a dotted path; only where the user typed the name.
+        typed: what the user typed; no other dotted path is imported.
+        source: the file that names the extractor, for the message.
 
     Raises:
         ConfigError: the extractor or a setting does not exist, or a value is out of bounds.
     """
-    module = registry.load("extract", name, outside=outside)
+    module = registry.load("extract", name, typed=typed, source=source)
     config: Config = build(module.Config, settings, where=f"settings of {name}")
     needs = module.needs(config) if hasattr(module, "needs") else module.NEEDS
     if "tracks" in needs:
         backend = resolve_backend(str(getattr(config, "backend", "auto")))
         config = config.model_copy(update={"backend": backend})
     below = [need.removeprefix(STREAM) for need in needs if need.startswith(STREAM)]
-    upstream = {stream: make_request(stream, _settings_of(config, stream)) for stream in below}
+    upstream = {
+        stream: make_request(stream, _settings_of(config, stream), typed=typed) for stream in below
+    }
     settled = {
         s: r.config for s, r in upstream.items() if isinstance(getattr(config, s, 0), Config)
     }
@@ -95,6 +112,7 @@ def make_request(name: str, settings: Mapping[str, Any], *, outside: bool = Fals
         version=int(module.VERSION),
         needs=tuple(needs),
         upstream=tuple(upstream.values()),
+        typed=typed,
     )
 
 
@@ -111,7 +129,7 @@ def of_speaker(requests: Mapping[str, Request], speaker: str) -> dict[str, Reque
             f"choose. Leave --speaker out."
         )
     changed = {
-        key: make_request(r.name, {**r.config.model_dump(), "speaker": speaker}, outside=True)
+        key: make_request(r.name, {**r.config.model_dump(), "speaker": speaker}, typed=r.typed)
         for key, r in reading.items()
     }
     return {**requests, **changed}

@@ -1,16 +1,25 @@
 """Stored pictures -> arrays as image networks expect them."""
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from traitscope.errors import DataError
+
+log = logging.getLogger(__name__)
+
 IMAGENET_MEAN = np.array([0.485, 0.456, 0.406], dtype=np.float32)
 
 
 IMAGENET_SD = np.array([0.229, 0.224, 0.225], dtype=np.float32)
 """Of red, green and blue in [0, 1]; every image a model gets is standardised with them."""
+
+
+LARGEST_BYTES = 8 * 2**30
+"""Of the pictures of one clip in memory: settings of strangers may ask for any number."""
 
 
 def decode(images: Sequence[bytes], size: int | tuple[int, int] | None) -> NDArray[np.float32]:
@@ -21,23 +30,55 @@ def decode(images: Sequence[bytes], size: int | tuple[int, int] | None) -> NDArr
         size: side of a square, or height and width; the middle of a picture of another shape is
             cut out, so that faces are never squeezed. None keeps pictures as they are.
     """
+    return decode_rows(images, size)[0]
+
+
+def decode_rows(
+    images: Sequence[bytes], size: int | tuple[int, int] | None, what: str = "The stream"
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Decode JPEGs as `decode` does, and say which rows have a picture.
+
+    Args:
+        images: one per row; an empty one gives zeros, and so does one that is damaged.
+        size: see `decode`.
+        what: of which clip, for messages.
+
+    Returns:
+        (rows, 3, height, width), and (rows,) False where there are zeros for want of a picture.
+
+    Raises:
+        DataError: there is none that can be decoded, or all of them are too large together.
+    """
     import cv2
 
+    height, width = (size, size) if isinstance(size, int) else size or (1, 1)
+    taken = 12 * len(images) * height * width  # three colours of four bytes
+    if taken > LARGEST_BYTES:
+        raise DataError(
+            f"{what}: {len(images)} pictures of {width} x {height} take {taken / 2**30:.0f} GB. "
+            f"Set fewer or smaller ones in the settings of the model."
+        )
     decoded: list[NDArray[Any] | None] = []
     for data in images:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB) if data else None
         if image is not None and size is not None:
-            height, width = (size, size) if isinstance(size, int) else size
             image = middle(image, height / width)
             if image.shape[:2] != (height, width):
                 image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
         decoded.append(image)
-    shape = next(image.shape for image in decoded if image is not None)
+    lost = sum(bool(data) and image is None for data, image in zip(images, decoded, strict=True))
+    cure = f"{what} is damaged in the store: delete it there, and prepare again."
+    if lost:
+        log.warning("%d of %d pictures cannot be decoded. %s", lost, len(images), cure)
+    shape = next((image.shape for image in decoded if image is not None), None)
+    if shape is None:
+        raise DataError(f"No picture can be decoded. {cure}")
     stacked = np.zeros((len(images), *shape), dtype=np.float32)
     for row, image in enumerate(decoded):
         if image is not None:
             stacked[row] = (image.astype(np.float32) / 255 - IMAGENET_MEAN) / IMAGENET_SD
-    return np.ascontiguousarray(stacked.transpose(0, 3, 1, 2))
+    shown = np.array([image is not None for image in decoded])
+    return np.ascontiguousarray(stacked.transpose(0, 3, 1, 2)), shown
 
 
 def middle(image: NDArray[Any], shape: float) -> NDArray[Any]:

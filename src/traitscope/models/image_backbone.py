@@ -8,13 +8,17 @@ is scored on several evenly spaced images instead of one.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, field_validator
 from torch import Tensor, nn
 
+from traitscope.errors import shown
 from traitscope.nn.heads import RangeHead, RowScores
 from traitscope.nn.images import ImagesConfig, image_draws, score_images
-from traitscope.nn.pretrained import Backbone
+from traitscope.nn.pretrained import OPTIONS, Backbone
 from traitscope.types import Batch, Draw, Target
+
+LARGEST = 16_384
+"""Of a number in ``options``: more is no network that fits a machine."""
 
 
 class Config(ImagesConfig):
@@ -26,6 +30,20 @@ class Config(ImagesConfig):
     """Settings of the network, as timm.create_model takes them."""
     pretrained: bool = False
     """Start from ImageNet weights in the local cache."""
+
+    @field_validator("options")
+    @classmethod
+    def _sizes_and_rates(cls, options: dict[str, Any]) -> dict[str, Any]:
+        """A closed set of plain values: others name files, or make timm load them."""
+        for key, value in options.items():
+            if key not in OPTIONS:
+                raise ValueError(f"has no setting {shown(key)}; there are {sorted(OPTIONS)}")
+            for one in value if isinstance(value, list) else [value]:
+                if not isinstance(one, int | float | str) or (
+                    not isinstance(one, str) and not abs(one) <= LARGEST
+                ):
+                    raise ValueError(f"{key} takes numbers up to {LARGEST}, not {shown(one)}")
+        return options
 
 
 TINY = Config(backbone="test_resnet", size=32, images=2, evaluation_images=2)

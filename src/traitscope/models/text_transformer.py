@@ -39,7 +39,7 @@ class Config(BaseConfig):
     """Start from the encoder's tensors; false for random ones."""
     train: Literal["frozen", "lora", "full"] = "full"
     """What of the encoder trains beside the head."""
-    rank: PositiveInt = 8
+    rank: Annotated[int, Field(ge=1, le=1024)] = 8
     """Rank of the additions of lora."""
     max_tokens: PositiveInt = 128
     """Tokens that are read; the rest of a longer text is not."""
@@ -57,6 +57,9 @@ class Config(BaseConfig):
         return self
 
 
+LARGEST_DESCRIPTION = 64 * 2**20
+"""Bytes of architecture and tokenizer; those of large vocabularies have 20 MB."""
+
 TINY = Config(
     encoder="",
     architecture={
@@ -71,6 +74,15 @@ TINY = Config(
     max_tokens=64,
     dropout=0.0,
 )
+
+
+def as_saved(config: Config) -> Config:
+    """The settings of a model that is loaded from a run, which brings encoder and tokenizer.
+
+    Nothing is built from settings and looked for in the cache: what is saved is checked, then
+    built.
+    """
+    return config.model_copy(update={"encoder": "", "architecture": {}})
 
 
 def inputs(config: Config) -> dict[str, Draw]:
@@ -99,9 +111,12 @@ class Model(nn.Module):
             self._build(byte_encoder(config.architecture))
             return
         try:
-            self._build(read_encoder(config.encoder))
-        except MissingError:  # a run that is loaded brings its own; training says what is missing
-            self.register_buffer("described", torch.zeros(0, dtype=torch.uint8))
+            if config.encoder:
+                self._build(read_encoder(config.encoder))
+                return
+        except MissingError:  # training says what is missing
+            pass
+        self.register_buffer("described", torch.zeros(0, dtype=torch.uint8))
 
     def load_pretrained(self) -> None:
         """Take the encoder's published tensors, if asked to.
@@ -164,7 +179,9 @@ def _build_as_saved(module: Model, state: dict[str, Any], prefix: str, *rest: An
     if saved is None or torch.equal(saved.cpu(), module.described.cpu()):
         return
     try:
-        architecture, tokenizer = json.loads(bytes(saved.cpu().to(torch.uint8).tolist()))
+        if saved.dtype != torch.uint8 or saved.numel() > LARGEST_DESCRIPTION:
+            raise ValueError("its description is no text of a sane size")
+        architecture, tokenizer = json.loads(saved.cpu().numpy().tobytes())
         spec = Encoder(dict(architecture), str(tokenizer))
         spec.tokens(["a"], 8)
         with torch.device("meta"):  # as large as it says, without taking the memory yet

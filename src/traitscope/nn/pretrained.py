@@ -1,5 +1,6 @@
 """Blocks for models on pretrained backbones: finding weights, holding frozen parts still."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -10,10 +11,38 @@ import torch
 from torch import Tensor, nn
 
 from traitscope import weights
+from traitscope.errors import ConfigError, shown
 from traitscope.media.pictures import IMAGENET_MEAN, IMAGENET_SD
 
 BARE: dict[str, Any] = {"num_classes": 0, "global_pool": ""}
 """Settings of a timm network without pooling and classifier."""
+
+
+OPTIONS = frozenset(
+    {
+        *("img_size", "patch_size", "window_size", "embed_dim", "depth", "depths", "dims"),
+        *("num_heads", "mlp_ratio", "channels", "layers", "global_pool", "class_token"),
+        *("drop_rate", "drop_path_rate", "attn_drop_rate", "proj_drop_rate", "pos_drop_rate"),
+        *("patch_drop_rate", "qkv_bias", "init_values", "output_stride"),
+    }
+)
+"""Settings of timm networks that a recipe may give: sizes and rates, and none that names a file."""
+
+
+def check_network(name: str) -> None:
+    """Refuse a name that timm does not list: it also takes places on a hub, folders and addresses.
+
+    Raises:
+        ConfigError: there is no such network; the message suggests the nearest.
+    """
+    import timm
+
+    if re.fullmatch(r"[\w.]+", name) and timm.is_model(name):
+        return
+    stem = re.sub(r"\W.*", "", name[:40])
+    near = timm.list_models(f"*{stem}*")[:3] if stem else []
+    hint = f" Did you mean {', '.join(near)}?" if near else ""
+    raise ConfigError(f"There is no timm model {shown(name)}.{hint}")
 
 
 @contextmanager
@@ -54,9 +83,12 @@ def timm_backbone(
         settings: of the network, as timm.create_model takes them.
 
     Raises:
+        ConfigError: timm has no such model.
         MissingError: pretrained weights are not in the cache.
     """
     import timm
+
+    check_network(name)
 
     overlay: dict[str, Any] = {}
     if pretrained:

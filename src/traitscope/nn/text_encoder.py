@@ -6,14 +6,19 @@ What is fetched is data alone: the architecture and the tokenizer as JSON, tenso
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from traitscope.errors import DataError, MissingError
+from traitscope.errors import DataError, MissingError, shown
 from traitscope.extras import require
+from traitscope.files import check_regular
 
+LOCAL: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+"""Nothing is fetched, and the code that some encoders bring along is never run."""
+LARGEST_JSON = 64 * 2**20
 WHY = "Reading text with a transformer"
 
 
@@ -32,13 +37,16 @@ class Encoder:
     def network(self) -> Any:
         """Build the network, with random tensors."""
         transformers = require("transformers", extra="text", why=WHY)
-        settings = dict(self.architecture)
+        settings = plain(self.architecture)
         try:
-            config = transformers.AutoConfig.for_model(settings.pop("model_type"), **settings)
-            network = transformers.AutoModel.from_config(config)
-        except (KeyError, ValueError, TypeError, ImportError, RuntimeError) as error:
+            kind = settings.pop("model_type")
+            if kind not in _kinds():
+                raise ValueError(f"{shown(kind)} is no text encoder")
+            config = transformers.AutoConfig.for_model(kind, **settings)
+            network = transformers.AutoModel.from_config(config, trust_remote_code=False)
+        except Exception as error:  # whatever two packages raise of settings that are none
             raise DataError(
-                f"No encoder can be built from {dict(self.architecture)}: {error}"
+                f"No encoder can be built from {shown(dict(self.architecture))}: {error}"
             ) from error
         if getattr(network, "pooler", None) is not None:
             network.pooler = None  # tokens are averaged instead, so it would never train
@@ -71,16 +79,15 @@ def read_encoder(name: str) -> Encoder:
         MissingError: it is not on this machine, or the extra is not installed.
     """
     transformers = require("transformers", extra="text", why=WHY)
+    _check_folder(name)
     try:
-        config = transformers.AutoConfig.from_pretrained(name, local_files_only=True)
-        tokenizer = transformers.AutoTokenizer.from_pretrained(name, local_files_only=True)
+        config = transformers.AutoConfig.from_pretrained(name, **LOCAL)
+        tokenizer = transformers.AutoTokenizer.from_pretrained(name, **LOCAL)
         text = tokenizer.backend_tokenizer.to_str()
     except (OSError, ValueError, AttributeError) as error:
         raise absent(name) from error
     settings = json.loads(config.to_json_string(use_diff=True))
-    for key in ("architectures", "transformers_version", "_name_or_path", "auto_map"):
-        settings.pop(key, None)
-    return Encoder({**settings, "model_type": config.model_type}, text)
+    return Encoder({**plain(settings), "model_type": config.model_type}, text)
 
 
 def fill(network: Any, name: str) -> None:
@@ -92,20 +99,45 @@ def fill(network: Any, name: str) -> None:
     transformers = require("transformers", extra="text", why=WHY)
     transformers.utils.logging.disable_progress_bar()  # a bar per clip and process otherwise
     try:
-        source = transformers.AutoModel.from_pretrained(
-            name, local_files_only=True, use_safetensors=True
-        )
+        source = transformers.AutoModel.from_pretrained(name, use_safetensors=True, **LOCAL)
     except (OSError, ValueError) as error:
         raise absent(name) from error
     tensors = source.state_dict()
     network.load_state_dict({key: tensors[key] for key in network.state_dict()})
 
 
+def plain(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of an architecture without those that name code, kernels or files of others."""
+    foreign = {"architectures", "transformers_version", "auto_map", "quantization_config"}
+    return {
+        key: value
+        for key, value in settings.items()
+        if key not in foreign and not key.startswith("_") and "implementation" not in key
+    }
+
+
+def _kinds() -> frozenset[str]:
+    """Model types of transformers that read text; others may fetch a network to stand on."""
+    from transformers.models.auto import modeling_auto as known
+
+    return frozenset(known.MODEL_FOR_MASKED_LM_MAPPING_NAMES).union(
+        known.MODEL_FOR_TEXT_ENCODING_MAPPING_NAMES, known.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+    )
+
+
+def _check_folder(name: str) -> None:
+    """Refuse a folder whose settings or tokenizer are no plain files of a sane size."""
+    folder = Path(name)
+    for path in folder.glob("*.json") if folder.is_dir() else ():
+        check_regular(path, largest=LARGEST_JSON)
+
+
 def absent(name: str) -> MissingError:
     """Say that an encoder is not on this machine."""
     return MissingError(
-        f"The text encoder {name!r} is not on this machine, or has no safetensors and fast "
-        f"tokenizer. Fetch it with: hf download {name}; or name a folder that holds one."
+        f"The text encoder {name!r} is not on this machine, has no safetensors and fast tokenizer, "
+        f"or brings code of its own, which is never run. Fetch it with: hf download {name}; or "
+        f"name a folder that holds one."
     )
 
 

@@ -1,6 +1,6 @@
 """A trained run + media, words or a table -> Predictions with coverage, or the reason for none."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ def predict(
     speaker: str | None = None,
     tracks: Tracks | None = None,
     model: str | None = None,
+    streams: Iterable[str] = (),
     hook: Hook | None = None,
 ) -> list[Prediction]:
     """Estimate the traits of clips with a trained run.
@@ -42,6 +43,7 @@ def predict(
         speaker: whose words count where speakers are labelled.
         tracks: which tracks of the files; their default ones if not said.
         model: the dotted path of an outside model the run was trained with.
+        streams: dotted paths of outside extractors that the run reads.
         hook: called as hook(done, total, name).
 
     Returns:
@@ -54,7 +56,7 @@ def predict(
     Example:
         ``predict("runs/a", "clip.mp4")[0].scores["openness"]``
     """
-    checkpoint = run if isinstance(run, Checkpoint) else load(run, model=model)
+    checkpoint = run if isinstance(run, Checkpoint) else load(run, model=model, streams=streams)
     requests = checkpoint.facts.requests
     requests = of_speaker(requests, speaker) if speaker is not None else requests
     predictions = []

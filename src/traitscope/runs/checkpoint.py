@@ -6,27 +6,30 @@ weights or fitted arrays · ``model.json`` facts of an estimator · ``scalers.sa
 """
 
 import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from traitscope import __version__
+from traitscope import __version__, registry
 from traitscope.config import build, read_yaml
+from traitscope.corpora import saved_corpus
 from traitscope.data.examples import Examples, to_tensors
 from traitscope.data.scaling import Scaler
-from traitscope.errors import ConfigError, DataError
+from traitscope.errors import ConfigError, DataError, shown
 from traitscope.features.request import Request, make_request
 from traitscope.features.store import Store
 from traitscope.files import read_json, replacing, write_json
+from traitscope.runs.fit import check_fit, saved_shapes
 from traitscope.runs.plan import Plan, plan
 from traitscope.runs.settings import RunConfig
-from traitscope.types import Batch, Clip, Draw, Hook, Target
+from traitscope.types import Batch, Clip, Corpus, Draw, Hook, Kind, Target
 
 FORMAT = 1
 log = logging.getLogger(__name__)
@@ -173,33 +176,76 @@ def save_fitted(folder: Path, fitted: Any, *, tensors: Mapping[str, Any] | None 
             save_file({name: np.ascontiguousarray(a) for name, a in arrays.items()}, draft)
 
 
-def load(folder: Path | str, *, model: str | None = None) -> Checkpoint:
+def load(
+    folder: Path | str, *, model: str | None = None, streams: Iterable[str] = ()
+) -> Checkpoint:
     """Load a run for evaluation or prediction.
 
     Args:
         folder: the run.
         model: the dotted path of an outside model, typed by the user; must equal the saved name.
+        streams: dotted paths of outside extractors that it reads, typed by the user.
 
     Raises:
         DataError: files are missing or damaged, or were made with another extractor version.
-        ConfigError: the run names a model from outside that the user did not type.
+        ConfigError: the run names a model or extractor from outside that the user did not type.
     """
     folder = Path(folder)
-    if not (folder / "run.yaml").is_file():
+    config = read_run(folder)
+    if model is not None and model != config.model["name"]:
+        raise ConfigError(
+            f"{folder} was trained with {shown(config.model['name'])}, not {model!r}."
+        )
+    return open_run(folder, registry.typed(model=model, streams=streams))
+
+
+def read_run(folder: Path) -> RunConfig:
+    """Read the settings of a run.
+
+    Raises:
+        DataError: it is no run.
+        ConfigError: its settings are damaged.
+    """
+    path = folder / "run.yaml"
+    if not path.is_file():
         raise DataError(
             f"{folder} is not a run: it has no run.yaml. Make one with: traitscope train"
         )
-    config = build(RunConfig, read_yaml(folder / "run.yaml"), where=str(folder / "run.yaml"))
-    # Only a model that the user typed is imported from outside, never one that a file names.
-    if model is not None and model != config.model["name"]:
-        raise ConfigError(f"The run was trained with {config.model['name']!r}, not {model!r}.")
+    return build(RunConfig, read_yaml(path), where=str(path))
+
+
+def own_corpus(folder: Path, config: RunConfig, labels: str | None = None) -> Corpus:
+    """Load the annotations that a run was trained on; its address imports no code.
+
+    Args:
+        folder: the run.
+        config: its settings.
+        labels: the same address as the user typed it, if he did.
+
+    Raises:
+        ConfigError: ``labels`` is another; or a module from outside reads it, and was not named.
+    """
+    if labels not in {None, config.data.corpus}:
+        raise ConfigError(f"{folder} was trained on {shown(config.data.corpus)}, not on {labels}.")
+    typed = registry.typed(corpus=labels)
+    source = str(folder / "run.yaml")
+    return saved_corpus(config.data.corpus, typed, source=source, words="--labels")
+
+
+def open_run(folder: Path, typed: registry.Typed) -> Checkpoint:
+    """Load a run; nothing from outside is imported but what the user typed, see `load`."""
+    config = read_run(folder)
     if config.protocol.fold == "all":
         raise ConfigError(f"{folder} holds a run per fold. Name one, such as {folder / 'fold-0'}.")
-    run_plan = plan(config, outside=model)
-    facts = _load_facts(folder)
+    run_plan = plan(config, typed=typed, source=str(folder / "run.yaml"))
+    facts = _load_facts(folder, typed)
     if set(facts.requests) != set(run_plan.draws):
         raise DataError(f"{folder}: features.json does not fit run.yaml. Train again.")
     scalers = _load_scalers(folder)
+    if hasattr(run_plan.module, "as_saved"):  # it gets what it stands on from the run itself
+        run_plan = replace(run_plan, options=run_plan.module.as_saved(run_plan.options))
+    else:
+        check_fit(folder / "model.safetensors", partial(build_fitted, run_plan, facts))
     fitted = build_fitted(run_plan, facts)
     _restore(folder, fitted)
     _to_accelerator(fitted)
@@ -244,7 +290,7 @@ def load_weights(folder: Path, model: Any, *, start: bool = False) -> tuple[str,
     state = {name: torch.from_numpy(array) for name, array in _arrays(path).items()}
     try:
         names = model.load_state_dict(state, strict=not start)
-    except RuntimeError as error:
+    except (RuntimeError, TypeError) as error:
         raise DataError(f"{path} does not fit its run: {error}") from error
     if names.unexpected_keys:
         raise DataError(
@@ -259,17 +305,22 @@ def _restore(folder: Path, fitted: Any) -> None:
         load_weights(folder, fitted)
         fitted.eval()
     else:
-        fitted.restore(_arrays(folder / "model.safetensors"), _read_json(folder / "model.json"))
+        arrays, facts = _arrays(folder / "model.safetensors"), _read_json(folder / "model.json")
+        try:
+            fitted.restore(arrays, facts)
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
+            raise DataError(
+                f"{folder / 'model.json'} is damaged ({error!r}). Train again."
+            ) from error
 
 
 def _read_json(path: Path) -> Any:
     finish = f"traitscope train {path.parent} --to {path.parent} --resume"
-    return read_json(
-        path, missing=f"The run is not finished. Finish it with: {finish}", damaged="Train again."
-    )
+    missing = f"The run is not finished. Finish it with: {finish}"
+    return read_json(path, root=dict, missing=missing, damaged="Train again.")
 
 
-def _load_facts(folder: Path) -> Facts:
+def _load_facts(folder: Path, typed: registry.Typed) -> Facts:
     tree = _read_json(folder / "features.json")
     if tree.get("format") != FORMAT:
         raise DataError(
@@ -278,23 +329,32 @@ def _load_facts(folder: Path) -> Facts:
     try:
         streams: dict[str, Any] = tree["streams"]
         return Facts(
-            corpus=tree["corpus"],
-            kind=tree["kind"],
+            corpus=str(tree["corpus"]),
+            kind={kind: kind for kind in get_args(Kind)}[tree["kind"]],
             targets=tuple(Target(**target) for target in tree["targets"]),
-            requests={name: _request(folder, name, s) for name, s in streams.items()},
-            shapes={name: tuple(int(n) for n in s["shape"]) for name, s in streams.items()},
+            requests={name: _request(folder, name, s, typed) for name, s in streams.items()},
+            shapes={name: _shape(s["shape"]) for name, s in streams.items()},
             columns={name: tuple(s["columns"]) for name, s in streams.items()},
             fitted_clips=int(tree["fitted_clips"]),
         )
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise DataError(
-            f"{folder / 'features.json'} is damaged ({error!r}). Train again."
+            f"{folder / 'features.json'} is damaged ({shown(error)}). Train again."
         ) from error
 
 
-def _request(folder: Path, stream: str, saved: Mapping[str, Any]) -> Request:
+def _shape(saved: Any) -> tuple[int, ...]:
+    """The shape of a row, which a network is built for."""
+    if not isinstance(saved, list) or not all(type(n) is int and 0 < n < 2**31 for n in saved):
+        raise ValueError(f"{shown(saved)} is no shape")
+    return tuple(saved)
+
+
+def _request(folder: Path, stream: str, saved: Mapping[str, Any], typed: registry.Typed) -> Request:
     """The extraction a stream came from; it must still mean the same."""
-    request = make_request(saved["extractor"], saved["fingerprint"]["config"])
+    source = str(folder / "features.json")
+    settings = saved["fingerprint"]["config"]
+    request = make_request(saved["extractor"], settings, typed=typed, source=source)
     if request.key != saved["key"]:
         raise DataError(
             f"{folder} was trained on {stream} of version {saved['fingerprint'].get('version')}, "
@@ -308,14 +368,18 @@ def _load_scalers(folder: Path) -> dict[str, Scaler]:
     if not path.is_file():
         return {}
     arrays = _arrays(path)
-    streams: Sequence[str] = sorted({name.rpartition("/")[0] for name in arrays})
-    return {s: Scaler(mean=arrays[f"{s}/mean"], sd=arrays[f"{s}/sd"]) for s in streams}
+    scalers = {}
+    for stream in sorted({name.rpartition("/")[0] for name in arrays}):
+        mean, sd = (arrays.get(f"{stream}/{part}") for part in ("mean", "sd"))
+        if mean is None or sd is None or mean.ndim != 1 or mean.shape != sd.shape:
+            raise DataError(f"{path} is damaged (no mean and sd of {stream}). Train again.")
+        scalers[stream] = Scaler(mean=mean, sd=sd)
+    return scalers
 
 
 def _arrays(path: Path) -> dict[str, NDArray[Any]]:
+    saved_shapes(path)
     try:
         return dict(load_file(path))
-    except FileNotFoundError as error:
-        raise DataError(f"{path} is missing. The run is not finished.") from error
-    except SafetensorError as error:
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
         raise DataError(f"{path} is damaged ({error}). Train again.") from error

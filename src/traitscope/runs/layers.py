@@ -12,10 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from traitscope import registry
 from traitscope.data.examples import chosen_columns
 from traitscope.errors import DataError
 from traitscope.features.request import Request
+from traitscope.nn.pretrained import timm_backbone
 from traitscope.plotting import save
 from traitscope.runs.checkpoint import Facts, build_fitted, predicted
 from traitscope.runs.plan import Plan
@@ -117,7 +117,7 @@ def row_shape(request: Request, draw: Draw) -> tuple[int, ...]:
         DataError: they do not tell.
     """
     config: Any = request.config
-    module = registry.load("extract", request.name)
+    module = request.module
     if request.name in {"faces", "frames"}:
         side = draw.size or config.size
         return (3, *((side, side) if isinstance(side, int) else side))
@@ -126,10 +126,8 @@ def row_shape(request: Request, draw: Draw) -> tuple[int, ...]:
     if request.name == "landmarks":
         return (config.points, 2)
     if request.name == "embedding" and not config.stages:
-        import timm
-
         with torch.device("meta"):
-            network: Any = timm.create_model(config.model, num_classes=0)
+            network = timm_backbone(config.model, pretrained=False, num_classes=0)
         return (int(network.num_features),)
     if request.name == "spectrum":
         return (config.bins,)

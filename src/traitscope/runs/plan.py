@@ -6,7 +6,7 @@ settings (`load_run`), the plan (`plan`), and what `prepare --for` makes of it (
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -83,12 +83,43 @@ def load_run(name: str, overrides: Sequence[str] = ()) -> RunConfig:
     return build(RunConfig, tree, where=where)
 
 
-def typed_model(name: str, overrides: Sequence[str] = ()) -> str | None:
-    """The dotted model path in what the user typed, if there is one."""
-    typed = [o.partition("=")[2] for o in overrides if o.startswith("model.name=")]
+def typed_names(
+    name: str, overrides: Sequence[str] = (), streams: Iterable[str] = ()
+) -> registry.Typed:
+    """The dotted names among what the user typed: nothing else from outside is imported.
+
+    Args:
+        name: what a verb was given as recipe, model, file or dotted path.
+        overrides: ``key=value`` settings: ``model.name=``, ``data.corpus=``, and the streams in
+            other settings of the model, such as ``model.streams=[my_lab.gaze]``.
+        streams: extractors named beside them.
+    """
+    tree = parse_overrides(overrides)
+    model, data = (tree.get(key) for key in ("model", "data"))
+    settings = dict(model) if isinstance(model, dict) else {}
+    models = {settings.pop("name", None)}
     # A path such as runs/a.b is no module: what is on the disk comes first.
-    candidates = [*typed, name] if not Path(name).exists() else typed
-    return next((t for t in candidates if "." in t and not t.endswith((".yaml", ".yml"))), None)
+    if not Path(name).exists() and not name.endswith((".yaml", ".yml")):
+        models.add(name)
+    corpus = data.get("corpus") if isinstance(data, dict) else None
+    return registry.Typed(
+        frozenset(each for each in models if isinstance(each, str)),
+        frozenset([*_texts(settings), *streams]),
+        registry.typed(corpus=corpus if isinstance(corpus, str) else None).corpora,
+    )
+
+
+def _texts(tree: Any) -> Iterator[str]:
+    """All dotted names in a tree, keys and values."""
+    if isinstance(tree, str):
+        yield from [tree] if "." in tree else []
+    elif isinstance(tree, dict):
+        for key, value in tree.items():
+            yield from _texts(key)
+            yield from _texts(value)
+    elif isinstance(tree, list):
+        for value in tree:
+            yield from _texts(value)
 
 
 def recipe_path(name: str) -> Path:
@@ -131,18 +162,19 @@ def _change_stages(stages: list[dict[str, Any]], changes: dict[str, Any]) -> lis
     return stages
 
 
-def plan(config: RunConfig, *, outside: str | None = None) -> Plan:
+def plan(config: RunConfig, *, typed: registry.Typed = registry.NOTHING, source: str = "") -> Plan:
     """Load the run's model and work out what it needs.
 
     Args:
         config: the run.
-        outside: the dotted model path the user typed, if any; no other is imported.
+        typed: what the user typed; no other dotted name is imported.
+        source: the file that the settings come from, for messages.
 
     Raises:
         ConfigError: model or feature settings are wrong, or stages are given to an estimator.
     """
     name = config.model["name"]
-    module = registry.load("models", name, outside=outside is not None and name == outside)
+    module = registry.load("models", name, typed=typed, source=source)
     settings = {key: value for key, value in config.model.items() if key != "name"}
     options = build(module.Config, settings, where=f"model settings of {name}")
     draws = module.inputs(options)
@@ -157,7 +189,7 @@ def plan(config: RunConfig, *, outside: str | None = None) -> Plan:
             f"on it."
         )
     requests = {
-        stream: _request(stream, draw.extract, config.features.get(stream, {}))
+        stream: _request(stream, draw.extract, config.features.get(stream, {}), typed, source)
         for stream, draw in draws.items()
     }
     return Plan(module, options, _sized(draws, requests), requests, settle(config.augment, draws))
@@ -173,29 +205,43 @@ def _sized(draws: Mapping[str, Draw], requests: Mapping[str, Request]) -> dict[s
     }
 
 
-def _request(stream: str, wanted: Mapping[str, Any], given: Mapping[str, Any]) -> Request:
+def _request(
+    stream: str,
+    wanted: Mapping[str, Any],
+    given: Mapping[str, Any],
+    typed: registry.Typed,
+    source: str,
+) -> Request:
     """The extraction of a stream; no extractor, or known content, is what was imported."""
     if "content" in given:
         return make_request(IMPORTED, {"name": stream, **given})
     settings = merge(wanted, given)
     if stream in registry.names("extract") or "." in stream:
-        return make_request(stream, settings, outside="." in stream)
+        return make_request(stream, settings, typed=typed, source=source)
     return make_request(IMPORTED, {"name": stream, **settings})
 
 
-def requests_for(name: str, overrides: Sequence[str] = ()) -> list[Request]:
+def requests_for(
+    name: str, overrides: Sequence[str] = (), *, streams: Iterable[str] = ()
+) -> list[Request]:
     """Extractions that a recipe or model needs, for ``prepare --for``.
 
     ``STREAM.key=value`` is accepted beside ``features.STREAM.key=value``.
+
+    Args:
+        name: recipe, model, file or dotted path.
+        overrides: settings.
+        streams: dotted paths of extractors from outside that it draws, typed by the user.
     """
+    typed = typed_names(name, overrides, streams)
     heads = {override: override.partition("=")[0].split(".")[0] for override in overrides}
     own = [o for o in overrides if heads[o] in {*RunConfig.model_fields, "train"}]
     # In two passes: which streams there are depends on model.*, and only then is it known whether
     # `faces.size=96` means a stream.
-    draws = plan(load_run(name, own), outside=typed_model(name, own)).draws
+    draws = plan(load_run(name, own), typed=typed, source=name).draws
     full = [f"features.{o}" if heads[o] in draws else o for o in overrides]
     config = load_run(name, full)
-    requests = plan(config, outside=typed_model(name, full)).requests
+    requests = plan(config, typed=typed, source=name).requests
     tables = [stream for stream, request in requests.items() if request.name == IMPORTED]
     if tables and len(tables) == len(requests):
         raise ConfigError(

@@ -72,7 +72,8 @@ def _other_backend(stream: str, request: Request, store: Store) -> Request | Non
     candidates = []
     for key in keys:
         backend = store.fingerprints()[key]["config"]["backend"]
-        other = make_request(request.name, {**settings, "backend": backend})
+        changed = {**settings, "backend": backend}
+        other = make_request(request.name, changed, typed=request.typed)
         if other.key == key:  # else another version of that backend made them
             candidates.append(other)
     if len(candidates) != 1:

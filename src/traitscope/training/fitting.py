@@ -1,7 +1,8 @@
 """Train a recipe or a model on prepared features: corpus + store + settings -> a run folder."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +11,17 @@ from traitscope.data.examples import Example, Examples, collate, fit_scalers
 from traitscope.data.protocols import each_fold, groups
 from traitscope.errors import ConfigError
 from traitscope.files import refuse_used, remove_drafts, write_json
+from traitscope.registry import Typed
 from traitscope.runs.card import write_card
 from traitscope.runs.checkpoint import (
     Facts,
     build_fitted,
-    load,
     load_weights,
+    open_run,
     save_facts,
     save_fitted,
 )
-from traitscope.runs.plan import load_run, typed_model
+from traitscope.runs.plan import load_run, typed_names
 from traitscope.runs.settings import RunConfig
 from traitscope.statistics import metrics
 from traitscope.training.start import (
@@ -46,6 +48,7 @@ def train(
     start_from: Path | str | None = None,
     accelerator: str = "auto",
     workers: int = 0,
+    streams: Iterable[str] = (),
     hook: Hook | None = None,
 ) -> Path:
     """Train and save a run.
@@ -59,6 +62,7 @@ def train(
             model such as ``crnet_etr`` stands on.
         accelerator: ``auto``, ``cpu`` or ``gpu``.
         workers: processes that read a network's examples; 0 reads them here. Losses are the same.
+        streams: dotted paths of extractors from outside whose features the model draws.
         hook: called as hook(done epochs, epochs, news).
 
     Returns:
@@ -70,7 +74,7 @@ def train(
     Example:
         ``train("audio_lstm", ["data.corpus=fi:/data/fi", "data.store=store"], to="runs/a")``
     """
-    outside = typed_model(name, overrides)
+    typed = typed_names(name, overrides, streams)
     folder = Path(to) if to is not None else unused_folder(name)
     if resume:
         config = interrupted_run(folder, overrides)
@@ -78,11 +82,34 @@ def train(
         refuse_used(folder, otherwise=", or go on with that run: --resume")
         config = load_run(name, overrides)
     how: dict[str, Any] = {"accelerator": accelerator, "workers": workers, "hook": hook}
-    if config.protocol.fold == "all":
-        more = {"start_from": start_from, **how}
-        return _train_folds(config, folder, outside, resume=resume, more=more)
-    config = on_network(config, start_from, outside=outside)
-    data = collect(config, outside=outside)
+    source = str(folder / "run.yaml") if resume else name
+    begin = _train_folds if config.protocol.fold == "all" else _train_one
+    begin(config, folder, _Start(typed, source, start_from), resume=resume, how=how)
+    return folder
+
+
+@dataclass(frozen=True)
+class _Start:
+    """What a training begins with.
+
+    Attributes:
+        typed: what the user typed; no other dotted name is imported.
+        source: the file that the settings come from, for messages.
+        start_from: the run to start from, if any.
+    """
+
+    typed: Typed
+    source: str
+    start_from: Path | str | None
+
+
+def _train_one(
+    config: RunConfig, folder: Path, start: _Start, *, resume: bool, how: Mapping[str, Any]
+) -> None:
+    """Train one run: find all that it needs, fit it, write it."""
+    start_from, typed = start.start_from, start.typed
+    config = on_network(config, start_from, typed=typed)
+    data = collect(config, typed=typed, source=start.source)
     folder.mkdir(parents=True, exist_ok=True)
     remove_drafts(folder)
     save_config(data.config, folder / "run.yaml")
@@ -91,32 +118,37 @@ def train(
     model = config.model["name"]
     log.info("fitting %s on %d clips, selecting on %d; %d left out", model, *counts)
     if data.plan.is_estimator:
-        _fit_estimator(data, folder, start_from=start_from, hook=hook)
+        _fit_estimator(data, folder, start_from=start_from, hook=how["hook"])
     else:
         _fit_network(data, folder, start_from=start_from, resume=resume, how=how)
-    _write_results(data, folder, start_from=start_from, outside=outside)
-    return folder
+    _write_results(data, folder, start_from=start_from, typed=typed)
 
 
 def _train_folds(
-    config: RunConfig, folder: Path, outside: str | None, *, resume: bool, more: Mapping[str, Any]
-) -> Path:
+    config: RunConfig, folder: Path, start: _Start, *, resume: bool, how: Mapping[str, Any]
+) -> None:
     """Train a run per fold; a resumed training leaves finished folds as they are."""
     first = each_fold(config.protocol)[0]
     fold = config.model_copy(update={"protocol": first})
     # Only to find out what is wrong: after an hour of the first folds it would come too late.
-    collect(on_network(fold, more["start_from"], outside=outside), outside=outside)
+    fold = on_network(fold, start.start_from, typed=start.typed)
+    collect(fold, typed=start.typed, source=start.source)
     folder.mkdir(parents=True, exist_ok=True)
     save_config(config, folder / "run.yaml")
-    typed = [f"model.name={outside}"] if outside else []
     for number in range(config.protocol.folds):
         place = folder / f"fold-{number}"
         if resume and (place / "metrics.json").is_file():
             continue
         begun = resume and (place / "run.yaml").is_file()
         log.info("fold %d of %d", number + 1, config.protocol.folds)
-        train(str(folder), [f"protocol.fold={number}", *typed], to=place, resume=begun, **more)
-    return folder
+        own = (
+            interrupted_run(place, [])
+            if begun
+            else load_run(str(folder), [f"protocol.fold={number}"])
+        )
+        if not begun:
+            refuse_used(place, otherwise=", or go on with that run: --resume")
+        _train_one(own, place, start, resume=begun, how=how)
 
 
 def _fit_estimator(
@@ -205,13 +237,13 @@ def _facts(data: TrainingSet) -> Facts:
 
 
 def _write_results(
-    data: TrainingSet, folder: Path, *, start_from: Path | str | None, outside: str | None
+    data: TrainingSet, folder: Path, *, start_from: Path | str | None, typed: Typed
 ) -> None:
     """Score the validation clips once with the kept weights, and write the card.
 
     The run is loaded as any user would load it: what cannot be loaded must not look finished.
     """
-    checkpoint = load(folder, model=outside)
+    checkpoint = open_run(folder, typed)
     scores: dict[str, float | None] = {}
     if data.selection:
         examples = checkpoint.examples(data.selection.clips, data.selection.store)

@@ -8,7 +8,7 @@ from traitscope import registry
 from traitscope.config import merge
 from traitscope.errors import ConfigError
 from traitscope.files import read_json, write_json
-from traitscope.runs.checkpoint import load
+from traitscope.runs.checkpoint import open_run
 from traitscope.runs.plan import load_run
 from traitscope.runs.settings import SETTLED, RunConfig
 
@@ -16,21 +16,21 @@ log = logging.getLogger(__name__)
 
 
 def on_network(
-    config: RunConfig, folder: Path | str | None, *, outside: str | None = None
+    config: RunConfig, folder: Path | str | None, *, typed: registry.Typed = registry.NOTHING
 ) -> RunConfig:
     """Give a model that stands on another's network the settings, streams and targets of its run.
 
     Args:
         config: a run; that of a model without ``STARTS_FROM`` stays as it is.
         folder: the run whose network it is.
-        outside: the dotted path of an outside model, typed by the user.
+        typed: what the user typed; no other dotted name is imported.
 
     Raises:
         ConfigError: the folder is not named, is a run of another model, or has other targets.
         DataError: it is no run.
     """
     name = config.model["name"]
-    wanted = getattr(registry.load("models", name, outside=name == outside), "STARTS_FROM", None)
+    wanted = getattr(registry.load("models", name, typed=typed), "STARTS_FROM", None)
     if wanted is None:
         return config
     if folder is None:
@@ -38,7 +38,7 @@ def on_network(
             f"{name} stands on a trained {wanted}. Train that first, then: traitscope train {name} "
             f"--from RUN"
         )
-    first = load(folder).config
+    first = open_run(Path(folder), typed).config
     settings = {key: value for key, value in first.model.items() if key != "name"}
     if first.model["name"] != wanted:
         raise ConfigError(
@@ -75,7 +75,7 @@ def interrupted_run(folder: Path, overrides: Sequence[str]) -> RunConfig:
     config = load_run(str(folder), changes)
     if changes:
         path = folder / "changes.json"
-        earlier = read_json(path, damaged="Delete it.") if path.is_file() else []
+        earlier = read_json(path, root=list, damaged="Delete it.") if path.is_file() else []
         write_json(path, [*earlier, {"epochs_done": _epochs_done(folder), "changes": changes}])
     return config
 
@@ -88,7 +88,7 @@ def remember_start(folder: Path, start_from: Path | str | None) -> Path | str | 
     note = folder / "started_from.json"
     if start_from is not None:
         write_json(note, str(start_from))
-    return read_json(note, damaged="Start a new run.") if note.is_file() else None
+    return read_json(note, root=str, damaged="Start a new run.") if note.is_file() else None
 
 
 def _epochs_done(folder: Path) -> int:

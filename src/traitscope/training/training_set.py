@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from traitscope.corpora import load_corpus
+from traitscope import registry
+from traitscope.corpora import saved_corpus
 from traitscope.data.examples import Examples, gather
 from traitscope.data.protocols import Splits, check_leakage, split
 from traitscope.data.scaling import Scaler
@@ -53,12 +54,15 @@ class TrainingSet:
         return replace(self, fitting=fitting, selection=selection)
 
 
-def collect(config: RunConfig, *, outside: str | None = None) -> TrainingSet:
+def collect(
+    config: RunConfig, *, typed: registry.Typed = registry.NOTHING, source: str = ""
+) -> TrainingSet:
     """Find everything a run needs before any work starts.
 
     Args:
         config: the run.
-        outside: the dotted path of an outside model, as the user typed it.
+        typed: what the user typed; no other dotted name is imported.
+        source: the file that the settings come from, for messages.
 
     Raises:
         ConfigError: a setting is missing, wrong or without effect.
@@ -69,8 +73,8 @@ def collect(config: RunConfig, *, outside: str | None = None) -> TrainingSet:
             example = {"corpus": "table:clips.csv", "store": "store"}[key]
             raise ConfigError(f"data.{key} is not set. Say, for example: data.{key}={example}")
     store = Store(Path(config.data.store))
-    run_plan = stored_plan(config, plan(config, outside=outside), store)
-    corpus = load_corpus(config.data.corpus)
+    run_plan = stored_plan(config, plan(config, typed=typed, source=source), store)
+    corpus = saved_corpus(config.data.corpus, typed, source=source, words="data.corpus=")
     targets = tuple(corpus.target(name) for name in config.data.targets) or corpus.targets
     splits = split(corpus, config.protocol)
     _warn_of_leakage(splits, config)
