@@ -5,6 +5,7 @@ where the disk is full, a person presses Ctrl-C or the machine stops.
 """
 
 import csv
+import hashlib
 import json
 import os
 import platform
@@ -62,6 +63,12 @@ def remove_drafts(folder: Path) -> None:
         process = int(draft.name.split("-")[-2])
         if not psutil.pid_exists(process):
             draft.unlink(missing_ok=True)
+
+
+def checksum(path: Path) -> str:
+    """The sha256 of a file, read a piece at a time."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_text(path: Path, text: str) -> Path:

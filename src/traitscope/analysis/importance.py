@@ -17,6 +17,7 @@ from traitscope.corpora import load_corpus
 from traitscope.data import protocols
 from traitscope.data.examples import Examples, gather
 from traitscope.errors import ConfigError, DataError
+from traitscope.features.origins import serving
 from traitscope.features.store import Store
 from traitscope.files import write_csv
 from traitscope.runs.checkpoint import Checkpoint, load
@@ -127,8 +128,9 @@ def _batch(
     checkpoint: Checkpoint, split: str, store: Path | str | None
 ) -> tuple[Batch, NDArray[np.float64]]:
     config = checkpoint.config
-    clips = protocols.split(load_corpus(config.data.corpus), config.protocol).part(split)
-    features = Store(Path(store or config.data.store))
+    corpus = load_corpus(config.data.corpus)
+    clips = protocols.split(corpus, config.protocol).part(split)
+    features = serving(Store(Path(store or config.data.store)), clips, corpus=corpus.name)
     ready, _ = gather(clips, features, checkpoint.keys)
     if len(ready) < 3:
         raise DataError(f"{len(ready)} clips of {split!r} have features: too few to permute.")

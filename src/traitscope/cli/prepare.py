@@ -39,12 +39,15 @@ def prepare(
     ] = None,
     video_track: Track = None,
     audio_track: Track = None,
+    retry: Annotated[
+        bool, typer.Option("--retry", help="Try clips again that failed for a lasting reason.")
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Try a few clips, and estimate time and disk.")
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
-    """Extract features; the same command again resumes, and tries failed clips once more.
+    """Extract features; the same command again resumes; --retry tries all failed clips once more.
 
     traitscope prepare table:clips.csv --store store --extract faces,short_term faces.rate=2
 
@@ -71,7 +74,9 @@ def prepare(
         return
     say(f"preparing {', '.join(r.key for r in requests)} of {len(loaded.clips)} clips")
     with progress("clips") as hook:
-        summary = run_preparation(loaded, requests, store=store, workers=workers, hook=hook)
+        summary = run_preparation(
+            loaded, requests, store=store, workers=workers, retry=retry, hook=hook
+        )
     if json:
         write_json(as_json(summary))
     else:
@@ -189,6 +194,8 @@ def _print(summary: "Summary") -> None:
         f"({summary.clips_per_second:.2f} clips/s), {summary.skipped} finished before, "
         f"{len(summary.failed)} failed; {size(summary.size_bytes)}"
     )
+    if summary.untried:
+        typer.echo(f"{summary.untried} clips failed before and would fail again; to try: --retry")
     if summary.changed:
         typer.echo(
             f"extracted again, because the media is not what it was: {some(summary.changed)}"

@@ -42,6 +42,7 @@ from traitscope.evaluation.scoring import (
 )
 from traitscope.evaluation.systems import System, join, table_system
 from traitscope.evaluation.tables import Predictions, comparable, write_predictions
+from traitscope.features.origins import serving
 from traitscope.features.store import Store
 from traitscope.files import replacing
 from traitscope.runs.checkpoint import Checkpoint, load
@@ -91,6 +92,7 @@ def evaluate(
     protocol = Protocol() if corpus else config.protocol
     asked = protocols.split(labels, protocol).part(split)
     features = Store(Path(store or config.data.store))
+    features = serving(features, asked, corpus=labels.name)
     ready, failures = _prepared(checkpoint, asked, features, corpus or config.data.corpus)
     values = checkpoint.predict_examples(checkpoint.examples(ready, features), hook=hook)
     folder = Path(to) if to else Path(run, "evaluation", _folder_name(split, corpus))
