@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from traitscope.errors import DataError, TraitscopeError
 from traitscope.features.store import Origin, StatusRow, Store, file_name
+from traitscope.files import checksum
 from traitscope.types import Stream
 
 KEY = "faces-1f3a9c20d4e7"
@@ -263,11 +264,12 @@ def test_the_last_row_of_a_clip_counts_and_the_file_gets_sorted(store: Store) ->
     store.record(KEY, StatusRow("a", "undecodable", "x"))
     store.record(KEY, store.write(KEY, "a", numbers(2), origin=Origin(9)))
     store.settle(KEY)
+    sums = {clip: checksum(store.path(KEY, clip)) for clip in "ac"}
     assert (store.folder / KEY / "status.csv").read_text() == (
-        "clip,status,reason,rows,coverage,media_bytes,span\n"
-        "a,ok,,2,0.5,9,\n"
-        'b,no_face,"no face, ""none"" at all",0,0.0,3,\n'
-        "c,ok,,3,0.666667,0,\n"
+        "clip,status,reason,rows,coverage,media_bytes,span,media,corpora,file,sha256\n"
+        f"a,ok,,2,0.5,9,,,,,{sums['a']}\n"
+        'b,no_face,"no face, ""none"" at all",0,0.0,3,,,,,\n'
+        f"c,ok,,3,0.666667,0,,,,,{sums['c']}\n"
     )
     assert list(store.statuses(KEY)) == ["a", "b", "c"]
 

@@ -42,9 +42,7 @@ def verify(
         return
     again = "Then run the same 'traitscope prepare' (or 'features import') again."
     if repair:
-        say(
-            "Run the same 'traitscope prepare' (or 'features import') again: it makes what is lacking."
-        )
+        say("Run the same 'traitscope prepare' (or 'features import') again: it makes what lacks.")
     else:
         say(f"Discard what is damaged with: traitscope features verify {store} --repair. {again}")
     raise typer.Exit(1)
