@@ -70,7 +70,7 @@ def prepare(
     if video_track or audio_track:
         loaded = with_tracks(loaded, Tracks(video=video_track, audio=audio_track))
     if dry_run:
-        _estimate(loaded, requests, store, workers, json=json)
+        _estimate(loaded, requests, store, workers, retry=retry, json=json)
         return
     say(f"preparing {', '.join(r.key for r in requests)} of {len(loaded.clips)} clips")
     with progress("clips") as hook:
@@ -87,7 +87,13 @@ def prepare(
 
 
 def _estimate(
-    corpus: "Corpus", requests: "list[Request]", store: Path, workers: int | None, *, json: bool
+    corpus: "Corpus",
+    requests: "list[Request]",
+    store: Path,
+    workers: int | None,
+    *,
+    retry: bool,
+    json: bool,
 ) -> None:
     from dataclasses import asdict
 
@@ -95,7 +101,7 @@ def _estimate(
     from traitscope.cli.features import size
     from traitscope.features.preparation import estimate
 
-    found = estimate(corpus, requests, store=store, workers=workers)
+    found = estimate(corpus, requests, store=store, workers=workers, retry=retry)
     if json:
         write_json(asdict(found))
         return

@@ -150,6 +150,7 @@ def estimate(
     *,
     store: Store | Path | str,
     workers: int | None = None,
+    retry: bool = False,
     samples: int = 5,
 ) -> Forecast:
     """Estimate time and disk of `prepare` with the same arguments, from a few of the clips.
@@ -161,10 +162,11 @@ def estimate(
         requests: extractions, or extractor -> settings.
         store: where `prepare` would write; what is finished there is not counted.
         workers: processes that `prepare` would have.
+        retry: count all failed clips, as `prepare` would try them.
         samples: clips to try.
     """
     corpus, wanted, store, workers = _settled(corpus, requests, store, workers)
-    plan = _plan(corpus, wanted, store, retry=False)
+    plan = _plan(corpus, wanted, store, retry=retry)
     with Extraction() as extraction:
 
         def work(scratch: Store, place: int) -> Rows:

@@ -137,9 +137,7 @@ def _fingerprint_faults(folder: Path, *, repair: bool) -> Iterator[Fault]:
         yield Fault(path, str(error).partition(", so it is")[0], advice=whole)
         return
     if not made_of:
-        yield Fault(
-            path, "it is missing", advice=f"Prepare again: it is written anew. Else: {whole}"
-        )
+        yield Fault(path, "it is missing", advice="Prepare again: it is written anew.")
     elif key_of(made_of) != folder.name:
         yield Fault(path, "it is of other features than its folder: was it edited?", advice=whole)
 

@@ -2,7 +2,7 @@
 
 ``run.yaml`` settings · ``features.json`` fingerprints, targets, shapes · ``model.safetensors``
 weights or fitted arrays · ``model.json`` facts of an estimator · ``scalers.safetensors`` ·
-``history.csv`` · ``metrics.json`` · ``card.md``.
+``history.csv`` · ``metrics.json`` · ``card.md`` · ``checksums.json``.
 """
 
 import logging
@@ -24,6 +24,7 @@ from traitscope.errors import ConfigError, DataError
 from traitscope.features.request import Request, make_request
 from traitscope.features.store import Store
 from traitscope.files import read_json, replacing, write_json
+from traitscope.runs.checksums import check_learned
 from traitscope.runs.plan import Plan, plan
 from traitscope.runs.settings import RunConfig
 from traitscope.types import Batch, Clip, Draw, Hook, Target
@@ -202,6 +203,7 @@ def load(folder: Path | str, *, model: str | None = None) -> Checkpoint:
     scalers = _load_scalers(folder)
     fitted = build_fitted(run_plan, facts)
     _restore(folder, fitted)
+    check_learned(folder)
     _to_accelerator(fitted)
     return Checkpoint(folder, config, run_plan.draws, facts, scalers, fitted)
 

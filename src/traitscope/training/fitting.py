@@ -19,6 +19,7 @@ from traitscope.runs.checkpoint import (
     save_facts,
     save_fitted,
 )
+from traitscope.runs.checksums import forget_checksums, write_checksums
 from traitscope.runs.plan import load_run, typed_model
 from traitscope.runs.settings import RunConfig
 from traitscope.statistics import metrics
@@ -85,6 +86,7 @@ def train(
     data = collect(config, outside=outside)
     folder.mkdir(parents=True, exist_ok=True)
     remove_drafts(folder)
+    forget_checksums(folder)
     save_config(data.config, folder / "run.yaml")
     start_from = remember_start(folder, start_from)
     counts = len(data.fitting), len(data.selection), len(data.failures)
@@ -95,6 +97,7 @@ def train(
     else:
         _fit_network(data, folder, start_from=start_from, resume=resume, how=how)
     _write_results(data, folder, start_from=start_from, outside=outside)
+    write_checksums(folder)
     return folder
 
 
