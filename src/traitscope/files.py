@@ -112,7 +112,7 @@ def read_json(
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise DataError(f"{path} is missing. {missing}") from error
-    except ValueError as error:
+    except (ValueError, OSError, RecursionError) as error:
         raise DataError(f"{path} is damaged ({error}). {damaged}") from error
 
 

@@ -10,7 +10,6 @@ Every fault of the table is listed in one error; nothing is dropped silently.
 
 from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
-from os.path import exists, isdir  # unlike those of Path, they do not stop where reading is refused
 from pathlib import Path, PureWindowsPath
 from typing import Literal
 
@@ -276,15 +275,22 @@ def _media_finder(
             return by_name.get(clip) or by_stem.get(clip) or next(odd, None)
         path = Path(PureWindowsPath(cell).as_posix()) if "\\" in cell else Path(cell)
         beside = base / path
-        return media / path if not exists(beside) and exists(media / path) else beside
+        return media / path if not _exists(beside) and _exists(media / path) else beside
 
     return find
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # in a folder that this user may not read
+        return False
 
 
 def _entries(media: Path) -> tuple[list[Path], str]:
     """What lies in the folder of the media, if there is one; or why that cannot be seen."""
     try:
-        return sorted(media.iterdir()) if isdir(media) else [], ""
+        return sorted(media.iterdir()) if media.is_dir() else [], ""
     except OSError as error:
         return [], (
             f"The folder of the media, {media}, cannot be read ({error.strerror}), so recordings "

@@ -80,7 +80,8 @@ class Served:
             if not sure:
                 others.setdefault(row.clip, row)
                 continue
-            rank = (sure, self.corpus in row.recorded, row.status == OK)
+            known = _same_labels(row, self.clips[row.clip]), self.corpus in row.recorded
+            rank = (sure, *known, row.status == OK)
             if row.clip not in chosen or rank > chosen[row.clip][0]:
                 chosen[row.clip] = rank, row
         foreign = [row for clip, row in others.items() if clip not in chosen]

@@ -319,5 +319,5 @@ def _arrays(path: Path) -> dict[str, NDArray[Any]]:
         return dict(load_file(path))
     except FileNotFoundError as error:
         raise DataError(f"{path} is missing. The run is not finished.") from error
-    except SafetensorError as error:
+    except (SafetensorError, OSError) as error:
         raise DataError(f"{path} is damaged ({error}). Train again.") from error

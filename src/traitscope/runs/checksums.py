@@ -4,16 +4,22 @@ They tell of accidents (a copy that stopped, a file of another run), not of a pe
 ``checksums.json`` as well.
 """
 
+import hashlib
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from traitscope.config import read_yaml
 from traitscope.errors import DataError
 from traitscope.files import checksum, read_json, write_json
 
 CHECKSUMS = "checksums.json"
 LEARNED = ("features.json", "model.json", "model.safetensors", "scalers.safetensors")
-"""What predictions follow from; other files a person may edit, such as a path in ``run.yaml``."""
+"""What predictions follow from, besides the settings."""
+
+_SETTINGS = "run.yaml without data.corpus and data.store"
+"""Where corpus and store lie a person may write into a run; other settings are part of it."""
 
 _CURE = "Bring the run back from a copy, or train again."
 
@@ -30,7 +36,7 @@ def write_checksums(folder: Path) -> None:
     """Write down the sha256 of each file of a finished run; of folders in it, nothing."""
     files = [path for path in sorted(folder.iterdir()) if path.is_file() and path.name != CHECKSUMS]
     sums = {path.name: checksum(path) for path in files if not path.name.startswith(".")}
-    write_json(folder / CHECKSUMS, sums)
+    write_json(folder / CHECKSUMS, {**sums, _SETTINGS: _settings(folder)})
 
 
 def forget_checksums(folder: Path) -> None:
@@ -46,7 +52,7 @@ def check_learned(folder: Path) -> None:
     """
     if not (folder / CHECKSUMS).exists():
         return
-    for difference in _differences(folder, only=LEARNED):
+    for difference in _differences(folder, only=(*LEARNED, _SETTINGS)):
         raise DataError(
             f"{difference.path} {difference.what}: it was damaged, edited, or taken from another "
             f"run. {_CURE} All files are checked by: traitscope verify {folder}"
@@ -69,6 +75,15 @@ def verify_run(folder: Path) -> tuple[Difference, ...]:
     return tuple(_differences(folder))
 
 
+def _settings(folder: Path) -> str:
+    tree = read_yaml(folder / "run.yaml")
+    data = tree.get("data")
+    if isinstance(data, dict):
+        tree = {**tree, "data": {k: v for k, v in data.items() if k not in ("corpus", "store")}}
+    text = json.dumps(tree, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
 def _differences(folder: Path, only: tuple[str, ...] = ()) -> Iterator[Difference]:
     sums = read_json(
         folder / CHECKSUMS,
@@ -82,7 +97,10 @@ def _differences(folder: Path, only: tuple[str, ...] = ()) -> Iterator[Differenc
         if only and name not in only:
             continue
         path = folder / name
-        if Path(name).name != name:  # a name from a file leads nowhere else
+        if name == _SETTINGS:
+            if _settings(folder) != known:
+                yield Difference(folder / "run.yaml", "has other settings than training wrote")
+        elif Path(name).name != name:  # a name from a file leads nowhere else
             yield Difference(folder / CHECKSUMS, f"names {name!r}, which is no file of the run")
         elif not path.is_file():
             what = "is a folder or no plain file" if path.exists() else "is missing"
