@@ -15,7 +15,7 @@ from typing import Any
 
 from traitscope.errors import DataError
 from traitscope.features import _stream_files as _files
-from traitscope.features.status import OK, StatusRow, header_of, read_status, row_inside
+from traitscope.features.status import COLUMNS, OK, StatusRow, header_of, read_status, row_inside
 from traitscope.features.store import FINGERPRINT, STATUS, Store
 from traitscope.files import checksum
 from traitscope.types import Hook
@@ -87,7 +87,8 @@ def verify_store(store: Store, *, repair: bool = False, hook: Hook | None = None
             faults.append(_discarded(path, what, repair=repair))
         if hook is not None:
             hook(done, len(files), path.name)
-    faults += list(_lost(rows))
+    said = {fault.path for fault in faults}
+    faults += [fault for fault in _lost(rows) if fault.path not in said]
     if repair:
         _settle(store, folders)
     return Verified(len(files), unknown, tuple(faults))
@@ -159,7 +160,8 @@ def _rows(folder: Path, *, repair: bool) -> tuple[list[StatusRow], list[Fault]]:
         return [], [_discarded(path, what, repair=repair)]
     if not path.exists():
         return [], [Fault(path, "it is missing", mended=repair)]
-    lines = path.read_bytes().count(b"\n") - (header_of(path) is not None)
+    titled = (header_of(path) or ())[:2] == COLUMNS[:2]
+    lines = len(path.read_bytes().splitlines()) - titled
     faults = []
     stems = [row.stem for row in rows]
     if len(set(stems)) < len(stems):
