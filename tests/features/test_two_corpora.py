@@ -105,8 +105,8 @@ def test_training_on_features_of_another_corpus_is_refused_and_both_are_named(
     with pytest.raises(
         DataError,
         match=r"6 of 6 clips of table:clips\.csv have no short_term-\w+ of their own.*that of clip "
-        r"'c0' was made of .*B/c0\.wav .* in the other study, not of .*A/c0\.wav in table:clips\.csv"
-        r"\. Make theirs with: traitscope prepare",
+        r"'c0' was made of .*B/c0\.wav .* in the other study, not of .*A/c0\.wav in table:clips"
+        r"\.csv\. Make theirs with: traitscope prepare",
     ):
         seen(one, store)
     # where there are no media to compare, names and labels of both are

@@ -47,9 +47,10 @@ def store(tmp_path: Path) -> Store:
 
 
 def cut(length: Callable[[int], int]) -> Callable[[Path, Store], None]:
-    return lambda path, _: (
-        path.write_bytes(path.read_bytes()[: length(path.stat().st_size)]) and None
-    )
+    def damage(path: Path, _: Store) -> None:
+        path.write_bytes(path.read_bytes()[: length(path.stat().st_size)])
+
+    return damage
 
 
 def zeroed(path: Path, _: Store) -> None:
@@ -162,6 +163,7 @@ class Payload:
         return (os.system, ("touch unpickled",))
 
 
+CODE = b"__import__('os').system('touch x')"
 DAMAGES: dict[str, Callable[[Path, Store], None]] = {
     "nothing left": cut(lambda _: 0),
     "one byte": cut(lambda _: 1),
@@ -180,9 +182,7 @@ DAMAGES: dict[str, Callable[[Path, Store], None]] = {
     "petabytes": planted(values=header((2**50,))),
     "a negative size": planted(values=header((-4,))),
     "rows of nothing": planted(values=header((2**50, 0))),
-    "a header of code": planted(
-        values=b"\x93NUMPY\x01\x00\x20\x00__import__('os').system('touch x')"
-    ),
+    "a header of code": planted(values=b"\x93NUMPY\x01\x00\x20\x00" + CODE),
     "times of other rows": planted(time=npy(np.arange(7.0))),
     "endless times": planted(grid=npy(np.array([0.0, 10.0, 1e15]))),
     "no JSON": planted(info=npy(np.array("{"))),
@@ -221,10 +221,7 @@ def test_a_damaged_stream_is_named_discarded_and_harms_no_other(
         assert sorted(store.statuses(KEY)) == ["b", "c"]
         assert verify_store(store).faults == ()
     assert {clip: store.path(KEY, clip).read_bytes() for clip in "bc"} == others
-    assert sorted(p.name for p in store.folder.parent.iterdir()) in (
-        ["store"],
-        ["secret.txt", "store"],
-    )
+    assert {p.name for p in store.folder.parent.iterdir()} <= {"store", "secret.txt"}
 
 
 def test_a_stream_of_a_machine_with_the_other_byte_order_is_read(store: Store) -> None:
@@ -313,11 +310,11 @@ def test_a_status_file_that_is_no_table_is_named_and_written_anew(
 ) -> None:
     path = store.folder / KEY / "status.csv"
     path.write_bytes(content)
-    try:
-        assert sorted(store.statuses(KEY)) == list(CLIPS)  # rows inside the files say all
-    except DataError as error:
-        assert "status.csv is damaged" in str(error)
-        assert "prepare again" in str(error)
+    if content[0] == 0:  # rows inside the files say all
+        assert sorted(store.statuses(KEY)) == list(CLIPS)
+    else:
+        with pytest.raises(DataError, match=r"status\.csv is damaged.*prepare again"):
+            store.statuses(KEY)
     assert path in {fault.path for fault in verify_store(store).faults}
     verify_store(store, repair=True)
     assert sorted(store.statuses(KEY)) == list(CLIPS)

@@ -6,6 +6,7 @@ there, so that a damaged or planted file costs no more memory than its size.
 
 import json
 import struct
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
@@ -27,7 +28,8 @@ _MANY_ROWS = 4096
 _LONGEST_HEADER = 4096  # bytes; of our longest, names of columns included, far fewer are taken
 _DAMAGED = (
     *(zipfile.BadZipFile, zlib.error, struct.error, KeyError, ValueError, EOFError, TypeError),
-    *(NotImplementedError, RuntimeError, OverflowError, SyntaxError),  # strange kinds of zip, npy
+    # strange kinds of zip, and headers of npy that are no Python
+    *(NotImplementedError, RuntimeError, OverflowError, SyntaxError, tokenize.TokenError),
 )
 
 
@@ -56,7 +58,10 @@ def read_stream(path: Path, owner: Mapping[str, str]) -> Stream:
     """
     with naming(path):
         arrays = _read_arrays(path)
-        _check_owner(path, json.loads(str(arrays[ROW])), owner)
+        said = json.loads(str(arrays[ROW]))
+        if not isinstance(said, dict):
+            raise ValueError("it does not say whose stream it is")
+        _check_owner(path, said, owner)
         images = None
         if "jpeg" in arrays:
             images = _pictures(arrays["jpeg"], arrays["offset"])
