@@ -17,6 +17,12 @@ Speaker = Annotated[
 Track = Annotated[
     int | None, typer.Option(min=1, help="Of files with several, from 1; else their default.")
 ]
+Retry = Annotated[
+    bool, typer.Option("--retry", help="Try clips again that failed for a lasting reason.")
+]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Try a few clips, and estimate time and disk.")
+]
 _NAMED = 10  # failed clips that are named; the rest is counted
 
 
@@ -39,12 +45,8 @@ def prepare(
     ] = None,
     video_track: Track = None,
     audio_track: Track = None,
-    retry: Annotated[
-        bool, typer.Option("--retry", help="Try clips again that failed for a lasting reason.")
-    ] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Try a few clips, and estimate time and disk.")
-    ] = False,
+    retry: Retry = False,
+    dry_run: DryRun = False,
     json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
     """Extract features; the same command again resumes; --retry tries all failed clips once more.

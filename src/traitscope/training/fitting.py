@@ -97,7 +97,6 @@ def train(
     else:
         _fit_network(data, folder, start_from=start_from, resume=resume, how=how)
     _write_results(data, folder, start_from=start_from, outside=outside)
-    write_checksums(folder)
     return folder
 
 
@@ -228,3 +227,4 @@ def _write_results(
     }
     write_json(folder / "metrics.json", facts)
     write_card(checkpoint, data.corpus, facts)
+    write_checksums(folder)
