@@ -51,14 +51,15 @@ def run_without_rights(code: str, folder: Path) -> str:
 
 def test_a_finished_store_is_usable_where_it_cannot_be_written(tmp_path: Path) -> None:
     address = make_corpus(tmp_path)
-    make_store(tmp_path / "store", address)
+    make_store(tmp_path / "store", address, streams=("signals",))
     for path in (tmp_path / "store").rglob("*"):
         path.chmod(0o555 if path.is_dir() else 0o444)
     (tmp_path / "store").chmod(0o555)
     settings = [f"data.corpus={address}", f"data.store={tmp_path / 'store'}"]
+    settings += ["model.streams=[signals]", "features.signals.backend=dlib"]
     code = f"""
 run("features", "show", "store")
-run("features", "export", "store", "short_term", "--csv", "x.csv")
+run("features", "export", "store", "signals", "--csv", "x.csv")
 run("features", "sheet", "store", "--to", "x.png")
 run("features", "verify", "store")
 run("train", "functionals", *{settings!r}, "--to", "run")

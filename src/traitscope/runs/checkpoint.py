@@ -24,7 +24,7 @@ from traitscope.errors import ConfigError, DataError
 from traitscope.features.request import Request, make_request
 from traitscope.features.store import Store
 from traitscope.files import read_json, replacing, write_json
-from traitscope.runs.checksums import check_learned
+from traitscope.runs.checksums import check_learned, naming_edited
 from traitscope.runs.plan import Plan, plan
 from traitscope.runs.settings import RunConfig
 from traitscope.types import Batch, Clip, Draw, Hook, Target
@@ -196,7 +196,8 @@ def load(folder: Path | str, *, model: str | None = None) -> Checkpoint:
         raise ConfigError(f"The run was trained with {config.model['name']!r}, not {model!r}.")
     if config.protocol.fold == "all":
         raise ConfigError(f"{folder} holds a run per fold. Name one, such as {folder / 'fold-0'}.")
-    run_plan = plan(config, outside=model)
+    with naming_edited(folder):
+        run_plan = plan(config, outside=model)
     facts = _load_facts(folder)
     if set(facts.requests) != set(run_plan.draws):
         raise DataError(f"{folder}: features.json does not fit run.yaml. Train again.")

@@ -7,11 +7,12 @@ They tell of accidents (a copy that stopped, a file of another run), not of a pe
 import hashlib
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from traitscope.config import read_yaml
-from traitscope.errors import DataError
+from traitscope.errors import ConfigError, DataError
 from traitscope.files import checksum, read_json, write_json
 
 CHECKSUMS = "checksums.json"
@@ -57,6 +58,20 @@ def check_learned(folder: Path) -> None:
             f"{difference.path} {difference.what}: it was damaged, edited, or taken from another "
             f"run. {_CURE} All files are checked by: traitscope verify {folder}"
         )
+
+
+@contextmanager
+def naming_edited(folder: Path) -> Iterator[None]:
+    """Say of settings that cannot be used that they are not those training wrote, if so."""
+    try:
+        yield
+    except ConfigError as error:
+        if not (folder / CHECKSUMS).exists():
+            raise
+        edited = list(_differences(folder, only=(_SETTINGS,)))
+        if not edited:
+            raise
+        raise ConfigError(f"{error} {edited[0].path} {edited[0].what}. {_CURE}") from error
 
 
 def verify_run(folder: Path) -> tuple[Difference, ...]:
