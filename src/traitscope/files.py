@@ -5,6 +5,7 @@ where the disk is full, a person presses Ctrl-C or the machine stops.
 """
 
 import csv
+import hashlib
 import json
 import os
 import platform
@@ -66,6 +67,12 @@ def remove_drafts(folder: Path) -> None:
         process = int(draft.name.split("-")[-2])
         if not psutil.pid_exists(process):
             draft.unlink(missing_ok=True)
+
+
+def checksum(path: Path) -> str:
+    """The sha256 of a file, read a piece at a time."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_text(path: Path, text: str) -> Path:
@@ -140,7 +147,7 @@ def read_json(
         tree = json.loads(read_bytes(path).decode("utf-8"), parse_constant=_refuse_constant)
     except FileNotFoundError as error:
         raise DataError(f"{path} is missing. {missing}") from error
-    except (ValueError, RecursionError) as error:
+    except (ValueError, OSError, RecursionError) as error:
         raise DataError(f"{path} is damaged ({error}). {damaged}") from error
     if not isinstance(tree, root):
         raise DataError(f"{path} is damaged (it holds {shown(tree, 40)}). {damaged}")

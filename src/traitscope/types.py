@@ -305,7 +305,7 @@ class Inputs:
 
 
 Rule = Literal["all", "even", "random", "segments", "window", "center"]
-"""All rows; n evenly spaced; n random in order; one in each of n parts; a run of n; the middle n."""
+"""All; n evenly spaced; n random in order; one in each of n parts; a run of n; the middle n."""
 
 
 @dataclass(frozen=True)

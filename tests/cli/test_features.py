@@ -65,7 +65,9 @@ def test_a_dry_run_estimates_and_writes_nothing(corpus: Path, tmp_path: Path, ca
     assert run(*arguments) == 1
     sizes = {key: Store(store).size_bytes(key) for key in Store(store).fingerprints()}
     capsys.readouterr()
-    assert run(*arguments, "--dry-run", "--json") == 0
+    assert run(*arguments, "--dry-run") == 0
+    assert "3 clips: 0 to extract, 2 finished" in capsys.readouterr().out
+    assert run(*arguments, "--retry", "--dry-run", "--json") == 0
     again = json.loads(capsys.readouterr().out)
     assert (again["waiting"], again["finished"]) == (1, 2)
     assert set(again["size_bytes"]) == set(sizes)

@@ -47,7 +47,9 @@ def test_a_failed_clip_is_named_and_the_exit_code_is_1(
     assert "4 clips: 4 extracted" in out
     assert "1 undecodable" in out
     assert "failed: d [1]: short_term: undecodable: " in err
-    assert run(*arguments, "--json") == 1
+    assert run(*arguments) == 1
+    assert "1 clips failed before and would fail again; to try: --retry" in capsys.readouterr().out
+    assert run(*arguments, "--retry", "--json") == 1
     summary = json.loads(capsys.readouterr().out)
     assert (summary["clips"], summary["skipped"], summary["extracted"]) == (4, 3, 1)
     assert summary["failed"] == ["d [1]"]

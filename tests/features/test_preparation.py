@@ -215,7 +215,7 @@ def running(tmp_path: Path, my_lab: Path) -> Iterator[subprocess.Popen[str]]:
     """A preparation in a process group of its own, with three clips finished."""
     with subprocess.Popen(
         [sys.executable, "-c", SCRIPT, tmp_path / "store"],
-        env={**os.environ, "PYTHONPATH": str(my_lab)},
+        env={**os.environ, "PYTHONPATH": f"{my_lab}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"},
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from traitscope.errors import DataError, TraitscopeError
-from traitscope.features.store import StatusRow, Store, file_name
+from traitscope.features.store import Origin, StatusRow, Store, file_name
+from traitscope.files import checksum
 from traitscope.types import Stream
 
 KEY = "faces-1f3a9c20d4e7"
@@ -85,7 +86,7 @@ def store(tmp_path: Path) -> Store:
     ids=["float32", "float64", "no rows", "strings", "bytes", "images", "no images"],
 )
 def test_what_is_read_is_what_was_written(store: Store, stream: Stream) -> None:
-    row = store.write(KEY, "a", stream, media_bytes=7, span="0-3")
+    row = store.write(KEY, "a", stream, origin=Origin(7, "0-3"))
     assert_same(store.read(KEY, "a"), stream)
     assert row == StatusRow("a", "ok", "", len(stream.time), round(stream.coverage, 6), 7, "0-3")
 
@@ -177,7 +178,10 @@ def test_a_damaged_stream_is_an_error_with_its_name_and_the_cure(
     path = store.path(KEY, "a")
     for data in list(damages(path.read_bytes())):
         path.write_bytes(data)
-        with pytest.raises(DataError, match=r"a\.npz is damaged.*Delete it, and run the same"):
+        with pytest.raises(
+            DataError,
+            match=r"a\.npz is damaged.*Discard it with: traitscope features verify .* --repair",
+        ):
             store.read(KEY, "a")
 
 
@@ -258,13 +262,14 @@ def test_the_last_row_of_a_clip_counts_and_the_file_gets_sorted(store: Store) ->
     store.record(KEY, StatusRow("b", "no_face", 'no face,\n "none" at all', media_bytes=3))
     store.record(KEY, store.write(KEY, "c", numbers()))
     store.record(KEY, StatusRow("a", "undecodable", "x"))
-    store.record(KEY, store.write(KEY, "a", numbers(2), media_bytes=9))
+    store.record(KEY, store.write(KEY, "a", numbers(2), origin=Origin(9)))
     store.settle(KEY)
+    sums = {clip: checksum(store.path(KEY, clip)) for clip in "ac"}
     assert (store.folder / KEY / "status.csv").read_text() == (
-        "clip,status,reason,rows,coverage,media_bytes,span\n"
-        "a,ok,,2,0.5,9,\n"
-        'b,no_face,"no face, ""none"" at all",0,0.0,3,\n'
-        "c,ok,,3,0.666667,0,\n"
+        "clip,status,reason,rows,coverage,media_bytes,span,media,corpora,file,sha256\n"
+        f"a,ok,,2,0.5,9,,,,,{sums['a']}\n"
+        'b,no_face,"no face, ""none"" at all",0,0.0,3,,,,,\n'
+        f"c,ok,,3,0.666667,0,,,,,{sums['c']}\n"
     )
     assert list(store.statuses(KEY)) == ["a", "b", "c"]
 
@@ -272,7 +277,7 @@ def test_the_last_row_of_a_clip_counts_and_the_file_gets_sorted(store: Store) ->
 def test_a_stream_without_a_row_gets_it_back_and_a_row_without_a_stream_is_dropped(
     store: Store,
 ) -> None:
-    rows = {clip: store.write(KEY, clip, numbers(), media_bytes=5, span="1-2") for clip in "abc"}
+    rows = {clip: store.write(KEY, clip, numbers(), origin=Origin(5, "1-2")) for clip in "abc"}
     store.record(KEY, rows["a"])
     store.record(KEY, StatusRow("b", "undecodable", "in an earlier run"))
     store.record(KEY, StatusRow("gone"))

@@ -19,6 +19,7 @@ from traitscope.audit import scored_run, scored_table
 from traitscope.audit.scored import Scored, cluster_numbers, numbers
 from traitscope.data.pooling import pool
 from traitscope.errors import ConfigError, DataError
+from traitscope.features.origins import serving
 from traitscope.features.store import OK, Store
 from traitscope.files import read_json, write_csv
 from traitscope.statistics.correlation import correlate, from_sums
@@ -107,6 +108,7 @@ def correlate_signals(
         ConfigError: predictions of a model would be held against its own inputs.
     """
     store = store if isinstance(store, Store) else Store(Path(store))
+    store = serving(store, corpus.clips, corpus=corpus.name)
     key = _key(store, stream)
     scored = None
     if predictions is not None:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from traitscope.data import protocols
 from traitscope.data.examples import Examples, gather
 from traitscope.errors import ConfigError, DataError
+from traitscope.features.origins import serving
 from traitscope.features.store import Store
 from traitscope.files import write_csv
 from traitscope.runs.checkpoint import Checkpoint, load, own_corpus
@@ -130,7 +131,7 @@ def _batch(
     config = checkpoint.config
     corpus = own_corpus(checkpoint.folder, config, labels)
     clips = protocols.split(corpus, config.protocol).part(split)
-    features = Store(Path(store or config.data.store))
+    features = serving(Store(Path(store or config.data.store)), clips, corpus=corpus.name)
     ready, _ = gather(clips, features, checkpoint.keys)
     if len(ready) < 3:
         raise DataError(f"{len(ready)} clips of {split!r} have features: too few to permute.")

@@ -1,10 +1,16 @@
 """``traitscope features export`` and ``sheet``: what was extracted, for other programs and eyes."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+if TYPE_CHECKING:
+    from traitscope.features.store import Store
+
+CorpusOption = Annotated[
+    str | None, typer.Option("--corpus", help="Whose clips, where several corpora share ids.")
+]
 Clips = Annotated[list[str] | None, typer.Option("--clip", help="Only this clip; repeatable.")]
 
 
@@ -15,6 +21,7 @@ def export(
     parquet: Annotated[Path | None, typer.Option(help="Write a Parquet file.")] = None,
     images: Annotated[Path | None, typer.Option(help="Write pictures into this folder.")] = None,
     clip: Clips = None,
+    corpus: CorpusOption = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Write a feature as a table, or as pictures, for other programs.
@@ -26,7 +33,6 @@ def export(
     from traitscope.cli._shared import progress, write_json
     from traitscope.errors import ConfigError
     from traitscope.features import exports
-    from traitscope.features.store import Store
 
     given = [
         (write, path)
@@ -39,7 +45,7 @@ def export(
     ]
     if not given:
         raise ConfigError("Say where to: --csv FILE, --parquet FILE or --images FOLDER.")
-    opened = Store(store)
+    opened = _opened(store, corpus)
     key = exports.find_key(opened, feature)
     written = []
     for write, path in given:
@@ -57,6 +63,7 @@ def sheet(
     store: Annotated[Path, typer.Argument(help="Folder of the feature store.")],
     to: Annotated[Path, typer.Option(help="The PNG to write.")] = Path("sheet.png"),
     clip: Clips = None,
+    corpus: CorpusOption = None,
     clips: Annotated[int, typer.Option(min=1, max=20, help="How many, without --clip.")] = 4,
 ) -> None:
     """Draw faces, landmarks, signals and sound over time, to see what was extracted.
@@ -66,7 +73,20 @@ def sheet(
     traitscope features sheet store --clip interview_07.mp4 --to interview_07.png
     """
     from traitscope.features.sheet import draw_sheet
+
+    drawn = draw_sheet(_opened(store, corpus), to, clips=clip or (), count=clips)
+    typer.echo(f"{to}: {', '.join(drawn)}")
+
+
+def _opened(folder: Path, corpus: str | None) -> "Store":
+    """The store; with a corpus only what was made of its clips."""
     from traitscope.features.store import Store
 
-    drawn = draw_sheet(Store(store), to, clips=clip or (), count=clips)
-    typer.echo(f"{to}: {', '.join(drawn)}")
+    store = Store(folder)
+    if corpus is None:
+        return store
+    from traitscope.corpora import load_corpus
+    from traitscope.features.origins import serving
+
+    loaded = load_corpus(corpus)
+    return serving(store, loaded.clips, corpus=loaded.name)

@@ -7,6 +7,7 @@ import typer
 
 from traitscope.cli._features_export import export, sheet
 from traitscope.cli._features_import import import_table
+from traitscope.cli._features_verify import verify
 
 if TYPE_CHECKING:
     from traitscope.features.store import Store
@@ -15,6 +16,7 @@ app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 app.command("import")(import_table)
 app.command()(export)
 app.command()(sheet)
+app.command()(verify)
 
 
 @app.callback()
@@ -58,7 +60,7 @@ def _overview(store: "Store") -> list[dict[str, Any]]:
 
     found = []
     for key, fingerprint in store.fingerprints().items():
-        rows = store.statuses(key).values()
+        rows = store.rows(key)
         coverage = [row.coverage for row in rows if row.status == "ok"]
         found.append(
             {
@@ -75,12 +77,14 @@ def _overview(store: "Store") -> list[dict[str, Any]]:
 def _streams(store: "Store", clip: str) -> list[dict[str, Any]]:
     from traitscope.errors import DataError
 
-    rows = {key: store.statuses(key) for key in store.fingerprints()}
-    found = [_stream(store, key, known[clip]) for key, known in rows.items() if clip in known]
+    rows = {key: store.rows(key) for key in store.fingerprints()}
+    found = [
+        _stream(store, key, row) for key, known in rows.items() for row in known if row.clip == clip
+    ]
     if not found:
         from difflib import get_close_matches
 
-        names = sorted({name for known in rows.values() for name in known})
+        names = sorted({row.clip for known in rows.values() for row in known})
         near = get_close_matches(clip, names, n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         raise DataError(f"There is no clip {clip!r} in {store.folder}.{hint}")
@@ -93,7 +97,7 @@ def _stream(store: "Store", key: str, row: Any) -> dict[str, Any]:
     found: dict[str, Any] = {"key": key, **asdict(row)}
     if row.status != "ok":
         return found
-    stream = store.read(key, row.clip)
+    stream = store.read(key, row.clip, file=row.stem)
     times = stream.time.tolist()
     return found | {
         "shape": [len(times)] if stream.values is None else list(stream.values.shape),
@@ -132,7 +136,8 @@ def _print_streams(found: list[dict[str, Any]]) -> None:
     from traitscope.cli._shared import write_table
 
     for entry in found:
-        typer.echo(f"{entry['key']}: {entry['status']}" + f" {entry['reason']}".rstrip())
+        whose = f" ({entry['corpora']})" if entry["file"] else ""
+        typer.echo(f"{entry['key']}{whose}: {entry['status']}" + f" {entry['reason']}".rstrip())
         if entry["status"] != "ok":
             continue
         first, last = entry["first_seconds"], entry["last_seconds"]

@@ -19,6 +19,12 @@ Speaker = Annotated[
 Track = Annotated[
     int | None, typer.Option(min=1, help="Of files with several, from 1; else their default.")
 ]
+Retry = Annotated[
+    bool, typer.Option("--retry", help="Try clips again that failed for a lasting reason.")
+]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Try a few clips, and estimate time and disk.")
+]
 _NAMED = 10  # failed clips that are named; the rest is counted
 
 
@@ -42,12 +48,11 @@ def prepare(
     ] = None,
     video_track: Track = None,
     audio_track: Track = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Try a few clips, and estimate time and disk.")
-    ] = False,
+    retry: Retry = False,
+    dry_run: DryRun = False,
     json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
-    """Extract features; the same command again resumes, and tries failed clips once more.
+    """Extract features; the same command again resumes; --retry tries all failed clips once more.
 
     traitscope prepare table:clips.csv --store store --extract faces,short_term faces.rate=2
 
@@ -70,11 +75,13 @@ def prepare(
     if video_track or audio_track:
         loaded = with_tracks(loaded, Tracks(video=video_track, audio=audio_track))
     if dry_run:
-        _estimate(loaded, requests, store, workers, json=json)
+        _estimate(loaded, requests, store, workers, retry=retry, json=json)
         return
     say(f"preparing {', '.join(r.key for r in requests)} of {len(loaded.clips)} clips")
     with progress("clips") as hook:
-        summary = run_preparation(loaded, requests, store=store, workers=workers, hook=hook)
+        summary = run_preparation(
+            loaded, requests, store=store, workers=workers, retry=retry, hook=hook
+        )
     if json:
         write_json(as_json(summary))
     else:
@@ -85,7 +92,13 @@ def prepare(
 
 
 def _estimate(
-    corpus: "Corpus", requests: "list[Request]", store: Path, workers: int | None, *, json: bool
+    corpus: "Corpus",
+    requests: "list[Request]",
+    store: Path,
+    workers: int | None,
+    *,
+    retry: bool,
+    json: bool,
 ) -> None:
     from dataclasses import asdict
 
@@ -93,7 +106,7 @@ def _estimate(
     from traitscope.cli.features import size
     from traitscope.features.preparation import estimate
 
-    found = estimate(corpus, requests, store=store, workers=workers)
+    found = estimate(corpus, requests, store=store, workers=workers, retry=retry)
     if json:
         write_json(asdict(found))
         return
@@ -196,6 +209,8 @@ def _print(summary: "Summary") -> None:
         f"({summary.clips_per_second:.2f} clips/s), {summary.skipped} finished before, "
         f"{len(summary.failed)} failed; {size(summary.size_bytes)}"
     )
+    if summary.untried:
+        typer.echo(f"{summary.untried} clips failed before and would fail again; to try: --retry")
     if summary.changed:
         typer.echo(
             f"extracted again, because the media is not what it was: {some(summary.changed)}"

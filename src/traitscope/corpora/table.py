@@ -257,7 +257,7 @@ def _media_finder(
     from traitscope.media.folders import is_media  # its room opens with the decoders: half a second
     from traitscope.media.suffixes import MEDIA
 
-    entries = sorted(media.iterdir()) if media.is_dir() else []
+    entries = _entries(media)[0]
     by_name = {same_name(entry.name): entry for entry in entries}
     suffix_rank = {suffix: rank for rank, suffix in enumerate(suffixes or MEDIA)}
     by_stem: dict[str, Path] = {}
@@ -275,19 +275,40 @@ def _media_finder(
             return by_name.get(clip) or by_stem.get(clip) or next(odd, None)
         path = Path(PureWindowsPath(cell).as_posix()) if "\\" in cell else Path(cell)
         beside = base / path
-        return media / path if not beside.exists() and (media / path).exists() else beside
+        return media / path if not _exists(beside) and _exists(media / path) else beside
 
     return find
 
 
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # in a folder that this user may not read
+        return False
+
+
+def _entries(media: Path) -> tuple[list[Path], str]:
+    """What lies in the folder of the media, if there is one; or why that cannot be seen."""
+    try:
+        return sorted(media.iterdir()) if media.is_dir() else [], ""
+    except OSError as error:
+        return [], (
+            f"The folder of the media, {media}, cannot be read ({error.strerror}), so recordings "
+            f"were not found in it. Give this user the right to."
+        )
+
+
 def _without_clip(media: Path, clips: Sequence[Clip], suffixes: Sequence[str] | None) -> list[str]:
     """Name the recordings in the folder of the media that no row of the table is of."""
-    if suffixes or not media.is_dir():  # tables are wanted, and no recordings
-        return []
     from traitscope.media.suffixes import MEDIA
 
+    entries, refused = _entries(media)
+    if refused:
+        return [refused]
+    if suffixes:  # tables are wanted, and no recordings
+        return []
     used = {clip.path for clip in clips}
-    others = [p.name for p in sorted(media.iterdir()) if p.suffix.lower() in MEDIA]
+    others = [p.name for p in entries if p.suffix.lower() in MEDIA]
     others = [name for name in others if media / name not in used]
     return [f"Recordings of no clip: {some(others)}."] if others else []
 

@@ -42,6 +42,7 @@ from traitscope.evaluation.scoring import (
 )
 from traitscope.evaluation.systems import System, join, table_system
 from traitscope.evaluation.tables import Predictions, comparable, write_predictions
+from traitscope.features.origins import serving
 from traitscope.features.store import Store
 from traitscope.files import replacing
 from traitscope.runs.checkpoint import Checkpoint, load, read_run
@@ -93,7 +94,7 @@ def evaluate(
     labels = saved_corpus(corpus or own, typed, source=f"{run}/run.yaml", words="--corpus")
     config, protocol = checkpoint.config, Protocol() if corpus else checkpoint.config.protocol
     asked = protocols.split(labels, protocol).part(split)
-    features = Store(Path(store or config.data.store))
+    features = serving(Store(Path(store or config.data.store)), asked, corpus=labels.name)
     ready, failures = _prepared(checkpoint, asked, features, corpus or own)
     values = checkpoint.predict_examples(checkpoint.examples(ready, features), hook=hook)
     folder = Path(to) if to else Path(run, "evaluation", _folder_name(split, corpus))

@@ -15,8 +15,9 @@ from traitscope.errors import ClipError, ConfigError, DataError, some
 from traitscope.extract import POINT_FILES, read_images, read_points
 from traitscope.extract.imported import PICTURES, POINTS, Table, read_table
 from traitscope.extract.landmarks import COLUMNS
+from traitscope.features.origins import joined, record
 from traitscope.features.request import Request, make_request
-from traitscope.features.store import StatusRow, Store, file_name
+from traitscope.features.store import Origin, StatusRow, Store, file_name
 from traitscope.media.folders import walk
 from traitscope.media.images import SUFFIXES, drawings, images_in
 from traitscope.sheets import same_name
@@ -309,15 +310,19 @@ def _write(
 ) -> tuple[str, ...]:
     """Write the clips that can be read, and a status row for each; return those without."""
     store.add(request.key, request.fingerprint)
+    known = {row.clip: row.corpora for row in store.rows(request.key)}
     without = []
     for done, clip in enumerate(corpus.clips, 1):
         try:
             if clip.id not in reads:
                 raise ClipError(lacking, status="missing")
-            row = store.write(request.key, clip.id, reads[clip.id]())
+            corpora = joined(known.get(clip.id, ""), record(corpus.name, clip))
+            origin = Origin(corpora=corpora)
+            row = store.write(request.key, clip.id, reads[clip.id](), origin=origin)
         except ClipError as error:
             without.append(clip.id)
-            row = StatusRow(clip.id, status=error.status, reason=str(error))
+            whose = record(corpus.name, clip)
+            row = StatusRow(clip.id, status=error.status, reason=str(error), corpora=whose)
         store.record(request.key, row)
         if hook is not None:
             hook(done, len(corpus.clips), clip.id)

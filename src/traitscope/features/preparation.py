@@ -4,23 +4,22 @@ What is finished is not done again; a clip that fails is a row with a reason, an
 """
 
 import time
-import zlib
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from traitscope import registry
 from traitscope.corpora import load_corpus
-from traitscope.errors import ClipError, ConfigError, DataError
-from traitscope.extract import table_of
-from traitscope.extract.transcript import find_transcript
+from traitscope.errors import ConfigError, DataError
 from traitscope.features import pool as _pool
 from traitscope.features.extraction import Extraction, extract_clip
 from traitscope.features.forecast import Forecast, try_clips
+from traitscope.features.origins import Served, serving
 from traitscope.features.request import Request, make_request
-from traitscope.features.store import OK, StatusRow, Store
+from traitscope.features.stock import Stock
+from traitscope.features.store import OK, Origin, StatusRow, Store
 from traitscope.features.summary import Summary, summarise
 from traitscope.media import Tracks, cores
 from traitscope.types import Clip, Corpus, Hook, Stream
@@ -30,18 +29,13 @@ __all__ = ["Forecast", "Requests", "Summary", "estimate", "prepare"]
 Requests = Sequence[Request] | Mapping[str, Mapping[str, Any]]
 Rows = list[tuple[str, StatusRow]]
 
-_UNSEEN = (0, "")
-
-_END_BYTES = 2**16
-"""Of each end of a file are looked at to tell whether it is what it was."""
-
 
 @dataclass(frozen=True)
 class _Task:
     """One clip, and for each key of a feature to make, what identifies that which is read."""
 
     clip: Clip
-    origins: Mapping[str, tuple[int, str]]
+    origins: Mapping[str, Origin]
 
 
 @dataclass(frozen=True)
@@ -58,10 +52,10 @@ class _Work:
         return [(key, self._keep(key, task, streams[key])) for key in task.origins]
 
     def _keep(self, key: str, task: _Task, result: Any) -> StatusRow:
-        media_bytes, span = task.origins[key]
+        origin = task.origins[key]
         if isinstance(result, Stream):
-            return self.store.write(key, task.clip.id, result, media_bytes=media_bytes, span=span)
-        return StatusRow(task.clip.id, result.status, str(result), 0, 0.0, media_bytes, span)
+            return self.store.write(key, task.clip.id, result, origin=origin)
+        return _row(task.clip, result.status, str(result), origin)
 
 
 @dataclass
@@ -71,12 +65,16 @@ class _Plan:
     Attributes:
         tasks: clips to extract, with the features to make.
         absent: rows of clips whose media is not there.
+        confirmed: rows of finished clips that did not say yet whose they are.
+        untried: how many clips failed before for a reason that lasts, and lack nothing else.
         skipped: how many clips have nothing to do.
         changed: ids whose stored features are of other media.
     """
 
     tasks: list[_Task] = field(default_factory=list)
     absent: list[tuple[str, StatusRow]] = field(default_factory=list)
+    confirmed: list[tuple[str, StatusRow]] = field(default_factory=list)
+    untried: int = 0
     skipped: int = 0
     changed: list[str] = field(default_factory=list)
 
@@ -87,19 +85,23 @@ def prepare(
     *,
     store: Store | Path | str,
     workers: int | None = None,
+    retry: bool = False,
     hook: Hook | None = None,
 ) -> Summary:
     """Extract features from the media of a corpus into a store.
 
-    Finished clips are skipped and failed ones tried again, so that the same call resumes an
-    interrupted one. A clip whose media differs in content (size and both ends), interval or
-    chosen track from what its features were made of is extracted again.
+    Finished clips are skipped, so that the same call resumes an interrupted one. Failed ones are
+    tried again where another outcome is possible: not those without a face, sound or words in the
+    same media (see ``retry``). A clip whose media differs in content (size and both ends), interval
+    or chosen track from what its features were made of is extracted again. Clips of another corpus
+    with the same ids stay beside them.
 
     Args:
         corpus: a corpus, or its address such as ``table:clips.csv``.
         requests: extractions, or extractor -> settings: ``{"faces": {"rate": 5}}``.
         store: the folder of features.
         workers: processes; one per core by default, 0 to work in this process.
+        retry: try all failed clips again.
         hook: called with (done, total, clip) after each clip.
 
     Raises:
@@ -118,9 +120,9 @@ def prepare(
     corpus, wanted, store, workers = _settled(corpus, requests, store, workers)
     for key, request in wanted.items():
         store.add(key, request.fingerprint)
-    plan = _plan(corpus, wanted, store)
+    plan = _plan(corpus, wanted, store, retry=retry)
     try:
-        _record(store, plan.absent)
+        _record(store, [*plan.absent, *plan.confirmed])
         _extract(plan.tasks, store, wanted, workers, hook)
     finally:
         for key in wanted:
@@ -129,6 +131,7 @@ def prepare(
         summarise(corpus, wanted, store),
         extracted=len(plan.tasks),
         skipped=plan.skipped,
+        untried=plan.untried,
         changed=tuple(plan.changed),
         seconds=time.monotonic() - started,
     )
@@ -147,6 +150,7 @@ def estimate(
     *,
     store: Store | Path | str,
     workers: int | None = None,
+    retry: bool = False,
     samples: int = 5,
 ) -> Forecast:
     """Estimate time and disk of `prepare` with the same arguments, from a few of the clips.
@@ -158,10 +162,11 @@ def estimate(
         requests: extractions, or extractor -> settings.
         store: where `prepare` would write; what is finished there is not counted.
         workers: processes that `prepare` would have.
+        retry: count all failed clips, as `prepare` would try them.
         samples: clips to try.
     """
     corpus, wanted, store, workers = _settled(corpus, requests, store, workers)
-    plan = _plan(corpus, wanted, store)
+    plan = _plan(corpus, wanted, store, retry=retry)
     with Extraction() as extraction:
 
         def work(scratch: Store, place: int) -> Rows:
@@ -183,7 +188,8 @@ def _settled(
     wanted = _by_key(requests)
     if not corpus.clips:
         raise DataError(f"{corpus.name} has no clips.")
-    return corpus, wanted, store if isinstance(store, Store) else Store(Path(store)), workers
+    store = store if isinstance(store, Store) else Store(Path(store))
+    return corpus, wanted, serving(store, corpus.clips, corpus=corpus.name), workers
 
 
 def _by_key(requests: Requests) -> dict[str, Request]:
@@ -195,116 +201,32 @@ def _by_key(requests: Requests) -> dict[str, Request]:
     return {request.key: request for request in requests}
 
 
-def _plan(corpus: Corpus, requests: Mapping[str, Request], store: Store) -> _Plan:
+def _plan(corpus: Corpus, requests: Mapping[str, Request], store: Store, *, retry: bool) -> _Plan:
     """Compare what is asked for with what is stored."""
-    stored = {key: store.statuses(key) for key in requests}
+    served = store.chooser
+    assert isinstance(served, Served)
+    stock = {key: Stock(corpus, served, store, key) for key in requests}
     plan = _Plan()
     for clip in corpus.clips:
-        media = _media(clip)
-        finished = {key: row for key in requests if (row := stored[key].get(clip.id))}
-        origins = {key: _origin(clip, request, media) for key, request in requests.items()}
-        finished = {key: row for key, row in finished.items() if row.status == OK}
-        other = [
-            key
-            for key, row in finished.items()
-            if media != _UNSEEN  # finished features stay where the media is gone or unreadable
-            and origins[key] not in (None, (row.media_bytes, row.span))
+        states = {key: stock[key].state(clip, request) for key, request in requests.items()}
+        done = {key for key, state in states.items() if state.done(retry=retry)}
+        to_do = {key: state for key, state in states.items() if key not in done}
+        tasks = {key: state.origin for key, state in to_do.items() if state.origin is not None}
+        plan.absent += [
+            (key, state.missing) for key, state in to_do.items() if state.missing is not None
         ]
-        to_do = [key for key in requests if key in other or key not in finished]
-        possible = {key: origin for key in to_do if (origin := origins[key]) is not None}
-        plan.absent += [(key, _missing(clip)) for key in to_do if key not in possible]
-        plan.skipped += not to_do
-        if other:
+        plan.confirmed += [(k, row) for k in sorted(done) if (row := states[k].confirmed())]
+        if not to_do:
+            failed = any(
+                state.row is not None and state.row.status != OK for state in states.values()
+            )
+            plan.untried += failed
+            plan.skipped += not failed
+        if any(state.changed for state in states.values()):
             plan.changed.append(clip.id)
-        if possible:
-            plan.tasks.append(_Task(clip, possible))
+        if tasks:
+            plan.tasks.append(_Task(clip, tasks))
     return plan
-
-
-def _media(clip: Clip) -> tuple[int, str] | None:
-    """Size and checksum of a clip's file, or of the files of its folder; None if it is not there.
-
-    What cannot be looked at is `_UNSEEN`: whoever reads it says what is wrong, and what was made
-    of it before stays.
-    """
-    if clip.path is None:
-        return None
-    try:
-        if not clip.path.is_dir():
-            return _file(clip.path)
-        sound = clip.path.with_name(f"{clip.path.name}.wav")
-        files = [path for path in (*clip.path.iterdir(), sound) if path.is_file()]
-        sizes = {path.name: path.stat().st_size for path in sorted(files)}
-        return sum(sizes.values()), _checksum(str(sizes))
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except OSError:
-        return _UNSEEN
-
-
-def _file(path: Path) -> tuple[int, str]:
-    """Size and a checksum of both ends: edited sound has the size it had."""
-    size = path.stat().st_size
-    if not path.is_file():  # opening a pipe would wait for a writer
-        return size, ""
-    with path.open("rb") as file:
-        ends = file.read(_END_BYTES)
-        file.seek(max(0, size - _END_BYTES))
-        return size, _checksum(ends + file.read())
-
-
-def _checksum(content: bytes | str) -> str:
-    data = content.encode("utf-8", "surrogatepass") if isinstance(content, str) else content
-    return f"{zlib.crc32(data):08x}"
-
-
-def _origin(clip: Clip, request: Request, media: tuple[int, str] | None) -> tuple[int, str] | None:
-    """What identifies that which an extractor reads of a clip; None if it is not there."""
-    needs = _needs(request)
-    reads_media = bool(needs & {"frames", "tracks", "audio", "table"})
-    if "table" in needs:
-        table = table_of(clip)
-        media = _file(table) if table is not None else None
-    if reads_media and media is None:
-        return None
-    size, content = media if reads_media and media else (0, "")
-    span = [content] if content else []
-    if reads_media and (clip.start or clip.end is not None or clip.fps):
-        end = "" if clip.end is None else f"{clip.end!r}"
-        span.append(f"{clip.start or 0.0!r}-{end}" + (f" at {clip.fps!r}" if clip.fps else ""))
-    span += [
-        f"{kind} track {number}"
-        for kind, number, readers in (
-            ("video", clip.video_track, {"frames", "tracks"}),
-            ("audio", clip.audio_track, {"audio"}),
-        )
-        if number is not None and needs & readers
-    ]
-    if "text" in needs:
-        span.append(f"text {_checksum(_words(clip, request))}")
-    return size, ", ".join(span)
-
-
-def _needs(request: Request) -> set[str]:
-    """What an extractor reads of a clip, itself or through the streams it is made from."""
-    return set(request.needs).union(*(_needs(below) for below in request.upstream))
-
-
-def _words(clip: Clip, request: Request) -> str:
-    try:
-        config = request.config
-        return find_transcript(
-            clip,
-            language=getattr(config, "language", "en"),
-            speaker=getattr(config, "speaker", None),
-        ).words
-    except ClipError:  # becomes its status row when the clip's turn comes
-        return ""
-
-
-def _missing(clip: Clip) -> StatusRow:
-    what = f"There is no file {clip.path}." if clip.path else "No media file was found for it."
-    return StatusRow(clip.id, "missing", what)
 
 
 def _extract(
@@ -316,7 +238,7 @@ def _extract(
 ) -> None:
     """Do the tasks, and record each as it finishes."""
     with Extraction() as extraction:  # each worker gets its own, empty, and opens its trackers
-        work = _Work(store, requests, extraction)
+        work = _Work(Store(store.folder), requests, extraction)
         results = _pool.run(work, tasks, workers=workers) if workers else _here(work, tasks)
         with closing(results):  # ends the workers when recording fails
             for done, (place, result) in enumerate(results, 1):
@@ -336,7 +258,8 @@ def _here(work: _Work, tasks: Sequence[_Task]) -> Generator[tuple[int, Any], Non
 def _record(store: Store, rows: Iterable[tuple[str, StatusRow]]) -> None:
     for key, row in rows:
         if row.status != OK:
-            store.discard(key, row.clip)  # of other media: a stream that is there counts
+            # of other media: a stream that is there counts
+            store.discard(key, row.clip, row.file)
         store.record(key, row)
 
 
@@ -345,7 +268,8 @@ def _crashed(task: _Task, crash: _pool.Crash) -> Rows:
         f"The worker process ended twice on this clip ({crash.how}): short of memory, or a fault "
         f"in a decoder. Re-encode the clip or leave it out."
     )
-    return [
-        (key, StatusRow(task.clip.id, "crashed", reason, 0, 0.0, media_bytes, span))
-        for key, (media_bytes, span) in task.origins.items()
-    ]
+    return [(key, _row(task.clip, "crashed", reason, o)) for key, o in task.origins.items()]
+
+
+def _row(clip: Clip, status: str, reason: str, origin: Origin) -> StatusRow:
+    return StatusRow(clip.id, status, reason, **asdict(origin))

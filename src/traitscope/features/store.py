@@ -1,67 +1,64 @@
 """Features on disk: streams and their fingerprints in, the same streams out, all or nothing.
 
 ``store/<key>/<clip>.npz`` with ``fingerprint.json`` and ``status.csv`` beside them. The key is
-the hash of what made the features, so that features of another recipe are another folder.
+the hash of what made the features, so that features of another recipe are another folder. Clips of
+several corpora that have one id have a file each, ``<clip>+<hash>.npz`` from the second on; which
+one is meant is known by the media, see ``origins``.
 """
 
-import csv
-import hashlib
-import io
 import json
 import re
-import zipfile
-import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
-from itertools import pairwise
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import IO, Any
-from urllib.parse import quote
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Any, Protocol
 
 from traitscope.errors import DataError, TraitscopeError
-from traitscope.files import remove_drafts, replacing, write_json
-from traitscope.types import Stream, check_clip_id
+from traitscope.features import _stream_files as _files
+from traitscope.features.status import (
+    COLUMNS,
+    FILE,
+    OK,
+    StatusRow,
+    as_csv,
+    described,
+    file_name,
+    header_of,
+    read_status,
+    row_inside,
+)
+from traitscope.files import checksum, remove_drafts, replacing, write_json
+from traitscope.types import Stream
+
+__all__ = ["OK", "Origin", "StatusRow", "Store", "file_name"]
 
 FINGERPRINT = "fingerprint.json"
 STATUS = "status.csv"
-OK = "ok"
 _KEY = re.compile(r"[A-Za-z0-9_][\w.-]*", re.ASCII)
-_MANY_ROWS = 4096
-_LONGEST_NAME = 200  # bytes; file systems stop at 255, and the suffix needs room
-_DAMAGED = (zipfile.BadZipFile, zlib.error, KeyError, ValueError, EOFError, TypeError)
 
 
 @dataclass(frozen=True)
-class StatusRow:
-    """What became of one clip; a row of ``status.csv``.
+class Origin:
+    """What a stream is made of, and for whom; fields as in `StatusRow`."""
 
-    Attributes:
-        clip: its id.
-        status: ``ok``, or a word such as ``no_face``, ``undecodable``, ``missing``, ``crashed``.
-        reason: what went wrong, in one line.
-        rows: rows of the stream.
-        coverage: share of the rows that are there.
-        media_bytes: size of what was read, to notice another clip of the same name.
-        span: its checksum, and the part that was read, in seconds, to notice another.
-    """
-
-    clip: str
-    status: str = OK
-    reason: str = ""
-    rows: int = 0
-    coverage: float = 0.0
     media_bytes: int = 0
     span: str = ""
+    media: str = ""
+    corpora: str = ""
+    file: str = ""
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "reason", " ".join(self.reason.split()))
 
+class Chooser(Protocol):
+    """Whoever knows which of several streams of one id are meant; see ``origins.serving``."""
 
-_COLUMNS = tuple(field.name for field in fields(StatusRow))
+    def choose(self, store: "Store", key: str, rows: Sequence[StatusRow]) -> dict[str, StatusRow]:
+        """Choose a row for each clip, by id; refuse what is of other media."""
+        ...
+
+    def file(self, store: "Store", key: str, clip_id: str) -> str:
+        """Name the file of a clip's stream, if it is not the plain one."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -70,13 +67,17 @@ class Store:
 
     Attributes:
         folder: made when the first stream is written.
+        chooser: tells clips of one id in several corpora apart; without one they are refused.
     """
 
     folder: Path
+    chooser: Chooser | None = field(default=None, compare=False, repr=False)
 
-    def path(self, key: str, clip_id: str) -> Path:
+    def path(self, key: str, clip_id: str, file: str = "") -> Path:
         """Where the stream of a clip is, or would be."""
-        return self._folder(key) / f"{file_name(clip_id)}.npz"
+        if file and not FILE.fullmatch(file):  # also read from status.csv
+            raise DataError(f"{file!r} is not the name of a stream's file.")
+        return self._folder(key) / f"{file or file_name(clip_id)}.npz"
 
     def add(self, key: str, fingerprint: Mapping[str, Any]) -> None:
         """Make the folder of a key, and write down what its features are made of.
@@ -101,6 +102,11 @@ class Store:
         paths = sorted(self.folder.glob(f"*/{FINGERPRINT}"))
         return {path.parent.name: _read_fingerprint(path) for path in paths}
 
+    def fingerprint(self, key: str) -> dict[str, Any]:
+        """What the features of a key are made of; nothing where that was not written down."""
+        path = self._folder(key) / FINGERPRINT
+        return _read_fingerprint(path) if path.exists() else {}
+
     def matching(self, extractor: str, config: Mapping[str, Any], *, version: int) -> list[str]:
         """Keys of an extractor's features whose config has all the given values."""
         wanted = json.loads(json.dumps(config))
@@ -112,7 +118,7 @@ class Store:
         ]
 
     def write(
-        self, key: str, clip_id: str, stream: Stream, *, media_bytes: int = 0, span: str = ""
+        self, key: str, clip_id: str, stream: Stream, *, origin: Origin | None = None
     ) -> StatusRow:
         """Write the stream of a clip, all or nothing, and return its status row.
 
@@ -123,87 +129,98 @@ class Store:
             clip=clip_id,
             rows=len(stream.time),
             coverage=round(stream.coverage, 6),
-            media_bytes=media_bytes,
-            span=span,
+            **asdict(origin or Origin()),
         )
-        arrays = {**_arrays(stream), "row": np.array(json.dumps(asdict(row)))}
-        path = self.path(key, clip_id)
-        with (
-            _saying_full(path),
-            replacing(path) as draft,
-            draft.open("wb") as file,
-            zipfile.ZipFile(file, "w") as archive,
-        ):
-            for name, array in arrays.items():
-                with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
-                    np.lib.format.write_array(entry, array, allow_pickle=False)
-            if stream.images is not None:
-                with archive.open("jpeg.npy", "w", force_zip64=True) as entry:
-                    _write_bytes(entry, stream.images, int(arrays["offset"][-1]))
+        path = self.path(key, clip_id, row.file)
+        with _saying_full(path), replacing(path) as draft:
+            _files.write_stream(draft, stream, {**asdict(row), "file": row.stem, "key": key})
+            row = replace(row, sha256=checksum(draft))
         return row
 
-    def read(self, key: str, clip_id: str) -> Stream:
+    def read(self, key: str, clip_id: str, *, file: str = "") -> Stream:
         """Read the stream of a clip.
 
         Raises:
-            DataError: it is not there, or its file is damaged.
+            DataError: it is not there, its file is damaged, or it holds another stream.
         """
-        arrays = _read_arrays(self.path(key, clip_id), clip_id)
-        with _naming(self.path(key, clip_id)):
-            images = None
-            if "jpeg" in arrays:
-                data, offset = arrays["jpeg"].tobytes(), arrays["offset"].tolist()
-                images = tuple(data[a:b] for a, b in pairwise(offset))
-            time = _from_grid(arrays["grid"]) if "grid" in arrays else arrays["time"]
-            return Stream(
-                time=time,
-                values=arrays.get("values"),
-                images=images,
-                valid=arrays.get("valid"),
-                columns=tuple(arrays["columns"].tolist()),
-                info=json.loads(str(arrays["info"])),
-            )
+        if not file and self.chooser is not None:
+            file = self.chooser.file(self, key, clip_id)
+        path = self.path(key, clip_id, file)
+        try:
+            return _files.read_stream(path, {"clip": clip_id, "key": key, "file": path.stem})
+        except FileNotFoundError as error:
+            raise DataError(
+                f"No {key} features for clip {clip_id!r}. Make them with: "
+                f"traitscope prepare CORPUS --store {self.folder}"
+            ) from error
 
-    def discard(self, key: str, clip_id: str) -> None:
+    def discard(self, key: str, clip_id: str, file: str = "") -> None:
         """Remove the stream of a clip, if it is there."""
-        self.path(key, clip_id).unlink(missing_ok=True)
+        path = self.path(key, clip_id, file)
+        with _saying_full(path):
+            path.unlink(missing_ok=True)
 
     def record(self, key: str, row: StatusRow) -> None:
         """Append the status of one clip; only the process that runs the preparation does it."""
         path = self._folder(key) / STATUS
-        text = _as_csv([row], header=not path.exists())
-        with _saying_full(path), path.open("ab") as file:
-            file.write(text)
+        with _saying_full(path):
+            header = header_of(path)
+            if header not in (None, COLUMNS):  # of a store of before: rows would not fit below
+                self.settle(key)
+            with path.open("ab") as file:
+                file.write(as_csv([row], header=header is None))
 
-    def statuses(self, key: str) -> dict[str, StatusRow]:
-        """What became of each clip, by id: what is on disk decides.
+    def rows(self, key: str) -> list[StatusRow]:
+        """What became of each clip, sorted, of all corpora: what is on disk decides.
 
         A stream that lost its row, because the run was killed, gets the row back; a row that
         lost its stream is dropped. Damaged streams without a row are as if they were not there.
         """
         folder = self._folder(key)
-        rows = {row.clip: row for row in _read_status(folder / STATUS)}
-        by_file = {f"{file_name(clip)}.npz": clip for clip in rows}
-        stored = {path.name for path in folder.glob("*.npz")}
-        for name in stored:
-            clip = by_file.get(name)
-            if clip is None or rows[clip].status != OK:
-                kept = _row_inside(folder / name)
+        rows = {row.stem: row for row in read_status(folder / STATUS)}
+        stored = {path.stem for path in folder.glob("*.npz")}
+        for stem in stored:
+            if stem not in rows or rows[stem].status != OK:
+                kept = row_inside(folder / f"{stem}.npz", key)
                 if kept is not None:
-                    rows[kept.clip] = kept
-        return {
-            clip: row
-            for clip, row in sorted(rows.items())
-            if row.status != OK or f"{file_name(clip)}.npz" in stored
-        }
+                    rows[stem] = kept
+        kept_rows = (row for stem, row in rows.items() if row.status != OK or stem in stored)
+        return sorted(kept_rows, key=lambda row: (row.clip, row.file))
+
+    def statuses(self, key: str) -> dict[str, StatusRow]:
+        """What became of each clip, by id.
+
+        Raises:
+            DataError: streams are of other media than the clips that are served; or, where
+                nobody says whose clips are meant, two corpora have clips of one id.
+        """
+        rows = self.rows(key)
+        if self.chooser is not None:
+            return self.chooser.choose(self, key, rows)
+        found: dict[str, StatusRow] = {}
+        for row in rows:
+            other = found.setdefault(row.clip, row)
+            if other is not row:
+                raise DataError(
+                    f"{self.folder} has {key} of two clips {row.clip!r}: one of "
+                    f"{described(other)}, and one of {described(row)}. Say whose are meant with "
+                    f"--corpus."
+                )
+        return found
 
     def settle(self, key: str) -> None:
-        """Rewrite ``status.csv`` sorted, one row per clip, and remove what killed runs left."""
+        """Rewrite ``status.csv`` sorted, one row per clip, and remove what killed runs left.
+
+        Where nothing changes nothing is written, so that a finished store may be read-only.
+        """
         folder = self._folder(key)
-        rows = _as_csv(self.statuses(key).values(), header=True)
-        with _saying_full(folder / STATUS), replacing(folder / STATUS) as draft:
-            draft.write_bytes(rows)
-        remove_drafts(folder)
+        rows = as_csv(self.rows(key), header=True)
+        path = folder / STATUS
+        with _saying_full(path):
+            if not (path.is_file() and path.read_bytes() == rows):
+                with replacing(path) as draft:
+                    draft.write_bytes(rows)
+            remove_drafts(folder)
 
     def size_bytes(self, key: str) -> int:
         """Size of the stored streams of a key."""
@@ -215,154 +232,22 @@ class Store:
         return self.folder / key
 
 
-def file_name(clip_id: str) -> str:
-    """Turn a clip id into a file name: another id is another file, on every file system.
-
-    Plain ids stay readable: ``a b`` becomes ``a%20b``. Capitals and long names get a hash
-    besides, because some file systems do not tell capitals apart, and all have a longest name.
-    """
-    check_clip_id(clip_id)
-    # errors: ids that come from file names of unknown encoding hold lone surrogates
-    name = quote(clip_id, safe="", errors="surrogatepass").replace("~", "%7E")
-    if name[0] in "-.":  # not an option, not a hidden file
-        name = f"%{ord(name[0]):02X}{name[1:]}"
-    if clip_id == clip_id.lower() and len(name) <= _LONGEST_NAME:
-        return name
-    digest = hashlib.sha256(clip_id.encode("utf-8", "surrogatepass")).hexdigest()[:16]
-    return f"{name[: _LONGEST_NAME - 17]}~{digest}"
-
-
-def _arrays(stream: Stream) -> dict[str, NDArray[Any]]:
-    """The arrays of a stream's file; of images, their offsets (rows + 1) in one row of bytes."""
-    arrays: dict[str, NDArray[Any]] = {
-        **_timing(stream),
-        "columns": np.array(stream.columns, dtype=np.str_),
-        "info": np.array(json.dumps(dict(stream.info))),
-    }
-    if stream.images is not None:
-        lengths = [len(image) for image in stream.images]
-        return {**arrays, "offset": np.cumsum([0, *lengths], dtype=np.int64)}
-    values = np.asarray(stream.values)
-    if values.dtype.kind == "O":  # strings in a pandas column: anything else fails on writing
-        values = values.astype(np.str_) if all(isinstance(v, str) for v in values.flat) else values
-    return {**arrays, "values": values}
-
-
-def _timing(stream: Stream) -> dict[str, NDArray[Any]]:
-    """Times and mask; of many valid rows at an even rate, as of a sound, start and rate only."""
-    time, rows = stream.time, len(stream.time)
-    if rows > _MANY_ROWS and stream.mask.all() and time[-1] > time[0]:
-        grid = np.array([time[0], round((rows - 1) / (time[-1] - time[0]), 3), rows])
-        if np.array_equal(_from_grid(grid), time):
-            return {"grid": grid}
-    return {"time": time, "valid": stream.mask}
-
-
-def _from_grid(grid: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Times (rows,) from the first, rows per second, and the number of rows."""
-    return np.asarray(grid[0] + np.arange(int(grid[2])) / grid[1])
-
-
-def _write_bytes(entry: IO[bytes], pieces: Iterable[bytes], length: int) -> None:
-    """Write pieces as one array of bytes, one after another: they need not fit in memory."""
-    shape = {"descr": "|u1", "fortran_order": False, "shape": (length,)}
-    np.lib.format.write_array_header_1_0(entry, shape)
-    for piece in pieces:
-        entry.write(piece)
-
-
-def _read_arrays(path: Path, clip_id: str) -> dict[str, NDArray[Any]]:
-    try:
-        with path.open("rb") as file, _naming(path):
-            return _unpack(file)
-    except FileNotFoundError as error:
-        raise DataError(
-            f"No {path.parent.name} features for clip {clip_id!r}. Make them with: "
-            f"traitscope prepare CORPUS --store {path.parent.parent}"
-        ) from error
-
-
-def _unpack(file: IO[bytes]) -> dict[str, NDArray[Any]]:
-    with zipfile.ZipFile(file) as archive:
-        arrays = {}
-        for name in archive.namelist():
-            with archive.open(name) as entry:
-                array = np.lib.format.read_array(entry, allow_pickle=False)
-                if entry.read(1):  # reaching the end is what checks the sum of the entry
-                    raise ValueError(f"{name} is longer than it says")
-            arrays[name.removesuffix(".npy")] = array
-    return arrays
-
-
-@contextmanager
-def _naming(path: Path) -> Iterator[None]:
-    """Name the file, and the cure, when its content turns out to be damaged."""
-    try:
-        yield
-    except _DAMAGED as error:
-        raise DataError(
-            f"{path} is damaged ({error}). Delete it, and run the same 'traitscope prepare' "
-            f"again: it makes only what is not there."
-        ) from error
-
-
-def _row_inside(path: Path) -> StatusRow | None:
-    """The status row that was written into a stream's file; None if the file is damaged."""
-    try:
-        with zipfile.ZipFile(path) as archive, archive.open("row.npy") as entry:
-            text = str(np.lib.format.read_array(entry, allow_pickle=False))
-        return StatusRow(**json.loads(text))
-    except (*_DAMAGED, OSError):
-        return None
-
-
 def _read_fingerprint(path: Path) -> dict[str, Any]:
+    advice = f"Delete {path.parent}, and prepare again."
     try:
-        tree = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        tree = str(error)
-    if not isinstance(tree, dict):
+        tree = json.loads(_files.regular(path).read_text(encoding="utf-8"))
+    except PermissionError as error:
         raise DataError(
-            f"{path} is damaged ({tree}), so it is not known what is in its folder. Delete "
-            f"{path.parent}, and prepare again."
+            f"{path} cannot be read: {error.strerror}. Give this user the right to."
+        ) from error
+    except (ValueError, OSError, RecursionError) as error:
+        tree = str(error)
+    if not isinstance(tree, dict) or not isinstance(tree.get("config", {}), dict):
+        raise DataError(
+            f"{path} is damaged ({str(tree)[:200]}), so it is not known what is in its folder. "
+            f"{advice}"
         )
     return tree
-
-
-def _as_csv(rows: Iterable[StatusRow], *, header: bool) -> bytes:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    if header:
-        writer.writerow(_COLUMNS)
-    writer.writerows([getattr(row, name) for name in _COLUMNS] for row in rows)
-    return text.getvalue().encode("utf-8", "surrogatepass")
-
-
-def _read_status(path: Path) -> Iterator[StatusRow]:
-    """Rows of a status file, in order; a row that a killed run cut short is left out."""
-    try:
-        text = path.read_bytes().decode("utf-8", "surrogatepass")
-    except FileNotFoundError:
-        return
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"{path} is damaged ({error}). Delete it, and prepare again: rows of finished "
-            f"clips are read from their own files."
-        ) from error
-    for line in csv.reader(io.StringIO(text)):
-        row = _parse(line)
-        if row is not None:
-            yield row
-
-
-def _parse(line: list[str]) -> StatusRow | None:
-    if len(line) != len(_COLUMNS):
-        return None
-    clip, status, reason, rows, coverage, media_bytes, span = line
-    try:
-        return StatusRow(clip, status, reason, int(rows), float(coverage), int(media_bytes), span)
-    except ValueError:  # the header, or a damaged row
-        return None
 
 
 @contextmanager

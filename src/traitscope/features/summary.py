@@ -37,6 +37,7 @@ class Summary:
         failures: (key, row) of each clip that has not what was asked for, in corpus order.
         extracted: clips worked on this time.
         skipped: clips that were finished before.
+        untried: clips that failed before for a reason that lasts, and were not tried again.
         changed: ids that were extracted again, because their media is not what it was.
         seconds: from start to end.
     """
@@ -46,6 +47,7 @@ class Summary:
     failures: tuple[tuple[str, StatusRow], ...]
     extracted: int = 0
     skipped: int = 0
+    untried: int = 0
     changed: tuple[str, ...] = ()
     seconds: float = 0.0
 

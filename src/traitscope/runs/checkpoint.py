@@ -2,7 +2,7 @@
 
 ``run.yaml`` settings · ``features.json`` fingerprints, targets, shapes · ``model.safetensors``
 weights or fitted arrays · ``model.json`` facts of an estimator · ``scalers.safetensors`` ·
-``history.csv`` · ``metrics.json`` · ``card.md``.
+``history.csv`` · ``metrics.json`` · ``card.md`` · ``checksums.json``.
 """
 
 import logging
@@ -26,6 +26,7 @@ from traitscope.errors import ConfigError, DataError, shown
 from traitscope.features.request import Request, make_request
 from traitscope.features.store import Store
 from traitscope.files import read_json, replacing, write_json
+from traitscope.runs.checksums import check_learned, naming_edited
 from traitscope.runs.fit import check_fit, saved_shapes
 from traitscope.runs.plan import Plan, plan
 from traitscope.runs.settings import RunConfig
@@ -237,7 +238,8 @@ def open_run(folder: Path, typed: registry.Typed) -> Checkpoint:
     config = read_run(folder)
     if config.protocol.fold == "all":
         raise ConfigError(f"{folder} holds a run per fold. Name one, such as {folder / 'fold-0'}.")
-    run_plan = plan(config, typed=typed, source=str(folder / "run.yaml"))
+    with naming_edited(folder):
+        run_plan = plan(config, typed=typed, source=str(folder / "run.yaml"))
     facts = _load_facts(folder, typed)
     if set(facts.requests) != set(run_plan.draws):
         raise DataError(f"{folder}: features.json does not fit run.yaml. Train again.")
@@ -248,6 +250,7 @@ def open_run(folder: Path, typed: registry.Typed) -> Checkpoint:
         check_fit(folder / "model.safetensors", partial(build_fitted, run_plan, facts))
     fitted = build_fitted(run_plan, facts)
     _restore(folder, fitted)
+    check_learned(folder)
     _to_accelerator(fitted)
     return Checkpoint(folder, config, run_plan.draws, facts, scalers, fitted)
 
@@ -381,5 +384,5 @@ def _arrays(path: Path) -> dict[str, NDArray[Any]]:
     saved_shapes(path)
     try:
         return dict(load_file(path))
-    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
         raise DataError(f"{path} is damaged ({error}). Train again.") from error

@@ -21,6 +21,7 @@ from traitscope.runs.checkpoint import (
     save_facts,
     save_fitted,
 )
+from traitscope.runs.checksums import forget_checksums, write_checksums
 from traitscope.runs.plan import load_run, typed_names
 from traitscope.runs.settings import RunConfig
 from traitscope.statistics import metrics
@@ -112,6 +113,7 @@ def _train_one(
     data = collect(config, typed=typed, source=start.source)
     folder.mkdir(parents=True, exist_ok=True)
     remove_drafts(folder)
+    forget_checksums(folder)
     save_config(data.config, folder / "run.yaml")
     start_from = remember_start(folder, start_from)
     counts = len(data.fitting), len(data.selection), len(data.failures)
@@ -257,3 +259,4 @@ def _write_results(
     }
     write_json(folder / "metrics.json", facts)
     write_card(checkpoint, data.corpus, facts)
+    write_checksums(folder)

@@ -9,6 +9,7 @@ from traitscope.config import merge
 from traitscope.errors import ConfigError
 from traitscope.files import read_json, write_json
 from traitscope.runs.checkpoint import open_run
+from traitscope.runs.checksums import check_learned
 from traitscope.runs.plan import load_run
 from traitscope.runs.settings import SETTLED, RunConfig
 
@@ -87,6 +88,7 @@ def remember_start(folder: Path, start_from: Path | str | None) -> Path | str | 
     """
     note = folder / "started_from.json"
     if start_from is not None:
+        check_learned(Path(start_from))
         write_json(note, str(start_from))
     return read_json(note, root=str, damaged="Start a new run.") if note.is_file() else None
 

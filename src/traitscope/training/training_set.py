@@ -14,6 +14,7 @@ from traitscope.data.examples import Examples, gather
 from traitscope.data.protocols import Splits, check_leakage, split
 from traitscope.data.scaling import Scaler
 from traitscope.errors import ConfigError, DataError
+from traitscope.features.origins import serving
 from traitscope.features.store import Store
 from traitscope.runs.plan import Plan, plan
 from traitscope.runs.settings import RunConfig, Stage
@@ -79,8 +80,9 @@ def collect(
     splits = split(corpus, config.protocol)
     _warn_of_leakage(splits, config)
     labelled = [c for c in splits.fitted if any(t.name in c.targets for t in targets)]
-    fitting, left_out = gather(labelled, store, run_plan.keys)
     held_out = () if "validation" in splits.fit else splits.validation
+    store = serving(store, [*labelled, *held_out], corpus=corpus.name)
+    fitting, left_out = gather(labelled, store, run_plan.keys)
     selection, unseen = gather(held_out, store, run_plan.keys)
     if len(fitting) < 2:
         raise DataError(

@@ -1,0 +1,124 @@
+"""A run folder -> checksums of its files, and later whether they are still what training wrote.
+
+They tell of accidents (a copy that stopped, a file of another run), not of a person who changes
+``checksums.json`` as well.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from traitscope.config import read_yaml
+from traitscope.errors import ConfigError, DataError
+from traitscope.files import checksum, read_json, write_json
+
+CHECKSUMS = "checksums.json"
+LEARNED = ("features.json", "model.json", "model.safetensors", "scalers.safetensors")
+"""What predictions follow from, besides the settings."""
+
+_SETTINGS = "run.yaml without data.corpus and data.store"
+"""Where corpus and store lie a person may write into a run; other settings are part of it."""
+
+_CURE = "Bring the run back from a copy, or train again."
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A file of a run that is not what training wrote."""
+
+    path: Path
+    what: str
+
+
+def write_checksums(folder: Path) -> None:
+    """Write down the sha256 of each file of a finished run; of folders in it, nothing."""
+    files = [path for path in sorted(folder.iterdir()) if path.is_file() and path.name != CHECKSUMS]
+    sums = {path.name: checksum(path) for path in files if not path.name.startswith(".")}
+    write_json(folder / CHECKSUMS, {**sums, _SETTINGS: _settings(folder)})
+
+
+def forget_checksums(folder: Path) -> None:
+    """Remove the checksums of a run that goes on."""
+    (folder / CHECKSUMS).unlink(missing_ok=True)
+
+
+def check_learned(folder: Path) -> None:
+    """Refuse a run whose learned files are not those that were written; runs of before have none.
+
+    Raises:
+        DataError: names the file and the cure.
+    """
+    if not (folder / CHECKSUMS).exists():
+        return
+    for difference in _differences(folder, only=(*LEARNED, _SETTINGS)):
+        raise DataError(
+            f"{difference.path} {difference.what}: it was damaged, edited, or taken from another "
+            f"run. {_CURE} All files are checked by: traitscope verify {folder}"
+        )
+
+
+@contextmanager
+def naming_edited(folder: Path) -> Iterator[None]:
+    """Say of settings that cannot be used that they are not those training wrote, if so."""
+    try:
+        yield
+    except ConfigError as error:
+        if not (folder / CHECKSUMS).exists():
+            raise
+        edited = list(_differences(folder, only=(_SETTINGS,)))
+        if not edited:
+            raise
+        raise ConfigError(f"{error} {edited[0].path} {edited[0].what}. {_CURE}") from error
+
+
+def verify_run(folder: Path) -> tuple[Difference, ...]:
+    """Compare each file of a finished run, or of its folds, with what was written down.
+
+    Raises:
+        DataError: the folder is no run, or has no checksums.
+    """
+    folds = sorted(path for path in folder.glob("fold-*") if path.is_dir())
+    if folds:
+        return tuple(difference for fold in folds for difference in verify_run(fold))
+    if not (folder / "run.yaml").exists() and not (folder / CHECKSUMS).exists():
+        raise DataError(
+            f"{folder} is not a run: it has no run.yaml. Make one with: traitscope train"
+        )
+    return tuple(_differences(folder))
+
+
+def _settings(folder: Path) -> str:
+    tree = read_yaml(folder / "run.yaml")
+    data = tree.get("data")
+    if isinstance(data, dict):
+        tree = {**tree, "data": {k: v for k, v in data.items() if k not in ("corpus", "store")}}
+    text = json.dumps(tree, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _differences(folder: Path, only: tuple[str, ...] = ()) -> Iterator[Difference]:
+    sums = read_json(
+        folder / CHECKSUMS,
+        missing="Trainings that are not finished, and those of earlier versions, have none; "
+        f"finish or repeat it: traitscope train {folder} --to FOLDER",
+        damaged=_CURE,
+    )
+    if not isinstance(sums, dict) or not all(isinstance(one, str) for one in sums.values()):
+        raise DataError(f"{folder / CHECKSUMS} is damaged (no file -> checksum). {_CURE}")
+    for name, known in sums.items():
+        if only and name not in only:
+            continue
+        path = folder / name
+        if name == _SETTINGS:
+            if _settings(folder) != known:
+                yield Difference(folder / "run.yaml", "has other settings than training wrote")
+        elif Path(name).name != name:  # a name from a file leads nowhere else
+            yield Difference(folder / CHECKSUMS, f"names {name!r}, which is no file of the run")
+        elif not path.is_file():
+            what = "is a folder or no plain file" if path.exists() else "is missing"
+            yield Difference(path, what)
+        elif checksum(path) != known:
+            yield Difference(path, "is not what training wrote (its checksum differs)")
