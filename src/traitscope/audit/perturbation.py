@@ -296,8 +296,13 @@ def _step(
     both = [clip for clip in sample if clip.id in before and clip.id in after]
     if not both:
         return {"n": 0, "shifts": {}}
-    scores = (np.stack([side[clip.id] for clip in both]) for side in (before, after))
-    shifts = measure_shifts(*scores, cluster_numbers(both), names=names, yardsticks=yardsticks)
+    shifts = measure_shifts(
+        np.stack([before[clip.id] for clip in both]),
+        np.stack([after[clip.id] for clip in both]),
+        cluster_numbers(both),
+        names=names,
+        yardsticks=yardsticks,
+    )
     return {"n": len(both), "shifts": shifts}
 
 
