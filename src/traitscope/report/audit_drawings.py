@@ -49,7 +49,7 @@ class Forest:
 
 
 _KEYS = {
-    "labels": "labels",
+    "labels": "labels (grey: from no gap to theirs)",
     "model": "predictions",
     "clear": "predictions, clearly beyond the labels",
     "residual": "residuals (predicted − label)",

@@ -87,12 +87,14 @@ def _forest(axes: Axes, forest: Forest) -> None:
             axes.plot([mark.value], [y], shape, color=colour, markersize=5, label=name)
     axes.axvline(forest.reference, color="black", linestyle="--", linewidth=0.9)
     axes.set_yticks(range(len(forest.rows)), [row[0] for row in reversed(forest.rows)])
-    axes.set_ylim(-0.6, len(forest.rows) - 0.4)
+    keyed = len(forest.keys) > 1
+    # room for the legend, which would cover marks elsewhere
+    axes.set_ylim(-1.5 if keyed else -0.6, len(forest.rows) - 0.4)
     axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.set_xlabel(forest.across, fontsize=9)
     axes.set_title(forest.title, fontsize=10, fontweight="bold", loc="left")
-    if len(forest.keys) > 1:
-        axes.legend(framealpha=0.8, edgecolor="none", fontsize=6)
+    if keyed:
+        axes.legend(framealpha=0.8, edgecolor="none", fontsize=6, ncols=2, loc="lower center")
     plain(axes)
 
 
