@@ -203,6 +203,8 @@ def test_ablation_trains_each_set_on_its_own_columns(small, tmp_path: Path) -> N
     sets = {"all": ("AU*", "gaze_*"), "gaze": ("gaze_*",)}
     settings = ["features.signals.backend=dlib"]
     result = ablate(address, store, to=tmp_path, sets=sets, settings=settings)
+    assert result["split"] == "validation"  # choosing signals is a choice: test has no say
+    assert not (tmp_path / "all" / "evaluation" / "test").exists()
     assert [row["set"] for row in result["rows"][:2]] == ["all", "gaze"]
     assert result["rows"][2]["set"].startswith("constant")
     for name, count in (("all", 6), ("gaze", 1)):

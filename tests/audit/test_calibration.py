@@ -26,6 +26,8 @@ def test_slopes_and_sds_by_hand() -> None:
     assert cells["slope"]["value"] == pytest.approx(0.5)
     assert cells["intercept"]["value"] == pytest.approx(0.25)
     assert cells["label_slope"]["value"] == pytest.approx(2.0)
+    assert cells["label_intercept"]["value"] == pytest.approx(-0.5)
+    assert list(cells)[:2] == ["label_slope", "label_intercept"]
     assert cells["sd_ratio"]["value"] == pytest.approx(0.5)
     assert cells["prediction_sd"]["value"] == pytest.approx(0.5 * true.std())
     assert cells["correlation"]["value"] == pytest.approx(1.0)
@@ -46,6 +48,19 @@ def test_intervals_hold_the_planted_slope() -> None:
     inside = [c["slope"]["low"] < 0.5 < c["slope"]["high"] for c in cells.values()]
     assert sum(inside) >= 4
     assert all(c["slope"]["high"] < 1 for c in cells.values())
+
+
+def test_scores_that_are_spread_too_widely_are_told() -> None:
+    rng = np.random.default_rng(0)
+    true = rng.normal(size=300)
+    wide = audit_calibration(one(true, true + rng.normal(0, 1, 300)))
+    assert any("x are spread wider than is warranted" in note for note in wide["notes"])
+    narrow = audit_calibration(one(true, 0.2 * true + rng.normal(0, 0.1, 300)))
+    assert any("x are spread narrower" in note for note in narrow["notes"])
+    # what least squares gives: drawn to the mean, and each score means what it says
+    right = audit_calibration(one(0.5 * true + rng.normal(0, 0.5, 300), 0.5 * true))
+    assert not any("are spread" in note for note in right["notes"])
+    assert right["cells"]["x"]["slope"]["value"] < 0.7
 
 
 def test_traits_that_are_predicted_alike_are_told() -> None:

@@ -49,25 +49,100 @@ def test_a_planted_bias_is_found_with_its_sign(bias: float) -> None:
     assert np.sign(found["value"]) == np.sign(bias)
     assert found["low"] < bias < found["high"]
     assert found["low"] * found["high"] > 0
-    assert found["p_holm"] < 0.05
+    clear = cell(audit, "female", measure="beyond")
+    assert np.sign(clear["value"]) == np.sign(bias)
+    assert clear["p_holm"] < 0.05
     assert cell(audit, "male")["value"] == pytest.approx(-found["value"], rel=1e-5)
-    assert cell(audit, "female", "extraversion")["p_holm"] > 0.05
+    assert cell(audit, "male", measure="beyond")["p_holm"] == clear["p_holm"]
+    assert cell(audit, "female", "extraversion", measure="beyond")["p_holm"] > 0.05
 
 
 def test_intervals_cover_0_where_there_is_no_bias() -> None:
     outside, corrected, whole = 0, 0, 0
     for seed in range(8):
         audit = audit_fairness(make(seed), resamples=500, seed=seed)
-        gaps = [
-            c["residual_gap"] for g in audit["groups"] if "cells" in g for c in g["cells"].values()
-        ]
-        gaps = [gap for gap in gaps if gap["low"] is not None]
-        whole += len(gaps)
+        cells = [c for g in audit["groups"] if "cells" in g for c in g["cells"].values()]
+        cells = [c for c in cells if c["residual_gap"]["low"] is not None]
+        whole += len(cells)
+        gaps = [c["residual_gap"] for c in cells]
         outside += sum(gap["low"] > 0 or gap["high"] < 0 for gap in gaps)
-        corrected += sum(gap["p_holm"] < 0.05 for gap in gaps)
+        corrected += sum(c["beyond"]["p_holm"] < 0.05 for c in cells)
     assert whole > 300
     assert outside / whole < 0.08
     assert corrected == 0
+
+
+def by_hand(labels, scores, groups):
+    """One clip per person with a label, a score and a group; fitted labels have the mean .5."""
+    target = (Target("openness", 0.0, 1.0, 1),)
+    clips = tuple(
+        Clip(f"c{i}", split="test", targets={"openness": t}, attributes={"g": g})
+        for i, (t, g) in enumerate(zip(labels, groups, strict=True))
+    )
+    fitted = Clip("t", split="train", targets={"openness": 0.5})
+    frame = pd.DataFrame({"clip": [c.id for c in clips], "predicted_openness": scores})
+    return scored_table(frame, Corpus("hand", "apparent", target, (*clips, fitted)))
+
+
+def test_gaps_in_labels_predictions_and_of_the_constant_by_hand() -> None:
+    # women are labelled .2 higher; scores are a quarter of the label, whoever is scored
+    men, women = [0.2, 0.4, 0.6], [0.4, 0.6, 0.8]
+    labels = np.array([*men * 8, *women * 8])
+    groups = ["m"] * 24 + ["w"] * 24
+    audit = audit_fairness(by_hand(labels, 0.375 + 0.25 * labels, groups))
+    expected = {
+        "label": 0.6,
+        "prediction": 0.525,
+        "label_gap": 0.2,
+        "prediction_gap": 0.05,
+        "residual_gap": -0.15,
+        "given_label": 0.0,  # equal labels are scored alike
+        "given_prediction": 0.0,  # here labels follow from scores, so equal scores do too
+        "constant_error_gap": 0.5 / 3 - 0.5 / 3,
+        "pearson": 1.0,
+        "ccc": 2 * 0.25 / (1 + 0.0625 + 0.075**2 / (0.08 / 3)),
+        "beyond": 0.0,
+    }
+    for measure, value in expected.items():
+        assert cell(audit, "w", measure=measure)["value"] == pytest.approx(value, abs=1e-5), measure
+    # at equal labels women get .1 more
+    biased = 0.375 + 0.25 * labels + 0.1 * (np.array(groups) == "w")
+    audit = audit_fairness(by_hand(labels, biased, groups))
+    assert cell(audit, "w", measure="given_label")["value"] == pytest.approx(0.1)
+    assert cell(audit, "w", measure="given_prediction")["value"] == pytest.approx(0.4)
+    assert cell(audit, "w", measure="beyond")["value"] == 0  # .15 is less than the labels' .2
+
+
+def test_the_constant_has_residual_gaps_but_no_clear_one() -> None:
+    rng = np.random.default_rng(0)
+    women = np.arange(400) % 2 == 0
+    labels = np.where(women, 0.56, 0.5) + rng.normal(0, 0.1, 400)
+    groups = ["w" if one else "m" for one in women]
+    for scores in (np.full(400, 0.53), 0.53 + 1e-9 * rng.normal(size=400), 0.4 + 0.25 * labels):
+        audit = audit_fairness(by_hand(labels, scores, groups))
+        gap = cell(audit, "w")
+        assert gap["high"] < 0
+        assert cell(audit, "w", measure="beyond")["p_holm"] == 1
+        assert "2 of its 2 have an interval without 0" in audit["notes"][0]
+
+
+def test_what_leaves_the_range_of_shrinking_is_clear_on_either_side() -> None:
+    rng = np.random.default_rng(0)
+    women = np.arange(400) % 2 == 0
+    labels = np.where(women, 0.56, 0.5) + rng.normal(0, 0.1, 400)
+    groups = ["w" if one else "m" for one in women]
+    for bias, clear in ((-0.05, True), (0.03, False), (0.12, True)):
+        scores = 0.4 + 0.25 * labels + bias * women + rng.normal(0, 0.03, 400)
+        found = cell(audit_fairness(by_hand(labels, scores, groups)), "w", measure="beyond")
+        assert (found["p_holm"] < 0.05) == clear
+        assert np.sign(found["value"]) == (np.sign(bias) if clear else 0)
+
+
+def test_two_halves_of_an_attribute_are_one_test() -> None:
+    audit = audit_fairness(make(), resamples=50)
+    # gender 1, age 3, pairs 6 groups; five traits
+    assert audit["tests"] == (1 + 3 + 6) * 5
+    assert "over all 50 tests" in audit["notes"][1]
 
 
 def test_small_groups_are_listed_without_numbers() -> None:

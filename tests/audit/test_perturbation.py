@@ -47,8 +47,12 @@ def test_the_unchanged_copy_is_exact_and_the_confound_is_flagged(run: Path) -> N
     steps = {s["value"]: s["shifts"] for s in audit["perturbations"][0]["steps"]}
     darker, brighter = steps[-0.5]["extraversion"], steps[0.5]["extraversion"]
     assert darker["mean"] < 0 < brighter["mean"]
-    assert darker["flagged"]
-    assert brighter["flagged"]
+    assert "interval" in darker["reasons"]
+    assert "interval" in brighter["reasons"]
+    assert darker["relative"] == pytest.approx(
+        darker["absolute"] / audit["spreads"]["extraversion"], rel=1e-4
+    )
+    assert audit["flagged"][0]["reasons"]
     assert {f["perturbation"] for f in audit["flagged"]} == {"brightness"}
     assert any("validation (8 clips, too few for 95%" in note for note in audit["notes"])
 
@@ -81,7 +85,9 @@ def test_the_confounded_model_is_flagged_and_the_clean_one_passes(tmp_path: Path
     for confound in ("brightness", "none"):
         run = trained(tmp_path / confound, confound=confound, subjects=24)
         audit = audit_perturbation(run, clips=6, model=MODEL)
-        flagged[confound] = {(f["perturbation"], f["target"]) for f in audit["flagged"]}
+        flagged[confound] = {
+            (f["perturbation"], f["target"]) for f in audit["flagged"] if "interval" in f["reasons"]
+        }
     assert ("brightness", "extraversion") in flagged["brightness"]
     assert {target for _, target in flagged["brightness"]} == {"extraversion"}
     assert flagged["none"] == set()

@@ -161,7 +161,13 @@ def test_a_sheet_says_what_lacks_and_shows_no_more_than_the_pictures(
     store: Path, tmp_path: Path, monkeypatch, capsys
 ) -> None:
     drawn = []
-    monkeypatch.setattr(Figure, "savefig", lambda figure, *_, **__: drawn.append(figure))
+    savefig = Figure.savefig
+
+    def kept(figure: Figure, *given, **settings) -> None:
+        drawn.append(figure)
+        savefig(figure, *given, **settings)
+
+    monkeypatch.setattr(Figure, "savefig", kept)
     both = ("--clip", "a.mp4", "--clip", "nobody.mp4")
     assert run("features", "sheet", store, "--to", tmp_path / "new" / "s.png", *both) == 0
     texts = " ".join(text.get_text() for text in drawn[0].findobj(Text))

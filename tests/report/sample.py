@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from traitscope.audit.gaps import MEASURES
 from traitscope.evaluation.report import Report, from_json
 from traitscope.types import TRAITS
 
@@ -98,7 +99,7 @@ def make_history(epochs: int = 20, seed: int = 0) -> list[dict[str, float]]:
 
 def make_audits(name: str = "runs/a", *, clips: int = 120) -> list[dict[str, Any]]:
     """One audit of each kind, shaped like those of ``traitscope audit``."""
-    head = {"schema": 1, "name": name, "corpus": "first_impressions:fi", "kind": "apparent"}
+    head = {"schema": 2, "name": name, "corpus": "first_impressions:fi", "kind": "apparent"}
     head |= {"split": "test", "clips": clips, "clusters": clips // 5, "lost": 3, "created": ""}
     head |= {"targets": [{k: _target(t)[k] for k in ("name", "label")} for t in TRAITS]}
     head |= {"notes": ["An interval that covers 0 does not show that there is no bias."]}
@@ -107,7 +108,14 @@ def make_audits(name: str = "runs/a", *, clips: int = 120) -> list[dict[str, Any
     between |= {"clips": clips, "labels": np.eye(5).tolist(), "predictions": np.eye(5).tolist()}
     leaks = ("clips from a fitted source", "clips of a fitted subject")
     return [
-        {**head, "audit": "fairness", "minimum": 20, "attributes": {}, "groups": _groups()},
+        {
+            **head,
+            "audit": "fairness",
+            "minimum": 20,
+            "attributes": {},
+            "tests": 5,
+            "groups": _groups(),
+        },
         {
             **head,
             "audit": "calibration",
@@ -128,6 +136,7 @@ def make_audits(name: str = "runs/a", *, clips: int = 120) -> list[dict[str, Any
             **head,
             "audit": "perturbation",
             "half_widths": dict.fromkeys(TRAITS, 0.2),
+            "spreads": dict.fromkeys(TRAITS, 0.5),
             "control": _step(0.0, 0.0),
             "perturbations": [
                 {
@@ -140,13 +149,14 @@ def make_audits(name: str = "runs/a", *, clips: int = 120) -> list[dict[str, Any
             ],
             "flagged": [
                 {"perturbation": "brightness", "step": 1.0, "unit": "stops", "target": "openness"}
+                | {"reasons": ["interval", "spread"]}
             ],
         },
     ]
 
 
-CALIBRATION = ("bias", "slope", "intercept", "label_slope", "label_sd", "prediction_sd")
-CALIBRATION += ("sd_ratio", "correlation")
+CALIBRATION = ("label_slope", "label_intercept", "bias", "slope", "intercept", "label_sd")
+CALIBRATION += ("prediction_sd", "sd_ratio", "correlation")
 
 
 def _cell(value: float) -> dict[str, Any]:
@@ -155,8 +165,9 @@ def _cell(value: float) -> dict[str, Any]:
 
 def _groups() -> list[dict[str, Any]]:
     def group(value: str, gap: float, p: float) -> dict[str, Any]:
-        cells = {m: _cell(gap) for m in ("residual", "error", "residual_gap", "error_gap")}
-        cells["residual_gap"] = {**_cell(gap), "p": p, "p_holm": p}
+        cells = {measure: _cell(gap) for measure in MEASURES}
+        cells["label_gap"], cells["residual_gap"] = _cell(gap / 3), _cell(2 * gap / 3)
+        cells["beyond"] = {"value": gap, "low": None, "high": None, "p": p, "p_holm": p}
         inside = dict.fromkeys(TRAITS, cells)
         return {"attribute": "gender", "value": value, "clips": 60, "clusters": 9, "cells": inside}
 
@@ -168,8 +179,10 @@ def _groups() -> list[dict[str, Any]]:
 def _step(value: float, shift: float) -> dict[str, Any]:
     ends = {"mean": shift, "low": shift - 0.02, "high": shift + 0.02}
     facts = {"absolute": abs(shift), "largest": abs(shift), "share": 0.5}
+    facts |= {"relative": abs(shift) / 0.5, "places": 20 * abs(shift), "order": 1.0}
     flagged = abs(shift) > 0.2
-    shifts = {trait: {**ends, **facts, "flagged": flagged} for trait in TRAITS}
+    facts |= {"reasons": ["interval", "spread"] if flagged else [], "flagged": flagged}
+    shifts = {trait: {**ends, **facts} for trait in TRAITS}
     lost = [{"clip": "dark.001", "reason": "no face"}] if value == 1.0 else []
     return {"value": value, "n": 12 - len(lost), "failed": lost, "shifts": shifts}
 

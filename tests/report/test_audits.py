@@ -10,7 +10,9 @@ from matplotlib.image import imread
 from tests.report.sample import make_audits, make_report, read
 from tests.report.test_page import NASTY, Page
 from traitscope.report import audits_of, export, write_report
-from traitscope.report.audits import audit_tables, audit_words, curves, forests
+from traitscope.report.audit_drawings import curves, forests
+from traitscope.report.audit_sentences import audit_words
+from traitscope.report.audits import audit_tables
 
 AUDITS = {audit["audit"]: audit for audit in make_audits()}
 
@@ -26,8 +28,11 @@ def test_every_audit_has_its_section_and_figures(tmp_path: Path) -> None:
         "Calibration and spread",
         "Leakage",
         "Changes of the recording",
-        "clear gaps: female (openness)",
+        "clear gaps, which neither a constant nor",
+        "female (openness: scored 0.150 higher than others, labelled 0.050 higher)",
         "flagged: brightness 1 (openness)",
+        "more than half the sd of scores between clips: 1",
+        "the interval leaves 1 out for openness",
         "1 changed copy could not be scored",
         "does not show that there is no bias",
         "made: fairness, calibration, leakage, perturbation",
@@ -73,17 +78,28 @@ def test_small_groups_and_lost_clips_are_in_the_tables() -> None:
     assert rows[-1][:3] == ("brightness", "1 stops", "11 of 12")
     assert rows[-1][3].endswith("!")
     assert not rows[-2][3].endswith("!")
+    far = audit_tables(AUDITS["perturbation"])[1].rows
+    assert far[-1][:4] == ("brightness", "1 stops", "11", "0.60 sd; 6; 1.000")
 
 
 def test_figures_hold_the_numbers_of_the_audit() -> None:
     forest = forests(AUDITS["fairness"])[0]
     assert [row[0] for row in forest.rows] == ["female, n 60", "male, n 60"]
-    assert [row[4] for row in forest.rows] == [True, False]
+    kinds = [[mark.kind for mark in marks] for _, marks in forest.rows]
+    assert kinds == [["labels", "clear", "residual"], ["labels", "model", "residual"]]
+    assert [mark.value for mark in forest.rows[0][1]] == pytest.approx([0.05, 0.15, 0.1])
     name, steps, moved, flagged = curves(AUDITS["perturbation"])[0].series[0]
     assert name == "openness"
     assert steps == (-1.0, -0.5, 0.0, 0.5, 1.0)
-    assert moved == pytest.approx((-1.5, -0.75, 0.0, 0.75, 1.5))
+    assert moved == pytest.approx((-0.6, -0.3, 0.0, 0.3, 0.6))
     assert flagged == (True, False, False, False, True)
+
+
+def test_each_trait_has_a_table_with_all_gaps_beside_each_other() -> None:
+    table = audit_tables(AUDITS["fairness"])[0]
+    assert table.header[3:7] == ("labels", "predictions", "residuals", "given label")
+    assert table.rows[0][4] == "0.150 [0.050, 0.250] *"
+    assert not table.rows[1][4].endswith("*")
 
 
 def test_words_are_no_verdict() -> None:

@@ -1,8 +1,9 @@
 """How far predictions are drawn to the mean, and whether their intervals hold: table in, JSON out.
 
-Per target: mean residual; slope and intercept of predictions on labels (1 and 0 for perfect
-predictions; a slope below 1 is regression to the mean, as every honest predictor of a noisy label
-shows); slope of labels on predictions (below 1: scores are spread more widely than is warranted);
+Per target, first what a reader of scores needs: slope and intercept of labels on predictions (1
+and 0 where a score means what it says; a slope below 1: scores are spread more widely than is
+warranted). Then the mean residual, and slope and intercept of predictions on labels (below 1 is
+regression to the mean, as every honest predictor of a noisy label shows: no fault by itself);
 sd of predictions over sd of labels. Between targets: correlations of predictions beside those of
 labels, since models often predict one "good impression" five times. Coverage of the system's own
 intervals where the table has ``sd_<target>``, or ``low_<target>`` and ``high_<target>``.
@@ -20,10 +21,11 @@ from traitscope.statistics.resampling import RESAMPLES, Estimate, by_cluster, es
 LEVELS = (0.5, 0.8, 0.9, 0.95)
 """Nominal coverages at which a stated sd is checked."""
 MEASURES = (
+    "label_slope",
+    "label_intercept",
     "bias",
     "slope",
     "intercept",
-    "label_slope",
     "label_sd",
     "prediction_sd",
     "sd_ratio",
@@ -82,7 +84,10 @@ def _target(scored: Scored, place: int, resamples: int, seed: int) -> dict[str, 
         intercept = p + centre - slope * (t + centre)
         sd = np.sqrt(np.where(varying, vp, 0.0))
         ratio, both = sd / np.sqrt(vt), cov / np.sqrt(some * vt)
-        columns = [p - t, slope, intercept, cov / some, np.sqrt(vt), sd, ratio, both]
+        label_slope = cov / some
+        label_intercept = t + centre - label_slope * (p + centre)
+        leading = [label_slope, label_intercept, p - t]
+        columns = [*leading, slope, intercept, np.sqrt(vt), sd, ratio, both]
         return np.stack(columns, axis=-1)
 
     sums = by_cluster(terms, _renumbered(scored.clusters[known]))
@@ -172,6 +177,18 @@ def _notes(
     flat = [t.label for t in scored.targets if not cells[t.name]["prediction_sd"]["value"] > 0]
     if flat:
         notes.append(f"The predictions of {', '.join(flat)} are constant: relations are undefined.")
+    slopes = {t.label: cells[t.name]["label_slope"] for t in scored.targets}
+    for words, wrong in (
+        ("wider than is warranted (slope of labels on predictions below 1)", "high"),
+        ("narrower than they could be (slope of labels on predictions above 1)", "low"),
+    ):
+        off = [
+            label
+            for label, cell in slopes.items()
+            if (cell[wrong] < 1 if wrong == "high" else cell[wrong] > 1)
+        ]
+        if off:
+            notes.append(f"The scores of {', '.join(off)} are spread {words}.")
     ratios = [c["sd_ratio"]["value"] for c in cells.values()]
     if np.isfinite(ratios).any():
         notes.append(

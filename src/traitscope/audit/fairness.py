@@ -1,8 +1,11 @@
-"""Error and mean residual by attribute value: predictions and attributes in, gaps with n out.
+"""Labels, predictions and errors by attribute value: predictions and attributes in, gaps out.
 
-For every value of every attribute, and for every pair of attributes: the mean residual (predicted
-minus label), the mean absolute error, and how far both are from those of all other clips with a
-known value, with clustered 95 % intervals. A group below the minimum is listed without numbers.
+For every value of every attribute, and for every pair of attributes, against all other clips with
+a known value (`gaps`): means and gaps of labels, predictions, residuals (predicted minus label)
+and absolute errors, residuals given label and given prediction, the error gap of the constant, and
+r and CCC within the group, with clustered 95 % intervals. A group below the minimum is listed
+without numbers. A gap is *clear* where predictions leave the range from no gap, which the constant
+predicts, to the labels' own gap, after Holm's correction over all groups and targets of the audit.
 There is no verdict: an interval that covers 0 says what could not be seen, not that nothing is.
 """
 
@@ -14,25 +17,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from traitscope.audit.gaps import MEASURES, beyond, compare_groups, correct, group_terms
 from traitscope.audit.scored import Scored, numbers
 from traitscope.errors import DataError
 from traitscope.sheets import open_sheet, same_name
-from traitscope.statistics.intervals import holm
 from traitscope.statistics.metrics import Array
-from traitscope.statistics.resampling import (
-    FEWEST_CLUSTERS,
-    RESAMPLES,
-    Estimate,
-    by_cluster,
-    estimate,
-)
+from traitscope.statistics.resampling import FEWEST_CLUSTERS, RESAMPLES
 from traitscope.types import Clip
 
 MINIMUM = 20
 """Clips below which a group gets no numbers."""
 MOST_VALUES = 8
 """A number with more distinct values than these is cut into thirds."""
-MEASURES = ("residual", "error", "residual_gap", "error_gap")
+LEVEL = 0.05
+"""Chance, over the whole audit, of a clear gap where predictions stay within the labels' gaps."""
 
 Attributes = Mapping[str, Mapping[str, str]]
 """Attribute -> clip id -> value."""
@@ -57,8 +55,8 @@ def audit_fairness(
 
     Returns:
         ``groups``: attribute, value, clips, clusters, and either ``reason`` or ``cells``: target
-        -> measure -> value, low, high; ``residual_gap`` also has ``p`` and ``p_holm``, corrected
-        over all groups and targets.
+        -> one of MEASURES -> value, low, high; ``beyond`` has how far the predicted gap lies
+        outside 0 to the labels' gap, with ``p`` and ``p_holm``, corrected over all ``tests``.
 
     Raises:
         DataError: no clip has an attribute.
@@ -71,16 +69,19 @@ def audit_fairness(
             f"the labels as attributes (clips.yaml), or give a table with --attributes file.csv"
         )
     groups: list[dict[str, Any]] = []
+    families: list[list[dict[str, Any]]] = []
     for names in [*((name,) for name in values), *combinations(values, 2)]:
-        groups += _groups(scored, names, values, minimum, resamples, seed)
-    _correct(groups)
+        found = _groups(scored, names, values, minimum, resamples, seed)
+        groups += found
+        families.append(found)
     counted = {name: len(column) for name, column in values.items()}
     result = scored.head("fairness") | {
         "minimum": minimum,
         "attributes": counted,
+        "tests": _correct(families, scored.names),
         "groups": groups,
     }
-    return dict(numbers(result | {"notes": _notes(groups, counted, scored)}))
+    return dict(numbers(result | {"notes": _notes(result, scored)}))
 
 
 def attributes_of(clips: Sequence[Clip]) -> dict[str, dict[str, str]]:
@@ -161,7 +162,7 @@ def _groups(
     labels = [_value(clip.id, names, values) for clip in scored.clips]
     kinds = sorted({label for label in labels if label is not None}, key=_order)
     member = np.array([[label == kind for kind in kinds] for label in labels], dtype=float)
-    estimates = _measure(scored, member, resamples, seed)
+    cells = _measure(scored, member, resamples, seed)
     groups = []
     for place, kind in enumerate(kinds):
         mine = member[:, place] > 0
@@ -177,10 +178,7 @@ def _groups(
         elif clusters < FEWEST_CLUSTERS:
             group["reason"] = f"fewer than {FEWEST_CLUSTERS} sources or people"
         else:
-            group["cells"] = {
-                name: _cells(estimates, place, target, len(kinds), len(scored.names))
-                for target, name in enumerate(scored.names)
-            }
+            group["cells"] = cells[place]
         groups.append(group)
     return groups
 
@@ -201,54 +199,81 @@ def _order(kind: tuple[str, ...]) -> tuple[tuple[float, str], ...]:
     )
 
 
-def _measure(scored: Scored, member: Array, resamples: int, seed: int) -> Estimate:
-    """All measures of all groups and targets; ``member`` is (clips, groups), 1 for those inside."""
-    residual = scored.predicted - scored.labels
-    known = np.isfinite(residual)
-    filled = np.where(known, residual, 0.0)
-    terms = np.stack([known.astype(float), filled, np.abs(filled)], axis=-1)
-    spread = member[:, :, None, None] * terms[:, None]
-    shape = spread.shape[1:]
-
-    def statistic(sums: Array) -> Array:
-        # a group is held against all others, not against all: it must not dilute its own gap
-        own = sums.reshape(*sums.shape[:-1], *shape)
-        rest = own.sum(axis=-3, keepdims=True) - own
-        mean, others = own[..., 1:] / own[..., :1], rest[..., 1:] / rest[..., :1]
-        measures = np.concatenate([mean, mean - others], axis=-1)
-        return measures.reshape(*sums.shape[:-1], -1)
-
-    flat = spread.reshape(len(member), -1)
-    return estimate(by_cluster(flat, scored.clusters), statistic, resamples=resamples, seed=seed)
-
-
-def _cells(
-    estimates: Estimate, place: int, target: int, groups: int, targets: int
-) -> dict[str, Any]:
-    start = (place * targets + target) * len(MEASURES)
-    cells = {measure: estimates.cell(start + i) for i, measure in enumerate(MEASURES)}
-    cells["residual_gap"]["p"] = estimates.p[start + MEASURES.index("residual_gap")]
+def _measure(
+    scored: Scored, member: Array, resamples: int, seed: int
+) -> list[dict[str, dict[str, dict[str, Any]]]]:
+    """Cells of each group: target -> measure -> value and interval; ``member`` (clips, groups)."""
+    known = scored.labels[np.isfinite(scored.labels)]
+    shift = float(known.mean()) if known.size else 0.0
+    sums = group_terms(
+        member, scored.labels, scored.predicted, constant=_constant(scored), shift=shift
+    )
+    estimates = compare_groups(sums, scored.clusters, shift=shift, resamples=resamples, seed=seed)
+    excess, p = beyond(sums, scored.clusters, shift=shift)
+    groups, targets = excess.shape
+    cells: list[dict[str, dict[str, dict[str, Any]]]] = []
+    for group in range(groups):
+        cells.append({})
+        for place, name in enumerate(scored.names):
+            start = (group * targets + place) * len(MEASURES)
+            cells[-1][name] = {m: estimates.cell(start + i) for i, m in enumerate(MEASURES)} | {
+                "beyond": {"value": excess[group, place], "low": None, "high": None}
+                | {"p": p[group, place]}
+            }
     return cells
 
 
-def _correct(groups: Sequence[Mapping[str, Any]]) -> None:
-    """Holm's correction of all residual gaps together."""
-    gaps = [c["residual_gap"] for g in groups if "cells" in g for c in g["cells"].values()]
-    for gap, p in zip(gaps, holm([gap["p"] for gap in gaps]), strict=True):
-        gap["p_holm"] = p
+def _constant(scored: Scored) -> Array:
+    """Mean label of the fitted clips (targets,), NaN where there is none."""
+    fitted = scored.corpus.with_clips(scored.fitted).labels(scored.names)
+    known = np.isfinite(fitted)
+    count = known.sum(axis=0)
+    return np.where(
+        count > 0, np.where(known, fitted, 0.0).sum(axis=0) / np.maximum(count, 1), np.nan
+    )
 
 
-def _notes(
-    groups: Sequence[Mapping[str, Any]], counted: Mapping[str, int], scored: Scored
-) -> list[str]:
-    gaps = [c["residual_gap"] for g in groups if "cells" in g for c in g["cells"].values()]
-    whole = [gap for gap in gaps if np.isfinite(gap["low"])]
-    apart = sum(gap["low"] > 0 or gap["high"] < 0 for gap in whole)
-    clear = sum(gap["p_holm"] < 0.05 for gap in whole if np.isfinite(gap["p_holm"]))
+def _correct(families: Sequence[Sequence[Mapping[str, Any]]], names: Sequence[str]) -> int:
+    """Holm's correction of all tests of the audit together; gives their number."""
+    measured = [[g["cells"] for g in family if "cells" in g] for family in families]
+    shown = [
+        (cells, len(f) == len(cells) == 2) for f, cells in zip(families, measured, strict=True)
+    ]
+    shown = [(cells, halves) for cells, halves in shown if cells]
+    tested = [
+        (np.array([[c[name]["beyond"]["p"] for name in names] for c in cells]), halves)
+        for cells, halves in shown
+    ]
+    corrected, tests = correct(tested)
+    for (cells, _), whole in zip(shown, corrected, strict=True):
+        for cell, row in zip(cells, whole, strict=True):
+            for name, p in zip(names, row, strict=True):
+                cell[name]["beyond"]["p_holm"] = p
+    return tests
+
+
+def _notes(result: Mapping[str, Any], scored: Scored) -> list[str]:
+    groups, counted = result["groups"], result["attributes"]
+    cells = [c for g in groups if "cells" in g for c in g["cells"].values()]
+    whole = [c for c in cells if np.isfinite(c["residual_gap"]["low"])]
+    apart, constant = (
+        sum(c[measure]["low"] > 0 or c[measure]["high"] < 0 for c in whole)
+        for measure in ("residual_gap", "label_gap")
+    )
+    clear = sum(c["beyond"]["p_holm"] < LEVEL for c in whole)
     notes = [
-        f"{apart} of {len(whole)} residual gaps have an interval without 0; about "
-        f"{0.05 * len(whole):.1f} would by chance alone. {clear} hold after Holm's correction "
-        f"over all of them.",
+        f"{apart} of {len(whole)} residual gaps have an interval without 0. The constant predicts "
+        f"no gap, so its residual gaps are minus the labels' gaps: {constant} of its {len(whole)} "
+        f"have an interval without 0. A residual gap alone is therefore no bias.",
+        f"A gap is clear where the predicted gap is of the other sign than the labels' gap, or "
+        f"larger: neither the constant nor scores that are merely drawn to the mean show that. "
+        f"{clear} of {len(whole)} are clear after Holm's correction over all {result['tests']} "
+        f"tests of this audit (groups and pairs of attributes times targets, two halves counted "
+        f"once).",
+        "Residuals given label lean to the side of a group's labels, and residuals given "
+        "prediction to the other, wherever labels or scores are noisy; a bias moves both to one "
+        "side. Given label also shows what stays within the labels' gap, such as scores that "
+        "follow the group rather than the person.",
         "An interval that covers 0 does not show that there is no bias: a bias smaller than half "
         "its width could not have been seen.",
         "Labels are held to be right here. Raters' own bias towards a group is in the labels, and "

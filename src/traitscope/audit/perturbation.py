@@ -4,11 +4,11 @@ Each clip is written out again with one change at a time (`distortions`), lossle
 as any new file would be. A shift is the changed copy's score minus that of an unchanged copy, which
 is itself held against the original file as a control.
 
-**The model's own interval.** A shift matters where it exceeds what the model is anyhow uncertain
-of: the half width that covers 95 % of its absolute residuals on validation (split conformal: the
-ceil(.95 (n + 1))-th smallest of n). A step is *flagged* for a target where the mean absolute shift
-is larger than that. A poor model has a wide interval and is flagged late: so shifts are given in
-score units too, with intervals, and no flag is no certificate.
+**What a shift is held against** (`shifts`). The model's own interval: the half width that covers
+95 % of its absolute residuals on validation (split conformal: the ceil(.95 (n + 1))-th smallest of
+n). The sd of its predictions over the whole split: what it knows of people at all. And the order
+of the clips before and after. A step is *flagged* for a target where the mean absolute shift
+exceeds the first, or half the second, or the order is lost. No flag is no certificate.
 """
 
 import tempfile
@@ -26,6 +26,7 @@ from traitscope.audit.distortions import DISTORTIONS, Distortion, Image
 from traitscope.audit.person import Person
 from traitscope.audit.rewriting import Change, rewrite
 from traitscope.audit.scored import Scored, cluster_numbers, numbers, scored_run
+from traitscope.audit.shifts import LEAST_ORDER, MOST_SPREAD, Yardsticks, measure_shifts
 from traitscope.errors import ClipError, ConfigError, DataError
 from traitscope.evaluation.assessment import evaluate
 from traitscope.features.extraction import Extraction
@@ -33,7 +34,6 @@ from traitscope.prediction.clips import predict_clip
 from traitscope.registry import unknown
 from traitscope.runs.checkpoint import Checkpoint, load
 from traitscope.statistics.metrics import Array
-from traitscope.statistics.resampling import by_cluster, estimate
 from traitscope.types import Clip, Frame, Hook
 
 LEVEL = 0.95
@@ -70,10 +70,10 @@ def audit_perturbation(
         hook: called as hook(done, total, name).
 
     Returns:
-        ``half_widths``: target -> the model's own 95 % half width; ``control``: shift of the
-        unchanged copies; ``perturbations``: per distortion its steps, each with ``n``,
-        ``failed`` and ``shifts``: target -> mean, low, high, absolute, share beyond the half
-        width, flagged; ``flagged``: (perturbation, step, target) in words.
+        ``half_widths``: target -> the model's own 95 % half width; ``spreads``: target -> sd of
+        the predictions; ``control``: shift of the unchanged copies; ``perturbations``: per
+        distortion its steps, each with ``n``, ``failed`` and ``shifts`` as `shifts` measures
+        them; ``flagged``: perturbation, step, target and reasons.
 
     Raises:
         DataError: the run was not evaluated on that split, or no media of it is there.
@@ -87,12 +87,15 @@ def audit_perturbation(
     fitting = {name: d for name, d in chosen.items() if _concerns(checkpoint, d)}
     skipped = sorted(set(chosen) - set(fitting))
     found = _measure(checkpoint, sample, fitting, hook)
+    names = [target.name for target in checkpoint.facts.targets]
+    yardsticks = _yardsticks(scored, names, widths)
     result = scored.head("perturbation") | {
         "clips": len(found.scores[_CONTROL]),
         "clusters": len(set(cluster_numbers(sample).tolist())),
         "level": LEVEL,
         "half_widths": widths,
-        **_shifts(sample, fitting, found, [t.name for t in checkpoint.facts.targets], widths),
+        "spreads": dict(zip(names, yardsticks.spreads, strict=True)),
+        **_shifts(sample, fitting, found, names, yardsticks),
     }
     notes = [said, *_notes(checkpoint, skipped)]
     return dict(numbers(result | {"flagged": _flagged(result), "notes": notes}))
@@ -107,18 +110,22 @@ class _Found:
     failures: dict[tuple[str, float], list[dict[str, str]]]
 
 
+def _yardsticks(scored: Scored, names: Sequence[str], widths: Mapping[str, float]) -> Yardsticks:
+    places = [scored.names.index(name) for name in names]
+    return Yardsticks(np.asarray([widths[name] for name in names]), scored.predicted[:, places])
+
+
 def _shifts(
     sample: Sequence[Clip],
     fitting: Mapping[str, Distortion],
     found: _Found,
     names: Sequence[str],
-    widths: Mapping[str, float],
+    yardsticks: Yardsticks,
 ) -> dict[str, Any]:
     """The control, and the steps of every distortion."""
-    spans = np.asarray([widths[name] for name in names])
     references = found.scores[_CONTROL]
     return {
-        "control": _step(sample, found.originals, references, names, spans),
+        "control": _step(sample, found.originals, references, names, yardsticks),
         "perturbations": [
             {
                 "name": name,
@@ -127,7 +134,7 @@ def _shifts(
                 "neutral": distortion.neutral,
                 "steps": [
                     {"value": step, "failed": found.failures[name, step]}
-                    | _step(sample, references, found.scores[name, step], names, spans)
+                    | _step(sample, references, found.scores[name, step], names, yardsticks)
                     for step in distortion.steps
                 ],
             }
@@ -295,31 +302,20 @@ def _step(
     before: Mapping[str, Array],
     after: Mapping[str, Array],
     names: Sequence[str],
-    spans: Array,
+    yardsticks: Yardsticks,
 ) -> dict[str, Any]:
     """Shifts of one step over the clips that were scored before and after."""
     both = [clip for clip in sample if clip.id in before and clip.id in after]
     if not both:
         return {"n": 0, "shifts": {}}
-    shift = np.stack([after[clip.id] - before[clip.id] for clip in both])
-    sums = by_cluster(np.column_stack([np.ones(len(both)), shift]), cluster_numbers(both))
-    mean = estimate(sums, lambda s: s[..., 1:] / s[..., :1])
-    absolute = np.abs(shift)
-    return {
-        "n": len(both),
-        "shifts": {
-            name: {
-                "mean": mean.value[i],
-                "low": mean.low[i],
-                "high": mean.high[i],
-                "absolute": absolute[:, i].mean(),
-                "largest": absolute[:, i].max(),
-                "share": (absolute[:, i] > spans[i]).mean(),
-                "flagged": bool(absolute[:, i].mean() > spans[i]),
-            }
-            for i, name in enumerate(names)
-        },
-    }
+    shifts = measure_shifts(
+        np.stack([before[clip.id] for clip in both]),
+        np.stack([after[clip.id] for clip in both]),
+        cluster_numbers(both),
+        names=names,
+        yardsticks=yardsticks,
+    )
+    return {"n": len(both), "shifts": shifts}
 
 
 def _flagged(result: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -331,6 +327,7 @@ def _flagged(result: Mapping[str, Any]) -> list[dict[str, Any]]:
             "target": name,
             "absolute": shift["absolute"],
             "half_width": result["half_widths"][name],
+            "reasons": shift["reasons"],
         }
         for entry in result["perturbations"]
         for step in entry["steps"]
@@ -341,8 +338,12 @@ def _flagged(result: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def _notes(checkpoint: Checkpoint, skipped: Sequence[str]) -> list[str]:
     notes = [
-        "A step is flagged where the mean absolute shift exceeds that half width. A poor model has "
-        "a wide interval and is flagged late: no flag is no certificate."
+        f"A step is flagged where the mean absolute shift exceeds that half width, or "
+        f"{MOST_SPREAD:g} sd of the predictions of all clips of the split, or where the rank "
+        f"correlation of the scores before and after is below {LEAST_ORDER:g}. Giving every clip "
+        f"another clip's score moves it by 1.13 sd and 33 of 100 places. A poor model has a wide "
+        f"interval, and predictions that hardly differ between people: small shifts are many sds "
+        f"then. No flag is no certificate."
     ]
     if skipped:
         streams = ", ".join(checkpoint.facts.requests)

@@ -25,7 +25,7 @@ from traitscope.runs.checkpoint import own_corpus, read_run
 from traitscope.statistics.metrics import Array
 from traitscope.types import Clip, Corpus, Target
 
-SCHEMA = 1
+SCHEMA = 2
 AUDITS = ("fairness", "calibration", "leakage", "perturbation")
 FEW_CLUSTERS = 30
 """Below so many sources or people, intervals are called rough."""

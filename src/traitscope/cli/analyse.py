@@ -81,7 +81,10 @@ def ablation(
     settings: Annotated[
         list[str] | None, typer.Argument(help="Settings such as features.signals.backend=dlib.")
     ] = None,
-    split: Annotated[Literal["train", "validation", "test"], typer.Option(help="Split.")] = "test",
+    split: Annotated[
+        Literal["train", "validation", "test"],
+        typer.Option(help="Scored clips; choose signals on validation, not on test."),
+    ] = "validation",
     json: AsJson = False,
 ) -> None:
     """Train the functionals model on action units, gaze and rotation, alone and together.

@@ -48,7 +48,7 @@ def fairness(
     to: Folder = None,
     json: AsJson = False,
 ) -> None:
-    """Print mean residual and error of groups of people, and their gaps to all others.
+    """Print how groups of people are labelled and scored, and their gaps to all others.
 
     traitscope audit fairness runs/a
 
@@ -75,7 +75,7 @@ def calibration(
     to: Folder = None,
     json: AsJson = False,
 ) -> None:
-    """Print regression to the mean, spread, correlations between traits, and coverage.
+    """Print what a score means in labels, spread, correlations between traits, and coverage.
 
     traitscope audit calibration runs/a
 
@@ -171,11 +171,13 @@ def _finish(found: dict[str, Any], home: Path | None, to: Path | None, json: boo
 
 def _print(found: dict[str, Any]) -> None:
     from traitscope.cli._shared import say, write_table
+    from traitscope.report.audit_sentences import audit_words
     from traitscope.report.audits import audit_tables
 
     kind = found["kind"].replace("_", "-")
     where = f"{found['corpus']}, {found['split']}, {found['clips']} clips ({kind} traits)"
     typer.echo(f"{found['audit']} of {found['name']}: {where}")
+    typer.echo(audit_words(found))
     for table in audit_tables(found):
         if table.rows:
             write_table(list(table.header), [list(row) for row in table.rows], title=table.title)

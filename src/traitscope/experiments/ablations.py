@@ -36,7 +36,7 @@ def ablate(
     to: Path,
     sets: Mapping[str, Sequence[str]] = SETS,
     settings: Sequence[str] = (),
-    split: str = "test",
+    split: str = "validation",
     hook: Hook | None = None,
 ) -> dict[str, Any]:
     """Train ``functionals`` on each set of signal columns, and evaluate it on the same clips.
@@ -47,7 +47,7 @@ def ablate(
         to: folder that gets one run per set.
         sets: name -> patterns of the columns.
         settings: ``key=value`` for every run, such as ``features.signals.backend=dlib``.
-        split: scored clips.
+        split: scored clips; which signals to use is a choice, and test has no say in choices.
         hook: called as hook(done, total, name).
 
     Returns:

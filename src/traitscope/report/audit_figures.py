@@ -1,16 +1,27 @@
 """The figures of audits: forests, heats and curves in, captioned SVG panels out."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from markupsafe import escape
 
+from traitscope.audit.shifts import MOST_SPREAD
 from traitscope.report import svg
-from traitscope.report.audits import Audit, Curves, Forest, Heat, curves, forests, heats
+from traitscope.report.audit_drawings import (
+    Curves,
+    Forest,
+    Heat,
+    Mark,
+    curves,
+    forests,
+    heats,
+)
+from traitscope.report.audits import Audit
 from traitscope.report.content import number
 from traitscope.report.figures import Panel
 
 _ROW = 44
+_LINE = 22
 _LABELS = 318
 _LETTERS = 28
 _LETTER = 15
@@ -27,10 +38,13 @@ def audit_panels(audit: Audit) -> list[Panel]:
 
 
 def _forest(forest: Forest) -> Panel:
-    """Dots with intervals down the side, against a dashed reference."""
-    height = svg.TOP + _ROW * len(forest.rows) + svg.BOTTOM
+    """Marks with intervals down the side, against a dashed reference."""
+    lines = max(len(marks) for _, marks in forest.rows)
+    row_height = _ROW + _LINE * (lines - 1)
+    height = svg.TOP + row_height * len(forest.rows) + svg.BOTTOM
     bottom, right = height - svg.BOTTOM, svg.WIDTH - svg.RIGHT
-    ends = [v for row in forest.rows for v in row[1:4] if v is not None]
+    marks = [mark for _, marks in forest.rows for mark in marks]
+    ends = [v for m in marks for v in (m.value, m.low, m.high) if v is not None]
     low, high = _padded([*ends, forest.reference])
 
     def at(value: float) -> int:
@@ -41,28 +55,59 @@ def _forest(forest: Forest) -> Panel:
     for value, text in zip(ticks, svg.written(ticks), strict=True):
         parts.append(f'<path class="g" d="M{at(value)} {svg.TOP}V{bottom}"/>')
         parts.append(f'<text x="{at(value)}" y="{bottom + 32}" text-anchor="middle">{text}</text>')
-    for place, (label, value, start, end, clear) in enumerate(forest.rows):
-        y = svg.TOP + _ROW * place + _ROW // 2
+    for place, (label, mine) in enumerate(forest.rows):
+        y = svg.TOP + row_height * place + row_height // 2
         short = label if len(label) <= _LETTERS else label[: _LETTERS - 1] + "…"
         parts.append(
             f'<text class="n" x="{_LABELS - 10}" y="{y + 8}" text-anchor="end">{escape(short)}'
             f"<title>{escape(label)}</title></text>"
         )
-        kind = "clear" if clear else "model"
-        if start is not None and end is not None:
-            parts.append(f'<path class="l {kind}" d="M{at(start)} {y}H{at(end)}"/>')
-        parts.append(f'<circle class="d {kind}" cx="{at(value)}" cy="{y}" r="9"/>')
+        parts += _range(mine, at, (y - row_height // 2 + 4, row_height - 8), forest.reference)
+        for line, mark in enumerate(mine):
+            parts += _mark(mark, at, y + round(_LINE * (line - (len(mine) - 1) / 2)))
     parts.append(
         f'<path class="l ref" d="M{at(forest.reference)} {svg.TOP}V{bottom}"/>'
         f'<text class="t" x="{(_LABELS + right) // 2}" y="{height - 8}" text-anchor="middle">'
         f"{escape(forest.across)}</text>"
     )
-    words = "; ".join(f"{label} {number(value, 3)}" for label, value, *_ in forest.rows)
-    keys = [("model", "value with 95 % interval")]
-    if any(row[4] for row in forest.rows):
-        keys.append(("clear", "holds after Holm's correction"))
+    words = "; ".join(_row_words(label, mine) for label, mine in forest.rows)
     label = f"{forest.title}, {forest.across}: {words}"
-    return Panel(forest.title, svg.picture(parts, label, height=height), tuple(keys))
+    return Panel(forest.title, svg.picture(parts, label, height=height), tuple(forest.keys))
+
+
+def _range(
+    marks: Sequence[Mark], at: Callable[[float], int], box: tuple[int, int], reference: float
+) -> list[str]:
+    """The range between the reference and the labels, where shrunken predictions lie."""
+    ends = [sorted((at(m.value), at(reference))) for m in marks if m.kind == "labels"]
+    top, tall = box
+    return [
+        f'<rect class="h labels" x="{left}" y="{top}" width="{right - left}" height="{tall}" '
+        f'fill-opacity=".3"/>'
+        for left, right in ends
+    ]
+
+
+def _mark(mark: Mark, at: Callable[[float], int], y: int) -> list[str]:
+    """A value, round, square (labels) or on its corner (residuals), on its interval."""
+    x, parts = at(mark.value), []
+    if mark.low is not None and mark.high is not None:
+        parts.append(f'<path class="l {mark.kind}" d="M{at(mark.low)} {y}H{at(mark.high)}"/>')
+    shape = {
+        "labels": f"M{x - 8} {y - 8}h16v16h-16z",
+        "residual": f"M{x} {y - 10}l10 10l-10 10l-10-10z",
+    }.get(mark.kind)
+    if shape:
+        return [*parts, f'<path class="d {mark.kind}" d="{shape}"/>']
+    return [*parts, f'<circle class="d {mark.kind}" cx="{x}" cy="{y}" r="9"/>']
+
+
+def _row_words(label: str, marks: Sequence[Mark]) -> str:
+    if len(marks) == 1:
+        return f"{label} {number(marks[0].value, 3)}"
+    names = {"model": "predictions", "clear": "predictions, clearly beyond,"}
+    values = (f"{names.get(m.kind, m.kind)} {number(m.value, 3)}" for m in marks)
+    return f"{label}: {', '.join(values)}"
 
 
 def _heat(heat: Heat) -> Panel:
@@ -101,17 +146,17 @@ def _heat(heat: Heat) -> Panel:
 
 
 def _curves(one: Curves) -> Panel:
-    """Shifts over steps, between the edges of the model's own interval."""
+    """Shifts over steps, between the edges of half an sd of the predictions."""
     xs = [x for _, steps, _, _ in one.series for x in steps]
     ys = [abs(y) for _, _, moved, _ in one.series for y in moved]
-    reach = max(1.15, 1.08 * max(ys))
+    reach = max(1.15 * MOST_SPREAD, 1.08 * max(ys))
     axes = svg.Axes(_padded(xs), (-reach, reach))
-    parts = [svg.frame(axes, one.across, "shift / own interval")]
+    parts = [svg.frame(axes, one.across, "shift / sd of predictions")]
     edge = np.array(axes.x)
     for side in (-1, 1):
-        parts.append(svg.line(axes, edge, np.full(2, side), "ref"))
+        parts.append(svg.line(axes, edge, np.full(2, side * MOST_SPREAD), "ref"))
     words = []
-    keys = [("ref", "own 95 % interval")]
+    keys = [("ref", f"{MOST_SPREAD:g} sd of predictions; large dots are flagged")]
     for place, (label, steps, moved, flagged) in enumerate(one.series):
         kind = f"s{place % 6}"
         parts.append(svg.line(axes, steps, moved, kind))

@@ -8,9 +8,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from traitscope.audit.shifts import MOST_SPREAD
 from traitscope.plotting import BLUE, GREY, RED, plain, save
-from traitscope.report.audits import TITLES, Audit, Curves, Forest, Heat, bars, curves, forests
-from traitscope.report.audits import heats as heats_of
+from traitscope.report.audit_drawings import Curves, Forest, Heat, bars, curves, forests
+from traitscope.report.audit_drawings import heats as heats_of
+from traitscope.report.audits import TITLES, Audit
 from traitscope.report.content import number
 
 LINES = (
@@ -22,6 +24,13 @@ LINES = (
     (GREY, "-", "x"),
 )
 """Colour, dashes and mark of each target: told apart without colour too."""
+MARKS = {
+    "labels": (GREY, "s"),
+    "model": (BLUE, "o"),
+    "clear": (RED, "o"),
+    "residual": ("#009E73", "D"),
+}
+"""Colour and shape of each kind of mark in a forest."""
 
 
 def audit_figure(audit: Audit, path: Path) -> list[Path]:
@@ -35,7 +44,8 @@ def audit_figure(audit: Audit, path: Path) -> list[Path]:
     wide = min(3, len(drawn))
     rows = -(-len(drawn) // wide)
     tallest = max((len(f.rows) for f in drawn if isinstance(f, Forest)), default=0)
-    size = (4.6 * wide, max(3.1, 0.28 * tallest + 1.2) * rows + 0.4)
+    lines = max((len(m) for f in drawn if isinstance(f, Forest) for _, m in f.rows), default=1)
+    size = (4.6 * wide, max(3.1, (0.16 + 0.12 * lines) * tallest + 1.2) * rows + 0.4)
     figure = Figure(figsize=size, layout="constrained")
     grid = figure.subplots(rows, wide, squeeze=False).ravel()
     for axes, one in zip(grid, drawn, strict=False):
@@ -64,17 +74,27 @@ def _draw(axes: Axes, one: Any) -> None:
 
 
 def _forest(axes: Axes, forest: Forest) -> None:
-    for place, (_, value, low, high, clear) in enumerate(reversed(forest.rows)):
-        colour = RED if clear else BLUE
-        if low is not None and high is not None:
-            axes.plot([low, high], [place, place], color=colour, linewidth=1.6)
-        axes.plot([value], [place], "D" if clear else "o", color=colour, markersize=5)
+    names = dict(forest.keys)
+    for place, (_, marks) in enumerate(reversed(forest.rows)):
+        for line, mark in enumerate(marks):
+            y = place + 0.25 * ((len(marks) - 1) / 2 - line)
+            colour, shape = MARKS[mark.kind]
+            if mark.kind == "labels":  # where predictions lie that are drawn to the mean
+                axes.barh(place, mark.value - forest.reference, 0.8, color="#E3E9F0", zorder=0)
+            if mark.low is not None and mark.high is not None:
+                axes.plot([mark.low, mark.high], [y, y], color=colour, linewidth=1.6)
+            name = names.pop(mark.kind, None)
+            axes.plot([mark.value], [y], shape, color=colour, markersize=5, label=name)
     axes.axvline(forest.reference, color="black", linestyle="--", linewidth=0.9)
     axes.set_yticks(range(len(forest.rows)), [row[0] for row in reversed(forest.rows)])
-    axes.set_ylim(-0.6, len(forest.rows) - 0.4)
+    keyed = len(forest.keys) > 1
+    # room for the legend, which would cover marks elsewhere
+    axes.set_ylim(-1.5 if keyed else -0.6, len(forest.rows) - 0.4)
     axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.set_xlabel(forest.across, fontsize=9)
     axes.set_title(forest.title, fontsize=10, fontweight="bold", loc="left")
+    if keyed:
+        axes.legend(framealpha=0.8, edgecolor="none", fontsize=6, ncols=2, loc="lower center")
     plain(axes)
 
 
@@ -92,8 +112,9 @@ def _heat(axes: Axes, heat: Heat) -> None:
 
 
 def _curves(axes: Axes, one: Curves) -> None:
-    axes.axhspan(-1, 1, color="#E3E9F0", label="own 95 % interval")
-    for edge in (-1, 1):
+    edges = (-MOST_SPREAD, MOST_SPREAD)
+    axes.axhspan(*edges, color="#E3E9F0", label=f"{MOST_SPREAD:g} sd of predictions")
+    for edge in edges:
         axes.axhline(edge, color="black", linestyle="--", linewidth=0.8)
     for (colour, dashes, mark), (label, steps, moved, flagged) in zip(
         LINES * 3, one.series, strict=False
@@ -103,7 +124,7 @@ def _curves(axes: Axes, one: Curves) -> None:
         if far:
             axes.plot(*zip(*far, strict=True), mark, color=colour, ms=8)
     axes.set_xlabel(one.across, fontsize=9)
-    axes.set_ylabel("mean shift / own interval", fontsize=9)
+    axes.set_ylabel("mean shift / sd of predictions", fontsize=9)
     axes.set_title(one.title, fontsize=10, fontweight="bold", loc="left")
     axes.legend(framealpha=0.8, edgecolor="none", fontsize=6, ncols=2)
     plain(axes)

@@ -22,8 +22,10 @@ from traitscope.errors import DataError
 from traitscope.evaluation.report import Report
 from traitscope.files import write_text
 from traitscope.report import figures, tables
+from traitscope.report.audit_drawings import bars
 from traitscope.report.audit_figures import audit_panels
-from traitscope.report.audits import TITLES, Audit, AuditTable, audit_tables, audit_words, bars
+from traitscope.report.audit_sentences import audit_words
+from traitscope.report.audits import TITLES, Audit, AuditTable, audit_tables
 from traitscope.report.checklist import Item, checklist
 from traitscope.report.content import ROLES, Cell, Group, Part, flatten, plain, read_groups
 

@@ -73,7 +73,7 @@ def estimate(
     Args:
         sums: (clusters, terms).
         statistic: of sums.
-        resamples: of the clusters.
+        resamples: of the clusters; with 0 there are no intervals, only p.
         seed: of the draw.
     """
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -82,6 +82,9 @@ def estimate(
             nothing = np.full(value.shape, np.nan)
             return Estimate(value, nothing, nothing, nothing)
         left_out = statistic(leave_one_out(sums))
+        if not resamples:
+            nothing = np.full(value.shape, np.nan)
+            return Estimate(value, nothing, nothing, _p(value, left_out))
         ends = bca(value, statistic(resample(sums, resamples, seed)), left_out)
         return Estimate(value, ends[:, 0], ends[:, 1], _p(value, left_out))
 

@@ -1,0 +1,187 @@
+"""Groups of clips against all others: members and scores in, gaps with intervals and tests out.
+
+Three numbers decide: the gap in labels between a group and all others, the gap in predictions, and
+that of the residuals (predicted minus label), their difference. Noisy labels shrink every honest
+prediction to the mean, so a residual gap alone is no bias::
+
+    gap in predictions      0 ............. labels' gap
+                            |               |
+      <-- beyond (clear) -->|<-- shrinking -->|<-- beyond (clear) -->
+                            constant        perfect
+
+The constant predicts no gap and so leaves minus the labels' gap; an honest shrunken system lies
+between it and the labels. What no such system shows is a predicted gap *beyond* that range: of
+the other sign, or larger than the labels' own. Both ends have to be left: the p of "beyond" is the
+larger of those of the gap in predictions and of the residual gap, and 1 where these differ in
+sign (an intersection-union test, so it is not corrected for being two).
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from traitscope.statistics.intervals import holm
+from traitscope.statistics.metrics import FORMULAS, Array, Sums, named, terms
+from traitscope.statistics.resampling import Estimate, by_cluster, estimate
+
+MEASURES = (
+    "label",
+    "prediction",
+    "residual",
+    "error",
+    "label_gap",
+    "prediction_gap",
+    "residual_gap",
+    "given_label",
+    "given_prediction",
+    "error_gap",
+    "constant_error_gap",
+    "pearson",
+    "ccc",
+)
+"""What is estimated of each group and target: first the group's own, then its gaps to all others.
+
+``given_label`` is the gap in predictions, ``given_prediction`` that in residuals, that is left
+between clips of the same label and of the same prediction; ``constant_error_gap`` is the error gap
+of the constant; ``pearson`` and ``ccc`` are within the group.
+"""
+_SAME = 1e-6  # share of the size of scores below which a gap is rounding
+_SIZES = 5  # the first terms of ``metrics.TERMS``: counts, sums and squares
+
+
+def compare_groups(
+    sums: Array, clusters: NDArray[np.intp], *, shift: float, resamples: int, seed: int
+) -> Estimate:
+    """Estimate MEASURES, flattened from (groups, targets, measures).
+
+    Args:
+        sums: what each clip adds to each group, as ``group_terms`` gives it.
+        clusters: of the clips (clips,).
+        shift: what was subtracted from labels and predictions.
+        resamples: of the clusters.
+        seed: of the draw.
+    """
+    shape = sums.shape[1:]
+
+    def statistic(flat: Array) -> Array:
+        own, rest = _own_and_rest(flat, shape, shift)
+        measures = np.stack([*_own(own, shift), *_gaps(own, rest)], axis=-1)
+        return measures.reshape(*flat.shape[:-1], -1)
+
+    flat = by_cluster(sums, clusters).reshape(-1, int(np.prod(shape)))
+    return estimate(flat, statistic, resamples=resamples, seed=seed)
+
+
+def beyond(sums: Array, clusters: NDArray[np.intp], *, shift: float) -> tuple[Array, Array]:
+    """Test whether predicted gaps leave the range from 0 to the gap in labels.
+
+    Args:
+        sums: what each clip adds to each group, as ``group_terms`` gives it.
+        clusters: of the clips (clips,).
+        shift: what was subtracted from labels and predictions.
+
+    Returns:
+        How far each gap lies beyond (groups, targets), 0 inside the range, and its two-sided p.
+    """
+    parts = sums[:, :, :_SIZES]
+    shape = parts.shape[1:]
+
+    def statistic(flat: Array) -> Array:
+        own = flat.reshape(*flat.shape[:-1], *shape)
+        rest = own.sum(axis=-3, keepdims=True) - own
+        means = own[..., 1:3, :] / own[..., :1, :] - rest[..., 1:3, :] / rest[..., :1, :]
+        labelled, predicted = means[..., 0, :], means[..., 1, :]
+        both = np.stack([predicted, predicted - labelled], axis=-1)
+        return both.reshape(*flat.shape[:-1], -1)
+
+    flat = by_cluster(parts, clusters).reshape(-1, int(np.prod(shape)))
+    tested = estimate(flat, statistic, resamples=0)
+    value, p = (a.reshape(shape[0], shape[2], 2) for a in (tested.value, tested.p))
+    whole = flat.sum(axis=0).reshape(shape).sum(axis=0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        size = np.sqrt((whole[3] + whole[4]) / whole[0]) + abs(shift)
+    real = np.where(np.abs(value) > _SAME * size[:, None], value, 0.0)
+    same = (real[..., 0] * real[..., 1]) > 0
+    least = np.where(np.abs(real[..., 0]) < np.abs(real[..., 1]), real[..., 0], real[..., 1])
+    unknown = np.isnan(value).any(axis=-1)
+    excess = np.where(same, least, 0.0)
+    worst = np.where(same, p.max(axis=-1), 1.0)
+    return np.where(unknown, np.nan, excess), np.where(unknown, np.nan, worst)
+
+
+def group_terms(
+    member: Array, labels: Array, predicted: Array, *, constant: Array, shift: float
+) -> Array:
+    """What each clip adds to the sums of each group: (clips, groups, terms, targets).
+
+    Args:
+        member: 1 where a clip belongs to a group (clips, groups), else 0.
+        labels: (clips, targets), NaN where one is missing.
+        predicted: (clips, targets).
+        constant: the mean of the fitted labels (targets,), NaN where unknown.
+        shift: subtracted from labels and predictions, so that sums of squares keep their digits.
+    """
+    return np.asarray(member)[:, :, None, None] * terms(labels, predicted, constant, shift)[:, None]
+
+
+def correct(families: Sequence[tuple[Array, bool]]) -> tuple[list[Array], int]:
+    """Correct p-values of several attributes by Holm's method, all together.
+
+    Args:
+        families: p (groups, targets) of each attribute, and whether its groups are two halves
+            of which one says what the other does: such a test is counted once.
+
+    Returns:
+        Corrected p in the same shapes, and how many tests there were.
+    """
+    counted = [p[:1] if halves else p for p, halves in families]
+    flat = holm(np.concatenate([p.ravel() for p in counted]) if counted else np.empty(0))
+    corrected, start = [], 0
+    for (p, halves), mine in zip(families, counted, strict=True):
+        part = flat[start : start + mine.size].reshape(mine.shape)
+        start += mine.size
+        corrected.append(np.repeat(part, len(p), axis=0) if halves else part)
+    return corrected, int(np.isfinite(flat).sum())
+
+
+def _own_and_rest(flat: Array, shape: tuple[int, ...], shift: float) -> tuple[Sums, Sums]:
+    """Sums of each group, and of all others: a group must not dilute its own gap."""
+    own = flat.reshape(*flat.shape[:-1], *shape)
+    rest = own.sum(axis=-3, keepdims=True) - own
+    return named(own, shift, np.nan), named(rest, shift, np.nan)
+
+
+def _own(own: Sums, shift: float) -> list[Array]:
+    label, prediction = own.t / own.count + shift, own.p / own.count + shift
+    return [label, prediction, prediction - label, FORMULAS["mae"](own)]
+
+
+def _gaps(own: Sums, rest: Sums) -> list[Array]:
+    labelled = own.t / own.count - rest.t / rest.count
+    predicted = own.p / own.count - rest.p / rest.count
+    inside = [_within(s) for s in (own, rest)]
+    tt, pp, tp = (one + two for one, two in zip(*inside, strict=True))
+    squares = own.pp + rest.pp + own.tt + rest.tt
+    slope = np.where(tt > _SAME**2 * squares, tp / tt, np.nan)
+    # a constant has no slope: at equal predictions its residuals are the labels themselves
+    turned = np.where(pp > _SAME**2 * squares, tp / pp, 0.0)
+    error = FORMULAS["mae"](own) - FORMULAS["mae"](rest)
+    constant = own.constant / own.count - rest.constant / rest.count
+    return [
+        labelled,
+        predicted,
+        predicted - labelled,
+        predicted - slope * labelled,
+        turned * predicted - labelled,
+        error,
+        constant,
+        FORMULAS["pearson"](own),
+        FORMULAS["ccc"](own),
+    ]
+
+
+def _within(s: Sums) -> tuple[Array, Array, Array]:
+    """Sums of squares and products around the group's own means."""
+    squares = s.tt - s.t**2 / s.count, s.pp - s.p**2 / s.count
+    return *squares, s.tp - s.t * s.p / s.count
