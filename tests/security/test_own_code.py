@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 import traitscope
 from traitscope.cli import main
@@ -57,6 +58,9 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             words = "word " * int(rng.integers(1, 40))
             split = ("train", "train", "validation", "test", "train")[number % 5]
             table.writerow([f"c{number}", split, words, *rng.uniform(0.2, 0.8, 5).round(3)])
+    targets = {trait: {"low": 0, "high": 1, "direction": 1} for trait in TRAITS}
+    facts = {"name": "words", "kind": "apparent", "targets": targets}
+    (tmp_path / "clips.yaml").write_text(yaml.safe_dump(facts))
     (tmp_path / "own_lab").mkdir()
     (tmp_path / "own_lab" / "counts.py").write_text(EXTRACTOR)
     monkeypatch.syspath_prepend(str(tmp_path))

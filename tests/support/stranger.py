@@ -43,7 +43,7 @@ class Stranger:
         assert re.search(message, said, re.DOTALL), said
         assert len(said) < LONGEST, len(said)
         assert not self.canary.exists(), "code of the stranger has run"
-        assert not [name for name in seen.imported if name.startswith("evil_lab")]
+        assert not [name for name in seen.opened if "evil_lab" in Path(name).parts]
         assert not seen.started, seen.started
         assert not seen.connected, seen.connected
         assert not seen.opened_beyond(self.folder, *places), seen.opened_beyond(self.folder)

@@ -1,7 +1,8 @@
-"""What a piece of work does to the machine: what it opens, imports, starts, connects to, and takes.
+"""What a piece of work does to the machine: what it opens, starts, connects to, and takes.
 
 ``with watching() as seen:`` notes audit events of Python itself (`sys.addaudithook`), which code
-cannot hide; files that libraries open below Python are not among them.
+cannot hide; files that libraries open below Python are not among them. An import shows as the file
+that it opens: the event named so is not raised for `importlib`.
 """
 
 import sys
@@ -21,7 +22,6 @@ class Seen:
     """What happened while it was watched."""
 
     opened: list[str] = field(default_factory=list)
-    imported: list[str] = field(default_factory=list)
     started: list[str] = field(default_factory=list)
     connected: list[str] = field(default_factory=list)
     megabytes: float = 0.0
@@ -44,8 +44,6 @@ def _note(event: str, arguments: tuple[Any, ...]) -> None:
         if event == "open" and isinstance(arguments[0], str | bytes):
             name = arguments[0]
             seen.opened.append(name.decode(errors="replace") if isinstance(name, bytes) else name)
-        elif event == "import":
-            seen.imported.append(str(arguments[0]))
         elif event in STARTS:
             seen.started.append(f"{event} {arguments[0]!r}")
         elif event in CONNECTS:
@@ -54,7 +52,7 @@ def _note(event: str, arguments: tuple[Any, ...]) -> None:
 
 @contextmanager
 def watching() -> Iterator[Seen]:
-    """Note what is opened, imported, started and connected to, and the most memory taken."""
+    """Note what is opened, started and connected to, and the most memory taken."""
     if not _hooked:  # a hook stays for the life of a process
         sys.addaudithook(_note)
         _hooked.append(True)
