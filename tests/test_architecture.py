@@ -105,7 +105,7 @@ READERS = {
     "training/history.py": "history.csv, which a training writes",
     "report/folders.py": "history.csv, which a training writes",
     "report/tables.py": "published results and licences of the package itself",
-    "features/store.py": "status.csv, which the store writes",
+    "features/status.py": "status.csv, which the store writes",
     "extract/_recognised.py": "timed words, from text that is at hand",
     "evaluation/assessment.py": "predictions.csv of folds, which an evaluation wrote",
 }
