@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from traitscope.errors import ConfigError, DataError
+from traitscope.escaping import cell
 
 
 def refuse_used(folder: Path, *, otherwise: str = ".") -> None:
@@ -77,11 +78,11 @@ def write_json(path: Path, tree: Any) -> None:
 
 
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Iterable[Any]]) -> Path:
-    """Write a table as the rows come; returns its path."""
+    """Write a table as the rows come, text that could be a formula as text; returns its path."""
     with replacing(path) as draft, draft.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(header)
-        writer.writerows(rows)
+        writer.writerow(map(cell, header))
+        writer.writerows(map(cell, row) for row in rows)
     return path
 
 

@@ -41,9 +41,15 @@ from traitscope.evaluation.scoring import (
     verdicts,
 )
 from traitscope.evaluation.systems import System, join, table_system
-from traitscope.evaluation.tables import Predictions, comparable, write_predictions
+from traitscope.evaluation.tables import (
+    Predictions,
+    comparable,
+    open_predictions,
+    save_table,
+    write_predictions,
+)
 from traitscope.features.store import Store
-from traitscope.files import replacing
+from traitscope.features.summary import noted
 from traitscope.runs.checkpoint import Checkpoint, load
 from traitscope.runs.settings import RunConfig
 from traitscope.statistics.metrics import Array
@@ -107,6 +113,7 @@ def evaluate(
         targets=targets if corpus else None,
         failures=tuple(failures),
         run=_run_facts(checkpoint, features, ready),
+        noted=noted(features, checkpoint.keys.values(), asked),
     )
     report = assess(system, labels, scoring=scoring)
     save_report(report, folder / "report.json")
@@ -174,6 +181,7 @@ def assess(system: System, corpus: Corpus, *, scoring: Scoring | None = None) ->
         fit=tuple(system.protocol.fit.split("+")),
         counts=_counts(asked, read, fitted),
         failures=read.failures,
+        noted=system.noted,
         parts=parts,
         warnings=(*sentences, *leaks(folds), *read.notes, *cautions),
         points=_points(truth, rows),
@@ -189,12 +197,10 @@ def _evaluate_folds(run: Path, to: Path | str | None, how: Mapping[str, Any]) ->
         raise ConfigError(f"Folds share their training clips: evaluate {run} on test.")
     places = [run / f"fold-{number}" for number in range(config.protocol.folds)]
     reports = [evaluate(place, **how) for place in places]
-    texts = {"clip": str, "source": str, "subject": str}  # an id such as 007 stays what it is
     tables = [p / "evaluation" / split / "predictions.csv" for p in places]
     folder = Path(to) if to else run / "evaluation" / split
-    everything = pd.concat([pd.read_csv(table, dtype=texts) for table in tables])
-    with replacing(folder / "predictions.csv") as draft:
-        everything.to_csv(draft, index=False)
+    everything = pd.concat([open_predictions(table)[1] for table in tables])
+    save_table(folder / "predictions.csv", everything)
     system = System(
         name=str(run),
         table=folder / "predictions.csv",
@@ -203,6 +209,7 @@ def _evaluate_folds(run: Path, to: Path | str | None, how: Mapping[str, Any]) ->
         address=config.data.corpus,
         failures=tuple(failure for each in reports for failure in each.failures),
         run=reports[0].run,
+        noted={clip: notes for each in reports for clip, notes in each.noted.items()},
     )
     report = assess(system, load_corpus(config.data.corpus), scoring=scoring)
     report = report.model_copy(update={"folds": _apart(reports)})

@@ -193,6 +193,9 @@ class Report(Config):
     points: Points
     run: Mapping[str, Any]
     """Facts about the system behind the numbers, shown as they are; empty for a mere table."""
+    noted: Mapping[str, tuple[str, ...]] = {}
+    """Clip -> what was noticed of its media and its people (`traitscope.notes`), where anything
+    was."""
     folds: Mapping[str, Repeated] | None = None
     """Metric -> macro scores of each fold apart, for a run per fold."""
     members: Members | None = None
@@ -220,6 +223,8 @@ def to_json(report: Report) -> dict[str, Any]:
         for key in {"folds", "members", "reason", "seeds"} & set(place):
             if place[key] is None:
                 del place[key]
+    if not tree["noted"]:
+        del tree["noted"]
     return tree
 
 

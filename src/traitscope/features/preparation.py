@@ -22,6 +22,7 @@ from traitscope.features.request import Request, make_request
 from traitscope.features.store import OK, StatusRow, Store
 from traitscope.features.summary import Summary, summarise
 from traitscope.media import Tracks, cores
+from traitscope.notes import joined
 from traitscope.types import Clip, Corpus, Hook, Stream
 
 __all__ = ["Forecast", "Requests", "Summary", "estimate", "prepare"]
@@ -60,7 +61,8 @@ class _Work:
         media_bytes, span = task.origins[key]
         if isinstance(result, Stream):
             return self.store.write(key, task.clip.id, result, media_bytes=media_bytes, span=span)
-        return StatusRow(task.clip.id, result.status, str(result), 0, 0.0, media_bytes, span)
+        notes = joined(result.notes)
+        return StatusRow(task.clip.id, result.status, str(result), 0, 0.0, media_bytes, span, notes)
 
 
 @dataclass

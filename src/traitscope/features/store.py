@@ -23,7 +23,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from traitscope.errors import DataError, TraitscopeError
+from traitscope.escaping import cell, plain
 from traitscope.files import remove_drafts, replacing, write_json
+from traitscope.notes import joined, parted
 from traitscope.types import Stream, check_clip_id
 
 FINGERPRINT = "fingerprint.json"
@@ -47,6 +49,7 @@ class StatusRow:
         coverage: share of the rows that are there.
         media_bytes: size of what was read, to notice another clip of the same name.
         span: its checksum, and the part that was read, in seconds, to notice another.
+        notes: what was noticed, as one cell; empty in stores of before. See `noted`.
     """
 
     clip: str
@@ -56,9 +59,15 @@ class StatusRow:
     coverage: float = 0.0
     media_bytes: int = 0
     span: str = ""
+    notes: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "reason", " ".join(self.reason.split()))
+
+    @property
+    def noted(self) -> tuple[str, ...]:
+        """The notes, apart."""
+        return parted(self.notes)
 
 
 _COLUMNS = tuple(field.name for field in fields(StatusRow))
@@ -125,6 +134,7 @@ class Store:
             coverage=round(stream.coverage, 6),
             media_bytes=media_bytes,
             span=span,
+            notes=joined(stream.info.get("notes", ())),
         )
         arrays = {**_arrays(stream), "row": np.array(json.dumps(asdict(row)))}
         path = self.path(key, clip_id)
@@ -334,7 +344,7 @@ def _as_csv(rows: Iterable[StatusRow], *, header: bool) -> bytes:
     writer = csv.writer(text, lineterminator="\n")
     if header:
         writer.writerow(_COLUMNS)
-    writer.writerows([getattr(row, name) for name in _COLUMNS] for row in rows)
+    writer.writerows([cell(getattr(row, name)) for name in _COLUMNS] for row in rows)
     return text.getvalue().encode("utf-8", "surrogatepass")
 
 
@@ -356,11 +366,11 @@ def _read_status(path: Path) -> Iterator[StatusRow]:
 
 
 def _parse(line: list[str]) -> StatusRow | None:
-    if len(line) != len(_COLUMNS):
+    if len(line) not in (len(_COLUMNS), len(_COLUMNS) - 1):  # stores of before have no notes
         return None
-    clip, status, reason, rows, coverage, media_bytes, span = line
+    clip, status, reason, rows, coverage, media_bytes, *last = map(plain, line)
     try:
-        return StatusRow(clip, status, reason, int(rows), float(coverage), int(media_bytes), span)
+        return StatusRow(clip, status, reason, int(rows), float(coverage), int(media_bytes), *last)
     except ValueError:  # the header, or a damaged row
         return None
 
