@@ -96,8 +96,8 @@ def _draw_clip(
     ]
     facts += [f"{name}: {status}" for name, status in lacking.items()]
     title = "    ".join([clip, *(facts or ["nothing stored"])])
-    lines = wrap("   ".join(notes), _LINE, max_lines=3, placeholder=" ... (all: status.csv)")
-    title = "\n".join([title, *lines])
+    said = wrap("   ".join(notes), _LINE, max_lines=3, placeholder=" ... (all: status.csv)")
+    title = "\n".join([title, *said])
     part.suptitle(title, fontsize=9, x=0.01, ha="left", parse_math=False)
     drawn = [lines for lines in _LINES if signals is not None]
     lines = len(drawn) + (sound is not None)
