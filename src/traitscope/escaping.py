@@ -11,7 +11,7 @@ from typing import Any
 
 _FORMULA = re.compile(r"'*[=+\-@\t\r].", re.DOTALL)
 _GUARDED = re.compile(r"''*[=+\-@\t\r].", re.DOTALL)
-_MARKDOWN = re.compile(r"([\\`*_|<>\[\]~&#])")
+_MARKDOWN = re.compile(r"([\\`*_|<>\[\]~#])")
 _LIST = re.compile(r"^(\d*)([-+.)])(?= )")
 _LATEX = {
     "\\": r"\textbackslash{}",

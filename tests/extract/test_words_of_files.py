@@ -300,7 +300,7 @@ def test_speakers_are_no_words_and_one_can_be_chosen(
 def test_names_that_recur_at_the_beginning_of_lines_are_labels(tmp_path: Path, text: str) -> None:
     found = said(tmp_path, text, "x.txt")
     assert found.words == "hello there tell me my name is Ann"
-    assert "2 speakers" in found.notes[0]
+    assert "2 speak" in found.notes[0]
     assert said(tmp_path, text, "x.txt", speaker="John").words == HELLO
 
 
