@@ -17,6 +17,8 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 ORDER = [
     "errors",
+    "escaping",
+    "notes",
     "types",
     "extras",
     "registry",

@@ -23,19 +23,30 @@ class ClipError(TraitscopeError):
     Attributes:
         status: the word for ``status.csv``: ``undecodable``, ``no_video``, ``no_audio``,
             ``silent``, ``no_face``, ``missing`` ...
+        notes: what was noticed in the clip before, or instead; see `traitscope.notes`.
     """
 
-    def __init__(self, message: str, *, status: str) -> None:
+    def __init__(self, message: str, *, status: str, notes: Sequence[str] = ()) -> None:
         super().__init__(message)
         self.status = status
+        self.notes = tuple(notes)
+
+    def again(self, notes: Sequence[str] = ()) -> "ClipError":
+        """A new one: an exception that is raised twice carries the traceback of both.
+
+        Args:
+            notes: of the clip, beside its own.
+        """
+        both = dict.fromkeys((*notes, *self.notes))
+        return ClipError(str(self), status=self.status, notes=tuple(both))
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Survive the way home from a worker process."""
-        return (_clip_error, (str(self), self.status))
+        return (_clip_error, (str(self), self.status, self.notes))
 
 
-def _clip_error(message: str, status: str) -> ClipError:
-    return ClipError(message, status=status)
+def _clip_error(message: str, status: str, notes: Sequence[str] = ()) -> ClipError:
+    return ClipError(message, status=status, notes=notes)
 
 
 class MissingError(TraitscopeError):

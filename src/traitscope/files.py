@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from traitscope.errors import ConfigError, DataError, shown
+from traitscope.escaping import cell
 
 LARGEST_BYTES = 32 * 2**20
 """Of a text or JSON file that is read whole: the largest reports have a few megabytes."""
@@ -88,11 +89,11 @@ def write_json(path: Path, tree: Any) -> None:
 
 
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Iterable[Any]]) -> Path:
-    """Write a table as the rows come; returns its path."""
+    """Write a table as the rows come, text that could be a formula as text; returns its path."""
     with replacing(path) as draft, draft.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(header)
-        writer.writerows(rows)
+        writer.writerow(map(cell, header))
+        writer.writerows(map(cell, row) for row in rows)
     return path
 
 

@@ -382,13 +382,14 @@ class Prediction:
     """The scores of one clip, or the reason why there are none.
 
     Attributes:
-        clip: id or file name.
+        clip: id or file name; no two of one call have the same.
         scores: target name -> value; empty when the clip could not be scored.
         status: ``ok`` or the word from ``status.csv`` (``no_face``, ``no_audio`` ...).
         reason: what went wrong, in a sentence.
         coverage: stream -> share of sampled rows that were there.
         backend: the tracking backend used, None when no face was needed.
         notes: what was noticed in the clip, such as that several people speak.
+        path: of the file or folder it came from; empty for words alone.
     """
 
     clip: str
@@ -398,3 +399,4 @@ class Prediction:
     coverage: Mapping[str, float] = field(default_factory=dict)
     backend: str | None = None
     notes: tuple[str, ...] = ()
+    path: str = ""

@@ -98,7 +98,7 @@ def test_the_speaker_is_a_setting_of_the_stream_and_its_note_goes_along(tmp_path
         "2\n00:00:01,000 --> 00:00:02,000\nSPEAKER_01: tell me\n"
     )
     clip = Clip("a", tmp_path / "x.mp4")
-    noted = "2 speakers: SPEAKER_00, SPEAKER_01; words of all"
+    noted = "speakers: 2 speak (SPEAKER_00, SPEAKER_01); words of all"
     assert words(clip).info == {"from": "x.srt", "words": 4, "notes": [noted]}
     assert words(clip, speaker="SPEAKER_01").values.tolist() == ["tell me"]
     counts = make_request("text_counts", {"speaker": "SPEAKER_01"})

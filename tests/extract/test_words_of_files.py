@@ -144,7 +144,9 @@ def test_encodings_of_real_files_are_read(tmp_path: Path, encoding: str, name: s
     (tmp_path / name).write_bytes(text.encode(encoding))
     found = read_words(tmp_path / name)
     assert found.words == words
-    assert found.notes == ((f"{name} was read as Windows-1252",) if encoding == "cp1252" else ())
+    assert found.notes == (
+        (f"encoding: {name} was read as Windows-1252",) if encoding == "cp1252" else ()
+    )
 
 
 @pytest.mark.parametrize("encoding", ["cp1251", "koi8-r"])
@@ -280,7 +282,7 @@ def test_speakers_are_no_words_and_one_can_be_chosen(
     text = rolling(first, second, header="WEBVTT\n\n" if name == "x.vtt" else "")
     everybody = said(tmp_path, text, name)
     assert everybody.words == "hello there tell me"
-    assert everybody.notes == (f"2 speakers: {', '.join(names)}; words of all",)
+    assert everybody.notes == (f"speakers: 2 speak ({', '.join(names)}); words of all",)
     chosen = said(tmp_path, text, name, speaker=names[1].lower())
     assert (chosen.words, chosen.notes) == ("tell me", ())
     with pytest.raises(ClipError, match=rf"No speaker 'Bob' in .*; there are: {names[0]}, "):
@@ -298,7 +300,7 @@ def test_speakers_are_no_words_and_one_can_be_chosen(
 def test_names_that_recur_at_the_beginning_of_lines_are_labels(tmp_path: Path, text: str) -> None:
     found = said(tmp_path, text, "x.txt")
     assert found.words == "hello there tell me my name is Ann"
-    assert "2 speakers" in found.notes[0]
+    assert "2 speak" in found.notes[0]
     assert said(tmp_path, text, "x.txt", speaker="John").words == HELLO
 
 
@@ -338,10 +340,10 @@ def test_speakers_of_recognisers_and_of_ass_are_known(tmp_path: Path) -> None:
 def test_who_is_asked_for_and_not_labelled_is_noted(tmp_path: Path) -> None:
     found = said(tmp_path, SRT, speaker="Ann")
     assert found.words == HELLO
-    assert found.notes == ("no speakers are labelled: words of all, not of Ann",)
+    assert found.notes == ("speakers: none are labelled, so words of all, not of Ann",)
     some = said(tmp_path, rolling("<v Ann>hello there", "who is that"), "x.vtt", speaker="Ann")
     assert some.words == "hello there"
-    assert some.notes == ("1 of 2 passages name no speaker: left out",)
+    assert some.notes == ("speakers: 1 of 2 passages name none, and are left out",)
 
 
 def test_a_recognisers_table_is_told_from_a_table_of_clips(tmp_path: Path) -> None:

@@ -173,10 +173,10 @@ def test_what_was_noticed_goes_with_every_stream(tmp_path: Path) -> None:
     assert "notes" not in frames.info
     for stream in heard:
         assert isinstance(stream, Stream)
-        assert stream.info["notes"] == ["audio track 2 of 2, the default"]
+        assert stream.info["notes"] == ["track: audio 2 of 2, the default"]
     (chosen,) = extract_clip(Clip("a", path, audio_track=1), requests[1:2]).values()
     assert isinstance(chosen, Stream)
-    assert chosen.info["notes"] == ["audio track 1 of 2"]
+    assert chosen.info["notes"] == ["track: audio 1 of 2"]
 
 
 def test_digital_silence_is_silent_and_a_pause_is_not(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 import errno
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -266,12 +267,43 @@ def test_the_last_row_of_a_clip_counts_and_the_file_gets_sorted(store: Store) ->
     store.settle(KEY)
     sums = {clip: checksum(store.path(KEY, clip)) for clip in "ac"}
     assert (store.folder / KEY / "status.csv").read_text() == (
-        "clip,status,reason,rows,coverage,media_bytes,span,media,corpora,file,sha256\n"
-        f"a,ok,,2,0.5,9,,,,,{sums['a']}\n"
-        'b,no_face,"no face, ""none"" at all",0,0.0,3,,,,,\n'
-        f"c,ok,,3,0.666667,0,,,,,{sums['c']}\n"
+        "clip,status,reason,rows,coverage,media_bytes,span,notes,media,corpora,file,sha256\n"
+        f"a,ok,,2,0.5,9,,,,,,{sums['a']}\n"
+        'b,no_face,"no face, ""none"" at all",0,0.0,3,,,,,,\n'
+        f"c,ok,,3,0.666667,0,,,,,,{sums['c']}\n"
     )
     assert list(store.statuses(KEY)) == ["a", "b", "c"]
+
+
+def test_a_status_file_of_before_is_read_and_gets_its_notes_with_the_next_row(store: Store) -> None:
+    path = store.folder / KEY / "status.csv"
+    header = "clip,status,reason,rows,coverage,media_bytes,span\n"
+    path.write_text(f"{header}a,no_face,none,0,0.0,3,0-1\nb,missing,gone,0,0.0,0,\n")
+    old = StatusRow("a", "no_face", "none", media_bytes=3, span="0-1")
+    assert store.statuses(KEY) == {"a": old, "b": StatusRow("b", "missing", "gone")}
+    told = StatusRow("b", "no_face", "none", notes="turned-face: one | truncated: it ends at 2 s")
+    store.record(KEY, told)
+    store.settle(KEY)
+    assert store.statuses(KEY) == {"a": old, "b": told}
+    assert told.noted == ("turned-face: one", "truncated: it ends at 2 s")
+    assert path.read_text().startswith(header.replace("span\n", "span,notes\n"))
+
+
+def test_the_notes_of_a_stream_are_in_its_row_and_formulas_come_back_as_they_were(
+    store: Store,
+) -> None:
+    noted = replace(numbers(), info={"notes": ["track: audio 1 of 2", "rate: a|b"]})
+    store.record(KEY, store.write(KEY, "=1+1", noted))
+    store.record(KEY, StatusRow("-2qs", "error", "+1 is no reason"))
+    store.settle(KEY)
+    rows = store.statuses(KEY)
+    assert rows["=1+1"].noted == ("track: audio 1 of 2", "rate: a/b")
+    assert rows["-2qs"].reason == "+1 is no reason"
+    text = (store.folder / KEY / "status.csv").read_text()
+    assert text.splitlines()[1:] == [
+        "'-2qs,error,'+1 is no reason,0,0.0,0,,",
+        "'=1+1,ok,,3,0.666667,0,,track: audio 1 of 2 | rate: a/b",
+    ]
 
 
 def test_a_stream_without_a_row_gets_it_back_and_a_row_without_a_stream_is_dropped(

@@ -97,7 +97,7 @@ def test_much_sound_before_the_first_picture_is_left_out_and_named(tmp_path: Pat
     path = write_video(tmp_path / "a.mkv", times=times, sound=tone(3))
     sound = read_sound(path)
     assert sound.waveform.duration_seconds == pytest.approx(1, abs=0.08)
-    assert sound.notes == ("2.00 s of sound before the first picture are left out",)
+    assert sound.notes == ("early-sound: 2.00 s before the first picture are left out",)
 
 
 @pytest.mark.parametrize("name", ["a.mkv", "a.mp4"])

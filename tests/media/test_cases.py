@@ -41,7 +41,7 @@ def test_03_wide_pixels_show_what_square_ones_show(cases: Path) -> None:
     assert isinstance(square, Stream)
     info = probe(folder / "pal_wide.mpg")
     assert (info.width, info.height) == (1024, 576)
-    assert info.notes == ("720 x 576 pixels of 64:45 were made 1024 x 576 square ones",)
+    assert info.notes == ("squared: 720 x 576 pixels of 64:45 were made 1024 x 576 square ones",)
     units = [c for c, name in enumerate(wide.columns) if name.startswith("AU") and "_r" in name]
     one, other = (stream.values[stream.mask][:, units].mean(axis=0) for stream in (wide, square))
     assert np.nanmax(np.abs(one - other)) < 0.3
@@ -57,7 +57,7 @@ def test_09_the_default_track_is_heard_and_a_cover_is_no_video(cases: Path) -> N
     two = cases / "09_which_track/twoaudio_default2.mkv"
     levels = [np.abs(read_sound(two, track=track).waveform.samples).std() for track in (None, 1, 2)]
     assert levels[0] == levels[2] < 0.01 < levels[1]
-    assert read_sound(two).notes == ("audio track 2 of 2, the default",)
+    assert read_sound(two).notes == ("track: audio 2 of 2, the default",)
     cover = cases / "09_which_track/cover_plain_first.mkv"
     assert len(pictures(cover)[0]) == 125
     assert (probe(cover).codec, probe(cover).video_tracks) == ("h264", 1)
@@ -68,7 +68,7 @@ def test_10_no_picture_is_lost_where_the_size_changes(cases: Path) -> None:
     frames = [frame for frame, _ in reader]
     assert len(frames) == 125
     assert (np.diff([frame.time for frame in frames]) > 0).all()
-    assert "the size of the pictures changes, from 400 x 300 to 200 x 150" in reader.notes
+    assert "resized: the pictures change, from 400 x 300 to 200 x 150" in reader.notes
 
 
 def test_14_a_download_that_stopped_covers_half(cases: Path) -> None:
@@ -91,7 +91,7 @@ def test_15_channels_that_cancel_are_heard(cases: Path) -> None:
     sound = read_sound(cases / "15_hdr_interlaced_upside_down/antiphase.mp4")
     plain = read_sound(cases / "15_hdr_interlaced_upside_down/upsidedown.mp4")
     assert sound.waveform.samples.std() == pytest.approx(plain.waveform.samples.std(), rel=0.05)
-    assert sound.notes == ("channels cancel each other: channel 1 is heard",)
+    assert sound.notes == ("out-of-phase: channels cancel each other, so channel 1 is heard",)
 
 
 def test_17_no_picture_of_an_avi_is_lost(cases: Path) -> None:
@@ -102,7 +102,7 @@ def test_17_no_picture_of_an_avi_is_lost(cases: Path) -> None:
 def test_18_a_rate_that_cannot_be_is_measured(cases: Path) -> None:
     info = probe(cases / "18_1000_fps/x.webm")
     assert info.fps == pytest.approx(30.4, abs=0.5)
-    assert info.notes == ("1000 pictures per second are declared, and 30.03 are there",)
+    assert info.notes == ("rate: 1000 pictures per second are declared, and 30.03 are there",)
 
 
 def test_19_a_mute_track_is_silent_and_no_sound(cases: Path) -> None:

@@ -71,7 +71,7 @@ def test_the_white_of_high_dynamic_range_is_white(
     assert images(path)[0].mean() > 245
     name = "PQ" if transfer == "smpte2084" else "HLG"
     assert probe(path).transfer == name
-    assert probe(path).notes == (f"high dynamic range ({name}) was tone-mapped",)
+    assert probe(path).notes == (f"tone-mapped: the pictures are of high dynamic range ({name})",)
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_interlaced_pictures_are_filled_up(
         reader = read_frames(path, **settings)
         frames = [frame for frame, _ in reader]
         assert max(combing(frame.image) for frame in frames[1:-1]) < 3
-        assert reader.notes == ("interlaced pictures were deinterlaced",)
+        assert reader.notes == ("deinterlaced: the pictures are interlaced",)
     assert [frame.time for frame, _ in read_frames(path, rates=["native"])] == pytest.approx(
         [n / 25 for n in range(12)]
     )
@@ -132,7 +132,7 @@ def test_the_default_track_is_heard_and_any_can_be_chosen(
     path = write_tracks(tmp_path / name, SOUNDS, **flags)
     assert pitch(path) == 100 + 200 * number
     assert [pitch(path, track) for track in (1, 2, 3)] == [300, 500, 700]
-    assert read_sound(path).notes[0].startswith(f"audio track {number} of 3")
+    assert read_sound(path).notes[0].startswith(f"track: audio {number} of 3")
     assert (probe(path).audio_tracks, probe(path).audio_track) == (3, number)
     assert probe(path, tracks=Tracks(audio=1)).audio_track == 1
     with pytest.raises(ClipError, match="has 3 audio tracks, and no track 4") as caught:
@@ -203,7 +203,7 @@ def test_opposite_channels_are_heard(
     path = write_sound(tmp_path / name, sound, layout=layout, codec=codec)
     opposite = read_sound(path)
     assert opposite.waveform.samples.std() == pytest.approx(0.354, rel=0.08)
-    assert opposite.notes == ("channels cancel each other: channel 1 is heard",)
+    assert opposite.notes == ("out-of-phase: channels cancel each other, so channel 1 is heard",)
     part = read_sound(path, start=1, end=2)
     assert part.waveform.samples.std() == pytest.approx(0.354, rel=0.08)
     assert len(part.waveform.samples) == 16000

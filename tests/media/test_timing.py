@@ -97,7 +97,7 @@ def test_recordings_that_were_joined_go_on(tmp_path: Path) -> None:
     assert numbers == [*range(60), *range(100, 150)]
     assert (np.diff(times) > 0).all()
     assert times[-1] == pytest.approx(109 / 25, abs=0.1)
-    assert "times go back by" in " ".join(notes)
+    assert "times: they go back by" in " ".join(notes)
 
 
 def test_a_file_without_times_has_the_usual_rate_and_says_so(tmp_path: Path) -> None:
@@ -105,7 +105,7 @@ def test_a_file_without_times_has_the_usual_rate_and_says_so(tmp_path: Path) -> 
     times, numbers, notes = read(path)
     assert numbers == list(range(50))
     np.testing.assert_allclose(times, np.arange(50) / 25)
-    assert notes == ("pictures without a time: 25 per second are assumed",)
+    assert notes == ("assumed-rate: pictures have no times, so 25 per second are assumed",)
 
 
 def test_a_clock_rises_whatever_it_is_told() -> None:
@@ -114,7 +114,7 @@ def test_a_clock_rises_whatever_it_is_told() -> None:
     times = [clock.seconds(ticks) for ticks in (100, 104, 104, 112, 108, 900, 100, 104, None)]
     np.testing.assert_allclose(times, [0, 0.04, 0.06, 0.12, 0.14, 8, 8.04, 8.08, 8.12])
     assert notes[-2:] == [
-        "times go back by 8.00 s at 8.00 s",
-        "pictures without a time: 25 per second are assumed",
+        "times: they go back by 8.00 s at 8.00 s",
+        "assumed-rate: pictures have no times, so 25 per second are assumed",
     ]
     assert len(set(notes)) == 3

@@ -117,11 +117,11 @@ def test_one_of_several_speakers_is_scored_as_if_alone(place: Path, tmp_path: Pa
     )
     assert alone.scores == given.scores == listed.scores == table.scores
     assert given.notes == ()
-    assert alone.notes == ("no speakers are labelled: words of all, not of speaker_00",)
+    assert alone.notes == ("speakers: none are labelled, so words of all, not of speaker_00",)
     done = cli("predict", place / "run", tmp_path / "talk.mp4", "--json")
     clip = json.loads(done.stdout)["clips"][0]
-    assert clip["notes"] == ["2 speakers: SPEAKER_00, SPEAKER_01; words of all"]
-    assert "note: talk.mp4: 2 speakers" in done.stderr
+    assert clip["notes"] == ["speakers: 2 speak (SPEAKER_00, SPEAKER_01); words of all"]
+    assert "note: talk.mp4: speakers: 2 speak" in done.stderr
     assert clip["scores"] != dict(given.scores)
     chosen = ("--text", tmp_path / "talk.srt", "--speaker", "SPEAKER_00")
     assert scores(cli("predict", place / "run", tmp_path / "talk.mp4", *chosen)) == {

@@ -31,6 +31,9 @@ Track = Annotated[
 ]
 
 
+_NAMED = 10  # notes that are told; the rest is counted
+
+
 @app.command()
 def predict(
     run: Annotated[Path, typer.Argument(help="Folder of a trained run.")],
@@ -117,9 +120,12 @@ def _tell(predictions: list["Prediction"], left_out: "Sequence[LeftOut]") -> Non
         reasons.setdefault(out.reason, []).append(str(out.path))
     for reason, paths in reasons.items():
         say(f"left out ({reason}): {some(paths)}")
+    notes = [f"note: {p.clip}: {note}" for p in predictions for note in p.notes]
+    for line in notes[:_NAMED]:
+        say(line)
+    if len(notes) > _NAMED:
+        say(f"and {len(notes) - _NAMED} more notes; --json and --csv give all of them.")
     for prediction in predictions:
-        for note in prediction.notes:
-            say(f"note: {prediction.clip}: {note}")
         if prediction.status != "ok":
             say(f"not scored: {prediction.clip}: {prediction.reason}")
 
@@ -167,10 +173,12 @@ def _write_table(checkpoint: "Checkpoint", predictions: list["Prediction"]) -> N
 
 def _write_csv(path: Path, checkpoint: "Checkpoint", predictions: list["Prediction"]) -> None:
     from traitscope.files import write_csv
+    from traitscope.notes import joined
 
     names = [target.name for target in checkpoint.facts.targets]
-    header = ["clip", "status", "reason", *[f"predicted_{name}" for name in names]]
+    header = ["clip", "path", "status", "reason", "notes"]
     scored = (
-        [p.clip, p.status, p.reason, *[p.scores.get(n, "") for n in names]] for p in predictions
+        [p.clip, p.path, p.status, p.reason, joined(p.notes), *[p.scores.get(n, "") for n in names]]
+        for p in predictions
     )
-    write_csv(path, header, scored)
+    write_csv(path, [*header, *(f"predicted_{name}" for name in names)], scored)

@@ -68,9 +68,7 @@ def prepare(
     log_to_stderr()
     requests = _requests(extract, for_, settings or [], stream or [])
     if speaker is not None:
-        requests = list(
-            of_speaker({request.key: request for request in requests}, speaker).values()
-        )
+        requests = list(of_speaker({r.key: r for r in requests}, speaker).values())
     loaded = load_corpus(corpus)
     if video_track or audio_track:
         loaded = with_tracks(loaded, Tracks(video=video_track, audio=audio_track))
@@ -86,6 +84,7 @@ def prepare(
         write_json(as_json(summary))
     else:
         _print(summary)
+    _tell_notes(summary)
     _name_failures(summary)
     if summary.failed:
         raise typer.Exit(1)
@@ -215,6 +214,18 @@ def _print(summary: "Summary") -> None:
         typer.echo(
             f"extracted again, because the media is not what it was: {some(summary.changed)}"
         )
+
+
+def _tell_notes(summary: "Summary") -> None:
+    """Say what was noticed, a line for each kind with a clip as an example."""
+    from traitscope.cli._shared import say
+
+    for one in summary.notes[:_NAMED]:
+        many = "1 clip" if len(one.clips) == 1 else f"{len(one.clips)} clips"
+        say(f"note: {many}, such as {one.clips[0]}: {one.example}")
+    more = len(summary.notes) - _NAMED
+    if more > 0:
+        say(f"and {more} more kinds of notes; all of them are in status.csv in the store.")
 
 
 def _name_failures(summary: "Summary") -> None:

@@ -41,10 +41,16 @@ from traitscope.evaluation.scoring import (
     verdicts,
 )
 from traitscope.evaluation.systems import System, join, table_system
-from traitscope.evaluation.tables import Predictions, comparable, write_predictions
+from traitscope.evaluation.tables import (
+    Predictions,
+    comparable,
+    open_predictions,
+    save_table,
+    write_predictions,
+)
 from traitscope.features.origins import serving
 from traitscope.features.store import Store
-from traitscope.files import replacing
+from traitscope.features.summary import noted
 from traitscope.runs.checkpoint import Checkpoint, load, read_run
 from traitscope.statistics.metrics import Array
 from traitscope.types import Clip, Corpus, Hook, Target
@@ -110,9 +116,9 @@ def evaluate(
         targets=targets if corpus else None,
         failures=tuple(failures),
         run=_run_facts(checkpoint, features, ready),
+        noted=noted(features, checkpoint.keys.values(), asked),
     )
-    save_report(report := assess(system, labels, scoring=scoring), folder / "report.json")
-    return report
+    return save_report(assess(system, labels, scoring=scoring), folder / "report.json")
 
 
 def evaluate_predictions(
@@ -176,6 +182,7 @@ def assess(system: System, corpus: Corpus, *, scoring: Scoring | None = None) ->
         fit=tuple(system.protocol.fit.split("+")),
         counts=_counts(asked, read, fitted),
         failures=read.failures,
+        noted=system.noted,
         parts=parts,
         warnings=(*sentences, *leaks(folds), *read.notes, *cautions),
         points=_points(truth, rows),
@@ -195,12 +202,10 @@ def _evaluate_folds(
         raise ConfigError(f"Folds share their training clips: evaluate {run} on test.")
     places = [run / f"fold-{number}" for number in range(config.protocol.folds)]
     reports = [evaluate(place, corpus=own, **how) for place in places]
-    texts = {"clip": str, "source": str, "subject": str}  # an id such as 007 stays what it is
     tables = [p / "evaluation" / split / "predictions.csv" for p in places]
     folder = Path(to) if to else run / "evaluation" / split
-    everything = pd.concat([pd.read_csv(table, dtype=texts) for table in tables])
-    with replacing(folder / "predictions.csv") as draft:
-        everything.to_csv(draft, index=False)
+    everything = pd.concat([open_predictions(table)[1] for table in tables])
+    save_table(folder / "predictions.csv", everything)
     system = System(
         name=str(run),
         table=folder / "predictions.csv",
@@ -209,6 +214,7 @@ def _evaluate_folds(
         address=config.data.corpus,
         failures=tuple(failure for each in reports for failure in each.failures),
         run=reports[0].run,
+        noted={clip: notes for each in reports for clip, notes in each.noted.items()},
     )
     report = assess(system, corpus, scoring=scoring)
     report = report.model_copy(update={"folds": _apart(reports)})

@@ -88,14 +88,23 @@ def fuse(
         targets=None,  # they mean what the labels mean: anything else was refused above
         failures=_failures(members, read, asked),
         run={"model": f"fusion ({method})", **facts},
+        noted=_noted(members),
     )
     report = assess(system, corpus, scoring=scoring)
     scores = _spread(values, clips, corpus, names, constant, scoring or Scoring())
     made_of = Members.model_validate({**facts, "scores": scores})
-    report = report.model_copy(update={"members": made_of})
-    save_report(report, place / "report.json")
+    save_report(report := report.model_copy(update={"members": made_of}), place / "report.json")
     write_json(folder / "fusion.json", {**facts, "split": split, "corpus": members[0].address})
     return report
+
+
+def _noted(members: Sequence[System]) -> dict[str, tuple[str, ...]]:
+    """What was noticed of each clip by any member, once each."""
+    found: dict[str, dict[str, None]] = {}
+    for member in members:
+        for clip, notes in member.noted.items():
+            found.setdefault(clip, {}).update(dict.fromkeys(notes))
+    return {clip: tuple(notes) for clip, notes in found.items()}
 
 
 def combine(values: Array, weights: Array, constant: Array | None = None) -> Array:

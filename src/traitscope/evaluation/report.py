@@ -192,6 +192,9 @@ class Report(Config):
     points: Points
     run: Mapping[str, Any]
     """Facts about the system behind the numbers, shown as they are; empty for a mere table."""
+    noted: Mapping[str, tuple[str, ...]] = {}
+    """Clip -> what was noticed of its media and its people (`traitscope.notes`), where anything
+    was."""
     folds: Mapping[str, Repeated] | None = None
     """Metric -> macro scores of each fold apart, for a run per fold."""
     members: Members | None = None
@@ -219,6 +222,8 @@ def to_json(report: Report) -> dict[str, Any]:
         for key in {"folds", "members", "reason", "seeds"} & set(place):
             if place[key] is None:
                 del place[key]
+    if not tree["noted"]:
+        del tree["noted"]
     return tree
 
 
@@ -252,9 +257,10 @@ def from_json(tree: Any, *, where: str) -> Report:
     return report
 
 
-def save_report(report: Report, path: Path) -> None:
-    """Write a report as ``report.json``."""
+def save_report(report: Report, path: Path) -> Report:
+    """Write a report as ``report.json``, and give it back."""
     write_json(path, to_json(report))
+    return report
 
 
 def read_report(run: Path | str, *, split: str = "test") -> Report:

@@ -38,6 +38,7 @@ class System:
         targets: what was predicted, where that may not be what the labels mean.
         failures: why clips have no prediction, where that is known.
         run: facts about the system, kept in its report.
+        noted: clip -> what was noticed of it, where that is known.
     """
 
     name: str
@@ -48,6 +49,7 @@ class System:
     targets: tuple[Target, ...] | None = None
     failures: tuple[Failure, ...] = ()
     run: Mapping[str, Any] = field(default_factory=dict)
+    noted: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def corpus(self) -> str:
@@ -113,6 +115,7 @@ def read_system(system: Path | str, *, split: str = "test") -> System:
         address=report.corpus.address,
         targets=report.targets,
         failures=report.failures,
+        noted=report.noted,
     )
 
 

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from traitscope.errors import DataError, some
+from traitscope.escaping import cell
 from traitscope.evaluation.report import Failure
 from traitscope.files import check_regular, replacing
 from traitscope.sheets import as_numbers, open_sheet, same_name
@@ -83,8 +84,14 @@ def write_predictions(
         rows.append({**facts, "split": split, "seed": seed, **known, **scores})
     columns = ["clip", "source", "subject", "split", "seed"]
     columns += [f"{kind}_{name}" for kind in ("true", "predicted") for name in targets]
+    save_table(path, pd.DataFrame(rows, columns=columns))
+
+
+def save_table(path: Path, frame: pd.DataFrame) -> None:
+    """Write a table whole or not at all; what `open_predictions` reads is what was written."""
+    guarded = frame.apply(lambda column: column.map(cell))
     with replacing(path) as draft:
-        pd.DataFrame(rows, columns=columns).to_csv(draft, index=False)
+        guarded.to_csv(draft, index=False, header=[cell(name) for name in frame.columns])
 
 
 def read_predictions(

@@ -163,9 +163,8 @@ def _notes(others: int, share: float, width: float) -> list[str]:
     if others:
         people = "another person was" if others == 1 else f"{others} other people were"
         notes.append(
-            f"Not alone: {people} seen, in {share:.1%} of the pictures; the features are of one "
-            f"person."
+            f"others: {people} seen, in {share:.1%} of the pictures; the features are of one person"
         )
     if width < _TINY:
-        notes.append(f"Tiny face: {width:.0f} px wide in the median; what it shows is coarse.")
+        notes.append(f"tiny-face: {width:.0f} px wide in the median; what it shows is coarse")
     return notes

@@ -113,7 +113,7 @@ def _decoded(path: Path) -> tuple[str, list[str]]:
     except UnicodeDecodeError:
         if b"\0" in data:
             raise _binary(path) from None
-        text, notes = _western(data, path), [f"{path.name} was read as Windows-1252"]
+        text, notes = _western(data, path), [f"encoding: {path.name} was read as Windows-1252"]
     if re.search(r"[\x00-\x08\x0e-\x1a]", text):
         raise _binary(path)
     return text.replace("\r\n", "\n").replace("\r", "\n").lstrip("\ufeff\n "), notes

@@ -142,12 +142,12 @@ def _words(
                 status="no_text",
             )
         if unnamed := sum(cue.speaker is None for cue in said):
-            notes.append(f"{unnamed} of {len(said)} passages name no speaker: left out")
+            notes.append(f"speakers: {unnamed} of {len(said)} passages name none, and are left out")
         said = mine
     elif speaker is not None and origin != "corpus":
-        notes.append(f"no speakers are labelled: words of all, not of {speaker}")
+        notes.append(f"speakers: none are labelled, so words of all, not of {speaker}")
     elif len(names) > 1:
-        notes.append(f"{len(names)} speakers: {', '.join(names)}; words of all")
+        notes.append(f"speakers: {len(names)} speak ({', '.join(names)}); words of all")
     if len(said) == 1 and said[0].start is None:
         return said[0].text.strip(), origin, tuple(notes)
     return " ".join(" ".join(cue.text.split()) for cue in said), origin, tuple(notes)

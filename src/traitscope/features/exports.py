@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from traitscope.errors import DataError
+from traitscope.escaping import cell
 from traitscope.features.store import OK, Store, file_name
 from traitscope.files import replacing
 from traitscope.types import Hook, Stream
@@ -97,9 +98,9 @@ def write_csv(
     first = next(tables)  # before there is a file: there may be nothing to write
     with replacing(path) as draft, draft.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(first[0])
+        writer.writerow(map(cell, first[0]))
         for _, table in chain([first], tables):
-            writer.writerows(["" if c != c else c for c in row] for row in _rows(table))
+            writer.writerows(["" if c != c else cell(c) for c in row] for row in _rows(table))
             rows += len(table[0])
     return rows
 

@@ -75,12 +75,20 @@ class Extraction:
 
 @dataclass
 class _Job:
-    """One request on its way through a clip."""
+    """One request on its way through a clip.
+
+    Attributes:
+        outcome: what came of it; None while it is under way.
+        facts: of the media, for the stream's ``info``.
+        noticed: ``notes`` and ``read_share`` of all that it was made of: media, tracker, sound,
+            streams below it and its own. They come in through `notice` alone.
+    """
 
     request: Request
     extractor: Any
     outcome: Stream | ClipError | None = None
     facts: dict[str, Any] = field(default_factory=dict)
+    noticed: dict[str, Any] = field(default_factory=dict)
 
     @property
     def alive(self) -> bool:
@@ -89,6 +97,19 @@ class _Job:
     def tracking_pass(self, clip_id: str) -> Pass:
         backend = self.request.backend if "tracks" in self.request.needs else ""
         return backend, moments(self.request.config, clip_id)
+
+    def notice(self, notes: Iterable[str], share: float = 1.0) -> None:
+        """Keep what was noticed on the way, each note once, and the smallest share read."""
+        known = tuple(dict.fromkeys((*self.noticed.get("notes", ()), *notes)))
+        if known:
+            self.noticed["notes"] = list(known)
+        if share < 1:
+            least = min(share, self.noticed.get("read_share", 1.0))
+            self.noticed["read_share"] = round(least, 6)
+
+    def notice_all(self, info: Mapping[str, Any]) -> None:
+        """Keep what a stream says that was noticed."""
+        self.notice(info.get("notes", ()), info.get("read_share", 1.0))
 
     def needs(self, *kinds: str) -> bool:
         return any(kind in self.request.needs for kind in kinds)
@@ -172,10 +193,10 @@ def _see_frames(clip: Clip, jobs: Sequence[_Job], context: Extraction) -> None:
                 break
         facts = _media_facts(clip, reader)
         for key, group in passes.items():
-            noticed = trackers[key].notes() if key in trackers else ()
+            seen = trackers[key].notes() if key in trackers else ()
             for job in group:
                 job.facts.update(facts)
-                job.facts.update({"notes": list(noticed)} if noticed else {})
+                job.notice((*reader.notes, *seen), reader.share)
 
     _guard(clip, jobs, partial(run, clip.path))
 
@@ -195,17 +216,10 @@ def _show(clip: Clip, frame: Frame, tracker: FaceTracker | None, jobs: Sequence[
 def _media_facts(clip: Clip, reader: FrameReader) -> dict[str, Any]:
     whole = reader.info.duration_seconds
     stop = whole if clip.end is None else min(whole, clip.end)
-    facts: dict[str, Any] = {
+    return {
         "duration_seconds": round(max(0.0, stop - (clip.start or 0.0)), 6),
         "fps": reader.info.fps,
     }
-    return facts | _noticed(reader.notes, reader.share)
-
-
-def _noticed(notes: Sequence[str], share: float) -> dict[str, Any]:
-    """What was noticed while media was read, as facts of a stream; nothing if all is usual."""
-    facts: dict[str, Any] = {"notes": list(notes)} if notes else {}
-    return facts | ({"read_share": round(share, 6)} if share < 1 else {})
 
 
 def _finish(clip: Clip, jobs: Sequence[_Job]) -> None:
@@ -214,14 +228,11 @@ def _finish(clip: Clip, jobs: Sequence[_Job]) -> None:
     for job in jobs:
         if job.alive:
             stream = _guard(clip, [job], partial(_finish_one, clip, job, jobs, sounds))
-            notes = job.facts.get("notes", [])
             if stream is not None:
-                every = [*notes, *stream.info.get("notes", [])]
-                info = {**job.facts, **stream.info, **({"notes": every} if every else {})}
-                job.outcome = replace(stream, info=info)
-            elif isinstance(job.outcome, ClipError) and job.outcome.status == "no_face":
-                reason = " ".join([str(job.outcome), *notes])
-                job.outcome = ClipError(reason, status="no_face")
+                job.notice_all(stream.info)
+                job.outcome = replace(stream, info={**job.facts, **stream.info, **job.noticed})
+        if isinstance(job.outcome, ClipError):
+            job.outcome = job.outcome.again(job.noticed.get("notes", ()))
 
 
 def _finish_one(
@@ -235,26 +246,18 @@ def _finish_one(
         sound = _sound(clip, job.request.config.sample_rate_hz, sounds)  # type: ignore[attr-defined]
         waveform = sound.waveform
         job.facts.setdefault("duration_seconds", round(waveform.duration_seconds, 6))
-        _add(job.facts, _noticed(sound.notes, sound.share))
+        job.notice(sound.notes, sound.share)
     streams: dict[str, Stream] = {}
     for request in job.request.upstream:
         outcome = next(other.outcome for other in jobs if other.request.key == request.key)
         if isinstance(outcome, ClipError):
-            # A new one: an exception that is raised twice carries the traceback of both.
-            raise ClipError(str(outcome), status=outcome.status)
+            raise outcome.again()
         assert outcome is not None
-        _add(job.facts, outcome.info)
+        job.notice_all(outcome.info)
         streams[request.short_name] = outcome
     inputs = Inputs(clip=clip, waveform=waveform, streams=streams)
     stream: Stream = job.extractor.finish(inputs)
     return stream
-
-
-def _add(facts: dict[str, Any], others: Mapping[str, Any]) -> None:
-    """Take over what was noticed while the media of another stream, or the sound, was read."""
-    notes = dict.fromkeys((*facts.get("notes", ()), *others.get("notes", ())))
-    share = min(facts.get("read_share", 1.0), others.get("read_share", 1.0))
-    facts.update(_noticed(tuple(notes), share))
 
 
 def _sound(clip: Clip, rate: int, sounds: dict[int, Sound | ClipError]) -> Sound:
@@ -274,13 +277,14 @@ def _sound(clip: Clip, rate: int, sounds: dict[int, Sound | ClipError]) -> Sound
                     f"The sound of clip {clip.id!r} is silent: its track holds no signal. Use "
                     f"extractors that need none, or a recording with sound.",
                     status="silent",
+                    notes=sound.notes,
                 )
             sounds[rate] = sound
         except ClipError as error:
             sounds[rate] = error
     heard = sounds[rate]
     if isinstance(heard, ClipError):
-        raise ClipError(str(heard), status=heard.status)
+        raise heard.again()
     return heard
 
 

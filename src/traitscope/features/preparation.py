@@ -22,6 +22,7 @@ from traitscope.features.stock import Stock
 from traitscope.features.store import OK, Origin, StatusRow, Store
 from traitscope.features.summary import Summary, summarise
 from traitscope.media import Tracks, cores
+from traitscope.notes import joined
 from traitscope.types import Clip, Corpus, Hook, Stream
 
 __all__ = ["Forecast", "Requests", "Summary", "estimate", "prepare"]
@@ -55,7 +56,7 @@ class _Work:
         origin = task.origins[key]
         if isinstance(result, Stream):
             return self.store.write(key, task.clip.id, result, origin=origin)
-        return _row(task.clip, result.status, str(result), origin)
+        return _row(task.clip, result.status, str(result), origin, notes=joined(result.notes))
 
 
 @dataclass
@@ -271,5 +272,5 @@ def _crashed(task: _Task, crash: _pool.Crash) -> Rows:
     return [(key, _row(task.clip, "crashed", reason, o)) for key, o in task.origins.items()]
 
 
-def _row(clip: Clip, status: str, reason: str, origin: Origin) -> StatusRow:
-    return StatusRow(clip.id, status, reason, **asdict(origin))
+def _row(clip: Clip, status: str, reason: str, origin: Origin, *, notes: str = "") -> StatusRow:
+    return StatusRow(clip.id, status, reason, notes=notes, **asdict(origin))

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
 import cv2
@@ -21,6 +22,9 @@ _LINES = (
     (("AU12_r", "AU25_r", "AU45_r"), "action units, 0-5", ("smile", "lips apart", "blink")),
     (("pose_Rx", "pose_Ry", "pose_Rz"), "head, degrees", ("pitch", "yaw", "roll")),
 )
+_LINE = 150
+"""Letters of the notes in one line of a sheet."""
+
 _COLOURS = ("#0072b2", "#d55e00", "#009e73")
 
 
@@ -68,16 +72,23 @@ def _keys(store: Store) -> dict[str, str]:
 
 def _streams(
     store: Store, keys: dict[str, str], clip: str
-) -> tuple[dict[str, Stream], dict[str, str]]:
-    """What there is of a clip, and why the rest is not there."""
+) -> tuple[dict[str, Stream], dict[str, str], list[str]]:
+    """What there is of a clip, why the rest is not there, and what was noticed."""
     wanted = ("faces", "frames", "landmarks", "signals", "short_term")
     rows = {name: store.statuses(keys[name]).get(clip) for name in wanted if name in keys}
     usable = [name for name, row in rows.items() if row is not None and row.status == OK]
     lacking = {n: row.status for n, row in rows.items() if row is not None and row.status != OK}
-    return {name: store.read(keys[name], clip) for name in usable}, lacking
+    notes = dict.fromkeys(note for row in rows.values() if row is not None for note in row.noted)
+    return {name: store.read(keys[name], clip) for name in usable}, lacking, list(notes)
 
 
-def _draw_clip(part: Any, clip: str, streams: dict[str, Stream], lacking: dict[str, str]) -> None:
+def _draw_clip(
+    part: Any,
+    clip: str,
+    streams: dict[str, Stream],
+    lacking: dict[str, str],
+    notes: Sequence[str],
+) -> None:
     pictures = streams.get("faces") or streams.get("frames")
     signals, sound = streams.get("signals"), streams.get("short_term")
     facts = [
@@ -85,6 +96,8 @@ def _draw_clip(part: Any, clip: str, streams: dict[str, Stream], lacking: dict[s
     ]
     facts += [f"{name}: {status}" for name, status in lacking.items()]
     title = "    ".join([clip, *(facts or ["nothing stored"])])
+    said = wrap("   ".join(notes), _LINE, max_lines=3, placeholder=" ... (all: status.csv)")
+    title = "\n".join([title, *said])
     part.suptitle(title, fontsize=9, x=0.01, ha="left", parse_math=False)
     drawn = [lines for lines in _LINES if signals is not None]
     lines = len(drawn) + (sound is not None)

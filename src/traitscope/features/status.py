@@ -11,7 +11,10 @@ from typing import Any
 from urllib.parse import quote
 
 from traitscope.errors import DataError
+from traitscope.escaping import cell
+from traitscope.escaping import plain as unescaped
 from traitscope.features import _stream_files as _files
+from traitscope.notes import parted
 from traitscope.types import check_clip_id
 
 OK = "ok"
@@ -33,6 +36,7 @@ class StatusRow:
         coverage: share of the rows that are there.
         media_bytes: size of what was read, to notice another clip of the same name.
         span: its checksum, and the part that was read, in seconds, to notice another.
+        notes: what was noticed, as one cell; empty in stores of before. See `noted`.
         media: path of what was read.
         corpora: whose clip it is: the names of corpora and a checksum of their labels of the clip,
             ``small#1f3a9c20; table:clips.csv#``. Empty in stores of before.
@@ -47,6 +51,7 @@ class StatusRow:
     coverage: float = 0.0
     media_bytes: int = 0
     span: str = ""
+    notes: str = ""
     # Where a row comes from is no part of what became of the clip: it does not count in ==.
     media: str = field(default="", compare=False)
     corpora: str = field(default="", compare=False)
@@ -55,6 +60,11 @@ class StatusRow:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "reason", " ".join(self.reason.split()))
+
+    @property
+    def noted(self) -> tuple[str, ...]:
+        """The notes, apart."""
+        return parted(self.notes)
 
     @property
     def stem(self) -> str:
@@ -121,7 +131,7 @@ def as_csv(rows: Iterable[StatusRow], *, header: bool) -> bytes:
     writer = csv.writer(text, lineterminator="\n")
     if header:
         writer.writerow(COLUMNS)
-    writer.writerows([getattr(row, name) for name in COLUMNS] for row in rows)
+    writer.writerows([cell(getattr(row, name)) for name in COLUMNS] for row in rows)
     return text.getvalue().encode("utf-8", "surrogatepass")
 
 
@@ -159,7 +169,11 @@ def read_status(path: Path) -> list[StatusRow]:
 
 
 def _parse(names: Sequence[str], line: Sequence[str]) -> StatusRow | None:
-    return _as_row(dict(zip(names, line, strict=True))) if len(line) == len(names) else None
+    return (
+        _as_row(dict(zip(names, map(unescaped, line), strict=True)))
+        if len(line) == len(names)
+        else None
+    )
 
 
 def _as_row(values: Mapping[str, Any]) -> StatusRow | None:

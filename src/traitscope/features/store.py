@@ -29,6 +29,7 @@ from traitscope.features.status import (
     row_inside,
 )
 from traitscope.files import checksum, remove_drafts, replacing, write_json
+from traitscope.notes import joined
 from traitscope.types import Stream
 
 __all__ = ["OK", "Origin", "StatusRow", "Store", "file_name"]
@@ -129,6 +130,7 @@ class Store:
             clip=clip_id,
             rows=len(stream.time),
             coverage=round(stream.coverage, 6),
+            notes=joined(stream.info.get("notes", ())),
             **asdict(origin or Origin()),
         )
         path = self.path(key, clip_id, row.file)

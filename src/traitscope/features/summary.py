@@ -5,7 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from traitscope.features.store import OK, StatusRow, Store
-from traitscope.types import Corpus
+from traitscope.notes import Counted, count
+from traitscope.types import Clip, Corpus
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ class Summary:
         skipped: clips that were finished before.
         untried: clips that failed before for a reason that lasts, and were not tried again.
         changed: ids that were extracted again, because their media is not what it was.
+        notes: what was noticed of clips, by kind, the most frequent first.
         seconds: from start to end.
     """
 
@@ -49,6 +51,7 @@ class Summary:
     skipped: int = 0
     untried: int = 0
     changed: tuple[str, ...] = ()
+    notes: tuple[Counted, ...] = ()
     seconds: float = 0.0
 
     @property
@@ -81,7 +84,30 @@ def summarise(corpus: Corpus, keys: Iterable[str], store: Store) -> Summary:
             for key, statuses in rows.items()
             if statuses[place].status != OK
         ),
+        notes=tuple(count(_by_clip(rows.values()))),
     )
+
+
+def noted(store: Store, keys: Iterable[str], clips: Sequence[Clip]) -> dict[str, tuple[str, ...]]:
+    """What was noticed of each clip while its features were made; clips without a note are not in.
+
+    Args:
+        store: where the features are.
+        keys: of the features.
+        clips: whose notes.
+    """
+    statuses = [store.statuses(key) for key in keys]
+    return _by_clip([rows[clip.id] for clip in clips if clip.id in rows] for rows in statuses)
+
+
+def _by_clip(features: Iterable[Sequence[StatusRow]]) -> dict[str, tuple[str, ...]]:
+    """Clip -> the notes of all its features, once each."""
+    found: dict[str, dict[str, None]] = {}
+    for rows in features:
+        for row in rows:
+            if row.notes:
+                found.setdefault(row.clip, {}).update(dict.fromkeys(row.noted))
+    return {clip: tuple(notes) for clip, notes in found.items()}
 
 
 def _of_corpus(corpus: Corpus, rows: Mapping[str, StatusRow]) -> list[StatusRow]:

@@ -53,7 +53,7 @@ def shown(
         try:
             frames = packet.decode()
         except av.error.FFmpegError as error:
-            note(f"damaged {stream.type} was skipped: {error.strerror}")
+            note(f"damaged: some {stream.type} was skipped ({error.strerror})")
             if due is not None:
                 waiting.remove(due)
                 heapq.heapify(waiting)
@@ -89,15 +89,16 @@ class Clock:
 
     def _assumed(self) -> float:
         if not self._untimed:
-            self._note(f"pictures without a time: {1 / self._step:.4g} per second are assumed")
+            rate = f"{1 / self._step:.4g}"
+            self._note(f"assumed-rate: pictures have no times, so {rate} per second are assumed")
         self._untimed += 1
         return 0.0 if self._last == -math.inf else self._last + self._step
 
     def _mended(self, time: float) -> float:
         """Go on after a break; slip in a picture that only comes too early."""
         if self._last - time > _BREAK_SECONDS:
-            self._note(f"times go back by {self._last - time:.2f} s at {self._last:.2f} s")
+            self._note(f"times: they go back by {self._last - time:.2f} s at {self._last:.2f} s")
             self._moved += self._last + self._step - time
             return self._last + self._step
-        self._note("times of some pictures do not rise: these were put after the one before")
+        self._note("times: some do not rise, so their pictures were put after the one before")
         return self._last + self._step / 2

@@ -94,7 +94,9 @@ def read_sound(
         loudest = reading.channels.loudest
         reading = _Reading(file, sample_rate_hz, (start or 0.0, end), track)
         samples = reading.samples(channel=loudest)
-        reading.notes.append(f"channels cancel each other: channel {loudest + 1} is heard")
+        reading.notes.append(
+            f"out-of-phase: channels cancel each other, so channel {loudest + 1} is heard"
+        )
     problems = reading.problems
     if start and not problems and (samples is None or not len(samples)):
         until = "on" if end is None else f"to {end:g} s"
@@ -169,7 +171,7 @@ class _Reading:
             zero, first = _first_second(video_stream(container) or stream), _first_second(stream)
             if zero - first > _LONG_LEAD_SECONDS and not self._start:
                 self.problems.append(
-                    f"{zero - first:.2f} s of sound before the first picture are left out"
+                    f"early-sound: {zero - first:.2f} s before the first picture are left out"
                 )
             own = own_duration(container, stream)
             self._declared_end = None if own is None else first - zero + own

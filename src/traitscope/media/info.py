@@ -22,7 +22,7 @@ _SLOWEST = 1.0
 
 _SAME_RATE = 0.05
 
-DEINTERLACED = "interlaced pictures were deinterlaced"
+DEINTERLACED = "deinterlaced: the pictures are interlaced"
 
 _LOOKED_AT = 500
 """Pictures whose times tell the rate where the declared one is not believed."""
@@ -188,9 +188,9 @@ def _with_picture(info: MediaInfo, stream: Any, frame: Any) -> MediaInfo:
         notes.append(DEINTERLACED)
     if aspect != 1:
         stored = f"{frame.width} x {frame.height} pixels of {aspect.numerator}:{aspect.denominator}"
-        notes.append(f"{stored} were made {width} x {height} square ones")
+        notes.append(f"squared: {stored} were made {width} x {height} square ones")
     if transfer != "SDR":
-        notes.append(f"high dynamic range ({transfer}) was tone-mapped")
+        notes.append(f"tone-mapped: the pictures are of high dynamic range ({transfer})")
     return replace(
         info,
         width=height if turn % 2 else width,
@@ -226,7 +226,7 @@ def decoded(container: Any, stream: Any, note: Callable[[str], None]) -> Iterato
         try:
             yield from packet.decode()
         except av.error.FFmpegError as error:
-            note(f"damaged {stream.type} was skipped: {error.strerror}")
+            note(f"damaged: some {stream.type} was skipped ({error.strerror})")
 
 
 def packets_of(container: Any, stream: Any, note: Callable[[str], None]) -> Iterator[Any]:
@@ -236,7 +236,7 @@ def packets_of(container: Any, stream: Any, note: Callable[[str], None]) -> Iter
         try:
             packet = next(packets, None)
         except av.error.FFmpegError as error:
-            note(f"reading the {stream.type} stopped: {error.strerror}")
+            note(f"damaged: reading the {stream.type} stopped ({error.strerror})")
             return
         if packet is None:
             return
@@ -286,7 +286,7 @@ def _with_rate(info: MediaInfo, times: list[Fraction], declared: list[float]) ->
     if near:
         return replace(info, fps=near[0])
     claim = f"{declared[0]:.6g}" if declared else "no"
-    note = f"{claim} pictures per second are declared, and {rate:.4g} are there"
+    note = f"rate: {claim} pictures per second are declared, and {rate:.4g} are there"
     return replace(info, fps=rate, notes=(*info.notes, note))
 
 

@@ -52,7 +52,7 @@ def tell_choice(tracks: Sequence[Any], chosen: Any | None) -> tuple[str, ...]:
     if chosen is None or len(tracks) < 2:
         return ()
     default = ", the default" if _flagged(chosen, "default") else ""
-    return (f"{chosen.type} track {number_of(tracks, chosen)} of {len(tracks)}{default}",)
+    return (f"track: {chosen.type} {number_of(tracks, chosen)} of {len(tracks)}{default}",)
 
 
 def _chosen(container: Any, tracks: Sequence[Any], number: int | None, kind: str) -> Any | None:

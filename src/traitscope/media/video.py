@@ -109,7 +109,6 @@ class FrameReader:
 
     Attributes:
         info: facts of the file, complete after the first frame.
-        problem: why decoding stopped early or skipped something; None while all is well.
         share: of the interval that the file declares, how much could be decoded; below 1 only
             where the track was cut off.
     """
@@ -124,9 +123,9 @@ class FrameReader:
         track: int | None,
         skip: bool,
     ) -> None:
-        self.problem: str | None = None
         self.share = 1.0
         self._noticed: list[str] = []
+        self._problems: list[str] = []
         self._path, self._fps, self._tracks = path, fps, Tracks(video=track)
         self._declared: float | None = None
         self._size = (0, 0)
@@ -157,8 +156,12 @@ class FrameReader:
     @property
     def notes(self) -> tuple[str, ...]:
         """What a reader should know of the file and of its reading, one short sentence each."""
-        problem = [self.problem] if self.problem else []
-        return tuple(dict.fromkeys((*self.info.notes, *self._noticed, *problem)))
+        return tuple(dict.fromkeys((*self.info.notes, *self._noticed, *self._problems)))
+
+    @property
+    def problem(self) -> str | None:
+        """Why decoding stopped early or skipped something; None while all is well."""
+        return "; ".join(self._problems)[:_PROBLEM_LENGTH] or None
 
     def __iter__(self) -> Iterator[tuple[Frame, tuple[bool, ...]]]:
         """Deliver the wanted frames; what was left out in vain is decoded a second time."""
@@ -168,8 +171,9 @@ class FrameReader:
                 yield frame_and_flags
                 delivered += 1
         except AstrayError:
-            self._skip, self.problem = False, None
+            self._skip = False
             self._noticed.clear()
+            self._problems.clear()
             self._seen, self._delivered, self._exhausted = False, False, False
             yield from islice(self._frames(), delivered, None)
 
@@ -201,7 +205,7 @@ class FrameReader:
         try:
             image = convert()
         except ClipError as error:  # one bad image of a folder; the others are still good
-            self._note(str(error))
+            self._note(f"damaged: {error}")
             return
         self._delivered = True
         yield Frame(time=time - self._start, image=image), flags
@@ -231,7 +235,7 @@ class FrameReader:
                 yield from pictures
                 return
             pictures.close()
-            self.problem = None
+            self._problems.clear()
         yield from self._decode(seek=False)
 
     def _decode(self, *, seek: bool) -> Generator[Picture, None, None]:
@@ -252,7 +256,7 @@ class FrameReader:
                 if pts is None and seek:
                     return
                 if frame is not None and frame.is_corrupt:
-                    self._note("some pictures were damaged")
+                    self._note("damaged: some pictures are not whole")
                 yield clock.seconds(pts), _left_out if frame is None else partial(convert, frame)
 
     def _decoded(
@@ -291,7 +295,7 @@ class FrameReader:
             self._size = frame.width, frame.height
         elif (frame.width, frame.height) != self._size:
             self._notice(
-                f"the size of the pictures changes, from {self._size[0]} x {self._size[1]} to "
+                f"resized: the pictures change, from {self._size[0]} x {self._size[1]} to "
                 f"{frame.width} x {frame.height}"
             )
             self._size = frame.width, frame.height
@@ -318,14 +322,11 @@ class FrameReader:
 
     def _notice(self, fact: str) -> None:
         """Keep a fact for the reader, once."""
-        if fact not in self._noticed and len(self._noticed) < _MOST_FACTS:
-            self._noticed.append(fact)
+        _keep(self._noticed, fact)
 
     def _note(self, problem: str) -> None:
-        if self.problem is None:
-            self.problem = problem
-        elif problem not in self.problem:
-            self.problem = f"{self.problem}; {problem}"[:_PROBLEM_LENGTH]
+        """Keep what went wrong, once."""
+        _keep(self._problems, problem)
 
     def _check_length(self, last: float) -> None:
         expected = min(self.info.duration_seconds, self._end)
@@ -359,6 +360,11 @@ class FrameReader:
             f"Re-encode it or leave it out.",
             status="undecodable",
         )
+
+
+def _keep(lines: list[str], line: str) -> None:
+    if line not in lines and len(lines) < _MOST_FACTS:
+        lines.append(line)
 
 
 def _left_out() -> NDArray[np.uint8]:

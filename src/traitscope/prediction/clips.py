@@ -12,7 +12,13 @@ from traitscope.features.extraction import Extraction, extract_clip
 from traitscope.features.request import Request, of_speaker
 from traitscope.media import Tracks
 from traitscope.media.folders import LeftOut
-from traitscope.prediction.inputs import clip_names, named_clips, named_paths, speaker_of
+from traitscope.prediction.inputs import (
+    clip_names,
+    named_clips,
+    named_paths,
+    speaker_of,
+    unused,
+)
 from traitscope.runs.card import KINDS
 from traitscope.runs.checkpoint import Checkpoint, load
 from traitscope.types import Clip, Hook, Prediction, Stream
@@ -60,12 +66,13 @@ def predict(
     requests = checkpoint.facts.requests
     requests = of_speaker(requests, speaker) if speaker is not None else requests
     predictions = []
-    paths = named_paths(media, text)
+    paths, taken = named_paths(media, text), set[str]()
     with Extraction() as extraction:
         for done, (path, name) in enumerate(zip(paths, clip_names(paths), strict=True)):
             if hook:
                 hook(done, len(paths), path.name)
             for clip, given in named_clips(checkpoint, path, name):
+                clip = replace(clip, id=unused(clip.id, taken))
                 if tracks is not None:
                     clip = replace(clip, video_track=tracks.video, audio_track=tracks.audio)
                 notes: tuple[str, ...] = ()
@@ -75,7 +82,8 @@ def predict(
                 scored = predict_clip(
                     checkpoint, clip, given=given, requests=requests, extraction=extraction
                 )
-                predictions.append(replace(scored, notes=(*notes, *scored.notes)))
+                every = tuple(dict.fromkeys((*notes, *scored.notes)))
+                predictions.append(replace(scored, notes=every, path=str(path)))
     if hook and paths:
         hook(len(paths), len(paths), "")
     return predictions
@@ -108,18 +116,20 @@ def predict_clip(
     requests = requests if requests is not None else checkpoint.facts.requests
     lacking = [request for name, request in requests.items() if name not in given]
     extracted = extract_clip(clip, lacking, extraction=extraction)
+    notes = _notes([*given.values(), *extracted.values()])
     streams: dict[str, Stream] = {}
     for name, request in requests.items():
         stream = given[name] if name in given else extracted[request.key]
         if isinstance(stream, ClipError):
-            return _failed(clip, stream, streams, checkpoint)  # with the coverage of those before
+            # with the coverage of those before
+            return _failed(clip, stream, notes, streams, checkpoint)
         streams[name] = stream
     try:
         example = draw_example(
             clip, streams, checkpoint.draws, rng=None, scalers=checkpoint.scalers
         )
     except ClipError as error:
-        return _failed(clip, error, streams, checkpoint)
+        return _failed(clip, error, notes, streams, checkpoint)
     # A batch of one: the same path as in training and evaluation, so that no number can differ.
     targets = checkpoint.facts.targets
     batch = collate([example], [t.name for t in targets], columns=checkpoint.facts.columns)
@@ -129,7 +139,8 @@ def predict_clip(
         scores={t.name: float(score) for t, score in zip(targets, scores, strict=True)},
         coverage=_coverage(streams),
         backend=checkpoint.backend,
-        notes=_notes(streams),
+        notes=notes,
+        path=str(clip.path or ""),
     )
 
 
@@ -163,6 +174,7 @@ def as_tree(
         "clips": [
             {
                 "clip": p.clip,
+                "path": p.path,
                 "status": p.status,
                 "reason": p.reason,
                 "scores": dict(p.scores),
@@ -176,7 +188,11 @@ def as_tree(
 
 
 def _failed(
-    clip: Clip, error: ClipError, streams: Mapping[str, Stream], checkpoint: Checkpoint
+    clip: Clip,
+    error: ClipError,
+    notes: tuple[str, ...],
+    streams: Mapping[str, Stream],
+    checkpoint: Checkpoint,
 ) -> Prediction:
     return Prediction(
         clip=clip.id,
@@ -184,13 +200,18 @@ def _failed(
         reason=str(error),
         coverage=_coverage(streams),
         backend=checkpoint.backend,
-        notes=_notes(streams),
+        notes=notes,
+        path=str(clip.path or ""),
     )
 
 
-def _notes(streams: Mapping[str, Stream]) -> tuple[str, ...]:
-    """What was noticed while extracting, once each."""
-    every = (note for stream in streams.values() for note in stream.info.get("notes", ()))
+def _notes(outcomes: Iterable[Stream | ClipError]) -> tuple[str, ...]:
+    """What was noticed while extracting, also by what failed, once each."""
+    every = (
+        note
+        for one in outcomes
+        for note in (one.notes if isinstance(one, ClipError) else one.info.get("notes", ()))
+    )
     return tuple(dict.fromkeys(every))
 
 

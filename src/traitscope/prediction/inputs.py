@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -67,6 +68,14 @@ def clip_names(paths: Sequence[Path]) -> list[str]:
             for path, name in zip(paths, names, strict=True)
         ]
     return names
+
+
+def unused(name: str, taken: set[str]) -> str:
+    """The name, or the first of ``name (2)``, ``name (3)`` ... that nobody has; now it is taken."""
+    numbered = (f"{name} ({number})" for number in count(2))
+    free = name if name not in taken else next(other for other in numbered if other not in taken)
+    taken.add(free)
+    return free
 
 
 def speaker_of(requests: Mapping[str, Request]) -> str | None:

@@ -5,27 +5,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from traitscope import escaping
 from traitscope.evaluation.report import Report
 from traitscope.files import write_csv, write_text
 from traitscope.report import audit_plots, plots, tables
 from traitscope.report.audits import TITLES, Audit, AuditTable, audit_long, audit_tables
 from traitscope.report.content import Cell, Group, Part, read_groups
+from traitscope.report.noticed import every_note
 
 LONG = ("corpus", "split", "part", "role", "system", "metric", "target", "value", "low", "high")
 AUDIT_LONG = (*("report", "audit", "item", "clips"), *("target", "measure", "value", "low", "high"))
 IN_TRAIT_TABLES = ("accuracy", "ccc")
-_LATEX = {
-    "\\": r"\textbackslash{}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "−": "$-$",
-    "²": "$^2$",
-    "ρ": r"$\rho$",
-    "×": r"$\times$",
-    "±": r"$\pm$",
-    "–": "--",
-    **{mark: f"\\{mark}" for mark in "&%$#_{}"},
-}
 
 
 def export(
@@ -39,9 +29,9 @@ def export(
 
     Args:
         reports: one per evaluation.
-        folder: where ``metrics.csv`` (every number, one per row), ``failures.csv``, ``tables.md``,
-            ``tables.tex`` and the PNG figures go; it is made. Audits add ``audits.csv``,
-            ``audits.md`` and ``audits.tex``.
+        folder: where ``metrics.csv`` (every number, one per row), ``failures.csv``, ``notes.csv``,
+            ``tables.md``, ``tables.tex`` and the PNG figures go; it is made. Audits add
+            ``audits.csv``, ``audits.md`` and ``audits.tex``.
         histories: report name -> one dict per epoch, drawn too.
         audits: report name -> its audits.
 
@@ -57,6 +47,7 @@ def export(
     written = [
         write_csv(folder / "metrics.csv", (*LONG, "undefined"), _long_rows(groups)),
         write_csv(folder / "failures.csv", ("report", "clip", "status", "reason"), _lost(groups)),
+        write_csv(folder / "notes.csv", ("report", "clip", "kind", "note"), every_note(reports)),
         write_text(folder / "tables.md", _documents(groups, markdown)),
         write_text(folder / "tables.tex", _documents(groups, latex)),
     ]
@@ -102,17 +93,17 @@ def _write_audits(folder: Path, audits: Mapping[str, Sequence[Audit]]) -> list[P
 
 
 def _audit_markdown(heading: str, table: AuditTable) -> str:
-    lines = [f"### {_md(heading)}", "", _md_row(list(table.header))]
+    lines = [f"### {escaping.markdown(heading)}", "", _md_row(list(table.header))]
     lines.append("|---" * len(table.header) + "|")
     return "\n".join([*lines, *(_md_row(list(row)) for row in table.rows), ""])
 
 
 def _audit_latex(heading: str, table: AuditTable) -> str:
-    rows = [" & ".join(map(_tex, row)) + r" \\" for row in (table.header, *table.rows)]
+    rows = [" & ".join(map(escaping.latex, row)) + r" \\" for row in (table.header, *table.rows)]
     return "\n".join(
         [
             r"\begin{table}",
-            rf"\caption{{{_tex(heading)}}}",
+            rf"\caption{{{escaping.latex(heading)}}}",
             rf"\begin{{tabular}}{{{'l' * len(table.header)}}}",
             r"\toprule",
             rows[0],
@@ -128,20 +119,28 @@ def _audit_latex(heading: str, table: AuditTable) -> str:
 
 def markdown(heading: str, table: tables.Table) -> str:
     """A table as GitHub Markdown, with intervals in brackets."""
-    lines = [f"### {_md(heading)}", "", _md_row(["system", *(c.label for c in table.columns)])]
+    lines = [
+        f"### {escaping.markdown(heading)}",
+        "",
+        _md_row(["system", *(c.label for c in table.columns)]),
+    ]
     lines.append("|---|" + "--:|" * len(table.columns))
     for line in table.lines:
         cells = " | ".join(map(_shown, line.cells))
-        lines.append(f"| {_md(line.row.label)} | {cells} |")
-    return "\n".join([*lines, *(f"\nundefined: {_md(why)}" for why in _reasons(table)), ""])
+        lines.append(f"| {escaping.markdown(line.row.label)} | {cells} |")
+    return "\n".join(
+        [*lines, *(f"\nundefined: {escaping.markdown(why)}" for why in _reasons(table)), ""]
+    )
 
 
 def latex(heading: str, table: tables.Table) -> str:
     """A table for the booktabs package, with intervals in brackets."""
-    head = " & ".join(_tex(text) for text in ("system", *(c.label for c in table.columns)))
+    head = " & ".join(
+        escaping.latex(text) for text in ("system", *(c.label for c in table.columns))
+    )
     lines = [
         r"\begin{table}",
-        rf"\caption{{{_tex(heading)}. 95\,\% intervals in brackets.}}",
+        rf"\caption{{{escaping.latex(heading)}. 95\,\% intervals in brackets.}}",
         rf"\begin{{tabular}}{{l{'r' * len(table.columns)}}}",
         r"\toprule",
         rf"{head} \\",
@@ -149,8 +148,8 @@ def latex(heading: str, table: tables.Table) -> str:
     ]
     for line in table.lines:
         cells = [line.row.label, *map(_shown, line.cells)]
-        lines.append(" & ".join(map(_tex, cells)) + r" \\")
-    notes = [rf"\\ {{\footnotesize undefined: {_tex(why)}}}" for why in _reasons(table)]
+        lines.append(" & ".join(map(escaping.latex, cells)) + r" \\")
+    notes = [rf"\\ {{\footnotesize undefined: {escaping.latex(why)}}}" for why in _reasons(table)]
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", *notes, r"\end{table}", ""])
 
 
@@ -208,13 +207,5 @@ def _safe(name: str) -> str:
     return re.sub(r"[^\w.-]+", "-", name).strip("-.")[:60] or "report"
 
 
-def _md(text: str) -> str:
-    return re.sub(r"([\\`*_|<>\[\]])", r"\\\1", text.replace("\n", " "))
-
-
 def _md_row(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(map(_md, cells)) + " |"
-
-
-def _tex(text: str) -> str:
-    return "".join(_LATEX.get(mark, mark) for mark in text)
+    return "| " + " | ".join(map(escaping.markdown, cells)) + " |"

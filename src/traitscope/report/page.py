@@ -18,9 +18,10 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from traitscope.data.protocols import Protocol
-from traitscope.errors import DataError
+from traitscope.errors import DataError, some
 from traitscope.evaluation.report import Report
 from traitscope.files import write_text
+from traitscope.notes import Counted, meaning
 from traitscope.report import figures, tables
 from traitscope.report.audit_drawings import bars
 from traitscope.report.audit_figures import audit_panels
@@ -28,6 +29,7 @@ from traitscope.report.audit_sentences import audit_words
 from traitscope.report.audits import TITLES, Audit, AuditTable, audit_tables
 from traitscope.report.checklist import Item, checklist
 from traitscope.report.content import ROLES, Cell, Group, Part, flatten, plain, read_groups
+from traitscope.report.noticed import noticed
 
 History = Sequence[Mapping[str, Any]]
 Card = Mapping[str, Any] | str
@@ -100,6 +102,7 @@ class GroupView:
     systems: tuple[SystemView, ...]
     failures: tuple[FailureView, ...]
     statuses: tuple[tuple[str, int], ...]
+    noticed: tuple[Counted, ...]
 
 
 @dataclass(frozen=True)
@@ -164,6 +167,8 @@ def _template() -> Any:
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters["plain"] = plain
+    environment.filters["some"] = some
+    environment.filters["meaning"] = meaning
     environment.globals["metric"] = tables.metric
     return environment.from_string(_asset("page.html"))
 
@@ -184,6 +189,7 @@ def _view(group: Group, beside: Beside) -> GroupView:
         systems=tuple(_system(report, group, beside) for report in group.reports),
         failures=failures,
         statuses=tuple(Counter(failure.status for failure in failures).most_common()),
+        noticed=noticed(group.reports),
     )
 
 

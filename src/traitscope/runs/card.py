@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from traitscope.escaping import markdown
 from traitscope.files import write_text
 from traitscope.runs.checkpoint import Checkpoint
 from traitscope.types import Corpus
@@ -22,9 +23,9 @@ EXCLUDED = (
 def write_card(checkpoint: Checkpoint, corpus: Corpus, metrics: Mapping[str, Any]) -> None:
     """Write ``card.md`` into the run."""
     facts, config = checkpoint.facts, checkpoint.config
-    lines = [f"# {config.model['name']}", "", f"Estimates {KINDS[facts.kind]}.", ""]
-    lines += ["## Data", "", f"- Corpus: {facts.corpus} ({facts.kind})"]
-    lines += [f"- {note}" for note in corpus.notes]
+    lines = [f"# {markdown(config.model['name'])}", "", f"Estimates {KINDS[facts.kind]}.", ""]
+    lines += ["## Data", "", f"- Corpus: {markdown(facts.corpus)} ({markdown(facts.kind)})"]
+    lines += [f"- {markdown(note)}" for note in corpus.notes]
     sees = "yes" if config.data.allow_attributes else "no"
     lines += [
         f"- Fitted on {facts.fitted_clips} clips; {len(metrics['left_out'])} clips left out",
@@ -36,11 +37,11 @@ def write_card(checkpoint: Checkpoint, corpus: Corpus, metrics: Mapping[str, Any
     ]
     for target in facts.targets:
         bounded = f"{target.low} to {target.high}" if target.low is not None else "z-score"
-        lines.append(f"- {target.label}: {bounded}")
+        lines.append(f"- {markdown(target.label)}: {bounded}")
     lines += ["", "## Features", ""]
     for stream, request in facts.requests.items():
         backend = getattr(request.config, "backend", None)
-        lines.append(f"- {stream} (`{request.key}`{f', {backend}' if backend else ''})")
+        lines.append(f"- {markdown(stream)} (`{request.key}`{f', {backend}' if backend else ''})")
     lines += ["", "## Validation", ""]
     scores = metrics["validation"]
     shown = ", ".join(f"{k} {v:.4f}" for k, v in scores.items() if v is not None)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from traitscope.errors import DataError, some
+from traitscope.escaping import plain
 from traitscope.sheets._kinds import LOOKED_AT_BYTES, is_parquet
 from traitscope.sheets._lines import Lines, look_at
 from traitscope.sheets.cells import NO_NUMBER, as_numbers, is_unnamed, same_name
@@ -118,7 +119,7 @@ class Sheet:
         part = part.rename(columns=names)
         if left_out:
             part = part[~part.index.isin(left_out)].reset_index(drop=True)
-        changed: dict[str, Any] = {n: part[n].fillna("").str.strip() for n in texts}
+        changed: dict[str, Any] = {n: _text(part[n]) for n in texts}
         changed |= _numbers({n: part[n] for n in numbers if not _is_number(part[n])}, numbers, self)
         return part.assign(**changed)[self._wanted(texts, numbers)]
 
@@ -231,6 +232,13 @@ def open_sheet(
     return Sheet(path, tuple(places), decimal_comma, tuple(notes), lines, places)
 
 
+def _text(column: "pd.Series") -> "pd.Series":
+    """Cells without spaces around them, and without the apostrophe that guards against formulas."""
+    stripped = column.fillna("").str.strip()
+    guarded = stripped.str.startswith("'")
+    return stripped.mask(guarded, stripped.map(plain)) if guarded.any() else stripped
+
+
 def _complain(path: Path, tell: Tell | None, fault: str, where: str) -> None:
     if tell is None:
         raise DataError(f"{path}: {fault}{where and ': ' + where}.")
@@ -239,7 +247,7 @@ def _complain(path: Path, tell: Tell | None, fault: str, where: str) -> None:
 
 def _names(header: Sequence[str], fold: Iterable[str]) -> list[str]:
     """Names without spaces and in composed letters; those to fold in their usual letter case."""
-    names = [same_name(name) for name in header]
+    names = [plain(same_name(name)) for name in header]
     folded = [name.casefold() for name in names]
     for name in fold:
         if name not in names and folded.count(name.casefold()) == 1:

@@ -57,13 +57,13 @@ class Uprightness:
     def notes(self) -> tuple[str, ...]:
         """What a reader must know, as sentences."""
         left_out = [
-            f"A face {_said(turns)} was seen in {_looks(looks)} and left out: "
-            f"turn the recording first ({_mend(turns)})."
+            f"turned-face: one {_said(turns)} was seen in {_looks(looks)} and left out: "
+            f"turn the recording first ({_mend(turns)})"
             for turns, looks in self._seen_turned.most_common()
         ]
         kept = [
-            f"A face {_said(turns)} was measured as it lies, in {_looks(looks)}: "
-            f"if it was the camera that lay, turn the recording first ({_mend(turns)})."
+            f"turned-face: one {_said(turns)} was measured as it lies, in {_looks(looks)}: "
+            f"if it was the camera that lay, turn the recording first ({_mend(turns)})"
             for turns, looks in self._seen_lying.most_common()
         ]
         return (*left_out, *kept)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from traitscope.escaping import cell, plain
 from traitscope.files import replacing
 from traitscope.statistics import metrics
 from traitscope.types import Target
@@ -43,7 +44,7 @@ def record(path: Path, row: dict[str, Any]) -> None:
     rows: list[dict[str, Any]] = []
     if path.is_file():
         with path.open(newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
+            rows = [{k: plain(v) for k, v in old.items()} for old in csv.DictReader(file)]
     same = [
         i
         for i, old in enumerate(rows)
@@ -54,4 +55,4 @@ def record(path: Path, row: dict[str, Any]) -> None:
     with replacing(path) as draft, draft.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, fieldnames=list(row))
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows({k: cell(v) for k, v in one.items()} for one in rows)
