@@ -24,6 +24,15 @@ Track = Annotated[
     int | None, typer.Option(min=1, help="Of files with several, from 1; else their default.")
 ]
 
+Limit = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--limit",
+        help="Raise what one clip may take, such as pixels=200000000 (a picture), seconds, "
+        "silence_seconds, pictures, bytes.",
+    ),
+]
+
 
 @app.command()
 def predict(
@@ -48,6 +57,7 @@ def predict(
     model: Annotated[str | None, typer.Option(help="Dotted path of the run's own model.")] = None,
     video_track: Track = None,
     audio_track: Track = None,
+    limit: Limit = None,
 ) -> None:
     """Estimate apparent or self-reported traits of clips; exit 1 if some could not be scored.
 
@@ -61,13 +71,14 @@ def predict(
     """
     from traitscope.cli._shared import log_to_stderr, progress
     from traitscope.errors import ConfigError
-    from traitscope.media import Tracks
+    from traitscope.media import Tracks, parse_limits
     from traitscope.prediction.clips import predict as predict_media
     from traitscope.prediction.inputs import media_in
     from traitscope.prediction.openface import label_rows as label_table
     from traitscope.runs.checkpoint import load
 
     log_to_stderr()
+    limits = parse_limits(limit or ())
     if not media and text is None:
         raise ConfigError("Nothing to score: name a media file or a table, or give --text FILE.")
     checkpoint = load(run, model=model)
@@ -81,7 +92,13 @@ def predict(
         else:
             tracks = Tracks(video=video_track, audio=audio_track)
             predictions = predict_media(
-                checkpoint, *listing.files, text=text, speaker=speaker, tracks=tracks, hook=hook
+                checkpoint,
+                *listing.files,
+                text=text,
+                speaker=speaker,
+                tracks=tracks,
+                limits=limits,
+                hook=hook,
             )
     _hand_out(checkpoint, predictions, listing.left_out, json=json, csv=csv)
     if any(p.status != "ok" for p in predictions):

@@ -17,6 +17,14 @@ Speaker = Annotated[
 Track = Annotated[
     int | None, typer.Option(min=1, help="Of files with several, from 1; else their default.")
 ]
+Limit = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--limit",
+        help="Raise what one clip may take, such as pixels=200000000 (a picture), seconds, "
+        "silence_seconds, pictures, bytes.",
+    ),
+]
 _NAMED = 10  # failed clips that are named; the rest is counted
 
 
@@ -39,6 +47,7 @@ def prepare(
     ] = None,
     video_track: Track = None,
     audio_track: Track = None,
+    limit: Limit = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Try a few clips, and estimate time and disk.")
     ] = False,
@@ -55,9 +64,10 @@ def prepare(
     from traitscope.features.preparation import prepare as run_preparation
     from traitscope.features.preparation import with_tracks
     from traitscope.features.request import of_speaker
-    from traitscope.media import Tracks
+    from traitscope.media import Tracks, parse_limits
 
     log_to_stderr()
+    limits = parse_limits(limit or ())
     requests = _requests(extract, for_, settings or [])
     if speaker is not None:
         requests = list(
@@ -71,7 +81,9 @@ def prepare(
         return
     say(f"preparing {', '.join(r.key for r in requests)} of {len(loaded.clips)} clips")
     with progress("clips") as hook:
-        summary = run_preparation(loaded, requests, store=store, workers=workers, hook=hook)
+        summary = run_preparation(
+            loaded, requests, store=store, workers=workers, hook=hook, limits=limits
+        )
     if json:
         write_json(as_json(summary))
     else:

@@ -16,12 +16,13 @@ from traitscope.errors import ClipError, ConfigError, DataError
 from traitscope.extract import table_of
 from traitscope.extract.transcript import find_transcript
 from traitscope.features import pool as _pool
-from traitscope.features.extraction import Extraction, extract_clip
+from traitscope.features.extraction import Extraction, extract_clip, out_of_memory
 from traitscope.features.forecast import Forecast, try_clips
 from traitscope.features.request import Request, make_request
 from traitscope.features.store import OK, StatusRow, Store
 from traitscope.features.summary import Summary, summarise
 from traitscope.media import Tracks, cores
+from traitscope.media.limits import DEFAULTS, Limits
 from traitscope.types import Clip, Corpus, Hook, Stream
 
 __all__ = ["Forecast", "Requests", "Summary", "estimate", "prepare"]
@@ -50,10 +51,14 @@ class _Work:
     store: Store
     requests: Mapping[str, Request]
     extraction: Extraction
+    again: bool = False
+    """Memory may be enough when the other workers have finished: to be tried once more then."""
 
     def __call__(self, task: _Task) -> Rows:
         requests = [self.requests[key] for key in task.origins]
         streams = extract_clip(task.clip, requests, extraction=self.extraction)
+        if self.again and any(_is_short(outcome) for outcome in streams.values()):
+            raise MemoryError
         return [(key, self._keep(key, task, streams[key])) for key in task.origins]
 
     def _keep(self, key: str, task: _Task, result: Any) -> StatusRow:
@@ -61,6 +66,10 @@ class _Work:
         if isinstance(result, Stream):
             return self.store.write(key, task.clip.id, result, media_bytes=media_bytes, span=span)
         return StatusRow(task.clip.id, result.status, str(result), 0, 0.0, media_bytes, span)
+
+
+def _is_short(outcome: Stream | ClipError) -> bool:
+    return isinstance(outcome, ClipError) and outcome.status == "out_of_memory"
 
 
 @dataclass
@@ -87,6 +96,7 @@ def prepare(
     store: Store | Path | str,
     workers: int | None = None,
     hook: Hook | None = None,
+    limits: Limits = DEFAULTS,
 ) -> Summary:
     """Extract features from the media of a corpus into a store.
 
@@ -100,6 +110,7 @@ def prepare(
         store: the folder of features.
         workers: processes; one per core by default, 0 to work in this process.
         hook: called with (done, total, clip) after each clip.
+        limits: of what one clip may take; a clip beyond fails.
 
     Raises:
         MissingError: an extractor needs a model file or a package that is not there.
@@ -120,7 +131,7 @@ def prepare(
     plan = _plan(corpus, wanted, store)
     try:
         _record(store, plan.absent)
-        _extract(plan.tasks, store, wanted, workers, hook)
+        _extract(plan.tasks, store, wanted, workers, hook, limits)
     finally:
         for key in wanted:
             store.settle(key)
@@ -311,10 +322,11 @@ def _extract(
     requests: Mapping[str, Request],
     workers: int,
     hook: Hook | None,
+    limits: Limits,
 ) -> None:
     """Do the tasks, and record each as it finishes."""
-    with Extraction() as extraction:  # each worker gets its own, empty, and opens its trackers
-        work = _Work(store, requests, extraction)
+    with Extraction(limits) as extraction:  # each worker gets its own, empty, opens its trackers
+        work = _Work(store, requests, extraction, again=bool(workers))
         results = _pool.run(work, tasks, workers=workers) if workers else _here(work, tasks)
         with closing(results):  # ends the workers when recording fails
             for done, (place, result) in enumerate(results, 1):
@@ -328,7 +340,12 @@ def _extract(
 def _here(work: _Work, tasks: Sequence[_Task]) -> Generator[tuple[int, Any], None, None]:
     """Do the tasks in this process."""
     for place, task in enumerate(tasks):
-        yield place, work(task)
+        try:
+            rows = work(task)
+        except MemoryError:  # while its features are written
+            failure = out_of_memory(task.clip)
+            rows = _failed(task, failure.status, str(failure))
+        yield place, rows
 
 
 def _record(store: Store, rows: Iterable[tuple[str, StatusRow]]) -> None:
@@ -343,7 +360,11 @@ def _crashed(task: _Task, crash: _pool.Crash) -> Rows:
         f"The worker process ended twice on this clip ({crash.how}): short of memory, or a fault "
         f"in a decoder. Re-encode the clip or leave it out."
     )
+    return _failed(task, "crashed", reason)
+
+
+def _failed(task: _Task, status: str, reason: str) -> Rows:
     return [
-        (key, StatusRow(task.clip.id, "crashed", reason, 0, 0.0, media_bytes, span))
+        (key, StatusRow(task.clip.id, status, reason, 0, 0.0, media_bytes, span))
         for key, (media_bytes, span) in task.origins.items()
     ]

@@ -12,6 +12,7 @@ from traitscope.features.extraction import Extraction, extract_clip
 from traitscope.features.request import Request, of_speaker
 from traitscope.media import Tracks
 from traitscope.media.folders import LeftOut
+from traitscope.media.limits import DEFAULTS, Limits
 from traitscope.prediction.inputs import clip_names, named_clips, named_paths, speaker_of
 from traitscope.runs.card import KINDS
 from traitscope.runs.checkpoint import Checkpoint, load
@@ -31,6 +32,7 @@ def predict(
     tracks: Tracks | None = None,
     model: str | None = None,
     hook: Hook | None = None,
+    limits: Limits = DEFAULTS,
 ) -> list[Prediction]:
     """Estimate the traits of clips with a trained run.
 
@@ -43,6 +45,7 @@ def predict(
         tracks: which tracks of the files; their default ones if not said.
         model: the dotted path of an outside model the run was trained with.
         hook: called as hook(done, total, name).
+        limits: of what one clip may take; a clip beyond has no scores.
 
     Returns:
         One prediction per clip, in order; one that cannot be scored has a status and a reason.
@@ -59,7 +62,7 @@ def predict(
     requests = of_speaker(requests, speaker) if speaker is not None else requests
     predictions = []
     paths = named_paths(media, text)
-    with Extraction() as extraction:
+    with Extraction(limits) as extraction:
         for done, (path, name) in enumerate(zip(paths, clip_names(paths), strict=True)):
             if hook:
                 hook(done, len(paths), path.name)
