@@ -99,5 +99,5 @@ def check_extent(path: Path, pictures: int, seconds: float, limits: Limits) -> N
 
 def _above(value: float) -> int:
     """A round number that is not below another."""
-    unit = 10 ** max(0, len(str(int(value))) - 2)
+    unit = int(10 ** max(0, len(str(int(value))) - 2))
     return -int(-value // unit) * unit

@@ -68,6 +68,8 @@ _OTHERS: tuple[tuple[re.Pattern[bytes], str], ...] = tuple(
     )
 )
 
+_BLOCKS = 2**16
+
 _TOO_LARGE = re.compile(r"Picture size (\d+)x(\d+) exceeds")
 
 
@@ -106,13 +108,15 @@ def check_size(path: Path, limits: Limits) -> None:
     Raises:
         ClipError: its pictures are larger than the limit.
     """
-    level = av.logging.get_level()
+    level, without_repeats = av.logging.get_level(), av.logging.get_skip_repeated()
     av.logging.set_level(av.logging.ERROR)
+    av.logging.set_skip_repeated(False)  # what another file said last may be held back
     try:
         with av.logging.Capture(local=True) as said:
             _try_pictures(path, limits)
     finally:
         av.logging.set_level(level)
+        av.logging.set_skip_repeated(without_repeats)
     found = next((size for _, _, line in said if (size := _TOO_LARGE.match(line))), None)
     if found:
         check_pixels(path, int(found[1]), int(found[2]), limits)
@@ -129,8 +133,9 @@ def _try_pictures(path: Path, limits: Limits) -> None:
 
 
 def _open(path: Path, limits: Limits) -> Any:
+    # decoders count whole blocks at the edges; who looks at the picture counts exactly
+    most = {"max_pixels": str(limits.pixels * 5 // 4 + _BLOCKS)}
     # "file:" keeps names such as "a:b.mp4" from being read as addresses
-    most = {"max_pixels": str(limits.pixels)}
     container = av.open(
         f"file:{path}",
         options={**_OPTIONS, **most},

@@ -58,7 +58,7 @@ def decode(images: Sequence[bytes], size: int | tuple[int, int] | None) -> NDArr
 
     arrays: list[NDArray[Any] | None] = []
     for data in images:
-        image = decoded(data, _STORED)
+        image: NDArray[Any] | None = decoded(data, _STORED)
         if image is not None and size is not None:
             height, width = (size, size) if isinstance(size, int) else size
             image = middle(image, height / width)

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from traitscope.data.examples import Example, Examples, collate, fit_scalers
 from traitscope.data.protocols import each_fold, groups
 from traitscope.errors import ConfigError
 from traitscope.files import refuse_used, remove_drafts, write_json
+from traitscope.media import threads_of_children
 from traitscope.runs.card import write_card
 from traitscope.runs.checkpoint import (
     Facts,
@@ -93,7 +95,9 @@ def train(
     if data.plan.is_estimator:
         _fit_estimator(data, folder, start_from=start_from, hook=hook)
     else:
-        _fit_network(data, folder, start_from=start_from, resume=resume, how=how)
+        # of a loader's workers there are many, and each has little to compute
+        with threads_of_children(1) if workers else nullcontext():
+            _fit_network(data, folder, start_from=start_from, resume=resume, how=how)
     _write_results(data, folder, start_from=start_from, outside=outside)
     return folder
 
