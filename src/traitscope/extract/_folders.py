@@ -9,6 +9,7 @@ the image's name, or one per clip with a row per image (frames, points, 2) or x,
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from tokenize import TokenError
 
 import numpy as np
 from numpy.typing import NDArray
@@ -165,17 +166,25 @@ def _numbers(path: Path) -> Array:
     """Read an array or a text of numbers; in a table, columns x_0, y_0, x_1 ... if it has them."""
     try:
         if path.suffix.lower() == ".npy":
-            return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False), np.float64)
+            return _array(path)
         lines = [re.split(r"[,;\s]+", line.strip()) for line in path.read_text().splitlines()]
         if lines and "x_0" in lines[0]:
             names = [f"{axis}_{point}" for point in range(len(TO_68)) for axis in "xy"]
             table = open_sheet(path).read((), dict.fromkeys(names, np.float64))
             return np.asarray(table[names].to_numpy(dtype=np.float64))
         return np.array([list(map(float, line)) for line in lines if _is_row(line)])
-    except (ValueError, OSError, IndexError, KeyError, DataError) as error:
+    except (ValueError, OSError, IndexError, KeyError, EOFError, DataError) as error:
         raise ClipError(
             f"{path} is not readable as points: {error}", status="undecodable"
         ) from None
+
+
+def _array(path: Path) -> Array:
+    """Read an array through a map of its file: a header may declare more than there is."""
+    try:
+        return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False), dtype=np.float64)
+    except (SyntaxError, TokenError) as error:  # of the header, which NumPy reads as Python
+        raise ValueError(f"its header is damaged ({error})") from None
 
 
 def _is_row(words: Sequence[str]) -> bool:

@@ -32,7 +32,7 @@ OK = "ok"
 _KEY = re.compile(r"[A-Za-z0-9_][\w.-]*", re.ASCII)
 _MANY_ROWS = 4096
 _LONGEST_NAME = 200  # bytes; file systems stop at 255, and the suffix needs room
-_DAMAGED = (zipfile.BadZipFile, zlib.error, KeyError, ValueError, EOFError, TypeError)
+_DAMAGED = (zipfile.BadZipFile, zlib.error, KeyError, ValueError, EOFError, TypeError, OSError)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from traitscope.media.limits import DEFAULTS, Limits, check_bytes
 from traitscope.media.pictures import decoded
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp"}
+_RATE_BYTES = 100
 _LANDMARKS = re.compile(r"[_-]?(?:land)?marks?(?=[_-]|$)|[_-]?lmks?(?=[_-]|$)")
 
 
@@ -111,9 +112,14 @@ def _natural(name: str) -> list[tuple[int, str]]:
     return [(int(p), "") if p.isdecimal() and p.isascii() else (-1, p.lower()) for p in parts]
 
 
+def _written(note: Path) -> str:
+    with note.open("rb") as file:
+        return file.read(_RATE_BYTES).decode("utf-8", errors="replace").strip()
+
+
 def _fps(folder: Path, fps: float | None) -> float:
     note = folder / "fps.txt"
-    text = note.read_text(encoding="utf-8").strip() if fps is None and note.is_file() else fps
+    text = _written(note) if fps is None and note.is_file() else fps
     try:
         rate = float(text) if text is not None else 0.0
     except ValueError:

@@ -129,8 +129,8 @@ class Sheet:
         import pandas as pd
 
         wanted = self._wanted(texts, numbers)
-        found = parquet_columns(self.path, [self.places[name] for name in wanted])
-        found = dict(zip(wanted, found, strict=True))
+        columns = parquet_columns(self.path, [self.places[name] for name in wanted])
+        found = dict(zip(wanted, columns, strict=True))
         plain = {n: found[n].to_pandas() for n in numbers}
         bare = {n: column for n, column in plain.items() if not _is_number(column)}
         changed: dict[str, Any] = {
