@@ -1,6 +1,7 @@
 """``traitscope predict``: scores of new clips, or the reason for none."""
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -78,7 +79,7 @@ def predict(
     from traitscope.runs.checkpoint import load
 
     log_to_stderr()
-    limits = parse_limits(limit or ())
+    score = partial(predict_media, text=text, speaker=speaker, limits=parse_limits(limit or ()))
     if not media and text is None:
         raise ConfigError("Nothing to score: name a media file or a table, or give --text FILE.")
     checkpoint = load(run, model=model)
@@ -91,15 +92,7 @@ def predict(
             predictions = label_table(checkpoint, listing.files[0], label_rows, hook=hook)
         else:
             tracks = Tracks(video=video_track, audio=audio_track)
-            predictions = predict_media(
-                checkpoint,
-                *listing.files,
-                text=text,
-                speaker=speaker,
-                tracks=tracks,
-                limits=limits,
-                hook=hook,
-            )
+            predictions = score(checkpoint, *listing.files, tracks=tracks, hook=hook)
     _hand_out(checkpoint, predictions, listing.left_out, json=json, csv=csv)
     if any(p.status != "ok" for p in predictions):
         raise typer.Exit(1)

@@ -67,7 +67,7 @@ def prepare(
     from traitscope.media import Tracks, parse_limits
 
     log_to_stderr()
-    limits = parse_limits(limit or ())
+    how: dict[str, Any] = {"workers": workers, "limits": parse_limits(limit or ())}
     requests = _requests(extract, for_, settings or [])
     if speaker is not None:
         requests = list(
@@ -81,9 +81,7 @@ def prepare(
         return
     say(f"preparing {', '.join(r.key for r in requests)} of {len(loaded.clips)} clips")
     with progress("clips") as hook:
-        summary = run_preparation(
-            loaded, requests, store=store, workers=workers, hook=hook, limits=limits
-        )
+        summary = run_preparation(loaded, requests, store=store, hook=hook, **how)
     if json:
         write_json(as_json(summary))
     else:

@@ -32,7 +32,10 @@ OK = "ok"
 _KEY = re.compile(r"[A-Za-z0-9_][\w.-]*", re.ASCII)
 _MANY_ROWS = 4096
 _LONGEST_NAME = 200  # bytes; file systems stop at 255, and the suffix needs room
-_DAMAGED = (zipfile.BadZipFile, zlib.error, KeyError, ValueError, EOFError, TypeError, OSError)
+_DAMAGED = (
+    *(zipfile.BadZipFile, zlib.error, KeyError, ValueError, EOFError, TypeError, OSError),
+    RuntimeError,  # encrypted, or packed in a way that zipfile does not know
+)
 
 
 @dataclass(frozen=True)
@@ -342,17 +345,15 @@ def _read_status(path: Path) -> Iterator[StatusRow]:
     """Rows of a status file, in order; a row that a killed run cut short is left out."""
     try:
         text = path.read_bytes().decode("utf-8", "surrogatepass")
+        rows = map(_parse, csv.reader(io.StringIO(text)))
+        yield from [row for row in rows if row is not None]
     except FileNotFoundError:
         return
-    except UnicodeDecodeError as error:
+    except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(
             f"{path} is damaged ({error}). Delete it, and prepare again: rows of finished "
             f"clips are read from their own files."
         ) from error
-    for line in csv.reader(io.StringIO(text)):
-        row = _parse(line)
-        if row is not None:
-            yield row
 
 
 def _parse(line: list[str]) -> StatusRow | None:

@@ -95,7 +95,6 @@ def train(
     if data.plan.is_estimator:
         _fit_estimator(data, folder, start_from=start_from, hook=hook)
     else:
-        # of a loader's workers there are many, and each has little to compute
         with threads_of_children(1) if workers else nullcontext():
             _fit_network(data, folder, start_from=start_from, resume=resume, how=how)
     _write_results(data, folder, start_from=start_from, outside=outside)
