@@ -267,10 +267,8 @@ class Stream:
         if self.valid is None:
             object.__setattr__(self, "valid", np.ones(len(self.time), dtype=bool))
         if not len(self.time) == len(rows) == len(self.mask):
-            raise ValueError(
-                f"Stream rows differ: {len(self.time)} times, {len(rows)} rows, "
-                f"{len(self.mask)} in the mask."
-            )
+            counts = f"{len(self.time)} times, {len(rows)} rows, {len(self.mask)} in the mask"
+            raise ValueError(f"Stream rows differ: {counts}.")
         if np.any(np.diff(self.time) < 0) or not np.all(np.isfinite(self.time)):
             raise ValueError("Stream times must be finite and rising.")
         if self.columns and self.values is not None and self.values.shape[-1] != len(self.columns):
@@ -332,12 +330,9 @@ class Draw:
         group: streams of one group are drawn at the same times, with the same flip and crop.
         extract: what the model needs of the extractor's config (``{"size": 112}``).
         pool: instead of rows, these statistics of all valid rows (see ``pooling.POOLS``).
-        columns: patterns of the columns to take (``AU*_r``), in the order of the stream; all
-            columns when empty.
-        size: side in pixels, or height and width, that images are cut and resized to; None keeps
-            the stored size.
-        standardize: subtract the mean and divide by the sd of each column, fitted on the fitting
-            clips and saved with the run; missing columns become 0, the mean.
+        columns: patterns of the columns to take (``AU*_r``), in the stream's order; empty for all.
+        size: pixels of a side, or height and width, that images get; None keeps them as stored.
+        standardize: columns get mean 0 and sd 1 of the fitting clips; what is missing becomes 0.
     """
 
     train: Rows = field(default_factory=Rows)

@@ -1,6 +1,7 @@
 """``traitscope predict``: scores of new clips, or the reason for none."""
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -30,6 +31,15 @@ Track = Annotated[
     int | None, typer.Option(min=1, help="Of files with several, from 1; else their default.")
 ]
 
+Limit = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--limit",
+        help="Raise what one clip may take, such as pixels=200000000 (a picture), seconds, "
+        "silence_seconds, pictures, bytes.",
+    ),
+]
+
 
 _NAMED = 10  # notes that are told; the rest is counted
 
@@ -55,6 +65,7 @@ def predict(
     audio_track: Track = None,
     model: Model = None,
     stream: Stream = None,
+    limit: Limit = None,
 ) -> None:
     """Estimate apparent or self-reported traits of clips; exit 1 if some could not be scored.
 
@@ -68,13 +79,14 @@ def predict(
     """
     from traitscope.cli._shared import log_to_stderr, progress
     from traitscope.errors import ConfigError
-    from traitscope.media import Tracks
+    from traitscope.media import Tracks, parse_limits
     from traitscope.prediction.clips import predict as predict_media
     from traitscope.prediction.inputs import media_in
     from traitscope.prediction.openface import label_rows as label_table
     from traitscope.runs.checkpoint import load
 
     log_to_stderr()
+    score = partial(predict_media, text=text, speaker=speaker, limits=parse_limits(limit or ()))
     if not media and text is None:
         raise ConfigError("Nothing to score: name a media file or a table, or give --text FILE.")
     checkpoint = load(run, model=model, streams=stream or ())
@@ -87,9 +99,7 @@ def predict(
             predictions = label_table(checkpoint, listing.files[0], label_rows, hook=hook)
         else:
             tracks = Tracks(video=video_track, audio=audio_track)
-            predictions = predict_media(
-                checkpoint, *listing.files, text=text, speaker=speaker, tracks=tracks, hook=hook
-            )
+            predictions = score(checkpoint, *listing.files, tracks=tracks, hook=hook)
     _hand_out(checkpoint, predictions, listing.left_out, json=json, csv=csv)
     if any(p.status != "ok" for p in predictions):
         raise typer.Exit(1)

@@ -25,6 +25,14 @@ Retry = Annotated[
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Try a few clips, and estimate time and disk.")
 ]
+Limit = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--limit",
+        help="Raise what one clip may take, such as pixels=200000000 (a picture), seconds, "
+        "silence_seconds, pictures, bytes.",
+    ),
+]
 _NAMED = 10  # failed clips that are named; the rest is counted
 
 
@@ -48,6 +56,7 @@ def prepare(
     ] = None,
     video_track: Track = None,
     audio_track: Track = None,
+    limit: Limit = None,
     retry: Retry = False,
     dry_run: DryRun = False,
     json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
@@ -63,9 +72,11 @@ def prepare(
     from traitscope.features.preparation import prepare as run_preparation
     from traitscope.features.preparation import with_tracks
     from traitscope.features.request import of_speaker
-    from traitscope.media import Tracks
+    from traitscope.media import Tracks, parse_limits
 
     log_to_stderr()
+    limits = parse_limits(limit or ())
+    how: dict[str, Any] = {"workers": workers, "retry": retry, "limits": limits}
     requests = _requests(extract, for_, settings or [], stream or [])
     if speaker is not None:
         requests = list(of_speaker({r.key: r for r in requests}, speaker).values())
@@ -77,9 +88,7 @@ def prepare(
         return
     say(f"preparing {', '.join(r.key for r in requests)} of {len(loaded.clips)} clips")
     with progress("clips") as hook:
-        summary = run_preparation(
-            loaded, requests, store=store, workers=workers, retry=retry, hook=hook
-        )
+        summary = run_preparation(loaded, requests, store=store, hook=hook, **how)
     if json:
         write_json(as_json(summary))
     else:

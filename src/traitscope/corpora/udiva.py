@@ -188,7 +188,8 @@ def _windows(clip: Clip, window: tuple[float, float] | None) -> Iterator[Clip]:
 def _seconds(clip: Clip) -> float:
     """Length of a recording; 0 where it is not there or cannot be opened."""
     from traitscope.media.images import probe
-    from traitscope.media.info import describe, open_container
+    from traitscope.media.info import describe
+    from traitscope.media.opening import open_container
 
     if clip.path is None:
         return 0.0

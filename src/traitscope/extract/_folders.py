@@ -9,14 +9,16 @@ the image's name, or one per clip with a row per image (frames, points, 2) or x,
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from tokenize import TokenError
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from traitscope.errors import ClipError, DataError
 from traitscope.extract.landmarks import COLUMNS, TO_68
 from traitscope.media.images import timed_files
+from traitscope.media.limits import DEFAULTS, check_bytes
+from traitscope.media.pictures import decoded
 from traitscope.sheets import open_sheet
 from traitscope.types import Stream
 
@@ -37,8 +39,8 @@ def read_images(folder: Path, *, fps: float | None = None) -> Stream:
         ClipError: there are none, none can be decoded, or nothing says when they were taken.
     """
     timed = _timed(folder, fps)
-    images = tuple(path.read_bytes() for _, path in timed)
-    sizes = np.array([_size(image) for image in images])
+    images = tuple(_bytes(path) for _, path in timed)
+    sizes = np.array([_size(i, path) for i, (_, path) in zip(images, timed, strict=True)])
     readable = np.asarray((sizes > 0).all(axis=1))
     if not readable.any():
         raise ClipError(f"No image in {folder} can be decoded. Replace them.", status="undecodable")
@@ -65,7 +67,7 @@ def read_points(folder: Path, place: Path | None, *, fps: float | None = None) -
     timed = _timed(folder, fps)
     files = [path for _, path in timed]
     points = _per_image(place, files) if place.is_dir() else _per_clip(place, len(files))
-    sizes = np.array([_size(path.read_bytes()) for path in files])[:, None, :]
+    sizes = np.array([_size(_bytes(path), path) for path in files])[:, None, :]
     if np.abs(np.nan_to_num(points)).max() <= _SHARES_END:
         points = points * sizes
     side = np.maximum(sizes.min(axis=2, keepdims=True), 1)
@@ -114,11 +116,15 @@ def _timed(folder: Path, fps: float | None) -> list[tuple[float, Path]]:
     return timed_files(folder, fps=fps)
 
 
-def _size(image: bytes) -> tuple[int, int]:
+def _bytes(path: Path) -> bytes:
+    check_bytes(path, path.stat().st_size, DEFAULTS)
+    return path.read_bytes()
+
+
+def _size(image: bytes, file: Path) -> tuple[int, int]:
     """Width and height of an encoded image, zeros if it cannot be decoded."""
-    data = np.frombuffer(image, np.uint8)
-    decoded = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
-    return (0, 0) if decoded is None else (decoded.shape[1], decoded.shape[0])
+    picture = decoded(image, file)
+    return (0, 0) if picture is None else (picture.shape[1], picture.shape[0])
 
 
 def _per_image(folder: Path, images: Sequence[Path]) -> Array:
@@ -160,17 +166,25 @@ def _numbers(path: Path) -> Array:
     """Read an array or a text of numbers; in a table, columns x_0, y_0, x_1 ... if it has them."""
     try:
         if path.suffix.lower() == ".npy":
-            return np.asarray(np.load(path, allow_pickle=False), dtype=np.float64)
+            return _array(path)
         lines = [re.split(r"[,;\s]+", line.strip()) for line in path.read_text().splitlines()]
         if lines and "x_0" in lines[0]:
             names = [f"{axis}_{point}" for point in range(len(TO_68)) for axis in "xy"]
             table = open_sheet(path).read((), dict.fromkeys(names, np.float64))
             return np.asarray(table[names].to_numpy(dtype=np.float64))
         return np.array([list(map(float, line)) for line in lines if _is_row(line)])
-    except (ValueError, OSError, IndexError, KeyError, DataError) as error:
+    except (ValueError, OSError, IndexError, KeyError, EOFError, DataError) as error:
         raise ClipError(
             f"{path} is not readable as points: {error}", status="undecodable"
         ) from None
+
+
+def _array(path: Path) -> Array:
+    """Read an array through a map of its file: a header may declare more than there is."""
+    try:
+        return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False), dtype=np.float64)
+    except (SyntaxError, TokenError) as error:  # of the header, which NumPy reads as Python
+        raise ValueError(f"its header is damaged ({error})") from None
 
 
 def _is_row(words: Sequence[str]) -> bool:

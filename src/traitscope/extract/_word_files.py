@@ -12,6 +12,7 @@ from traitscope.errors import ClipError
 from traitscope.extract import _recognised as recognised
 from traitscope.extract import _subtitles as subtitles
 from traitscope.extract._cues import Cue
+from traitscope.media.limits import WORDS_BYTES
 
 PLAIN = (".txt",)
 TIMED = (
@@ -103,6 +104,13 @@ def holds_words(path: Path) -> bool:
 def _decoded(path: Path) -> tuple[str, list[str]]:
     """Decode a text file; ends of lines become one character."""
     try:
+        size = path.stat().st_size
+        if size > WORDS_BYTES:
+            raise ClipError(
+                f"{path} has {size:,} bytes, and words of one clip have at most {WORDS_BYTES:,}. "
+                f"Give the words of this clip alone.",
+                status="too_large",
+            )
         data = path.read_bytes()
     except OSError as error:
         raise ClipError(f"{path} cannot be read: {error.strerror}.", status="no_text") from error

@@ -7,6 +7,7 @@ are ``model=resnet101 stages=[3,4] pools=[average,max]`` on six frames
 
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import cv2
@@ -18,11 +19,13 @@ from traitscope.config import Config as BaseConfig
 from traitscope.errors import ClipError, ConfigError
 from traitscope.extract import faces as _faces
 from traitscope.extract import frames as _frames
+from traitscope.media.pictures import decoded
 from traitscope.types import Inputs, Stream
 
 VERSION = 4
 NEEDS = ("stream:faces",)
 
+_STORED = Path("a picture of this clip")
 _BATCH = 32
 """Pictures computed at once: more gain nothing on a processor, and 32 fit any GPU."""
 
@@ -171,8 +174,7 @@ def _pixels(images: Sequence[bytes], size: int) -> NDArray[np.uint8]:
     """Decode JPEGs to (images, size, size, 3)."""
     pixels = []
     for image in images:
-        data = np.frombuffer(image, dtype=np.uint8)
-        picture = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR_RGB))
+        picture = np.asarray(decoded(image, _STORED))
         if picture.shape[:2] != (size, size):
             picture = cv2.resize(picture, (size, size), interpolation=cv2.INTER_AREA)
         pixels.append(picture)

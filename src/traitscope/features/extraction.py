@@ -17,7 +17,8 @@ from traitscope.errors import ClipError, ConfigError, MissingError
 from traitscope.extract import moments
 from traitscope.features.request import Request
 from traitscope.media import FrameReader, Rate, Sound, Spread, is_silent, read_frames, read_sound
-from traitscope.media.info import unreadable
+from traitscope.media.limits import DEFAULTS, Limits
+from traitscope.media.opening import unreadable
 from traitscope.tracking import FaceTracker, open_tracker
 from traitscope.types import Clip, Face, Frame, Inputs, Stream
 
@@ -33,9 +34,13 @@ class Extraction:
     """Trackers that stay open from clip to clip; one per process, closed at the end.
 
     A tracker is told to forget before each clip, so a result never depends on the clips before.
+
+    Attributes:
+        limits: of what a clip may take.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, limits: Limits = DEFAULTS) -> None:
+        self.limits = limits
         self._trackers: dict[str, list[FaceTracker]] = {}
 
     def trackers(self, passes: Iterable[Pass]) -> dict[Pass, FaceTracker]:
@@ -136,7 +141,7 @@ def extract_clip(
     jobs = [_job(clip, request) for request in _with_upstream(requests)]
     try:
         _see_frames(clip, [j for j in jobs if j.alive and j.needs("frames", "tracks")], context)
-        _finish(clip, jobs)
+        _finish(clip, jobs, context.limits)
     finally:
         if extraction is None:
             context.close()
@@ -183,6 +188,7 @@ def _see_frames(clip: Clip, jobs: Sequence[_Job], context: Extraction) -> None:
             end=clip.end,
             fps=clip.fps,
             track=clip.video_track,
+            limits=context.limits,
         )
         for frame, flags in reader:
             wanted = {rate for rate, flag in zip(rates, flags, strict=True) if flag}
@@ -222,9 +228,9 @@ def _media_facts(clip: Clip, reader: FrameReader) -> dict[str, Any]:
     }
 
 
-def _finish(clip: Clip, jobs: Sequence[_Job]) -> None:
+def _finish(clip: Clip, jobs: Sequence[_Job], limits: Limits) -> None:
     """Let each extractor finish, upstream first; sound is decoded once per sample rate."""
-    sounds: dict[int, Sound | ClipError] = {}
+    sounds = _Sounds(clip, limits)
     for job in jobs:
         if job.alive:
             stream = _guard(clip, [job], partial(_finish_one, clip, job, jobs, sounds))
@@ -239,11 +245,11 @@ def _finish_one(
     clip: Clip,
     job: _Job,
     jobs: Sequence[_Job],
-    sounds: dict[int, Sound | ClipError],
+    sounds: "_Sounds",
 ) -> Stream:
     waveform = None
     if job.needs("audio"):
-        sound = _sound(clip, job.request.config.sample_rate_hz, sounds)  # type: ignore[attr-defined]
+        sound = sounds.at(job.request.config.sample_rate_hz)  # type: ignore[attr-defined]
         waveform = sound.waveform
         job.facts.setdefault("duration_seconds", round(waveform.duration_seconds, 6))
         job.notice(sound.notes, sound.share)
@@ -260,42 +266,66 @@ def _finish_one(
     return stream
 
 
-def _sound(clip: Clip, rate: int, sounds: dict[int, Sound | ClipError]) -> Sound:
-    """The sound of a clip at a rate, decoded once; one in which nothing can be heard is none."""
-    if rate not in sounds:
+@dataclass
+class _Sounds:
+    """The sound of a clip at each rate that is asked for, decoded once."""
+
+    clip: Clip
+    limits: Limits
+    decoded: dict[int, Sound | ClipError] = field(default_factory=dict)
+
+    def at(self, rate: int) -> Sound:
+        """Sound in which nothing can be heard is none."""
+        if rate not in self.decoded:
+            try:
+                self.decoded[rate] = self._read(rate)
+            except ClipError as error:
+                self.decoded[rate] = error
+        heard = self.decoded[rate]
+        if isinstance(heard, ClipError):
+            raise heard.again()
+        return heard
+
+    def _read(self, rate: int) -> Sound:
+        clip = self.clip
         assert clip.path is not None
-        try:
-            sound = read_sound(
-                clip.path,
-                sample_rate_hz=rate,
-                start=clip.start,
-                end=clip.end,
-                track=clip.audio_track,
+        sound = read_sound(
+            clip.path,
+            sample_rate_hz=rate,
+            start=clip.start,
+            end=clip.end,
+            track=clip.audio_track,
+            limits=self.limits,
+        )
+        if len(sound.waveform.samples) and is_silent(sound.waveform):
+            raise ClipError(
+                f"The sound of clip {clip.id!r} is silent: its track holds no signal. Use "
+                f"extractors that need none, or a recording with sound.",
+                status="silent",
+                notes=sound.notes,
             )
-            if len(sound.waveform.samples) and is_silent(sound.waveform):
-                raise ClipError(
-                    f"The sound of clip {clip.id!r} is silent: its track holds no signal. Use "
-                    f"extractors that need none, or a recording with sound.",
-                    status="silent",
-                    notes=sound.notes,
-                )
-            sounds[rate] = sound
-        except ClipError as error:
-            sounds[rate] = error
-    heard = sounds[rate]
-    if isinstance(heard, ClipError):
-        raise heard.again()
-    return heard
+        return sound
+
+
+def out_of_memory(clip: Clip) -> ClipError:
+    """Make the failure of a clip that needs more memory than there is."""
+    return ClipError(
+        f"Clip {clip.id!r} needs more memory than there is. Shorten it (start, end), lower the "
+        f"rate, or use fewer workers or a larger machine.",
+        status="out_of_memory",
+    )
 
 
 def _guard(clip: Clip, jobs: Sequence[_Job], work: Callable[[], Result]) -> Result | None:
     """Do work for some jobs; what goes wrong with this clip becomes their outcome."""
     try:
         return work()
-    except (ConfigError, MissingError, MemoryError):
+    except (ConfigError, MissingError):
         raise
     except ClipError as error:
         failure = error
+    except MemoryError:
+        failure = out_of_memory(clip)
     except PermissionError as error:
         failure = unreadable(error, clip.path)
     except Exception as error:

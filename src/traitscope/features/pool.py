@@ -21,7 +21,7 @@ from types import ModuleType
 from typing import Any
 
 from traitscope.errors import TraitscopeError
-from traitscope.media import cores
+from traitscope.media import cores, threads_of_children
 
 _TRIES = 2  # of a task that kills its worker
 _STARTS = 3  # of workers that die before they are ready
@@ -94,7 +94,7 @@ class _Pool:
         process = context.Process(
             target=_serve, args=(theirs, self.work, self.threads), daemon=True
         )
-        with _without_main(), _without_interrupts():
+        with _without_main(), _without_interrupts(), threads_of_children(self.threads):
             process.start()
         theirs.close()  # so that the end of the worker is the end of the pipe
         self.workers.append(_Worker(process, ours))
@@ -178,9 +178,7 @@ def _answer(work: Callable[[Any], Any], task: Any) -> Any:
 
 
 def _use_threads(count: int) -> None:
-    """Keep libraries and decoders to this worker's share of the processors."""
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ.setdefault(name, str(count))
+    """Keep OpenCV to this worker's share of the processors; others were told in time."""
     import cv2
 
     cv2.setNumThreads(count)

@@ -12,9 +12,9 @@ from typing import Any
 
 from traitscope import registry
 from traitscope.corpora import load_corpus
-from traitscope.errors import ConfigError, DataError
+from traitscope.errors import ClipError, ConfigError, DataError
 from traitscope.features import pool as _pool
-from traitscope.features.extraction import Extraction, extract_clip
+from traitscope.features.extraction import Extraction, extract_clip, out_of_memory
 from traitscope.features.forecast import Forecast, try_clips
 from traitscope.features.origins import Served, serving
 from traitscope.features.request import Request, make_request
@@ -22,6 +22,7 @@ from traitscope.features.stock import Stock
 from traitscope.features.store import OK, Origin, StatusRow, Store
 from traitscope.features.summary import Summary, summarise
 from traitscope.media import Tracks, cores
+from traitscope.media.limits import DEFAULTS, Limits
 from traitscope.notes import joined
 from traitscope.types import Clip, Corpus, Hook, Stream
 
@@ -46,10 +47,14 @@ class _Work:
     store: Store
     requests: Mapping[str, Request]
     extraction: Extraction
+    again: bool = False
+    """Memory may be enough when the other workers have finished: to be tried once more then."""
 
     def __call__(self, task: _Task) -> Rows:
         requests = [self.requests[key] for key in task.origins]
         streams = extract_clip(task.clip, requests, extraction=self.extraction)
+        if self.again and any(_is_short(outcome) for outcome in streams.values()):
+            raise MemoryError
         return [(key, self._keep(key, task, streams[key])) for key in task.origins]
 
     def _keep(self, key: str, task: _Task, result: Any) -> StatusRow:
@@ -57,6 +62,10 @@ class _Work:
         if isinstance(result, Stream):
             return self.store.write(key, task.clip.id, result, origin=origin)
         return _row(task.clip, result.status, str(result), origin, notes=joined(result.notes))
+
+
+def _is_short(outcome: Stream | ClipError) -> bool:
+    return isinstance(outcome, ClipError) and outcome.status == "out_of_memory"
 
 
 @dataclass
@@ -88,6 +97,7 @@ def prepare(
     workers: int | None = None,
     retry: bool = False,
     hook: Hook | None = None,
+    limits: Limits = DEFAULTS,
 ) -> Summary:
     """Extract features from the media of a corpus into a store.
 
@@ -104,6 +114,7 @@ def prepare(
         workers: processes; one per core by default, 0 to work in this process.
         retry: try all failed clips again.
         hook: called with (done, total, clip) after each clip.
+        limits: of what one clip may take; a clip beyond fails.
 
     Raises:
         MissingError: an extractor needs a model file or a package that is not there.
@@ -124,7 +135,7 @@ def prepare(
     plan = _plan(corpus, wanted, store, retry=retry)
     try:
         _record(store, [*plan.absent, *plan.confirmed])
-        _extract(plan.tasks, store, wanted, workers, hook)
+        _extract(plan.tasks, store, wanted, workers, hook, limits)
     finally:
         for key in wanted:
             store.settle(key)
@@ -236,10 +247,11 @@ def _extract(
     requests: Mapping[str, Request],
     workers: int,
     hook: Hook | None,
+    limits: Limits,
 ) -> None:
     """Do the tasks, and record each as it finishes."""
-    with Extraction() as extraction:  # each worker gets its own, empty, and opens its trackers
-        work = _Work(Store(store.folder), requests, extraction)
+    with Extraction(limits) as extraction:  # each worker gets its own, empty, opens its trackers
+        work = _Work(Store(store.folder), requests, extraction, again=bool(workers))
         results = _pool.run(work, tasks, workers=workers) if workers else _here(work, tasks)
         with closing(results):  # ends the workers when recording fails
             for done, (place, result) in enumerate(results, 1):
@@ -253,7 +265,12 @@ def _extract(
 def _here(work: _Work, tasks: Sequence[_Task]) -> Generator[tuple[int, Any], None, None]:
     """Do the tasks in this process."""
     for place, task in enumerate(tasks):
-        yield place, work(task)
+        try:
+            rows = work(task)
+        except MemoryError:  # while its features are written
+            failure = out_of_memory(task.clip)
+            rows = _failed(task, failure.status, str(failure))
+        yield place, rows
 
 
 def _record(store: Store, rows: Iterable[tuple[str, StatusRow]]) -> None:
@@ -269,7 +286,11 @@ def _crashed(task: _Task, crash: _pool.Crash) -> Rows:
         f"The worker process ended twice on this clip ({crash.how}): short of memory, or a fault "
         f"in a decoder. Re-encode the clip or leave it out."
     )
-    return [(key, _row(task.clip, "crashed", reason, o)) for key, o in task.origins.items()]
+    return _failed(task, "crashed", reason)
+
+
+def _failed(task: _Task, status: str, reason: str) -> Rows:
+    return [(key, _row(task.clip, status, reason, o)) for key, o in task.origins.items()]
 
 
 def _row(clip: Clip, status: str, reason: str, origin: Origin, *, notes: str = "") -> StatusRow:

@@ -5,13 +5,13 @@ from pathlib import Path
 from textwrap import wrap
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from traitscope.errors import ConfigError, DataError
 from traitscope.features.exports import clips_of, names_of
 from traitscope.features.store import OK, Store
+from traitscope.media.pictures import decoded
 from traitscope.plotting import save
 from traitscope.types import Stream
 
@@ -127,7 +127,7 @@ def _draw_pictures(part: Any, grid: Any, stream: Stream, marks: Stream | None) -
             axis.text(0.5, 0.5, "no face", ha="center", va="center", transform=axis.transAxes)
             axis.set_aspect("equal", adjustable="box")
             continue
-        picture = np.asarray(cv2.imdecode(np.frombuffer(image, np.uint8), cv2.IMREAD_COLOR_RGB))
+        picture = np.asarray(decoded(image, Path(f"a stored picture of {stream.time[row]:.2f} s")))
         axis.imshow(picture)
         points = _points(marks, stream, row)
         if points is not None:

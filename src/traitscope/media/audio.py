@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 from traitscope.errors import ClipError
 from traitscope.media import images
 from traitscope.media._channels import Channels, one_channel, resampler_to_mono
-from traitscope.media.info import check_codec, decoded, duration, open_container, own_duration
+from traitscope.media.info import check_codec, decoded, duration, own_duration
+from traitscope.media.limits import DEFAULTS, Limits, too_much
+from traitscope.media.opening import open_container
 from traitscope.media.tracks import audio_stream, tell_choice, video_stream
 from traitscope.types import Waveform
 
@@ -70,6 +72,7 @@ def read_sound(
     start: float | None = None,
     end: float | None = None,
     track: int | None = None,
+    limits: Limits = DEFAULTS,
 ) -> Sound:
     """Read the sound of a clip, mixed down to mono, with what was noticed on the way.
 
@@ -83,16 +86,18 @@ def read_sound(
             are pictures, so that sound and pictures have the same times.
         end: seconds into the file where it ends, exclusive.
         track: which of several sound tracks, from 1; None takes the default of the file.
+        limits: of what is decoded, and of silence that is put between.
 
     Raises:
-        ClipError: there is no such track, or nothing of it can be decoded.
+        ClipError: there is no such track, nothing of it can be decoded, or it is beyond a limit.
     """
     file = _sound_of(path)
-    reading = _Reading(file, sample_rate_hz, (start or 0.0, end), track)
+    interval = (start or 0.0, end)
+    reading = _Reading(file, sample_rate_hz, interval, track, limits)
     samples = reading.samples(channel=None)
     if samples is not None and reading.channels.cancel(samples):
         loudest = reading.channels.loudest
-        reading = _Reading(file, sample_rate_hz, (start or 0.0, end), track)
+        reading = _Reading(file, sample_rate_hz, interval, track, limits)
         samples = reading.samples(channel=loudest)
         reading.notes.append(
             f"out-of-phase: channels cancel each other, so channel {loudest + 1} is heard"
@@ -146,13 +151,19 @@ class _Reading:
     """
 
     def __init__(
-        self, file: Path, rate: int, interval: tuple[float, float | None], track: int | None
+        self,
+        file: Path,
+        rate: int,
+        interval: tuple[float, float | None],
+        track: int | None,
+        limits: Limits,
     ) -> None:
         self.notes: list[str] = []
         self.problems: list[str] = []
         self.channels = Channels()
         self.seconds = 0.0
         self._file, self._rate, self._track = file, rate, track
+        self._limits, self._silence = limits, 0
         self._start, self._end = interval
         self._declared_end: float | None = None
 
@@ -162,7 +173,7 @@ class _Reading:
         Args:
             channel: the one that is taken alone; None for the mix of all.
         """
-        with open_container(self._file) as container:
+        with open_container(self._file, self._limits) as container:
             stream = audio_stream(container, self._track)
             if stream is None:
                 raise _no_audio(self._file)
@@ -210,7 +221,7 @@ class _Reading:
                 held, begin = max(0, position or 0), round((time - start) * rate)
                 if begin - held > longest:  # a time that makes no sense
                     begin = held
-                spool.add(np.zeros(max(0, min(begin, stop or begin) - held), dtype=np.int32))
+                self._pause(spool, max(0, min(begin, stop or begin) - held))
                 position = begin if position is None else max(begin, position)
             assert position is not None
             samples = piece.to_ndarray()[0]
@@ -218,9 +229,26 @@ class _Reading:
                 samples[max(0, -position) : None if stop is None else max(0, stop - position)]
             )
             position += len(samples)
+            self._check_length(position)
             if stop is not None and position >= stop:
                 break
         return None if position is None else spool.samples()[:stop]
+
+    def _pause(self, spool: "_Spool", samples: int) -> None:
+        """Put silence, which costs a file a few bytes and us four for each sample."""
+        self._silence += samples
+        seconds = self._silence / self._rate
+        if seconds > self._limits.silence_seconds:
+            what = f"The sound of {self._file} pauses for {seconds:,.0f} s in all"
+            raise too_much(what, "silence_seconds", seconds, self._limits.silence_seconds)
+        for begin in range(0, samples, _BLOCK):
+            spool.add(np.zeros(min(_BLOCK, samples - begin), dtype=np.int32))
+
+    def _check_length(self, samples: int) -> None:
+        if samples > self._limits.seconds * self._rate:
+            seconds = max(samples / self._rate, self.seconds - self._start)
+            what = f"{self._file} has sound for {seconds:,.0f} s"
+            raise too_much(what, "seconds", seconds, self._limits.seconds)
 
 
 def _seek(container: Any, stream: Any, seconds: float) -> None:

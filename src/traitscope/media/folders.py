@@ -16,7 +16,8 @@ import av
 
 from traitscope.errors import ClipError
 from traitscope.media import images
-from traitscope.media.info import decoded, open_container
+from traitscope.media.info import decoded
+from traitscope.media.opening import open_container
 from traitscope.media.suffixes import MEDIA
 
 _TABLES = (".csv", ".tsv", ".parquet", ".xlsx", ".xls")

@@ -4,25 +4,27 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from traitscope.errors import ClipError
 from traitscope.media.info import MediaInfo
+from traitscope.media.limits import DEFAULTS, Limits, check_bytes
+from traitscope.media.pictures import decoded
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp"}
+_RATE_BYTES = 100
 _LANDMARKS = re.compile(r"[_-]?(?:land)?marks?(?=[_-]|$)|[_-]?lmks?(?=[_-]|$)")
 
 
-def probe(folder: Path, *, fps: float | None) -> MediaInfo:
+def probe(folder: Path, *, fps: float | None, limits: Limits = DEFAULTS) -> MediaInfo:
     """Read the facts of a folder of images.
 
     Raises:
         ClipError: it holds no images, or nothing says how many are shown per second.
     """
     files, rate = _files(folder), _fps(folder, fps)
-    height, width = load(files[0]).shape[:2]
+    height, width = load(files[0], limits).shape[:2]
     wav = sound_file(folder)
     return MediaInfo(
         duration_seconds=len(files) / rate,
@@ -48,24 +50,25 @@ def timed_files(folder: Path, *, fps: float | None) -> list[tuple[float, Path]]:
     return [(number / rate, file) for number, file in enumerate(_files(folder))]
 
 
-def load(file: Path) -> NDArray[np.uint8]:
+def load(file: Path, limits: Limits = DEFAULTS) -> NDArray[np.uint8]:
     """Read one image as (height, width, 3) RGB, turned as its EXIF tag asks.
 
     Raises:
-        ClipError: it is no image, or cannot be read.
+        ClipError: it is no image, cannot be read, or is beyond a limit.
     """
     try:
-        data = np.frombuffer(file.read_bytes(), dtype=np.uint8)
+        check_bytes(file, file.stat().st_size, limits)
+        data = file.read_bytes()
     except OSError as error:
         raise ClipError(
             f"{file} cannot be read: {error.strerror}. Replace or remove it.", status="unreadable"
         ) from error
-    image = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
+    image = decoded(data, file, limits)
     if image is None:
         raise ClipError(
             f"{file} is not a readable image. Replace or remove it.", status="undecodable"
         )
-    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), dtype=np.uint8)
+    return image
 
 
 def sound_file(folder: Path) -> Path | None:
@@ -109,9 +112,14 @@ def _natural(name: str) -> list[tuple[int, str]]:
     return [(int(p), "") if p.isdecimal() and p.isascii() else (-1, p.lower()) for p in parts]
 
 
+def _written(note: Path) -> str:
+    with note.open("rb") as file:
+        return file.read(_RATE_BYTES).decode("utf-8", errors="replace").strip()
+
+
 def _fps(folder: Path, fps: float | None) -> float:
     note = folder / "fps.txt"
-    text = note.read_text(encoding="utf-8").strip() if fps is None and note.is_file() else fps
+    text = _written(note) if fps is None and note.is_file() else fps
     try:
         rate = float(text) if text is not None else 0.0
     except ValueError:

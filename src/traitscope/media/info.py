@@ -1,4 +1,4 @@
-"""Opening a media file and saying what is in it: path -> container and `MediaInfo`."""
+"""What is in an open media file: container -> `MediaInfo`, packets and frames."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -85,42 +85,6 @@ class Tracks:
 
     video: int | None = None
     audio: int | None = None
-
-
-def open_container(path: Path) -> Any:
-    """Open a media file for reading.
-
-    Raises:
-        ClipError: it is missing, empty, or not a media file.
-    """
-    try:
-        size = path.stat().st_size
-        if size:
-            # "file:" keeps names such as "a:b.mp4" from being read as addresses, and the
-            # whitelist keeps playlists from opening the network.
-            return av.open(
-                f"file:{path}", options={"protocol_whitelist": "file"}, metadata_errors="replace"
-            )
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise ClipError(
-            f"There is no file {path}. Check the folder of the media.", status="missing"
-        ) from error
-    except PermissionError as error:
-        raise unreadable(error, path) from error
-    except (av.error.FFmpegError, OSError, ValueError) as error:
-        raise ClipError(
-            f"{path} cannot be opened as media ({_reason(error)}). Re-encode it or leave it out.",
-            status="undecodable",
-        ) from error
-    raise ClipError(f"{path} has 0 bytes. Copy or download it again.", status="empty")
-
-
-def unreadable(error: PermissionError, path: Path | None) -> ClipError:
-    """Make the failure of a clip that this user may not read."""
-    return ClipError(
-        f"{path} cannot be read: {error.strerror}. Give this user the right to.",
-        status="unreadable",
-    )
 
 
 def check_codec(stream: Any, path: Path) -> None:
@@ -318,7 +282,3 @@ def own_duration(container: Any, stream: Any | None) -> float | None:
 
 def _start(stream: Any) -> float:
     return float((stream.start_time or 0) * stream.time_base)
-
-
-def _reason(error: Exception) -> str:
-    return getattr(error, "strerror", None) or str(error)

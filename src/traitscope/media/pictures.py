@@ -2,12 +2,15 @@
 
 import logging
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from traitscope.errors import DataError
+from traitscope.media._headers import picture_size
+from traitscope.media.limits import DEFAULTS, Limits, check_pixels
 
 log = logging.getLogger(__name__)
 
@@ -16,6 +19,35 @@ IMAGENET_MEAN = np.array([0.485, 0.456, 0.406], dtype=np.float32)
 
 IMAGENET_SD = np.array([0.229, 0.224, 0.225], dtype=np.float32)
 """Of red, green and blue in [0, 1]; every image a model gets is standardised with them."""
+
+_STORED = Path("a stored picture")
+
+
+def decoded(data: bytes, file: Path, limits: Limits = DEFAULTS) -> NDArray[np.uint8] | None:
+    """Decode a stored picture to (height, width, 3) RGB, turned as its EXIF tag asks.
+
+    Args:
+        data: the bytes of a PNG, JPEG, BMP, WebP or GIF.
+        file: what they are called in an error.
+        limits: of its pixels, which its first bytes tell.
+
+    Returns:
+        None where it is no such picture, or is damaged.
+
+    Raises:
+        ClipError: it has more pixels than the limit.
+    """
+    import cv2
+
+    size = picture_size(data)
+    if size is None or 0 in size:
+        return None
+    check_pixels(file, *size, limits)
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
+    except cv2.error:  # it is damaged, or larger than OpenCV takes
+        return None
+    return None if image is None else np.asarray(image, dtype=np.uint8)
 
 
 LARGEST_BYTES = 8 * 2**30
@@ -58,26 +90,26 @@ def decode_rows(
             f"{what}: {len(images)} pictures of {width} x {height} take {taken / 2**30:.0f} GB. "
             f"Set fewer or smaller ones in the settings of the model."
         )
-    decoded: list[NDArray[Any] | None] = []
+    arrays: list[NDArray[Any] | None] = []
     for data in images:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB) if data else None
+        image: NDArray[Any] | None = decoded(data, _STORED)
         if image is not None and size is not None:
             image = middle(image, height / width)
             if image.shape[:2] != (height, width):
                 image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
-        decoded.append(image)
-    lost = sum(bool(data) and image is None for data, image in zip(images, decoded, strict=True))
+        arrays.append(image)
+    lost = sum(bool(data) and image is None for data, image in zip(images, arrays, strict=True))
     cure = f"{what} is damaged in the store: delete it there, and prepare again."
     if lost:
         log.warning("%d of %d pictures cannot be decoded. %s", lost, len(images), cure)
-    shape = next((image.shape for image in decoded if image is not None), None)
+    shape = next((image.shape for image in arrays if image is not None), None)
     if shape is None:
         raise DataError(f"No picture can be decoded. {cure}")
     stacked = np.zeros((len(images), *shape), dtype=np.float32)
-    for row, image in enumerate(decoded):
+    for row, image in enumerate(arrays):
         if image is not None:
             stacked[row] = (image.astype(np.float32) / 255 - IMAGENET_MEAN) / IMAGENET_SD
-    shown = np.array([image is not None for image in decoded])
+    shown = np.array([image is not None for image in arrays])
     return np.ascontiguousarray(stacked.transpose(0, 3, 1, 2)), shown
 
 

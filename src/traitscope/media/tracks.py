@@ -11,6 +11,7 @@ from typing import Any
 import av
 
 from traitscope.errors import ClipError
+from traitscope.media.opening import open_container
 
 _STILL_CODECS = frozenset({"mjpeg", "png", "bmp", "webp", "tiff", "jpeg2000", "jpegls"})
 """Of images: a track with a single one of them, beside others, is a cover."""
@@ -93,7 +94,7 @@ def _is_cover(container: Any, stream: Any) -> bool:
 
 def _has_one_picture(name: str, index: int) -> bool:
     """Look for a second picture, to the end if there is none; the open container stays put."""
-    with av.open(name, options={"protocol_whitelist": "file"}, metadata_errors="replace") as again:
+    with open_container(Path(name.removeprefix("file:"))) as again:
         pictures = (packet for packet in again.demux(again.streams[index]) if packet.size)
         next(pictures, None)
         return next(pictures, None) is None

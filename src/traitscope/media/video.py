@@ -1,6 +1,5 @@
 """Video files and folders of images -> RGB frames with true times, one decode for all rates."""
 
-import os
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
@@ -17,6 +16,7 @@ from traitscope.errors import ClipError
 from traitscope.media import images
 from traitscope.media._showing import Converter, deinterlaced
 from traitscope.media._sparing import CODECS, AstrayError, sparing
+from traitscope.media._threads import use_threads
 from traitscope.media._timing import Clock, says_no_times, shown
 from traitscope.media.info import (
     DEINTERLACED,
@@ -25,10 +25,11 @@ from traitscope.media.info import (
     check_codec,
     describe,
     measured,
-    open_container,
     own_duration,
     packets_of,
 )
+from traitscope.media.limits import DEFAULTS, Limits, check_extent, check_pixels
+from traitscope.media.opening import check_size, open_container
 from traitscope.media.sampling import TOLERANCE_SECONDS, Rate, Spread, is_wanted
 from traitscope.media.tracks import audio_stream, video_stream
 from traitscope.types import Frame
@@ -37,37 +38,45 @@ Picture = tuple[float, Callable[[], NDArray[np.uint8]]]
 """Seconds into the file, and a function that converts the picture when it is wanted."""
 
 _EDGE = 1e-9
-
 _PROBLEM_LENGTH = 300
-
 _ASSUMED_RATE = 25.0
 """Pictures per second where neither times nor a declared rate tell."""
 
 _MOST_FACTS = 10
-
 _SHORTFALL_SECONDS = 1.0
 """A track that ends this much before the length its file declares was cut off."""
 
 
-def probe(path: Path, *, fps: float | None = None, tracks: Tracks | None = None) -> MediaInfo:
+def probe(
+    path: Path,
+    *,
+    fps: float | None = None,
+    tracks: Tracks | None = None,
+    limits: Limits = DEFAULTS,
+) -> MediaInfo:
     """Read the facts of a media file or a folder of images.
 
     Args:
         path: media file or folder of images.
         fps: frames per second of a folder of images.
         tracks: which tracks of the file; its default ones if not said.
+        limits: of what is decoded.
 
     Raises:
-        ClipError: the file is missing, empty or no media, or has no such track.
+        ClipError: the file is missing, empty or no media, has no such track, or is beyond a limit.
     """
     tracks = tracks or Tracks()
     if path.is_dir():
-        return images.probe(path, fps=fps)
-    with open_container(path) as container:
+        return images.probe(path, fps=fps, limits=limits)
+    with open_container(path, limits) as container:
         stream = video_stream(container, tracks.video)
         readable = stream is not None and stream.codec_context is not None
-        info = describe(container, _first_frame(container, stream) if readable else None, tracks)
-    with open_container(path) as container:  # from the beginning again
+        first = _first_frame(container, stream) if readable else None
+        info = describe(container, first, tracks)
+    if readable and first is None:
+        check_size(path, limits)
+    check_pixels(path, info.width or 0, info.height or 0, limits)
+    with open_container(path, limits) as container:  # from the beginning again
         main = video_stream(container, tracks.video) or audio_stream(container, tracks.audio)
         return info if main is None else measured(info, container, main)
 
@@ -81,27 +90,29 @@ def read_frames(
     fps: float | None = None,
     track: int | None = None,
     skip: bool = True,
+    limits: Limits = DEFAULTS,
 ) -> "FrameReader":
     """Open a clip for reading at several rates at once.
 
     Args:
         path: media file or folder of images.
-        rates: frames per second, ``"native"`` for every frame, or moments spread over the clip;
-            one flag for each comes out.
+        rates: frames per second, ``"native"`` or moments spread over the clip; a flag for each.
         start: seconds into the file where the clip starts.
         end: seconds into the file where it ends, exclusive.
         fps: frames per second of a folder of images.
         track: which video track of a file that has several, from 1; None takes its default.
         skip: leave out decoding what changes nothing; frames and times are the same without.
+        limits: of what is decoded.
 
     Returns:
         An iterable of (frame, one flag per rate) with only the frames that some rate wants.
 
     Raises:
-        ClipError: the file is missing, empty, no media or has no such video; while iterating: no
-            frame can be decoded, or none lies in the interval.
+        ClipError: there is no such video; while iterating: no frame can be decoded or lies in the
+            interval, or the clip goes beyond a limit.
     """
-    return FrameReader(path, rates, (start or 0.0, end), fps, track=track, skip=skip)
+    interval = (start or 0.0, end)
+    return FrameReader(path, rates, interval, fps, track=track, skip=skip, limits=limits)
 
 
 class FrameReader:
@@ -122,20 +133,22 @@ class FrameReader:
         *,
         track: int | None,
         skip: bool,
+        limits: Limits,
     ) -> None:
         self.share = 1.0
         self._noticed: list[str] = []
         self._problems: list[str] = []
         self._path, self._fps, self._tracks = path, fps, Tracks(video=track)
+        self._limits = limits
         self._declared: float | None = None
         self._size = (0, 0)
         self._start, self._end = interval[0], float("inf") if interval[1] is None else interval[1]
         self._skip = skip and "native" not in rates
         self._seen, self._delivered, self._exhausted = False, False, False
         if path.is_dir():
-            self.info = images.probe(path, fps=fps)
+            self.info = images.probe(path, fps=fps, limits=limits)
         else:
-            with open_container(path) as container:
+            with open_container(path, limits) as container:
                 self.info = describe(container, None, self._tracks)
                 if self.info.has_video:
                     stream = video_stream(container, track)
@@ -213,17 +226,18 @@ class FrameReader:
     def _pictures(self) -> Iterator[Picture]:
         """Pictures of the interval, from files or from a decoder."""
         source = self._from_folder() if self._path.is_dir() else self._from_decoder()
-        for time, convert in source:
+        for count, (time, convert) in enumerate(source, 1):
             self._seen = True
             if time >= self._end - _EDGE:
                 return
+            check_extent(self._path, count, time - self._start, self._limits)
             if time >= self._start - _EDGE:
                 yield time, convert
         self._exhausted = True
 
     def _from_folder(self) -> Iterator[Picture]:
         for time, file in images.timed_files(self._path, fps=self._fps):
-            yield time, partial(images.load, file)
+            yield time, partial(images.load, file, self._limits)
 
     def _from_decoder(self) -> Iterator[Picture]:
         """Decode from the key frame before the start; from the beginning if seeking fails."""
@@ -239,10 +253,10 @@ class FrameReader:
         yield from self._decode(seek=False)
 
     def _decode(self, *, seek: bool) -> Generator[Picture, None, None]:
-        with open_container(self._path) as container:
+        with open_container(self._path, self._limits) as container:
             stream = video_stream(container, self._tracks.video)
             assert stream is not None
-            _use_threads(stream)
+            use_threads(stream)
             zero, unit = stream.start_time or 0, stream.time_base
             if seek:
                 try:
@@ -291,6 +305,7 @@ class FrameReader:
                 fps=before.fps,
                 notes=tuple(dict.fromkeys((*before.notes, *told.notes))),
             )
+            check_pixels(self._path, self.info.width or 0, self.info.height or 0, self._limits)
             convert.look(stream, frame)
             self._size = frame.width, frame.height
         elif (frame.width, frame.height) != self._size:
@@ -355,6 +370,8 @@ class FrameReader:
                 f"{self.info.duration_seconds:.2f} s. Correct start and end.",
                 status="empty",
             )
+        if not self._path.is_dir():
+            check_size(self._path, self._limits)
         return ClipError(
             f"No frame of {self._path} can be decoded ({self.problem or 'no data'}). "
             f"Re-encode it or leave it out.",
@@ -381,20 +398,3 @@ def _first_frame(container: Any, stream: Any) -> Any | None:
         return next(container.decode(stream), None)
     except av.error.FFmpegError:
         return None
-
-
-def _use_threads(stream: Any) -> None:
-    """Let the decoder use the processors of this process, up to what short clips profit from.
-
-    OMP_NUM_THREADS says how many are its share, as it does for libraries of arrays.
-    """
-    stream.thread_type = "AUTO"
-    share = os.environ.get("OMP_NUM_THREADS", "")
-    count = min(4, cores(), int(share) if share.isdecimal() else 4)
-    stream.codec_context.thread_count = max(1, count)
-
-
-def cores() -> int:
-    """Processors that this process may use."""
-    affinity = getattr(os, "sched_getaffinity", None)  # Linux only
-    return len(affinity(0)) if affinity else os.cpu_count() or 1

@@ -12,6 +12,7 @@ from traitscope.features.extraction import Extraction, extract_clip
 from traitscope.features.request import Request, of_speaker
 from traitscope.media import Tracks
 from traitscope.media.folders import LeftOut
+from traitscope.media.limits import DEFAULTS, Limits
 from traitscope.prediction.inputs import (
     clip_names,
     named_clips,
@@ -38,6 +39,7 @@ def predict(
     model: str | None = None,
     streams: Iterable[str] = (),
     hook: Hook | None = None,
+    limits: Limits = DEFAULTS,
 ) -> list[Prediction]:
     """Estimate the traits of clips with a trained run.
 
@@ -51,6 +53,7 @@ def predict(
         model: the dotted path of an outside model the run was trained with.
         streams: dotted paths of outside extractors that the run reads.
         hook: called as hook(done, total, name).
+        limits: of what one clip may take; a clip beyond has no scores.
 
     Returns:
         One prediction per clip, in order; one that cannot be scored has a status and a reason.
@@ -67,7 +70,7 @@ def predict(
     requests = of_speaker(requests, speaker) if speaker is not None else requests
     predictions = []
     paths, taken = named_paths(media, text), set[str]()
-    with Extraction() as extraction:
+    with Extraction(limits) as extraction:
         for done, (path, name) in enumerate(zip(paths, clip_names(paths), strict=True)):
             if hook:
                 hook(done, len(paths), path.name)

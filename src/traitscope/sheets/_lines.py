@@ -9,7 +9,7 @@ import codecs
 import csv
 import io
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -146,7 +146,9 @@ def _header(file: BinaryIO, path: Path) -> tuple[str, int]:
     while line := file.readline(_ROW_BYTES):
         number += 1
         line = line.removeprefix(codecs.BOM_UTF8)
-        while line.count(b'"') % 2 and len(line) < _ROW_BYTES and (more := file.readline()):
+        while (
+            line.count(b'"') % 2 and len(line) < _ROW_BYTES and (more := file.readline(_ROW_BYTES))
+        ):
             line += more  # a name with an end of line in it
         if line.strip():
             try:
@@ -297,9 +299,10 @@ def _by_csv(
     """Count cells where quotes hide separators and ends of lines."""
     last = [""]
 
-    def lines(text: Iterable[str]) -> Iterator[str]:
-        for last[0] in text:
-            yield last[0]
+    def lines(text: io.TextIOWrapper) -> Iterator[str]:
+        while line := text.readline(_ROW_BYTES):
+            last[0] = line
+            yield line
 
     found: list[tuple[int, bool, int]] = []
     text = io.TextIOWrapper(file, encoding, newline="")

@@ -11,6 +11,7 @@ from traitscope.errors import DataError, some
 from traitscope.escaping import plain
 from traitscope.sheets._kinds import LOOKED_AT_BYTES, is_parquet
 from traitscope.sheets._lines import Lines, look_at
+from traitscope.sheets._parquet import check_cells, parquet_columns, parquet_names
 from traitscope.sheets.cells import NO_NUMBER, as_numbers, is_unnamed, same_name
 
 if TYPE_CHECKING:
@@ -88,6 +89,8 @@ class Sheet:
         import pandas as pd
 
         assert self.lines is not None
+        wanted = len({*texts, *numbers})
+        check_cells(self.path, wanted * (rows or self.lines.rows.count))
         left_out = {*self.lines.rows.hollow, *self.lines.rows.long}
         count = 0
         try:
@@ -125,15 +128,10 @@ class Sheet:
 
     def _of_parquet(self, texts: Sequence[str], numbers: Mapping[str, Any]) -> "pd.DataFrame":
         import pandas as pd
-        import pyarrow
-        import pyarrow.parquet
 
-        try:
-            table = pyarrow.parquet.ParquetFile(self.path).read()
-        except (pyarrow.ArrowInvalid, OSError) as error:
-            raise DataError(f"{self.path} is not readable as Parquet: {error}") from error
         wanted = self._wanted(texts, numbers)
-        found = {name: table.column(self.places[name]) for name in wanted}
+        columns = parquet_columns(self.path, [self.places[name] for name in wanted])
+        found = dict(zip(wanted, columns, strict=True))
         plain = {n: found[n].to_pandas() for n in numbers}
         bare = {n: column for n, column in plain.items() if not _is_number(column)}
         changed: dict[str, Any] = {
@@ -200,7 +198,7 @@ def open_sheet(
             start = file.read(LOOKED_AT_BYTES)
         parquet = is_parquet(start, path)
         lines = None if parquet else look_at(path, start)
-        header = _parquet_header(path) if lines is None else lines.header
+        header = parquet_names(path) if lines is None else lines.header
     except FileNotFoundError as error:
         raise DataError(f"There is no file {path}. Check its name and folder.") from error
     except OSError as error:
@@ -253,16 +251,6 @@ def _names(header: Sequence[str], fold: Iterable[str]) -> list[str]:
         if name not in names and folded.count(name.casefold()) == 1:
             names[folded.index(name.casefold())] = name
     return names
-
-
-def _parquet_header(path: Path) -> tuple[str, ...]:
-    import pyarrow
-    import pyarrow.parquet
-
-    try:
-        return tuple(map(str, pyarrow.parquet.ParquetFile(path).schema_arrow.names))
-    except (pyarrow.ArrowInvalid, OSError) as error:
-        raise DataError(f"{path} is not readable as Parquet: {error}") from error
 
 
 def _notes(lines: Lines, bare: Sequence[int]) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from traitscope.data.examples import Example, Examples, collate, fit_scalers
 from traitscope.data.protocols import each_fold, groups
 from traitscope.errors import ConfigError
 from traitscope.files import refuse_used, remove_drafts, write_json
+from traitscope.media import threads_of_children
 from traitscope.registry import Typed
 from traitscope.runs.card import write_card
 from traitscope.runs.checkpoint import (
@@ -122,7 +124,8 @@ def _train_one(
     if data.plan.is_estimator:
         _fit_estimator(data, folder, start_from=start_from, hook=how["hook"])
     else:
-        _fit_network(data, folder, start_from=start_from, resume=resume, how=how)
+        with threads_of_children(1) if how["workers"] else nullcontext():
+            _fit_network(data, folder, start_from=start_from, resume=resume, how=how)
     _write_results(data, folder, start_from=start_from, typed=typed)
 
 

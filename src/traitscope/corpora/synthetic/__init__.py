@@ -44,6 +44,7 @@ from traitscope.corpora.synthetic import _face, _media, _motion, _portrait, _voi
 from traitscope.corpora.synthetic._behaviours import BEHAVIOURS, Planned, generator, plan
 from traitscope.errors import DataError
 from traitscope.files import write_csv, write_text
+from traitscope.media import threads_of_children
 from traitscope.types import TRAITS, Corpus, Hook
 
 _LOG = logging.getLogger(__name__)
@@ -182,7 +183,8 @@ def _rendered(folder: Path, clips: list[Planned], config: Config) -> Any:
     spawn = multiprocessing.get_context("spawn")
     workers = min(config.workers, len(clips))
     with ProcessPoolExecutor(workers, mp_context=spawn, initializer=_take_one_core) as pool:
-        jobs = [pool.submit(_write_clip, folder, clip, config) for clip in clips]
+        with threads_of_children(1):
+            jobs = [pool.submit(_write_clip, folder, clip, config) for clip in clips]
         for job in as_completed(jobs):
             yield job.result()
 
