@@ -44,6 +44,7 @@ HEADLINE = ("accuracy", "skill", "ccc", "pearson", "r2", "mae")
 ROLES: Mapping[str, tuple[str, str]] = {
     "model": ("model", "the system under test"),
     "constant": ("constant", "one value per trait for every clip: the mean of the fitted labels"),
+    "median": ("constant, median", "the same with their median, which has the least error"),
     "lookup": ("look-up by source", "the mean fitted label of the same source; sees no video"),
     "lookup_shrunk": ("look-up by source, shrunk", "the same, pulled towards the constant"),
     "metadata": ("metadata only", "regression on clip attributes; sees no video"),
