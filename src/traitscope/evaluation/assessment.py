@@ -168,7 +168,7 @@ def assess(system: System, corpus: Corpus, *, scoring: Scoring | None = None) ->
     new = unseen(folds, read.clips)
     if scoring.aggregate == "subject":
         truth, rows, new = by_subject(read.clips, truth, rows, new)
-    judged, sentences = _judged(system.split, truth, rows, new, scoring)
+    judged, sentences = _judged(system.split, truth, rows, new, scoring, corpus)
     leading = next((each for each in reversed(judged) if each.part.rows), judged[0])
     facts: dict[str, Any] = {
         "ceiling": ceiling_of(
@@ -297,12 +297,14 @@ def _judged(
     rows: Sequence[Row],
     unseen: np.ndarray[Any, Any],
     scoring: Scoring,
+    corpus: Corpus,
 ) -> tuple[list[Judged], list[str]]:
     """Score everything and, where sources were seen, the unseen rest apart; what is undefined."""
     title = f"{split}, all {'subjects' if scoring.aggregate == 'subject' else 'clips'}"
     part = score_part(title, truth, rows, scoring)
-    everything = Judged("all", part, truth, rows, unseen=bool(unseen.all()))
-    sentences = list(undefined(part, truth.names))
+    labels = {name: corpus.target(name).label for name in truth.names}
+    everything = Judged("all", part, truth, rows, unseen=bool(unseen.all()), labels=labels)
+    sentences = list(undefined(part, labels))
     if unseen.all():
         return [everything], sentences
     rest = truth.keep(unseen)
@@ -310,8 +312,9 @@ def _judged(
     part = score_part(f"{split}, sources never seen in fitting", rest, kept, scoring)
     if not rest.ids:
         part = part.model_copy(update={"reason": "the source of every scored clip was fitted"})
-    sentences += undefined(part, truth.names)
-    return [everything, Judged("source_disjoint", part, rest, kept, unseen=True)], sentences
+    sentences += undefined(part, labels)
+    apart = Judged("source_disjoint", part, rest, kept, unseen=True, labels=labels)
+    return [everything, apart], sentences
 
 
 def _cautions(read: Predictions, truth: Truth, corpus: Corpus, asked: Sequence[Clip]) -> list[str]:
@@ -329,6 +332,12 @@ def _cautions(read: Predictions, truth: Truth, corpus: Corpus, asked: Sequence[C
             f"Compare with others on the same clips only."
         )
     sources = len(set(truth.sources))
+    known = any(clip.source != clip.id for clip in asked)
+    if known and all(clip.subject is None for clip in asked):
+        cautions.append(
+            f"{corpus.name}: subjects are not known, so sources that were not fitted may show "
+            f"people who were: what is source-disjoint is not person-disjoint."
+        )
     if sources < _FEW_SOURCES:
         cautions.append(f"Only {sources} sources: intervals are rough, or missing.")
     return cautions

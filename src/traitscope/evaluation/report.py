@@ -23,9 +23,21 @@ SCHEMA = 2
 """Raised when a key changes its meaning or goes; reports of other schemas are made again."""
 Role = Literal["model", "constant", "median", "lookup", "lookup_shrunk", "metadata", "permuted"]
 VerdictKind = Literal[
-    *("better", "no_better", "scale", "weak", "worthless", "inverted", "undecided"),
-    *("nothing_unseen", "other_scale", "out_of_range", "direction", "swapped", "above_ceiling"),
-    *("halo", "missing"),
+    "better",
+    "no_better",
+    "scale",
+    "weak",
+    "worthless",
+    "inverted",
+    "undecided",
+    "nothing_unseen",
+    "other_scale",
+    "out_of_range",
+    "direction",
+    "swapped",
+    "above_ceiling",
+    "halo",
+    "missing",
 ]
 """What a verdict says; see ``verdicts``. Kinds are stable: other programs may rely on them."""
 Columns = Mapping[str, tuple[float | None, ...]]

@@ -4,7 +4,7 @@ A *row* is the model or a baseline; a *part* is the whole split, or its clips fr
 were never seen in fitting. ``table_rows`` writes a part as the terminal shows it.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 
@@ -157,16 +157,21 @@ def score_part(title: str, truth: Truth, rows: Sequence[Row], scoring: Scoring) 
     )
 
 
-def undefined(part: Part, names: Sequence[str]) -> tuple[str, ...]:
-    """Write a sentence for each reason why relations of the model to labels are undefined."""
+def undefined(part: Part, labels: Mapping[str, str]) -> tuple[str, ...]:
+    """Write a sentence for each reason why relations of the model to labels are undefined.
+
+    Args:
+        part: its scores.
+        labels: target -> how it is written.
+    """
     models = [row.metrics for row in part.rows if row.role == "model"]
     affected: dict[tuple[str, str], list[str]] = {}
-    for model, name in product(models, names):
+    for model, name in product(models, labels):
         scores = {metric: model[metric][name] for metric in ("r2", "pearson", "ccc")}
         lost = [metric for metric, score in scores.items() if score.value is None]
         if lost:
             key = (", ".join(lost), scores[lost[-1]].reason)
-            affected.setdefault(key, []).append(name)
+            affected.setdefault(key, []).append(labels[name])
     return tuple(
         f"{part.title}: {metrics} of {', '.join(targets)} undefined, because {reason}."
         for (metrics, reason), targets in affected.items()

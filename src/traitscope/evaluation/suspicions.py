@@ -4,9 +4,10 @@ from collections.abc import Iterator, Sequence
 from itertools import combinations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from traitscope.evaluation.report import Ceiling, Part, Verdict
-from traitscope.evaluation.scoring import Row, Truth, shown
+from traitscope.evaluation.scoring import Row, Truth, short, shown
 from traitscope.evaluation.tables import other_scale
 from traitscope.statistics.intervals import holm
 from traitscope.statistics.metrics import FORMULAS, Array
@@ -44,33 +45,28 @@ def suspicions(
 
 def _ranges(key: str, truth: Truth, values: Array, corpus: Corpus) -> Iterator[Verdict]:
     """Predictions that no label can be, with a guess of the scale that they are on."""
-    said: dict[tuple[str, str], list[str]] = {}
-    for name, column, labels in zip(truth.names, values.T, truth.target.T, strict=True):
-        target = corpus.target(name)
-        if name in truth.mismatch:
+    alike: dict[tuple[str, float, float], list[int]] = {}
+    for place, name in enumerate(truth.names):
+        labels, column = truth.target[:, place], values[:, place]
+        low, high = _ends(corpus.target(name), labels[~np.isnan(labels)])
+        if name in truth.mismatch or np.isnan(low):
             continue
-        known = labels[~np.isnan(labels)]
-        low, high = _ends(target, known)
-        share = _outside(target, column)
-        guess = other_scale(column, low, high) if np.isfinite([low, high]).all() else ""
+        guess = other_scale(column, low, high)
         if not guess and low == 0 and float(np.mean(column < 0)) > _Z_SHARE:
             guess = "z-scores"
-        lie = f"lie in {column.min():.3g} to {column.max():.3g}"
-        outside = f", {100 * share:.3g} % of them outside" if share else ""
-        text = f"{lie}, labels in {low:g} to {high:g}{outside}"
-        if guess:
-            said.setdefault(("other_scale", f"{text}: are they {guess}?"), []).append(name)
-        elif share:
-            said.setdefault(("out_of_range", f"{text}."), []).append(name)
-    for kind in ("other_scale", "out_of_range"):
-        mine = {text: names for (k, text), names in said.items() if k == kind}
-        if not mine:
-            continue
-        texts = [f"{_listed(names, corpus)} {text}" for text, names in mine.items()]
-        text = "Predictions of " + " ".join(texts)
-        if kind == "other_scale":
-            text += " Until they are on the scale of the labels errors mean nothing; r does."
-        names = tuple(name for each in mine.values() for name in each)
+        if guess or _outside(corpus.target(name), column).any():
+            alike.setdefault((guess, low, high), []).append(place)
+    for (guess, low, high), places in alike.items():
+        mine, names = values[:, places], [truth.names[place] for place in places]
+        outside = [_outside(corpus.target(truth.names[p]), values[:, p]) for p in places]
+        share = 100 * float(np.mean(outside))
+        percent = f"{share:.0f}" if share >= 1 else f"{share:.2g}"
+        text = (
+            f"Predictions of {_listed(names, truth, corpus)} lie in {mine.min():.3g} to "
+            f"{mine.max():.3g}, labels in {low:g} to {high:g} ({percent} % of them outside)"
+        )
+        text += f": are they {guess}? Until that is settled errors mean nothing." if guess else "."
+        kind = "other_scale" if guess else "out_of_range"
         yield Verdict.model_validate({"kind": kind, "part": key, "targets": names, "text": text})
 
 
@@ -81,11 +77,9 @@ def _ends(target: Target, labels: Array) -> tuple[float, float]:
     return (float(labels.min()), float(labels.max())) if labels.size else (np.nan, np.nan)
 
 
-def _outside(target: Target, values: Array) -> float:
-    """Share of predictions outside a bounded range."""
-    if target.low is None:
-        return 0.0
-    return float(np.mean([not target.contains(value) for value in values]))
+def _outside(target: Target, values: Array) -> NDArray[np.bool_]:
+    """Which predictions lie outside a bounded range (clips,)."""
+    return np.array([not target.contains(value) for value in values], dtype=bool)
 
 
 def _directions(key: str, truth: Truth, values: Array, corpus: Corpus) -> Iterator[Verdict]:
@@ -101,7 +95,7 @@ def _directions(key: str, truth: Truth, values: Array, corpus: Corpus) -> Iterat
     if not against:
         return
     said = ", ".join(
-        f"{corpus.target(truth.names[i]).label} (r {found.value[i]:.2f})" for i in against
+        f"{corpus.target(truth.names[i]).label} (r {short(found.value[i])})" for i in against
     )
     yield Verdict(
         kind="direction",
@@ -130,7 +124,11 @@ def _swaps(key: str, truth: Truth, values: Array, corpus: Corpus) -> Iterator[Ve
 
     with np.errstate(divide="ignore", invalid="ignore"):
         r = _cross(sums.sum(axis=0), targets)
-    candidates = [n for n, (i, j) in enumerate(pairs) if r[i, j] > r[i, i] and r[j, i] > r[j, j]]
+    candidates = [
+        n
+        for n, (i, j) in enumerate(pairs)
+        if r[i, j] > max(r[i, i], 0) and r[j, i] > max(r[j, j], 0)
+    ]
     if not candidates:
         return
     found = estimate(sums, gain)
@@ -145,7 +143,8 @@ def _swaps(key: str, truth: Truth, values: Array, corpus: Corpus) -> Iterator[Ve
                 targets=(truth.names[i], truth.names[j]),
                 text=(
                     f"Predictions of {one} and {other} match the labels better swapped (r "
-                    f"{r[i, j]:.2f} and {r[j, i]:.2f}, not {r[i, i]:.2f} and {r[j, j]:.2f}): are "
+                    f"{short(r[i, j])} and {short(r[j, i])}, not {short(r[i, i])} and "
+                    f"{short(r[j, j])}): are "
                     f"the two columns swapped?"
                 ),
             )
@@ -193,5 +192,7 @@ def _above(key: str, part: Part, ceiling: Ceiling, corpus: Corpus) -> Iterator[V
         )
 
 
-def _listed(names: Sequence[str], corpus: Corpus) -> str:
+def _listed(names: Sequence[str], truth: Truth, corpus: Corpus) -> str:
+    if len(names) == len(truth.names) and len(names) > 1:
+        return "all targets"
     return ", ".join(corpus.target(name).label for name in names)

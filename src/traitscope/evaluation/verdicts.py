@@ -6,7 +6,7 @@ clip, against the strongest of the baselines that see no video; the part of unse
 the labels on a wrong scale carries signal, and that is another fault.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,6 +37,7 @@ class Judged:
         truth: its labels.
         rows: the model and its baselines, in the order of the part's rows.
         unseen: no source of it was fitted.
+        labels: target -> how it is written.
     """
 
     key: str
@@ -44,6 +45,7 @@ class Judged:
     truth: Truth
     rows: Sequence[Row]
     unseen: bool
+    labels: Mapping[str, str]
 
     @property
     def model(self) -> Row:
@@ -100,14 +102,13 @@ def verdicts(
         scoring: resamples and seed.
     """
     everything = judged[0]
-    found = [
-        verdict for each in reversed(judged) if (verdict := _standing(each, scoring)) is not None
-    ]
     doubts = suspicions(
         everything.key, everything.part, everything.truth, everything.model, corpus, ceiling
     )
     # numbers on another scale mean nothing, whatever they say of the system
-    found = [v for v in doubts if v.kind == "other_scale"] + found
+    found = [v for v in doubts if v.kind == "other_scale"]
+    is_rescaled = bool(found)
+    found += [_standing(each, scoring, is_rescaled=is_rescaled) for each in reversed(judged)]
     found += [v for v in doubts if v.kind not in ("other_scale", "out_of_range")]
     if halo is not None and _is_halo_alone(halo, found):
         text = f"What it knows is one general impression of a clip. {halo.text}"
@@ -117,82 +118,100 @@ def verdicts(
     return (*found, *(v for v in doubts if v.kind == "out_of_range"))
 
 
-def _standing(judged: Judged, scoring: Scoring) -> Verdict | None:
+def _standing(judged: Judged, scoring: Scoring, *, is_rescaled: bool) -> Verdict:
     """Where the system stands among the baselines on one part."""
-    part = judged.part
+    part, where = judged.part, _where(judged)
     if not part.rows:
-        text = f"{part.title}: none are left, so nothing shows what carries over to new recordings."
+        text = (
+            "No scored clip is from a source that was not fitted, so nothing shows what carries "
+            "over to new recordings."
+        )
         return Verdict(kind="nothing_unseen", part=judged.key, text=text)
     name = part.model.name
-    strongest = _margin(judged, BLIND, scoring)
+    strongest = None if is_rescaled else _margin(judged, BLIND, scoring)
     if strongest is None:
-        reason = part.model.macro("skill").reason or "no baseline has a skill"
-        text = (
-            f"{part.title}: the errors of {name} cannot be judged ({reason}). Its correlation is "
-            f"{shown(part.model.macro('pearson'))}."
-        )
-        return Verdict(kind="undecided", part=judged.key, text=text)
+        return _by_correlation_alone(judged, is_rescaled=is_rescaled)
     baseline, role = the(strongest.row.name), strongest.row.role
     about = {"part": judged.key, "against": role}
     if strongest.score.low is None:
         text = (
-            f"{part.title}: {part.sources} sources are too few to tell whether {name} is better "
-            f"than {baseline} ({strongest.text})."
+            f"{where}, {part.sources} sources are too few to tell whether {name} is better than "
+            f"{baseline} ({strongest.text})."
         )
         return Verdict.model_validate({"kind": "undecided", "text": text, **about})
     if strongest.better:
         text = (
-            f"{part.title}: {name} is better than every baseline that sees no video; the strongest "
-            f"is {baseline} ({strongest.text})."
+            f"{where}, {name} is better than every baseline that sees no video; the strongest is "
+            f"{baseline} ({strongest.text}). It has skill {shown(part.model.macro('skill'))}, r "
+            f"{shown(part.model.macro('pearson'))} and CCC {shown(part.model.macro('ccc'))}."
         )
         return Verdict.model_validate({"kind": "better", "text": text, **about})
     level = strongest if role in CONSTANTS else _margin(judged, CONSTANTS, scoring)
     if level is not None and level.better:
         text = (
-            f"{part.title}: {name} is better than {the(level.row.name)}, but {strongest.outcome} "
+            f"{where}, {name} is better than {the(level.row.name)}, but {strongest.outcome} "
             f"{baseline}, which sees no video ({strongest.text})."
         )
         return Verdict.model_validate({"kind": "no_better", "text": text, **about})
     return _below(judged, level or strongest, scoring)
 
 
+def _by_correlation_alone(judged: Judged, *, is_rescaled: bool) -> Verdict:
+    """What is left to say where errors mean nothing."""
+    model, where = judged.part.model, _where(judged)
+    reason = model.macro("skill").reason or "no baseline has a skill"
+    why = "are on another scale" if is_rescaled else f"cannot be judged ({reason})"
+    signal = _signal(model, judged.labels)
+    follows = f"carries signal ({signal})" if signal else "carries no signal that could be seen"
+    text = f"{where}, the errors of {model.name} {why}; it {follows}."
+    kind = "scale" if signal and is_rescaled else "undecided"
+    return Verdict.model_validate({"kind": kind, "part": judged.key, "text": text})
+
+
+def _where(judged: Judged) -> str:
+    """What a sentence on a part begins with."""
+    if judged.key != "all":
+        return "On sources never seen in fitting"
+    units = judged.part.title.rpartition(", ")[2]
+    return f"On {units}" + (" (none from a fitted source)" if judged.unseen else "")
+
+
 def _below(judged: Judged, margin: Margin, scoring: Scoring) -> Verdict:
     """Why a system is no better than one value for every clip."""
     part, model = judged.part, judged.part.model
     r, ccc = model.macro("pearson"), model.macro("ccc")
-    head = f"{part.title}: {model.name} is {margin.outcome} {the(margin.row.name)} ({margin.text})"
+    head = f"{_where(judged)}, {model.name}"
+    against = f"{margin.outcome} {the(margin.row.name)} ({margin.text})"
     about = {"part": judged.key, "against": margin.row.role}
 
     def verdict(kind: str, text: str) -> Verdict:
-        return Verdict.model_validate({"kind": kind, "text": text, **about})
+        return Verdict.model_validate({"kind": kind, "text": f"{head} {text}", **about})
 
     if r.high is not None and r.high < 0:
         return verdict(
             "inverted",
-            f"{head}, and runs against the labels (r {shown(r)}): is the direction of its scores, "
-            f"or the order of its clips, wrong?",
+            f"runs against the labels (r {shown(r)}) and is {against}: is the direction of its "
+            f"scores, or the order of its clips, wrong?",
         )
-    signal = _signal(model, judged.truth.names)
+    signal = _signal(model, judged.labels)
+    if signal and (wrong := _wrong_scale(judged, scoring)):
+        return verdict(
+            "scale",
+            f"carries signal ({signal}), but its scale or spread is wrong: {wrong}. As it is, it "
+            f"is {against}.",
+        )
     if signal:
-        wrong = _wrong_scale(judged, scoring)
-        if wrong:
-            return verdict(
-                "scale",
-                f"{head}. It carries signal ({signal}), but its scale or spread is wrong: {wrong}.",
-            )
-        return verdict("weak", f"{head}. It carries signal ({signal}), but too little to err less.")
+        return verdict("weak", f"carries signal ({signal}), but too little: it is {against}.")
     if margin.score.high is not None and margin.score.high > TELLING:
         return verdict(
             "undecided",
-            f"{head}, but {part.sources} sources leave open whether it is of worth: nothing more "
-            f"can be said from them.",
+            f"is {against}, but {part.sources} sources leave open whether it is of worth.",
         )
-    where = ": on sources it has never seen it is worthless" if judged.unseen else ": worthless"
     if r.value is None:
-        why = f"{_without_every_target(r.reason)}, so it follows nothing"
+        why = f"{r.reason.removeprefix('every target: ')}, so it follows nothing"
     else:
         why = f"its correlation ({shown(r)}) and concordance ({shown(ccc)}) cover 0 as well"
-    return verdict("worthless", f"{head}{where}; {why}.")
+    return verdict("worthless", f"is worthless: {against}, and {why}.")
 
 
 def _margin(judged: Judged, roles: frozenset[Role], scoring: Scoring) -> Margin | None:
@@ -222,17 +241,17 @@ def _margin(judged: Judged, roles: frozenset[Role], scoring: Scoring) -> Margin 
     return Margin(row, Score(difference.value, low=difference.low, high=difference.high))
 
 
-def _signal(model: ScoredRow, names: Sequence[str]) -> str:
+def _signal(model: ScoredRow, labels: Mapping[str, str]) -> str:
     """The relation to the labels that is clearly above 0, in numbers; empty where there is none."""
     for metric, label in (("pearson", "r"), ("ccc", "CCC")):
         score = model.macro(metric)
         if score.low is not None and score.low > 0:
             return f"{label} {shown(score)}"
         if score.value is None:  # some target has no spread; the others may say something
-            scores = {name: model.metrics[metric][name] for name in names}
-            clear = [n for n, s in scores.items() if s.low is not None and s.low > 0]
+            scores = {name: model.metrics[metric][name] for name in labels}
+            clear = {n: s for n, s in scores.items() if s.low is not None and s.low > 0}
             if clear:
-                return ", ".join(f"{name} {label} {shown(scores[name])}" for name in clear)
+                return ", ".join(f"{labels[n]} {label} {shown(s)}" for n, s in clear.items())
     return ""
 
 
@@ -249,18 +268,18 @@ def _wrong_scale(judged: Judged, scoring: Scoring) -> str:
         return np.concatenate([np.nanmean(slope, axis=-1, keepdims=True), off, off / sd], axis=-1)
 
     found = estimate(data.sums, statistic, seed=scoring.seed)
-    names, said = judged.truth.names, []
+    names, said = [judged.labels[name] for name in judged.truth.names], []
     slope = _score(found, 0)
     if slope.value is not None and _excludes(slope, 1.0):
         said.append(
-            f"for each 1 that it predicts more, labels rise by {shown(slope)} (slope; 1 is right)"
+            f"labels rise by {shown(slope)} per unit of its predictions (slope; 1 is right)"
         )
     off, relative = found.value[1 : len(names) + 1], found.value[len(names) + 1 :]
     far = [place for place, share in enumerate(relative) if abs(share) > _OFF]
     if far:
         said.append(
             "its mean is off by "
-            + ", ".join(f"{off[place]:+.3g} ({names[place]})" for place in far)
+            + ", ".join(f"{off[place]:+.2g} ({names[place]})" for place in far)
         )
     return "; ".join(said)
 
@@ -274,7 +293,7 @@ def _is_halo_alone(halo: Halo, found: Sequence[Verdict]) -> bool:
 
 def the(name: str) -> str:
     """A baseline with its article."""
-    return name if name.startswith(("the ", "a ")) else f"the {name}"
+    return name if name.startswith(("the ", "a ", "metadata")) else f"the {name}"
 
 
 def _score(found: Estimate, place: int) -> Score:
@@ -287,7 +306,3 @@ def _score(found: Estimate, place: int) -> Score:
 
 def _excludes(score: Score, value: float) -> bool:
     return score.low is not None and score.high is not None and not score.low <= value <= score.high
-
-
-def _without_every_target(reason: str) -> str:
-    return reason.removeprefix("every target: ")
