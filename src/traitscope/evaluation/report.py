@@ -37,6 +37,7 @@ VerdictKind = Literal[
     "swapped",
     "above_ceiling",
     "halo",
+    "seeds",
     "missing",
 ]
 """What a verdict says; see ``verdicts``. Kinds are stable: other programs may rely on them."""

@@ -11,12 +11,13 @@ from traitscope.evaluation.scoring import Row, Truth, short, shown
 from traitscope.evaluation.tables import other_scale
 from traitscope.statistics.intervals import holm
 from traitscope.statistics.metrics import FORMULAS, Array
-from traitscope.statistics.resampling import by_cluster, estimate
+from traitscope.statistics.resampling import FEWEST_CLUSTERS, by_cluster, estimate
 from traitscope.types import Corpus, Target
 
 SIGNIFICANT = 0.05
 """Of all tests of one kind together, corrected by Holm's method."""
 _FEWEST = 10  # clips with labels of all targets that a look for swaps takes
+_EXACT = -0.999  # a correlation of -1 but for rounding
 _Z_SHARE = 0.2  # of predictions below a range that begins at 0: then they are z-scores
 
 
@@ -86,7 +87,9 @@ def _directions(key: str, truth: Truth, values: Array, corpus: Corpus) -> Iterat
     """Targets whose predictions clearly fall where labels rise."""
     data = truth.cluster(values)
     found = estimate(data.sums, lambda sums: FORMULAS["pearson"](data.total(sums)))
-    p = holm(found.p)
+    # no cluster left out changes an r of exactly -1, so there is no error to test it against
+    exact = np.isnan(found.p) & (found.value < _EXACT) & (len(data.sums) >= FEWEST_CLUSTERS)
+    p = holm(np.where(exact, 0.0, found.p))
     against = [
         place
         for place in range(len(truth.names))

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from traitscope.evaluation.report import Ceiling, Halo, Part, Role, ScoredRow, Scoring, Verdict
-from traitscope.evaluation.scoring import Row, Truth, shown
+from traitscope.evaluation.scoring import Row, Truth, short, shown
 from traitscope.evaluation.suspicions import suspicions
 from traitscope.statistics.intervals import compare
 from traitscope.statistics.metrics import Array, Score
@@ -113,6 +113,9 @@ def verdicts(
     if halo is not None and _is_halo_alone(halo, found):
         text = f"What it knows is one general impression of a clip. {halo.text}"
         found.append(Verdict(kind="halo", part=halo.part, text=text))
+    leading = next((each for each in reversed(judged) if each.part.rows), everything)
+    if alone := _seeds_alone(leading):
+        found.append(Verdict(kind="seeds", part=leading.key, text=alone))
     if missing:
         found.append(Verdict(kind="missing", part="all", text=missing))
     return (*found, *(v for v in doubts if v.kind == "out_of_range"))
@@ -200,13 +203,14 @@ def _below(judged: Judged, margin: Margin, scoring: Scoring) -> Verdict:
             f"carries signal ({signal}), but its scale or spread is wrong: {wrong}. As it is, it "
             f"is {against}.",
         )
-    if signal:
-        return verdict("weak", f"carries signal ({signal}), but too little: it is {against}.")
     if margin.score.high is not None and margin.score.high > TELLING:
+        seen = f" and carries signal ({signal})" if signal else ""
         return verdict(
             "undecided",
-            f"is {against}, but {part.sources} sources leave open whether it is of worth.",
+            f"is {against}{seen}; {part.sources} sources leave open whether it is better.",
         )
+    if signal:
+        return verdict("weak", f"carries signal ({signal}), but too little: it is {against}.")
     if r.value is None:
         why = f"{r.reason.removeprefix('every target: ')}, so it follows nothing"
     else:
@@ -274,14 +278,33 @@ def _wrong_scale(judged: Judged, scoring: Scoring) -> str:
         said.append(
             f"labels rise by {shown(slope)} per unit of its predictions (slope; 1 is right)"
         )
-    off, relative = found.value[1 : len(names) + 1], found.value[len(names) + 1 :]
-    far = [place for place, share in enumerate(relative) if abs(share) > _OFF]
+    off = [_score(found, place + 1) for place in range(len(names))]
+    relative = found.value[len(names) + 1 :]
+    far = [
+        place
+        for place, share in enumerate(relative)
+        if abs(share) > _OFF and _excludes(off[place], 0)
+    ]
     if far:
         said.append(
             "its mean is off by "
-            + ", ".join(f"{off[place]:+.2g} ({names[place]})" for place in far)
+            + ", ".join(f"{found.value[place + 1]:+.2g} ({names[place]})" for place in far)
         )
     return "; ".join(said)
+
+
+def _seeds_alone(judged: Judged) -> str:
+    """What one training scores, where there are several: a mean of predictions scores more."""
+    seeds = judged.part.model.seeds if judged.part.rows else None
+    if seeds is None:
+        return ""
+    said = [
+        f"{label} {short(each.mean)} (sd {short(each.sd)})"
+        for metric, label in (("skill", "skill"), ("pearson", "r"), ("ccc", "CCC"))
+        if (each := seeds.metrics[metric]).mean is not None and each.sd is not None
+    ]
+    where = _where(judged)
+    return f"{where}, one of the {len(seeds.seeds)} seeds alone has {', '.join(said)}."
 
 
 def _is_halo_alone(halo: Halo, found: Sequence[Verdict]) -> bool:
