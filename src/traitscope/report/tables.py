@@ -136,7 +136,7 @@ def _published(rows: Sequence[dict[str, str]], group: Group) -> Published:
     return Published(
         macro={row["metric"]: row["value"] for row in rows if row["target"] == "macro"},
         traits=traits,
-        **{key: rows[0][key] for key in _ONE_ROW},  # type: ignore[arg-type]
+        **{key: rows[0][key] for key in _ONE_ROW},
     )
 
 
