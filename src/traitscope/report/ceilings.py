@@ -22,16 +22,16 @@ def ceiling_view(report: Report, group: Group) -> CeilingView:
     """Lay out the ceiling and the halo of a report."""
     kinds = list(dict.fromkeys(kind for each in report.ceiling.targets for kind in each.icc))
     header = (
-        *("target", "clips", "ratings per clip", *(f"ICC({kind})" for kind in kinds)),
-        *("r max", "r disattenuated", "best accuracy"),
+        *("target", "r max", "r disattenuated", "best accuracy", "clips", "ratings per clip"),
+        *(f"ICC({kind})" for kind in kinds),
     )
     rows = [
         (
             group.labels[each.target],
+            *map(_shown, (each.r_max, each.disattenuated, each.accuracy)),
             f"{each.clips}",
             f"{each.per_clip:.3g} of {each.raters} raters",
             *(_shown(each.icc.get(kind, Score(None))) for kind in kinds),
-            *map(_shown, (each.r_max, each.disattenuated, each.accuracy)),
         )
         for each in report.ceiling.targets
     ]
