@@ -132,6 +132,7 @@ class Corpus:
         aggregate: what a prediction is about before any metric: a clip, or a person (``subject``)
             whose clips are averaged, where labels belong to people.
         optional: targets that clips may carry too, regressed only when asked for by name.
+        ratings: clip -> rater -> target -> value, where labels are means of known raters.
     """
 
     name: str
@@ -141,6 +142,7 @@ class Corpus:
     notes: tuple[str, ...] = ()
     aggregate: Literal["clip", "subject"] = "clip"
     optional: tuple[Target, ...] = ()
+    ratings: Mapping[str, Mapping[str, Mapping[str, float]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         seen: set[str] = set()

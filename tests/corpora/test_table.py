@@ -293,6 +293,8 @@ def test_several_raters_are_averaged_and_their_agreement_is_said(tmp_path: Path)
         "Labels are means over 1 to 2 of 3 raters. Reliability of one rater, ICC(1), and of the "
         "mean, ICC(1, k): openness 0.83 (mean of 1.6: 0.89); warmth 0.78 (mean of 2.0: 0.88).",
     )
+    assert corpus.ratings["c"] == {"r3": {"openness": 1.0}}
+    assert corpus.ratings["b"]["r2"] == {"openness": 0.8, "warmth": 4.0}
 
 
 def test_raters_that_contradict_each_other_are_faults(tmp_path: Path) -> None:

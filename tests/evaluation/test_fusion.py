@@ -254,7 +254,7 @@ def test_a_damaged_report_names_itself_and_the_cure(tmp_path: Path, address: str
     row = whole["parts"]["all"]["rows"][0]
     cure = rf"Evaluate again with: traitscope evaluate {run} --split test"
     for damaged, fault in (
-        ({**whole, "schema": 9}, "has the schema 9; this version reads 1"),
+        ({**whole, "schema": 9}, "has the schema 9; this version reads 2"),
         ([1, 2], "is no report"),
         ({k: v for k, v in whole.items() if k != "counts"}, "counts: Field required"),
         ({**whole, "parts": {}}, "no part of all clips"),

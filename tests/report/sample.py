@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from traitscope.audit.gaps import MEASURES
-from traitscope.evaluation.report import Report, from_json
+from traitscope.evaluation.report import SCHEMA, Report, from_json
 from traitscope.types import TRAITS
 
 METRICS = ("accuracy", "skill", "mae", "mse", "rmse", "r2", "pearson", "ccc", "spearman", "cosine")
@@ -34,7 +34,7 @@ def make_report(
     systems = _systems(name, true, predicted, rng)
     disjoint = np.arange(clips) % 4 == 0
     return {
-        "schema": 1,
+        "schema": SCHEMA,
         "name": name,
         "created": "2025-03-04T05:06:07",
         "corpus": {
@@ -66,6 +66,17 @@ def make_report(
             "all": _part("All scored clips", systems, true, np.ones(clips, dtype=bool)),
             "source_disjoint": _part("Source-disjoint part", systems, true, disjoint),
         },
+        "verdicts": [
+            {
+                "kind": "better",
+                "part": "source_disjoint",
+                "targets": [],
+                "against": "constant",
+                "text": f"On sources never seen in fitting, {name} is better than every baseline.",
+            }
+        ],
+        "ceiling": {"targets": [], "text": "Unknown: no ratings of single raters."},
+        "halo": None,
         "warnings": ["1201 sources occur in both train and test of the official split."],
         "points": {
             "clip": ids,

@@ -97,12 +97,14 @@ def _outside_predictions(
 
 
 def print_reports(reports: Sequence["Report"]) -> None:
-    """Print each part once: the models' rows, then the baselines they share, then warnings."""
+    """Print what the numbers say, then each part once with its baselines, then warnings."""
     from traitscope.cli._shared import say, write_table
     from traitscope.evaluation.scoring import COLUMNS, table_rows
 
     first = reports[0]
     kind = first.corpus.kind.replace("_", "-")
+    for verdict in dict.fromkeys(v.text for report in reports for v in report.verdicts):
+        typer.echo(f"- {verdict}")
     what = "people" if first.scoring.aggregate == "subject" else "clips"
     for name, part in first.parts.items():
         cells: dict[str, list[str]] = {}
@@ -119,6 +121,10 @@ def print_reports(reports: Sequence["Report"]) -> None:
             typer.echo(line)
         if part.reason:
             say(part.reason)
+    for ceiling in dict.fromkeys(report.ceiling.text for report in reports):
+        typer.echo(f"ceiling of the labels: {ceiling}")
+    for report in reports:
+        typer.echo("".join(f"{line}\n" for line in _limits(report)), nl=False)
     for warning in dict.fromkeys(w for report in reports for w in report.warnings):
         say(f"warning: {warning}")
 
@@ -127,6 +133,20 @@ def _seeds(reports: Sequence["Report"], part: str) -> list[str]:
     """For a system trained several times: each metric's mean and sd over the trainings."""
     rows = (row for report in reports for row in report.parts[part].rows)
     return [f"{row.name}, seeds apart: {_apart(row.seeds.metrics)}" for row in rows if row.seeds]
+
+
+def _limits(report: "Report") -> list[str]:
+    """What the labels allow, target by target, and how much is one general impression."""
+    from traitscope.evaluation.scoring import shown
+
+    labels = {target.name: target.label for target in report.corpus.targets}
+    lines = [
+        f"{labels[each.target]}: ICC({each.basis}) {shown(each.icc[each.basis])}, r max "
+        f"{shown(each.r_max)}, r disattenuated {shown(each.disattenuated)}, best accuracy "
+        f"{shown(each.accuracy)}"
+        for each in report.ceiling.targets
+    ]
+    return [*lines, f"{report.name}, halo: {report.halo.text}"] if report.halo else lines
 
 
 def _folds(reports: Sequence["Report"]) -> list[str]:

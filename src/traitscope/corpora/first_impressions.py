@@ -31,6 +31,8 @@ NOTES = (
     "ChaLearn First Impressions V2: CC BY-NC 4.0, by registration with ChaLearn (chalearnlap.cvc."
     "uab.cat). The organisers advise against using it to build systems that decide about people.",
     "The key 'neuroticism' of the labels is emotional stability: high = stable.",
+    "3060 recordings are of 2764 users, and subjects are not published: a source-disjoint part is "
+    "not person-disjoint.",
 )
 ETHNICITIES = {"1": "Asian", "2": "Caucasian", "3": "African-American"}
 GENDERS = {"1": "male", "2": "female"}

@@ -86,7 +86,8 @@ def load(path: Path, *, suffixes: Sequence[str] | None = None) -> Corpus:
     rows = _rows_by_clip(table, faults)
     clips = _clips(table, rows, declaration, suffixes, faults)
     faults.stop(path, where=f"there or in {DECLARATION}")
-    raters = _agreement_of_raters(table, rows, targets)
+    ratings = _ratings(table, rows, targets)
+    raters = _agreement_of_raters(ratings, targets)
     notes += _without_clip(path.parent / declaration.media, clips, suffixes)
     return Corpus(
         name=declaration.name or f"table:{path.name}",
@@ -95,6 +96,7 @@ def load(path: Path, *, suffixes: Sequence[str] | None = None) -> Corpus:
         clips=tuple(clips),
         notes=(*declaration.notes, *table.notes, *notes, *raters),
         aggregate=declaration.aggregate,
+        ratings=ratings,
     )
 
 
@@ -223,21 +225,36 @@ def _mean_labels(
     return {name: float(np.mean(values)) for name, values in given.items() if values}
 
 
-def _agreement_of_raters(
+def _ratings(
     table: Table, rows: Mapping[str, Sequence[Mapping[str, str]]], targets: Sequence[Target]
+) -> dict[str, dict[str, Mapping[str, float]]]:
+    """What each rater said of each clip; nothing where raters are not told apart."""
+    if "rater" not in table.columns:
+        return {}
+    # faults of these cells were listed when the labels were made of them
+    return {
+        clip: {
+            row["rater"]: Cells(row, table.decimal_comma, Faults()).labels(targets) for row in mine
+        }
+        for clip, mine in rows.items()
+    }
+
+
+def _agreement_of_raters(
+    ratings: Mapping[str, Mapping[str, Mapping[str, float]]], targets: Sequence[Target]
 ) -> list[str]:
     """Say how many raters there are, and how far one of them and their mean can be relied on."""
-    if "rater" not in table.columns:
+    if not ratings:
         return []
-    raters = {row["rater"] for mine in rows.values() for row in mine if row.get("rater")}
-    sizes = [len(mine) for mine in rows.values()]
+    raters = {rater for mine in ratings.values() for rater in mine}
+    sizes = [len(mine) for mine in ratings.values()]
     said = []
     for target in targets:
-        cells = [
-            [Cells(row, table.decimal_comma, Faults()).number(target.name) for row in mine]
-            for mine in rows.values()
-        ]
-        found = agreement([[v for v in values if v is not None] for values in cells])
+        values = (
+            [labels[target.name] for labels in mine.values() if target.name in labels]
+            for mine in ratings.values()
+        )
+        found = agreement(values)
         if found.single is None or found.mean is None:
             said.append(f"{target.name} undefined")
         else:

@@ -15,13 +15,15 @@ from traitscope.data.examples import gather
 from traitscope.data.protocols import Fit, Protocol
 from traitscope.errors import ConfigError, DataError, some
 from traitscope.evaluation.baselines import baseline_rows, fitted_means
+from traitscope.evaluation.ceiling import ceiling_of
 from traitscope.evaluation.folds import asked_and_fitted, folds_of, leaks, unseen
+from traitscope.evaluation.halo import halo_of
+from traitscope.evaluation.missing import without_a_score
 from traitscope.evaluation.report import (
     Columns,
     CorpusFacts,
     Counts,
     Failure,
-    Part,
     Points,
     Repeated,
     Report,
@@ -38,7 +40,6 @@ from traitscope.evaluation.scoring import (
     score_part,
     truth_of,
     undefined,
-    verdicts,
 )
 from traitscope.evaluation.systems import System, join, table_system
 from traitscope.evaluation.tables import (
@@ -46,8 +47,10 @@ from traitscope.evaluation.tables import (
     comparable,
     open_predictions,
     save_table,
+    scale_notes,
     write_predictions,
 )
+from traitscope.evaluation.verdicts import Judged, verdicts
 from traitscope.features.origins import serving
 from traitscope.features.store import Store
 from traitscope.features.summary import noted
@@ -169,8 +172,17 @@ def assess(system: System, corpus: Corpus, *, scoring: Scoring | None = None) ->
     new = unseen(folds, read.clips)
     if scoring.aggregate == "subject":
         truth, rows, new = by_subject(read.clips, truth, rows, new)
-    parts, sentences = _parts(system.split, truth, rows, new, scoring)
-    cautions = _cautions(read, truth, corpus, asked)
+    judged, sentences = _judged(system.split, truth, rows, new, scoring, corpus)
+    leading = next((each for each in reversed(judged) if each.part.rows), judged[0])
+    facts: dict[str, Any] = {
+        "ceiling": ceiling_of(
+            corpus, leading.part.model, truth.names, aggregate=str(scoring.aggregate)
+        ),
+        "halo": halo_of(leading.key, leading.truth, leading.rows, corpus),
+    }
+    # a verdict says what a note on the scale says
+    notes = [note for note in read.notes if note not in scale_notes(read, corpus)]
+    missing = without_a_score(folds, read, corpus, aggregate=str(scoring.aggregate))
     return Report(
         name=system.name,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -183,8 +195,10 @@ def assess(system: System, corpus: Corpus, *, scoring: Scoring | None = None) ->
         counts=_counts(asked, read, fitted),
         failures=read.failures,
         noted=system.noted,
-        parts=parts,
-        warnings=(*sentences, *leaks(folds), *read.notes, *cautions),
+        parts={each.key: each.part for each in judged},
+        verdicts=verdicts(judged, corpus, **facts, missing=missing, scoring=scoring),
+        warnings=(*sentences, *leaks(folds), *notes, *_cautions(read, truth, corpus, asked)),
+        **facts,
         points=_points(truth, rows),
         run=dict(system.run),
     )
@@ -285,33 +299,30 @@ def _model(name: str, read: Predictions) -> Row:
     return Row(title, "model", read.values.mean(axis=0), read.values, read.seeds)
 
 
-def _parts(
+def _judged(
     split: str,
     truth: Truth,
     rows: Sequence[Row],
     unseen: np.ndarray[Any, Any],
     scoring: Scoring,
-) -> tuple[dict[str, Part], list[str]]:
-    """Score everything and, where sources were seen, the unseen rest apart; with the verdicts."""
+    corpus: Corpus,
+) -> tuple[list[Judged], list[str]]:
+    """Score everything and, where sources were seen, the unseen rest apart; what is undefined."""
     title = f"{split}, all {'subjects' if scoring.aggregate == 'subject' else 'clips'}"
-    everything = score_part(title, truth, rows, scoring)
-    sentences = list(undefined(everything, truth.names))
-    sentences += verdicts(title, truth, rows, scoring, unseen=bool(unseen.all()))
+    part = score_part(title, truth, rows, scoring)
+    labels = {name: corpus.target(name).label for name in truth.names}
+    everything = Judged("all", part, truth, rows, unseen=bool(unseen.all()), labels=labels)
+    sentences = list(undefined(part, labels))
     if unseen.all():
-        return {"all": everything}, sentences
-    title = f"{split}, sources never seen in fitting"
+        return [everything], sentences
     rest = truth.keep(unseen)
     kept = [row.each(lambda values: values[..., unseen, :]) for row in rows]
-    disjoint = score_part(title, rest, kept, scoring)
+    part = score_part(f"{split}, sources never seen in fitting", rest, kept, scoring)
     if not rest.ids:
-        why = "the source of every scored clip was fitted"
-        disjoint = disjoint.model_copy(update={"reason": why})
-        sentences.insert(0, f"{title}: none are left, so nothing shows what carries over.")
-    else:
-        # what carries over to new sources comes first: it is what a reader must not miss
-        first = verdicts(title, rest, kept, scoring, unseen=True)
-        sentences = [*first, *sentences, *undefined(disjoint, truth.names)]
-    return {"all": everything, "source_disjoint": disjoint}, sentences
+        part = part.model_copy(update={"reason": "the source of every scored clip was fitted"})
+    sentences += undefined(part, labels)
+    apart = Judged("source_disjoint", part, rest, kept, unseen=True, labels=labels)
+    return [everything, apart], sentences
 
 
 def _cautions(read: Predictions, truth: Truth, corpus: Corpus, asked: Sequence[Clip]) -> list[str]:
@@ -329,6 +340,12 @@ def _cautions(read: Predictions, truth: Truth, corpus: Corpus, asked: Sequence[C
             f"Compare with others on the same clips only."
         )
     sources = len(set(truth.sources))
+    known = any(clip.source != clip.id for clip in asked)
+    if known and all(clip.subject is None for clip in asked):
+        cautions.append(
+            f"{corpus.name}: subjects are not known, so sources that were not fitted may show "
+            f"people who were: what is source-disjoint is not person-disjoint."
+        )
     if sources < _FEW_SOURCES:
         cautions.append(f"Only {sources} sources: intervals are rough, or missing.")
     return cautions

@@ -52,6 +52,13 @@ def constant(fitted: Sequence[Clip], test: Sequence[Clip], targets: Sequence[str
     return np.tile(fitted_means(fitted, targets), (len(test), 1))
 
 
+def median(fitted: Sequence[Clip], test: Sequence[Clip], targets: Sequence[str]) -> Array:
+    """Predict the median label of the fitted clips, the constant of least absolute error."""
+    fitted_means(fitted, targets)  # refuses a target without labels
+    middle = np.nanmedian(label_array(fitted, targets), axis=0)
+    return np.tile(middle, (len(test), 1))
+
+
 def lookup(fitted: Sequence[Clip], test: Sequence[Clip], targets: Sequence[str]) -> Array:
     """Predict the mean of the fitted clips of the same source, else the constant."""
     return look_up(fitted, targets).predict(test, shrinkage=0)
@@ -248,6 +255,7 @@ def baseline_rows(
             parts.append((places, _values(fold.fitted, own, names, shrinkage=k, seed=seed)))
     titles: dict[Role, str] = {
         "constant": f"constant (mean of {protocol.fit})",
+        "median": f"constant (median of {protocol.fit})",
         "lookup": "look-up by source",
         "lookup_shrunk": f"look-up by source, shrunk (k={', '.join(map(str, sorted(shrinkages)))})",
         "metadata": "metadata only (ridge)",
@@ -273,6 +281,7 @@ def _values(
 ) -> Mapping[Role, Array]:
     values: dict[Role, Array] = {
         "constant": constant(fitted, clips, names),
+        "median": median(fitted, clips, names),
         "lookup": lookup(fitted, clips, names),
         "lookup_shrunk": lookup_shrunk(fitted, clips, names, shrinkage=shrinkage),
         "permuted": permuted(fitted, clips, names, seed=seed),

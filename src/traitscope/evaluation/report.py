@@ -18,9 +18,28 @@ from traitscope.statistics.intervals import RANK_RESAMPLES, RESAMPLES
 from traitscope.statistics.metrics import Score
 from traitscope.types import Corpus, Target
 
-SCHEMA = 1
+SCHEMA = 2
 """Raised when a key changes its meaning or goes; reports of other schemas are made again."""
-Role = Literal["model", "constant", "lookup", "lookup_shrunk", "metadata", "permuted"]
+Role = Literal["model", "constant", "median", "lookup", "lookup_shrunk", "metadata", "permuted"]
+VerdictKind = Literal[
+    "better",
+    "no_better",
+    "scale",
+    "weak",
+    "worthless",
+    "inverted",
+    "undecided",
+    "nothing_unseen",
+    "other_scale",
+    "out_of_range",
+    "direction",
+    "swapped",
+    "above_ceiling",
+    "halo",
+    "seeds",
+    "missing",
+]
+"""What a verdict says; see ``verdicts``. Kinds are stable: other programs may rely on them."""
 Columns = Mapping[str, tuple[float | None, ...]]
 """Target -> one value per clip, None where a label is missing."""
 
@@ -150,6 +169,61 @@ class Part(Config):
         return next(row for row in self.rows if row.role == "model")
 
 
+class Verdict(Config):
+    """One sentence on what the numbers mean, the same wherever a report is shown."""
+
+    kind: VerdictKind
+    part: str
+    """Key of the part that it is about."""
+    targets: tuple[str, ...] = ()
+    """Names of the targets that it is about; none where it is about all."""
+    against: Role | None = None
+    """The strongest baseline, where the system was held against one."""
+    text: str
+
+
+class TargetCeiling(Config):
+    """How good predictions of one target can get, because raters do not agree."""
+
+    target: str
+    raters: int
+    clips: int
+    per_clip: float
+    """Ratings per clip, on average."""
+    icc: Mapping[str, Score]
+    """Intraclass correlations ``1,1`` and ``1,k``; with crossed raters also ``2,`` and ``3,``."""
+    basis: str
+    """The coefficient that the ceiling rests on."""
+    r_max: Score
+    """Correlation with the labels that a perfect system would have: the root of the ICC."""
+    accuracy: Score
+    """Accuracy that a perfect system would have, with normal errors of the labels."""
+    disattenuated: Score
+    """Correlation of the model divided by ``r_max``."""
+
+
+class Ceiling(Config):
+    """What the reliability of the labels allows; without targets it is unknown."""
+
+    targets: tuple[TargetCeiling, ...]
+    text: str
+    """How it was found, or why it is unknown and what others say."""
+
+
+class Halo(Config):
+    """How much of labels, predictions and skill is one general impression of a clip."""
+
+    part: str
+    labels: float | None
+    """Share of the variance of the labels that one component explains."""
+    predictions: float | None
+    skill: Score
+    """Macro skill left after each clip's mean over traits is removed from all."""
+    pearson: Score
+    """Macro correlation left then."""
+    text: str
+
+
 class Points(Config):
     """Labels and predictions to plot, clip by clip."""
 
@@ -188,7 +262,12 @@ class Report(Config):
     failures: tuple[Failure, ...]
     parts: Mapping[str, Part]
     """``all``, and ``source_disjoint`` where some sources were fitted."""
+    verdicts: tuple[Verdict, ...]
+    """What the numbers mean, the most important first."""
     warnings: tuple[str, ...]
+    ceiling: Ceiling
+    halo: Halo | None
+    """Null where fewer than three traits were scored."""
     points: Points
     run: Mapping[str, Any]
     """Facts about the system behind the numbers, shown as they are; empty for a mere table."""
@@ -204,6 +283,12 @@ class Report(Config):
     def everything(self) -> Part:
         """The part of all scored clips."""
         return self.parts["all"]
+
+    @property
+    def leading(self) -> str:
+        """Key of the part that says what carries over: unseen sources, where some are left."""
+        apart = self.parts.get("source_disjoint")
+        return "source_disjoint" if apart is not None and apart.rows else "all"
 
     @property
     def targets(self) -> tuple[Target, ...]:

@@ -1,10 +1,10 @@
-"""Labels and rows of predictions in, the parts of a report out: scores, intervals and verdicts.
+"""Labels and rows of predictions in, the parts of a report out: scores and intervals.
 
 A *row* is the model or a baseline; a *part* is the whole split, or its clips from sources that
 were never seen in fitting. ``table_rows`` writes a part as the terminal shows it.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 
@@ -16,7 +16,6 @@ from traitscope.evaluation.report import Part, Repeated, Report, Role, ScoredRow
 from traitscope.statistics.intervals import (
     Clustered,
     cluster,
-    compare,
     intervals,
     spearman_intervals,
 )
@@ -158,65 +157,25 @@ def score_part(title: str, truth: Truth, rows: Sequence[Row], scoring: Scoring) 
     )
 
 
-def undefined(part: Part, names: Sequence[str]) -> tuple[str, ...]:
-    """Write a sentence for each reason why relations of the model to labels are undefined."""
+def undefined(part: Part, labels: Mapping[str, str]) -> tuple[str, ...]:
+    """Write a sentence for each reason why relations of the model to labels are undefined.
+
+    Args:
+        part: its scores.
+        labels: target -> how it is written.
+    """
     models = [row.metrics for row in part.rows if row.role == "model"]
     affected: dict[tuple[str, str], list[str]] = {}
-    for model, name in product(models, names):
+    for model, name in product(models, labels):
         scores = {metric: model[metric][name] for metric in ("r2", "pearson", "ccc")}
         lost = [metric for metric, score in scores.items() if score.value is None]
         if lost:
             key = (", ".join(lost), scores[lost[-1]].reason)
-            affected.setdefault(key, []).append(name)
+            affected.setdefault(key, []).append(labels[name])
     return tuple(
         f"{part.title}: {metrics} of {', '.join(targets)} undefined, because {reason}."
         for (metrics, reason), targets in affected.items()
     )
-
-
-def verdicts(
-    title: str, truth: Truth, rows: Sequence[Row], scoring: Scoring, *, unseen: bool
-) -> tuple[str, ...]:
-    """Say in plain words where the model is worth no more than a baseline.
-
-    Args:
-        title: of the part.
-        truth: labels of the part.
-        rows: the model and its baselines on the clips of the part.
-        scoring: resamples and seed.
-        unseen: True where no source of the part was fitted; there the look-up is the constant.
-    """
-    model = next(row for row in rows if row.role == "model")
-    sentences = []
-    for row in rows:
-        if row.role not in ({"constant"} if unseen else {"constant", "lookup", "lookup_shrunk"}):
-            continue
-        # equal predictions have no spread to test: they are worth the same by definition
-        if np.array_equal(row.values, model.values):
-            margin, low, high = 0.0, 0.0, 0.0
-        else:
-            pair = truth.cluster(model.values), truth.cluster(row.values)
-            difference = compare(
-                *pair,
-                names=truth.names,
-                metrics=("skill",),
-                resamples=scoring.resamples,
-                seed=scoring.seed,
-            )[-1]
-            if difference.value is None:
-                continue
-            margin = difference.value
-            ends = difference.low, difference.high
-            low, high = (margin if end is None else end for end in ends)
-        if low > 0:  # only a whole interval above 0 counts as better
-            continue
-        outcome = "is worse than" if high < 0 else "is no better than"
-        end = ": on sources it has never seen it is worthless" if unseen else ""
-        sentences.append(
-            f"{title}: {model.name} {outcome} {_article(row.name)} (difference in skill "
-            f"{short(margin)} [{short(low)}, {short(high)}]){end}."
-        )
-    return tuple(sentences)
 
 
 def table_rows(report: Report, part: str, *, target: str = MACRO) -> list[tuple[str, list[str]]]:
@@ -225,7 +184,7 @@ def table_rows(report: Report, part: str, *, target: str = MACRO) -> list[tuple[
     A cell reads ``.881 [.879, .883]``, or ``undefined``.
     """
     return [
-        (row.name, [_cell(row.metrics[metric][target]) for metric in COLUMNS])
+        (row.name, [shown(row.metrics[metric][target]) for metric in COLUMNS])
         for row in report.parts[part].rows
     ]
 
@@ -308,11 +267,8 @@ def short(value: float) -> str:
     return text.replace("-0.000", "0.000").replace("0.", ".", 1) if abs(float(text)) < 1 else text
 
 
-def _article(name: str) -> str:
-    return name if name.startswith(("the ", "a ")) else f"the {name}"
-
-
-def _cell(score: Score) -> str:
+def shown(score: Score) -> str:
+    """A number as people read it: ``.881 [.879, .883]``, or ``undefined``."""
     if score.value is None:
         return "undefined"
     if score.low is None or score.high is None:

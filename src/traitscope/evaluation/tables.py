@@ -167,7 +167,7 @@ def align(read: Predictions, corpus: Corpus, targets: Sequence[Target] | None) -
     Where nobody knows what they mean, a scale that cannot be that of the labels is noted.
     """
     if targets is None:
-        return replace(read, notes=(*_scale_notes(read, corpus), *read.notes))
+        return replace(read, notes=(*scale_notes(read, corpus), *read.notes))
     given = {target.name: target for target in targets}
     values, notes = align_directions(
         read.values,
@@ -222,14 +222,14 @@ def align_directions(
     return aligned, tuple(notes)
 
 
-def _scale_notes(read: Predictions, corpus: Corpus) -> list[str]:
+def scale_notes(read: Predictions, corpus: Corpus) -> list[str]:
     """Say where predictions lie on quite another scale than the labels, and which it may be."""
     odd: dict[tuple[str, float, float], list[int]] = {}
     for place, name in enumerate(read.targets):
         given = [clip.targets[name] for clip in read.clips if name in clip.targets]
         target = corpus.target(name)
         labels = given if target.low is None or target.high is None else (target.low, target.high)
-        if labels and (guess := _other_scale(read.values[..., place], min(labels), max(labels))):
+        if labels and (guess := other_scale(read.values[..., place], min(labels), max(labels))):
             odd.setdefault((guess, min(labels), max(labels)), []).append(place)
     notes = []
     for (guess, low, high), places in odd.items():
@@ -241,7 +241,7 @@ def _scale_notes(read: Predictions, corpus: Corpus) -> list[str]:
     return notes
 
 
-def _other_scale(values: Array, low: float, high: float) -> str:
+def other_scale(values: Array, low: float, high: float) -> str:
     """What predictions may be that cannot be on the scale from low to high; nothing if they can."""
     least, most, span = float(values.min()), float(values.max()), high - low
     if least >= 0 and most <= 1 and (low >= 1 or span > _LIKERT):

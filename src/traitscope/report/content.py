@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from traitscope.errors import DataError
-from traitscope.evaluation.report import CorpusFacts, Report, ScoredRow, TargetFacts
+from traitscope.evaluation.report import CorpusFacts, Report, ScoredRow, TargetFacts, Verdict
 from traitscope.statistics.metrics import Score
 
 
@@ -44,6 +44,7 @@ HEADLINE = ("accuracy", "skill", "ccc", "pearson", "r2", "mae")
 ROLES: Mapping[str, tuple[str, str]] = {
     "model": ("model", "the system under test"),
     "constant": ("constant", "one value per trait for every clip: the mean of the fitted labels"),
+    "median": ("constant, median", "the same with their median, which has the least error"),
     "lookup": ("look-up by source", "the mean fitted label of the same source; sees no video"),
     "lookup_shrunk": ("look-up by source, shrunk", "the same, pulled towards the constant"),
     "metadata": ("metadata only", "regression on clip attributes; sees no video"),
@@ -161,6 +162,7 @@ class Group:
     reports: tuple[Report, ...]
     targets: tuple[TargetFacts, ...]
     parts: tuple[Part, ...]
+    verdicts: tuple[Verdict, ...] = ()
     warnings: tuple[str, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
 
@@ -265,6 +267,7 @@ def _group(reports: tuple[Report, ...]) -> Group:
         reports=reports,
         targets=tuple(targets.values()),
         parts=parts,
+        verdicts=tuple(dict.fromkeys(v for report in reports for v in report.verdicts)),
         warnings=_warnings(reports, parts),
         labels={"macro": "macro", **{n: target_label(t) for n, t in targets.items()}},
     )

@@ -15,6 +15,7 @@ from traitscope.report.noticed import every_note
 
 LONG = ("corpus", "split", "part", "role", "system", "metric", "target", "value", "low", "high")
 AUDIT_LONG = (*("report", "audit", "item", "clips"), *("target", "measure", "value", "low", "high"))
+VERDICTS = ("corpus", "split", "report", "part", "kind", "targets", "against", "text")
 IN_TRAIT_TABLES = ("accuracy", "ccc")
 
 
@@ -30,8 +31,8 @@ def export(
     Args:
         reports: one per evaluation.
         folder: where ``metrics.csv`` (every number, one per row), ``failures.csv``, ``notes.csv``,
-            ``tables.md``, ``tables.tex`` and the PNG figures go; it is made. Audits add
-            ``audits.csv``, ``audits.md`` and ``audits.tex``.
+            ``tables.md``, ``tables.tex`` (both with the verdicts), ``verdicts.csv`` and the PNG
+            figures go; it is made. Audits add ``audits.csv``, ``audits.md`` and ``audits.tex``.
         histories: report name -> one dict per epoch, drawn too.
         audits: report name -> its audits.
 
@@ -48,8 +49,9 @@ def export(
         write_csv(folder / "metrics.csv", (*LONG, "undefined"), _long_rows(groups)),
         write_csv(folder / "failures.csv", ("report", "clip", "status", "reason"), _lost(groups)),
         write_csv(folder / "notes.csv", ("report", "clip", "kind", "note"), every_note(reports)),
-        write_text(folder / "tables.md", _documents(groups, markdown)),
-        write_text(folder / "tables.tex", _documents(groups, latex)),
+        write_csv(folder / "verdicts.csv", VERDICTS, _judged(groups)),
+        write_text(folder / "tables.md", _documents(groups, markdown, _md_verdicts)),
+        write_text(folder / "tables.tex", _documents(groups, latex, _tex_verdicts)),
     ]
     for i, group in enumerate(groups, start=1):
         for part in group.parts:
@@ -157,14 +159,43 @@ def _where(group: Group) -> str:
     return f"{group.kind[0]} in {group.corpus.name}, {group.split}"
 
 
-def _documents(groups: Sequence[Group], write: Callable[[str, tables.Table], str]) -> str:
+def _documents(
+    groups: Sequence[Group],
+    write: Callable[[str, tables.Table], str],
+    judge: Callable[[Group], str],
+) -> str:
+    """The verdicts of each group, then its tables."""
+    written = []
+    for group in groups:
+        written.append(judge(group))
+        for part in group.parts:
+            if part.rows:
+                head = f"{_where(group)}: {part.title}"
+                written += [write(f"{head}; {what}", table) for what, table in _tables(group, part)]
+    return "\n".join(written)
+
+
+def _md_verdicts(group: Group) -> str:
+    lines = [f"- {escaping.markdown(verdict.text)}" for verdict in group.verdicts]
     return "\n".join(
-        write(f"{_where(group)}: {part.title}; {heading}", table)
-        for group in groups
-        for part in group.parts
-        if part.rows
-        for heading, table in _tables(group, part)
+        [f"### {escaping.markdown(_where(group))}: what the numbers say", "", *lines, ""]
     )
+
+
+def _tex_verdicts(group: Group) -> str:
+    if not group.verdicts:
+        return ""
+    items = [rf"\item {escaping.latex(verdict.text)}" for verdict in group.verdicts]
+    head = rf"\paragraph{{{escaping.latex(_where(group))}: what the numbers say}}"
+    return "\n".join([head, r"\begin{itemize}", *items, r"\end{itemize}", ""])
+
+
+def _judged(groups: Sequence[Group]) -> Iterator[tuple[Any, ...]]:
+    for group in groups:
+        for report in group.reports:
+            for v in report.verdicts:
+                where = (group.corpus.name, group.split, report.name)
+                yield (*where, v.part, v.kind, " ".join(v.targets), v.against or "", v.text)
 
 
 def _tables(group: Group, part: Part) -> Iterator[tuple[str, tables.Table]]:

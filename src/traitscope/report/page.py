@@ -27,8 +27,9 @@ from traitscope.report.audit_drawings import bars
 from traitscope.report.audit_figures import audit_panels
 from traitscope.report.audit_sentences import audit_words
 from traitscope.report.audits import TITLES, Audit, AuditTable, audit_tables
+from traitscope.report.ceilings import CeilingView, ceiling_view
 from traitscope.report.checklist import Item, checklist
-from traitscope.report.content import ROLES, Cell, Group, Part, flatten, plain, read_groups
+from traitscope.report.content import ROLES, Group, Part, flatten, plain, read_groups
 from traitscope.report.noticed import noticed
 
 History = Sequence[Mapping[str, Any]]
@@ -96,7 +97,7 @@ class GroupView:
 
     group: Group
     facts: tuple[tuple[str, str], ...]
-    words: tuple[str, ...]
+    ceilings: tuple[CeilingView, ...]
     parts: tuple[PartView, ...]
     published: tuple[tables.Published, ...]
     systems: tuple[SystemView, ...]
@@ -183,7 +184,7 @@ def _view(group: Group, beside: Beside) -> GroupView:
     return GroupView(
         group=group,
         facts=_facts(group),
-        words=_in_words(group),
+        ceilings=tuple(ceiling_view(report, group) for report in group.reports),
         parts=tuple(_part(group, part) for part in group.parts),
         published=tables.published(group),
         systems=tuple(_system(report, group, beside) for report in group.reports),
@@ -271,43 +272,6 @@ def _protocol(protocol: Protocol) -> str:
     settings = {key: getattr(protocol, key) for key in (*keys[protocol.kind], "few")}
     shown = [f"{key} {plain(value)}" for key, value in settings.items() if value is not None]
     return ", ".join([protocol.kind, *shown])
-
-
-def _in_words(group: Group) -> tuple[str, ...]:
-    """One plain sentence per model: where it stands between the baselines."""
-    if not group.parts:
-        return ()
-    rows = group.parts[0].rows
-    bounded = _is_defined(group.parts[0], "accuracy")  # z-scores have no accuracy
-    key, name = ("accuracy", "an accuracy") if bounded else ("mae", "a mean absolute error")
-    lookup = next((row.cell(key, "macro") for row in rows if row.role == "lookup"), None)
-    sentences = []
-    for row in rows:
-        if row.role != "model":
-            continue
-        score, skill = row.cell(key, "macro"), row.cell("skill", "macro")
-        sentence = f"{row.name} has {name} of {score.text}; {_against_constant(skill)}"
-        if lookup and lookup.value is not None and score.value is not None:
-            better = score.value > lookup.value if bounded else score.value < lookup.value
-            sentence += (
-                f", and is {'better' if better else 'no better'} than the look-up by source, "
-                f"which sees no video ({lookup.text})"
-            )
-        sentences.append(sentence + ".")
-    return tuple(sentences)
-
-
-def _against_constant(skill: Cell) -> str:
-    if skill.value is None:
-        return f"its skill against the constant is undefined ({skill.reason})"
-    if skill.low is None:
-        return f"its skill against the constant is {skill.text}, without an interval"
-    shown = f"skill {skill.text}, 95 % {skill.interval}"
-    if skill.low is not None and skill.low > 0:
-        return f"it is better than the constant ({shown})"
-    if skill.high is not None and skill.high < 0:
-        return f"it is worse than the constant ({shown})"
-    return f"it is not clearly different from the constant ({shown})"
 
 
 def _failures(group: Group) -> tuple[FailureView, ...]:

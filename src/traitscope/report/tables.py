@@ -84,42 +84,60 @@ def metric(key: str) -> Metric:
 
 @dataclass(frozen=True)
 class Published:
-    """A system from the literature with its numbers: not computed here.
+    """Numbers of a system from the literature: not computed here.
 
     Attributes:
         system: as its authors call it.
         input: what it looks at.
         macro: metric -> value over traits, with the digits that were published.
         traits: (label, accuracy) per trait, where published.
+        clips: how many were scored, empty where that is not said.
+        reported_by: who says so.
         source: where the numbers stand.
+        verified: ``yes`` where they were found there, ``no``, or ``third party`` where others
+            than its authors ran the system.
     """
 
     system: str
     input: str
     macro: Mapping[str, str]
     traits: tuple[tuple[str, str], ...]
+    clips: str
+    reported_by: str
     source: str
+    verified: str
+
+
+_ONE_ROW = ("system", "input", "clips", "reported_by", "source", "verified")
 
 
 def published(group: Group) -> tuple[Published, ...]:
-    """Published systems on the corpus of a group, from the CSV beside this file."""
+    """Published systems on corpus, split and protocol of a group, from the CSV beside this file.
+
+    Numbers on other clips are no yardstick: a group on another split or protocol has none.
+    """
     name = group.corpus.name.split(":")[0]
-    if name not in {"first_impressions", "fi"}:
+    protocols = {report.protocol.kind for report in group.reports}
+    if name not in {"first_impressions", "fi"} or len(protocols) > 1:
         return ()
-    systems: dict[str, list[dict[str, str]]] = {}
+    systems: dict[tuple[str, ...], list[dict[str, str]]] = {}
     for row in _rows("published.csv"):
-        systems.setdefault(row["system"], []).append(row)
+        if row["split"] == group.split and {row["protocol"]} == protocols:
+            systems.setdefault(tuple(row[key] for key in _ONE_ROW), []).append(row)
     return tuple(_published(rows, group) for rows in systems.values())
 
 
 def _published(rows: Sequence[dict[str, str]], group: Group) -> Published:
-    macro = {row["metric"]: row["value"] for row in rows if row["target"] == "macro"}
     traits = tuple(
         (group.labels[row["target"]], row["value"])
         for row in rows
         if row["target"] in group.labels and row["target"] != "macro"
     )
-    return Published(rows[0]["system"], rows[0]["input"], macro, traits, rows[0]["source"])
+    return Published(
+        macro={row["metric"]: row["value"] for row in rows if row["target"] == "macro"},
+        traits=traits,
+        **{key: rows[0][key] for key in _ONE_ROW},
+    )
 
 
 def licences() -> list[dict[str, str]]:

@@ -1,0 +1,91 @@
+"""What scores would be had the clips without one been given the constant: the price of leaving out.
+
+A system that scores only the clips it finds easy looks better than it is. Beside its scores stand
+those over all labelled clips, each missing one predicted by the mean of the fitted labels.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from traitscope.evaluation.baselines import constant
+from traitscope.evaluation.folds import Fold
+from traitscope.evaluation.report import Role
+from traitscope.evaluation.scoring import Row, Truth, by_subject, short, truth_of
+from traitscope.evaluation.tables import Predictions
+from traitscope.statistics.metrics import MACRO, Array, score_table
+from traitscope.types import Clip, Corpus
+
+_SHOWN = {"accuracy": "accuracy", "skill": "skill", "ccc": "CCC"}
+
+
+def without_a_score(
+    folds: Sequence[Fold], read: Predictions, corpus: Corpus, *, aggregate: str
+) -> str:
+    """Write the sentence on clips without a score; empty where every labelled clip has one.
+
+    Args:
+        folds: which clips were asked for, and what was fitted for them.
+        read: predictions of the clips that have them.
+        corpus: the labels.
+        aggregate: ``subject`` where clips of a person are averaged.
+    """
+    names, scored = read.targets, {clip.id for clip in read.clips}
+    place = {clip.id: row for row, clip in enumerate(read.clips)}
+    mean = read.values.mean(axis=0)
+    clips: list[Clip] = []
+    level: list[Array] = []
+    for fold in folds:
+        asked = [clip for clip in fold.asked if set(names) & set(clip.targets)]
+        clips += asked
+        level.append(constant(fold.fitted, asked, names))
+    constants = np.concatenate(level)
+    lost = len(clips) - len(scored)
+    if lost <= 0:
+        return ""
+    filled = np.array(
+        [
+            mean[place[clip.id]] if clip.id in place else own
+            for clip, own in zip(clips, constants, strict=True)
+        ]
+    )
+    has = np.array([clip.id in scored for clip in clips])
+    kept = [clip for clip in clips if clip.id in scored]
+    before = _scores(kept, corpus, names, filled[has], constants[has], aggregate)
+    after = _scores(clips, corpus, names, filled, constants, aggregate)
+    said = ", ".join(
+        f"{_SHOWN[metric]} {short(value)} instead of {short(old)}"
+        for metric, value in after.items()
+        if value is not None and (old := before[metric]) is not None
+    )
+    what = f"{lost} of {len(clips)} labelled clips have no score"
+    return f"{what}. With the constant in their place: {said}." if said else f"{what}."
+
+
+def _scores(
+    clips: Sequence[Clip],
+    corpus: Corpus,
+    names: Sequence[str],
+    values: Array,
+    constants: Array,
+    aggregate: str,
+) -> dict[str, float | None]:
+    """Macro scores; skill against the constants (clips, targets)."""
+    roles: tuple[tuple[Role, Array], ...] = (("model", values), ("constant", constants))
+    rows = [Row(role, role, each) for role, each in roles]
+    truth: Truth = truth_of(clips, corpus, names, constants=constants.mean(axis=0))
+    if aggregate == "subject":
+        truth, rows, _ = by_subject(clips, truth, rows, np.ones(len(clips), dtype=bool))
+    own, level = (
+        score_table(truth.target, row.values, names=names, spans=truth.spans) for row in rows
+    )
+    skills = [
+        None if mine is None or not base else 1 - mine / base
+        for mine, base in ((own["mae"][n].value, level["mae"][n].value) for n in names)
+    ]
+    known = [skill for skill in skills if skill is not None]
+    return {
+        "accuracy": own["accuracy"][MACRO].value,
+        "skill": float(np.mean(known)) if len(known) == len(skills) else None,
+        "ccc": own["ccc"][MACRO].value,
+    }

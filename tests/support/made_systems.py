@@ -1,0 +1,57 @@
+"""A made-up corpus with an impression in common, and systems that deserve one verdict each."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from traitscope.evaluation.assessment import evaluate_predictions
+from traitscope.evaluation.report import Report, Scoring
+from traitscope.types import TRAITS, Clip, Corpus, Target
+
+FAST = Scoring(resamples=300, rank_resamples=20)
+TARGETS = tuple(Target(name, 0, 1, -1 if name == "neuroticism" else 1) for name in TRAITS)
+Values = NDArray[np.float64]
+
+
+def made_corpus(clips: int = 900, sources: int = 300, *, name: str = "first_impressions") -> Corpus:
+    """Labels follow their source and a halo; a quarter of the sources is never in train."""
+    rng = np.random.default_rng(0)
+    level = 0.52 + rng.normal(0, 0.1, (sources, 1)) + rng.normal(0, 0.06, (sources, len(TRAITS)))
+    made = []
+    for i in range(clips):
+        split = ("train", "train", "train", "validation", "test")[i % 5]
+        source = int(rng.integers(0, sources * 3 // 4 if split == "train" else sources))
+        labels = np.clip(level[source] + rng.normal(0, 0.08, len(TRAITS)), 0, 1)
+        targets = dict(zip(TRAITS, map(float, labels), strict=True))
+        made.append(Clip(f"c{i:04}", source=f"s{source}", split=split, targets=targets))
+    return Corpus(name, "apparent", TARGETS, tuple(made))
+
+
+def part_of(corpus: Corpus, split: str = "test") -> list[Clip]:
+    """The clips of a split."""
+    return [clip for clip in corpus.clips if clip.split == split]
+
+
+def labels_of(clips: Sequence[Clip]) -> Values:
+    """Labels (clips, traits)."""
+    return np.array([[clip.targets[name] for name in TRAITS] for clip in clips])
+
+
+def table_of(clips: Sequence[Clip], values: Values) -> pd.DataFrame:
+    """Predictions as anyone's table."""
+    columns = {f"predicted_{name}": values[:, i] for i, name in enumerate(TRAITS)}
+    return pd.DataFrame({"clip": [clip.id for clip in clips], **columns})
+
+
+def seeing(clips: Sequence[Clip], *, noise: float = 0.04, seed: int = 0) -> Values:
+    """A good model: shrunken labels with noise."""
+    labels = labels_of(clips)
+    return 0.52 + 0.5 * (labels - 0.52) + np.random.default_rng(seed).normal(0, noise, labels.shape)
+
+
+def judge(corpus: Corpus, values: Values, clips: Sequence[Clip] | None = None) -> Report:
+    """Evaluate predictions of the test clips."""
+    table = table_of(part_of(corpus) if clips is None else clips, values)
+    return evaluate_predictions(table, corpus, name="m", scoring=FAST)
