@@ -47,8 +47,10 @@ def check_fit(path: Path, build: Callable[[], Any]) -> None:
     network, prefix = (fitted, "") if hasattr(fitted, "forward") else (_inner(fitted), "network/")
     if network is None:
         return
-    wanted = {f"{prefix}{name}": tuple(t.shape) for name, t in network.state_dict().items()}
-    found = {name: shape for name, shape in saved.items() if name.startswith(prefix)}
+    # A single number is saved as one of one: torch takes both.
+    state = network.state_dict().items()
+    wanted = {f"{prefix}{name}": tuple(t.shape) or (1,) for name, t in state}
+    found = {name: shape or (1,) for name, shape in saved.items() if name.startswith(prefix)}
     for name in sorted({*wanted, *found}):
         if wanted.get(name) != found.get(name):
             raise DataError(
