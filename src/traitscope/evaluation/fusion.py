@@ -18,7 +18,8 @@ from traitscope.data import protocols
 from traitscope.data.protocols import Splits
 from traitscope.errors import ConfigError, DataError
 from traitscope.evaluation.assessment import assess
-from traitscope.evaluation.baselines import fitted_means
+from traitscope.evaluation.baselines import fitted_means, fold_constants
+from traitscope.evaluation.folds import Fold, split_folds
 from traitscope.evaluation.report import Failure, Members, Report, Scoring, Spread, save_report
 from traitscope.evaluation.scoring import Row, spread
 from traitscope.evaluation.systems import (
@@ -90,7 +91,8 @@ def fuse(
         run={"model": f"fusion ({method})", **facts},
     )
     report = assess(system, corpus, scoring=scoring)
-    scores = _spread(values, clips, corpus, names, constant, scoring or Scoring())
+    folds = split_folds(corpus, members[0].protocol, split)
+    scores = _spread(values, clips, corpus, names, folds, scoring or Scoring())
     made_of = Members.model_validate({**facts, "scores": scores})
     report = report.model_copy(update={"members": made_of})
     save_report(report, place / "report.json")
@@ -188,7 +190,7 @@ def _join(
     clips, values = in_common(read, asked, names)
     if not clips:
         raise DataError(f"{' and '.join(read)} have no clip in common.")
-    return clips, values
+    return clips, np.stack([each.mean(axis=0) for each in values])
 
 
 def _fit_weights(
@@ -244,7 +246,7 @@ def _spread(
     clips: Sequence[Clip],
     corpus: Corpus,
     names: Sequence[str],
-    constants: Array,
+    folds: Sequence[Fold],
     scoring: Scoring,
 ) -> Spread:
     """Macro scores of each member, with mean and sd, on the labelled clips they share."""
@@ -253,7 +255,8 @@ def _spread(
     repeats = values[:, has_label]
     row = Row("members", "model", repeats.mean(axis=0), repeats, tuple(range(len(values))))
     aggregate = scoring.for_corpus(corpus).aggregate
+    constants, numbers = fold_constants(folds, kept, names)
     truth, [row] = beside_labels(
-        [row], kept, corpus, names, constants=constants, aggregate=aggregate
+        [row], kept, corpus, names, constants=constants, folds=numbers, aggregate=aggregate
     )
     return spread(truth, row)
