@@ -2,8 +2,9 @@
 
 Fitted weights come from the validation clips, which no member may have been fitted on: for each
 target the non-negative weights w of least squared error of ``constant + sum w (prediction -
-constant)``, so that members which say little shrink the fusion towards the constant. With ``mean``
-over runs that differ in their seed the report has mean, sd and ensemble.
+constant)``, so that members which say little shrink the fusion towards the constant. ``seeds``
+fuses nothing: runs of one recipe become one system, whose scores are means over seeds. With
+``mean`` over runs that differ in their seed the report has mean, sd and ensemble.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,6 +14,7 @@ from typing import Literal
 
 import numpy as np
 
+from traitscope.config import read_yaml
 from traitscope.corpora import load_corpus
 from traitscope.data import protocols
 from traitscope.data.protocols import Splits
@@ -34,7 +36,7 @@ from traitscope.files import refuse_used, write_json
 from traitscope.statistics.metrics import Array
 from traitscope.types import Clip, Corpus, Target
 
-Method = Literal["mean", "fitted"]
+Method = Literal["mean", "fitted", "seeds"]
 
 
 def fuse(
@@ -50,7 +52,8 @@ def fuse(
     Args:
         systems: run folders, or folders with ``predictions.csv`` and ``report.json``.
         to: folder of the fusion; ``report`` and ``compare`` take it like a run.
-        method: mean, or weights fitted on the validation clips (evaluate each run there first).
+        method: mean, or weights fitted on the validation clips (evaluate each run there first);
+            seeds: keep runs of one recipe apart, as replicates of one system.
         split: which split to fuse.
         scoring: aggregation, resamples and seed.
 
@@ -77,15 +80,17 @@ def fuse(
     if method == "fitted":
         weights = _fit_weights(systems, splits, names, corpus, constant)
     fused = combine(values, weights, constant if method == "fitted" else None)
+    seeds = _seeds(read, systems) if method == "seeds" else 0
     place = folder / "evaluation" / split
     place.mkdir(parents=True)
-    write_predictions(place / "predictions.csv", clips, fused, targets=names, split=split)
+    table, kept = place / "predictions.csv", fused if method != "seeds" else values
+    write_predictions(table, clips, kept, targets=names, split=split, seed=seeds)
     named = [member.name for member in members]
     facts = {"members": named, "method": method, "weights": _named(weights, named, names)}
     system = replace(
         members[0],
         name=str(to),
-        table=place / "predictions.csv",
+        table=table,
         targets=None,  # they mean what the labels mean: anything else was refused above
         failures=_failures(members, read, asked),
         run={"model": f"fusion ({method})", **facts},
@@ -213,6 +218,29 @@ def _fit_weights(
             f"too few to fit {len(members)} weights on. Use --method mean."
         )
     return fit_weights(values, target, constant)
+
+
+def _seeds(read: Mapping[str, Predictions], systems: Sequence[Path | str]) -> list[int]:
+    """The seed of each run, which must be all that the runs differ in.
+
+    Raises:
+        DataError: two runs have one seed, a system has several, or recipes differ.
+    """
+    given = {name: each.seeds for name, each in read.items()}
+    seeds = [seed for mine in given.values() for seed in mine]
+    if len(set(seeds)) < len(seeds) or len(seeds) > len(given):
+        said = "; ".join(f"{name}: {', '.join(map(str, mine))}" for name, mine in given.items())
+        raise DataError(f"Replicates are runs of one seed each, all different. Here are {said}.")
+    files = [path for system in systems if (path := Path(system) / "run.yaml").is_file()]
+    recipes = [{k: v for k, v in read_yaml(path).items() if k != "seed"} for path in files]
+    for path, recipe in zip(files[1:], recipes[1:], strict=True):
+        apart = [key for key in {**recipes[0], **recipe} if recipe.get(key) != recipes[0].get(key)]
+        if apart:
+            raise DataError(
+                f"{files[0]} and {path} differ in more than their seed: {', '.join(apart)}. Fuse "
+                f"runs of one recipe, or use --method mean."
+            )
+    return seeds
 
 
 def _failures(

@@ -11,7 +11,10 @@ from traitscope.report import audit_plots, plots, tables
 from traitscope.report.audits import TITLES, Audit, AuditTable, audit_long, audit_tables
 from traitscope.report.content import Cell, Group, Part, read_groups
 
-LONG = ("corpus", "split", "part", "role", "system", "metric", "target", "value", "low", "high")
+LONG = (
+    *("corpus", "split", "part", "role", "system", "metric", "target"),
+    *("value", "low", "high", "sd"),
+)
 AUDIT_LONG = (*("report", "audit", "item", "clips"), *("target", "measure", "value", "low", "high"))
 IN_TRAIT_TABLES = ("accuracy", "ccc")
 _LATEX = {
@@ -141,7 +144,7 @@ def latex(heading: str, table: tables.Table) -> str:
     head = " & ".join(_tex(text) for text in ("system", *(c.label for c in table.columns)))
     lines = [
         r"\begin{table}",
-        rf"\caption{{{_tex(heading)}. 95\,\% intervals in brackets.}}",
+        rf"\caption{{{_tex(heading)}. 95\,\% intervals in brackets{_over(table)}.}}",
         rf"\begin{{tabular}}{{l{'r' * len(table.columns)}}}",
         r"\toprule",
         rf"{head} \\",
@@ -152,6 +155,12 @@ def latex(heading: str, table: tables.Table) -> str:
         lines.append(" & ".join(map(_tex, cells)) + r" \\")
     notes = [rf"\\ {{\footnotesize undefined: {_tex(why)}}}" for why in _reasons(table)]
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", *notes, r"\end{table}", ""])
+
+
+def _over(table: tables.Table) -> str:
+    """What stands after the sign of plus and minus, where there is one."""
+    some = any(cell.spread for line in table.lines for cell in line.cells)
+    return r", $\pm$ standard deviation over seeds" if some else ""
 
 
 def _where(group: Group) -> str:
@@ -182,7 +191,8 @@ def _reasons(table: tables.Table) -> list[str]:
 
 
 def _shown(cell: Cell) -> str:
-    return f"{cell.text} [{cell.interval.replace(' to ', ', ')}]" if cell.interval else cell.text
+    ends = f"[{cell.interval.replace(' to ', ', ')}]" if cell.interval else ""
+    return " ".join(part for part in (cell.text, cell.spread, ends) if part)
 
 
 def _long_rows(groups: Sequence[Group]) -> Iterator[tuple[Any, ...]]:
@@ -193,7 +203,8 @@ def _long_rows(groups: Sequence[Group]) -> Iterator[tuple[Any, ...]]:
                 for key in part.metrics:
                     for target, label in group.labels.items():
                         cell = row.cell(key, target)
-                        yield (*head, key, label, cell.value, cell.low, cell.high, cell.reason)
+                        numbers = cell.value, cell.low, cell.high, cell.sd
+                        yield (*head, key, label, *numbers, cell.reason)
 
 
 def _lost(groups: Sequence[Group]) -> Iterator[tuple[Any, ...]]:

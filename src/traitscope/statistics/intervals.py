@@ -23,7 +23,6 @@ from traitscope.statistics.resampling import (
 )
 
 RESAMPLES = 10_000
-_CHUNK = 500  # clusters left out at a time
 MARGIN = 0.02
 """Differences that are smaller than this count as none, unless told otherwise."""
 
@@ -228,6 +227,14 @@ def correct(differences: Sequence[Difference]) -> tuple[Difference, ...]:
     return tuple(replace(d, p_holm=_number(value)) for d, value in zip(differences, p, strict=True))
 
 
+def without_each(data: Clustered, metrics: Sequence[str]) -> dict[str, Array]:
+    """Metric -> its values without each cluster (clusters, seeds, targets + 1), macro last."""
+    seeds, _, *rest = data.sums.shape
+    own = np.zeros((data.clusters, seeds, int(data.fold.max(initial=-1)) + 1, *rest))
+    own[data.owner, :, data.fold] = np.moveaxis(data.sums, 1, 0)
+    return _values(named(own.sum(axis=0) - own, data.shift, data.span), metrics)
+
+
 @dataclass(frozen=True)
 class _Drawn:
     """Values of one metric, macro last.
@@ -267,14 +274,9 @@ def _sampled(
     if count < FEWEST_CLUSTERS:
         return {m: _Drawn(v[0], v[:0, 0], v[:0]) for m, v in whole.items()}
     drawn = [_values(data.weigh(counts), metrics) for counts in draws(count, resamples, seed)]
-    chunks = np.array_split(np.arange(count), -(-count // _CHUNK))
-    left = [_values(data.weigh(1.0 - np.eye(count)[rows]), metrics) for rows in chunks]
+    left = without_each(data, metrics)
     return {
-        m: _Drawn(
-            whole[m][0],
-            np.concatenate([part[m].mean(axis=1) for part in drawn]),
-            np.concatenate([part[m] for part in left]),
-        )
+        m: _Drawn(whole[m][0], np.concatenate([part[m].mean(axis=1) for part in drawn]), left[m])
         for m in metrics
     }
 

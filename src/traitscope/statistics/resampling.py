@@ -216,6 +216,7 @@ def sampling(
         None where the value is undefined, or undefined in more than one resample in twenty.
     """
     # what differs by rounding alone does not scatter: the skill of the constant is 0 [0, 0]
+    value = 0.0 if abs(value) <= _ROUNDING else value
     same = np.abs(sample - value) <= _ROUNDING * max(1.0, abs(value))
     known = np.sort(np.where(same, value, sample)[~np.isnan(sample)])
     jackknife = left_out[~np.isnan(left_out)]
