@@ -39,6 +39,7 @@ _LOST = 0.05  # share of undefined resamples above which there is no interval
 _FARTHEST = 8.0  # standard deviations within which the place of a value is looked for
 _HALVINGS = 30
 _ROUNDING = 1e-12
+_CHANCE_BIAS = 2.5  # two standard errors of the bias, times the root of the resamples
 _NORMAL = NormalDist()
 
 Statistic = Callable[[Array], Array]
@@ -230,11 +231,15 @@ def sampling(
     wide, drawn = np.sqrt(size * (len(away) - 1) / len(away)), float(np.std(known))
     # a value outside all resamples would ask for an infinite quantile
     limit = 1 / (2 * len(known))
+    bias = _NORMAL.inv_cdf(float(np.clip(below, limit, 1 - limit)))
+    skew = float(np.sum(away**3)) / (6 * size**1.5) if size > 0 else 0.0
+    # corrections that could be chance do harm: of 60 clusters their noise costs 1 % of coverage
+    chance = 1 / (6 * len(away))
     return Sampling(
         value=value,
         sample=known,
-        bias=_NORMAL.inv_cdf(float(np.clip(below, limit, 1 - limit))),
-        skew=float(np.sum(away**3)) / (6 * size**1.5) if size > 0 else 0.0,
+        bias=bias if abs(bias) > _CHANCE_BIAS / np.sqrt(len(known)) else 0.0,
+        skew=skew * max(0.0, 1 - chance / skew**2) if skew else 0.0,
         degrees=float(freedom(away)) if size > 0 else np.inf,
         stretch=max(1.0, float(wide) / drawn) if drawn > 0 else 1.0,
         error=error,
