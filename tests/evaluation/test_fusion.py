@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.evaluated_systems import FAST, write_evaluated
+from tests.support.evaluated_systems import FAST, frame, write_evaluated
 from tests.support.prepared import make_corpus
 from tests.support.udiva_files import write_udiva
 from traitscope import evaluate, load_corpus, prepare, train
@@ -23,16 +23,6 @@ from traitscope.evaluation.report import read_report
 from traitscope.evaluation.systems import read_system
 from traitscope.runs.plan import requests_for
 from traitscope.types import TRAITS
-
-
-def frame(address: str, split: str, *, noise: float = 0.1, seed: int = 0) -> pd.DataFrame:
-    """Predictions of one split that know the labels up to noise."""
-    corpus = load_corpus(address)
-    clips = [clip for clip in corpus.clips if clip.split == split]
-    labels = corpus.with_clips(clips).labels(TRAITS)
-    values = labels + np.random.default_rng(seed).normal(0, noise, labels.shape)
-    columns = {f"predicted_{name}": values[:, i] for i, name in enumerate(TRAITS)}
-    return pd.DataFrame({"clip": [clip.id for clip in clips], **columns})
 
 
 @pytest.fixture
