@@ -120,7 +120,6 @@ def compare_predictions(
     truth, rows = _shared(read, corpus, folds, scoring)
     # Systems that differ by rounding alone would differ by it in every clip, with a tiny p.
     sums = {row.name: truth.cluster(np.round(row.replicates, 12)) for row in rows}
-    pairs = len(rows) * (len(rows) - 1) // 2
     return {
         "systems": list(sums),
         "split": split,
@@ -135,11 +134,7 @@ def compare_predictions(
         "margin": margin,
         "scores": {row.name: _scores(truth, row, metrics) for row in rows},
         "differences": _differences(sums, truth.names, metrics, scoring, margin),
-        "families": (
-            f"Holm corrects, for each metric apart, the {pairs * len(truth.names)} tests of "
-            f"{_count(pairs, 'pair')} and {_count(len(truth.names), 'target')}; those of macro "
-            f"scores are a family of {pairs}."
-        ),
+        "families": _families(len(rows), len(truth.names)),
         "notes": [*_seed_notes(rows), *_notes(read, len(asked))],
     }
 
@@ -203,6 +198,16 @@ def _scores(truth: Truth, row: Row, metrics: Sequence[str]) -> dict[str, dict[st
     return {
         metric: {name: cell.value for name, cell in table[metric].items()} for metric in metrics
     }
+
+
+def _families(systems: int, targets: int) -> str:
+    """What Holm corrected for, in words."""
+    pairs = systems * (systems - 1) // 2
+    return (
+        f"Holm corrects, for each metric apart, the {pairs * targets} tests of "
+        f"{_count(pairs, 'pair')} and {_count(targets, 'target')}; those of macro scores are a "
+        f"family of {pairs}."
+    )
 
 
 def _count(number: int, what: str) -> str:

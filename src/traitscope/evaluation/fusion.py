@@ -21,7 +21,7 @@ from traitscope.data.protocols import Splits
 from traitscope.errors import ConfigError, DataError
 from traitscope.evaluation.assessment import assess
 from traitscope.evaluation.baselines import fitted_means, fold_constants
-from traitscope.evaluation.folds import Fold, split_folds
+from traitscope.evaluation.folds import split_folds
 from traitscope.evaluation.report import Failure, Members, Report, Scoring, Spread, save_report
 from traitscope.evaluation.scoring import Row, spread
 from traitscope.evaluation.systems import (
@@ -71,8 +71,7 @@ def fuse(
     names = [target.name for target in members[0].targets or ()]
     _check(members[0], corpus, splits, method=method, split=split)
     refuse_used(folder := Path(to))
-    asked = splits.part(split)
-    read = _read(members, asked, names)
+    read = _read(members, asked := splits.part(split), names)
     clips, values = _join(read, asked, names)
     constant = fitted_means(splits.fitted, names)
     # a mean needs nothing fitted; only fitted weights are taken around the constant
@@ -81,9 +80,8 @@ def fuse(
         weights = _fit_weights(systems, splits, names, corpus, constant)
     fused = combine(values, weights, constant if method == "fitted" else None)
     seeds = _seeds(read, systems) if method == "seeds" else 0
-    place = folder / "evaluation" / split
-    place.mkdir(parents=True)
-    table, kept = place / "predictions.csv", fused if method != "seeds" else values
+    (place := folder / "evaluation" / split).mkdir(parents=True)
+    table, kept = place / "predictions.csv", values if method == "seeds" else fused
     write_predictions(table, clips, kept, targets=names, split=split, seed=seeds)
     named = [member.name for member in members]
     facts = {"members": named, "method": method, "weights": _named(weights, named, names)}
@@ -96,11 +94,9 @@ def fuse(
         run={"model": f"fusion ({method})", **facts},
     )
     report = assess(system, corpus, scoring=scoring)
-    folds = split_folds(corpus, members[0].protocol, split)
-    scores = _spread(values, clips, corpus, names, folds, scoring or Scoring())
+    scores = _spread(values, clips, corpus, names, members[0], scoring or Scoring())
     made_of = Members.model_validate({**facts, "scores": scores})
-    report = report.model_copy(update={"members": made_of})
-    save_report(report, place / "report.json")
+    save_report(report := report.model_copy(update={"members": made_of}), place / "report.json")
     write_json(folder / "fusion.json", {**facts, "split": split, "corpus": members[0].address})
     return report
 
@@ -274,7 +270,7 @@ def _spread(
     clips: Sequence[Clip],
     corpus: Corpus,
     names: Sequence[str],
-    folds: Sequence[Fold],
+    member: System,
     scoring: Scoring,
 ) -> Spread:
     """Macro scores of each member, with mean and sd, on the labelled clips they share."""
@@ -283,6 +279,7 @@ def _spread(
     repeats = values[:, has_label]
     row = Row("members", "model", repeats.mean(axis=0), repeats, tuple(range(len(values))))
     aggregate = scoring.for_corpus(corpus).aggregate
+    folds = split_folds(corpus, member.protocol, member.split)
     constants, numbers = fold_constants(folds, kept, names)
     truth, [row] = beside_labels(
         [row], kept, corpus, names, constants=constants, folds=numbers, aggregate=aggregate
