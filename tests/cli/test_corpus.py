@@ -84,6 +84,25 @@ def test_the_facts_are_printed_for_people(table: Path, capsys: pytest.CaptureFix
         assert part in out
 
 
+def test_what_an_evaluation_could_tell_is_printed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "clips.yaml").write_text(
+        "kind: apparent\ntargets:\n  openness: {low: 0, high: 1, direction: 1}\n"
+    )
+    rows = [f"c{n},p{n // 2},{'test' if n % 4 < 2 else 'train'},0.{n % 7 + 1}" for n in range(80)]
+    (tmp_path / "clips.csv").write_text("\n".join(["clip,subject,split,openness", *rows]))
+    assert run("corpus", "check", f"table:{tmp_path / 'clips.csv'}", "--json") == 0
+    planned = json.loads(capsys.readouterr().out)["planning"]["test"]
+    assert planned["clusters"] == 20
+    assert set(planned["metrics"]) == {"accuracy", "skill", "ccc", "pearson"}
+    assert 0 < planned["metrics"]["ccc"]["half_width"] < 1
+    assert run("corpus", "check", f"table:{tmp_path / 'clips.csv'}") == 0
+    printed = capsys.readouterr().out
+    assert "what an evaluation could tell: macro scores of a model with r = 0.5" in printed
+    assert "difference found" in printed
+
+
 def test_a_split_without_labels_of_a_target_is_printed(
     table: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

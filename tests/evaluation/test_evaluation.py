@@ -9,9 +9,11 @@ import pandas as pd
 import pytest
 
 from traitscope.data.protocols import Protocol
-from traitscope.errors import DataError
+from traitscope.errors import ConfigError, DataError
+from traitscope.evaluation import baselines
 from traitscope.evaluation.assessment import assess, evaluate_predictions
 from traitscope.evaluation.comparison import compare_predictions
+from traitscope.evaluation.folds import split_folds
 from traitscope.evaluation.report import Failure, Report, ScoredRow, Scoring, from_json, to_json
 from traitscope.evaluation.scoring import table_rows
 from traitscope.evaluation.systems import System
@@ -175,7 +177,110 @@ def test_several_seeds_are_averaged_and_kept_apart() -> None:
     mae = model.seeds.metrics["mae"]
     assert mae.mean == pytest.approx(np.mean(mae.values))
     assert mae.sd == pytest.approx(np.std(mae.values, ddof=1))
-    assert model.macro("mae").value < min(mae.values)
+    assert model.macro("mae").value == pytest.approx(mae.mean)
+    assert model.macro("mae").sd == pytest.approx(mae.sd)
+    apart = [each for each in report.everything.rows if each.role == "seed"]
+    assert [each.name for each in apart] == ["m (seed 0)", "m (seed 1)", "m (seed 2)"]
+    assert [each.macro("mae").value for each in apart] == pytest.approx(mae.values)
+    ensemble = row(report, "ensemble")
+    assert ensemble.name == "m (ensemble of 3 seeds)"
+    assert ensemble.macro("mae").value < min(mae.values)
+
+
+def test_without_a_source_people_are_the_clusters() -> None:
+    corpus = made()
+    people = [Clip(c.id, subject=c.source, split=c.split, targets=c.targets) for c in corpus.clips]
+    test = part(corpus, "test")
+    table = frame(test, baselines.lookup_shrunk(part(corpus, "train"), test, TRAITS))
+    by_source = evaluate_predictions(table, corpus, scoring=FAST)
+    by_person = evaluate_predictions(table, corpus.with_clips(people), scoring=FAST)
+    for name in ("all", "source_disjoint"):
+        one, two = by_source.parts[name], by_person.parts[name]
+        assert two.clips == one.clips
+        assert two.clusters == one.sources
+        assert two.model.metrics == one.model.metrics
+    shrunk = row(by_person, "lookup_shrunk")
+    assert shrunk.metrics == row(by_source, "lookup_shrunk").metrics
+    assert shrunk.name.startswith("look-up by source and person, shrunk")
+    assert not any("Neither source nor subject" in w for w in by_person.warnings)
+
+
+def test_clips_tied_by_source_and_by_person_are_one_cluster() -> None:
+    corpus = made()
+    # two sources of one person: seen with either
+    tied = [
+        Clip(
+            c.id,
+            source=c.source,
+            subject=f"p{int(c.source[1:]) // 2}",
+            split=c.split,
+            targets=c.targets,
+        )
+        for c in corpus.clips
+    ]
+    table = seeing(part(corpus, "test"), 0.1)
+    report = evaluate_predictions(table, corpus.with_clips(tied), scoring=FAST)
+    everyone = {clip.subject for clip in part(corpus.with_clips(tied), "test")}
+    fitted = {clip.subject for clip in part(corpus.with_clips(tied), "train")}
+    assert report.everything.clusters == len(everyone)
+    assert report.parts["source_disjoint"].clusters == len(everyone - fitted)
+
+
+def test_clips_of_unknown_people_are_said_first() -> None:
+    corpus = made()
+    own = [Clip(c.id, split=c.split, targets=c.targets) for c in corpus.clips]
+    table = seeing(part(corpus, "test"), 0.1)
+    report = evaluate_predictions(table, corpus.with_clips(own), scoring=FAST)
+    assert report.warnings[0].startswith("Neither source nor subject of the clips is known")
+
+
+def test_a_constant_has_no_skill_under_any_protocol() -> None:
+    corpus = made()
+    for protocol in (
+        Protocol(),
+        Protocol(fit="train+validation"),
+        Protocol(kind="random"),
+        Protocol(kind="kfold"),
+        Protocol(kind="kfold", fold="all"),
+        Protocol(kind="kfold", fold="all", fit="train+validation"),
+    ):
+        table = seeing(corpus.clips, 0.1)
+        report = evaluate_predictions(table, corpus, protocol=protocol, scoring=FAST)
+        skill = row(report, "constant").macro("skill")
+        assert (skill.value, skill.low, skill.high) == (0, 0, 0)
+        assert row(report, "constant").macro("pearson").value is None
+    fold = row(report, "constant").name
+    assert fold == "constant (mean of train+validation)"
+    # the constant of each fold as a system of its own is the constant
+    held = baselines.fold_constants(split_folds(corpus, protocol, "test"), corpus.clips, TRAITS)[0]
+    table = frame(corpus.clips, held)
+    report = evaluate_predictions(table, corpus, protocol=protocol, scoring=FAST)
+    assert row(report, "model").macro("skill").value == 0
+    assert row(report, "model").macro("ccc").value is None
+
+
+def test_seeds_are_replicates_and_an_ensemble_is_not_one_of_them() -> None:
+    corpus = made()
+    test = part(corpus, "test")
+    runs = [seeing(test, 0.1, seed).assign(seed=seed) for seed in range(3)]
+    scores = [f"predicted_{name}" for name in TRAITS]
+    mean = runs[0].assign(**{name: sum(run[name] for run in runs) / 3 for name in scores})
+    systems = [
+        System("seeds", pd.concat(runs)),
+        System("one", runs[1]),
+        System("ensemble", mean),
+    ]
+    found = compare_predictions(systems, corpus, scoring=FAST)
+    assert found["seeds"] == {"seeds": 3, "one": 1, "ensemble": 1}
+    one = evaluate_predictions(runs[1], corpus, scoring=FAST)
+    assert found["scores"]["one"]["skill"]["macro"] == row(one, "model").macro("skill").value
+    notes = " ".join(found["notes"])
+    assert "one is seed 1 of seeds" in notes
+    assert "ensemble is the ensemble of the seeds of seeds" in notes
+    assert "one, ensemble: trained once" in notes
+    assert "the 15 tests of 3 pairs and 5 targets" in found["families"]
+    with pytest.raises(ConfigError, match="margin 0 must be a positive number"):
+        compare_predictions(systems, corpus, scoring=FAST, margin=0)
 
 
 def test_a_split_of_our_own_that_leaks_is_refused() -> None:

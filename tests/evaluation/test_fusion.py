@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.evaluated_systems import FAST, write_evaluated
+from tests.support.evaluated_systems import FAST, frame, write_evaluated
 from tests.support.prepared import make_corpus
 from tests.support.udiva_files import write_udiva
 from traitscope import evaluate, load_corpus, prepare, train
@@ -23,16 +23,6 @@ from traitscope.evaluation.report import read_report
 from traitscope.evaluation.systems import read_system
 from traitscope.runs.plan import requests_for
 from traitscope.types import TRAITS
-
-
-def frame(address: str, split: str, *, noise: float = 0.1, seed: int = 0) -> pd.DataFrame:
-    """Predictions of one split that know the labels up to noise."""
-    corpus = load_corpus(address)
-    clips = [clip for clip in corpus.clips if clip.split == split]
-    labels = corpus.with_clips(clips).labels(TRAITS)
-    values = labels + np.random.default_rng(seed).normal(0, noise, labels.shape)
-    columns = {f"predicted_{name}": values[:, i] for i, name in enumerate(TRAITS)}
-    return pd.DataFrame({"clip": [clip.id for clip in clips], **columns})
 
 
 @pytest.fixture
@@ -91,6 +81,31 @@ def test_a_mean_of_seeds_has_mean_sd_and_ensemble(tmp_path: Path, address: str) 
     ]
     mean = np.mean([table["predicted_openness"] for table in tables], axis=0)
     assert fused == pytest.approx(dict(zip(tables[0].index, mean, strict=True)))
+
+
+def test_runs_of_one_recipe_become_replicates(tmp_path: Path, address: str) -> None:
+    runs = []
+    for seed in range(3):
+        frames = {"test": frame(address, "test", seed=seed).assign(seed=seed)}
+        runs.append(write_evaluated(tmp_path / f"a-{seed}", address, frames))
+        (runs[-1] / "run.yaml").write_text(f"seed: {seed}\ntrain: {{lr: 0.1}}\n")
+    report = fuse(runs, to=tmp_path / "a", method="seeds", scoring=FAST)
+    alone = [read_report(run).everything.model.macro("mae").value for run in runs]
+    model = report.everything.model
+    assert model.macro("mae").value == pytest.approx(np.mean(alone))
+    assert model.seeds.seeds == (0, 1, 2)
+    together = fuse(runs, to=tmp_path / "mean", scoring=FAST).everything.model
+    ensemble = next(row for row in report.everything.rows if row.role == "ensemble")
+    assert ensemble.macro("mae").value == pytest.approx(together.macro("mae").value)
+    found = compare_systems([tmp_path / "a", tmp_path / "mean", runs[0]], scoring=FAST)
+    assert found["seeds"] == {str(tmp_path / "a"): 3, str(tmp_path / "mean"): 1, str(runs[0]): 1}
+    assert found["notes"][0].endswith("Compare ensembles with ensembles of as many.")
+    (runs[1] / "run.yaml").write_text("seed: 1\ntrain: {lr: 0.2}\n")
+    with pytest.raises(DataError, match="differ in more than their seed: train"):
+        fuse(runs, to=tmp_path / "b", method="seeds", scoring=FAST)
+    again = write_evaluated(tmp_path / "c", address, {"test": frame(address, "test")})
+    with pytest.raises(DataError, match="all different"):
+        fuse([runs[0], again], to=tmp_path / "b", method="seeds", scoring=FAST)
 
 
 def test_fitted_weights_leave_noise_out(tmp_path: Path, address: str) -> None:

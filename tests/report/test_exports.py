@@ -7,7 +7,7 @@ import pytest
 from matplotlib.image import imread
 
 from tests.report.sample import make_history, make_report, read
-from traitscope.report import export
+from traitscope.report import export, write_report
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +45,29 @@ def test_markdown_and_latex_escape_names(folder: Path) -> None:
     assert latex.count(r"\begin{tabular}") == latex.count(r"\end{tabular}") == 6
     widths = {line.count("|") for line in markdown.splitlines() if line.startswith("| look")}
     assert widths == {8}
+
+
+def test_seeds_have_rows_of_their_own_and_their_mean_an_sd(tmp_path: Path) -> None:
+    tree = make_report("runs/a", clips=40)
+    rows = tree["parts"]["all"]["rows"]
+    seeds = [{**rows[0], "name": f"runs/a (seed {n})", "role": "seed"} for n in range(2)]
+    ensemble = {**rows[0], "name": "runs/a (ensemble of 2 seeds)", "role": "ensemble"}
+    rows[1:1] = [ensemble, *seeds]
+    for cells in (metrics := {**rows[0]["metrics"]}).values():
+        cells["macro"] = {**cells["macro"], "sd": 0.0123}
+    rows[0] = {**rows[0], "name": "runs/a (mean of 2 seeds)", "metrics": metrics}
+    export([read(tree)], tmp_path / "made")
+    latex = (tmp_path / "made/tables.tex").read_text()
+    assert r"$\pm$ 0.0123" in latex
+    assert r"$\pm$ standard deviation over seeds" in latex
+    for name in ("mean of 2 seeds", "ensemble of 2 seeds", "seed 0", "seed 1"):
+        assert f"runs/a ({name}) &" in latex
+    table = pd.read_csv(tmp_path / "made/metrics.csv")
+    mean = table[(table["role"] == "model") & (table["part"] == "all")]
+    assert set(mean["sd"].dropna()) == {0.0123}
+    page = write_report([read(tree)], tmp_path / "page.html").read_text()
+    assert "± 0.0123 over seeds" in page
+    assert page.count("runs/a (ensemble of 2 seeds)") >= 2
 
 
 def test_figures_are_large_enough_for_print(folder: Path) -> None:

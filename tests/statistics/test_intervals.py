@@ -1,9 +1,8 @@
 """Intervals: exactness of the resampling, paired tests by hand, coverage in simulation."""
 
-from itertools import product
-
 import numpy as np
 import pytest
+from scipy import stats
 
 from traitscope.statistics import metrics
 from traitscope.statistics.intervals import (
@@ -15,8 +14,8 @@ from traitscope.statistics.intervals import (
     correct,
     holm,
     intervals,
-    spearman_intervals,
 )
+from traitscope.statistics.rank_intervals import spearman_intervals
 from traitscope.statistics.resampling import draws
 
 
@@ -34,14 +33,19 @@ def clustered(target: np.ndarray, prediction: np.ndarray, owner: np.ndarray) -> 
     return cluster(target, prediction, owner, constant=np.full(2, 0.5), span=np.ones(2))
 
 
+def whole(data: Clustered, names: tuple[str, ...]) -> dict[str, np.ndarray]:
+    """Metrics of all clips, macro last."""
+    return {m: v[0, 0] for m, v in _values(data.weigh(np.ones((1, data.clusters))), names).items()}
+
+
 def test_sums_of_sources_give_the_metrics_of_the_table() -> None:
     target, prediction, owner = draw(np.random.default_rng(0), 40)
     target[3, 0] = np.nan
     data = clustered(target, prediction, owner)
     names = (*metrics.FORMULAS, "ccc_pooled")
-    values = _values(data.total(data.sums.sum(axis=0)), names)
+    values = whole(data, names)
     table = metrics.score_table(
-        target, prediction, names=("a", "b"), constants=(0.5, 0.5), spans=(1.0, 1.0)
+        target, prediction, names=("a", "b"), constants=np.full(2, 0.5), spans=(1.0, 1.0)
     )
     for name in metrics.FORMULAS:
         cells = [table[name][key].value for key in ("a", "b", "macro")]
@@ -61,7 +65,7 @@ def test_the_interval_holds_the_value_and_narrows_with_more_sources() -> None:
     widths = []
     for sources in (60, 600):
         data = clustered(*draw(rng, sources))
-        value = _values(data.total(data.sums.sum(axis=0)), ("ccc",))["ccc"]
+        value = whole(data, ("ccc",))["ccc"]
         ends = intervals(data, metrics=("ccc",), resamples=500)["ccc"]
         assert (ends[:, 0] < value).all()
         assert (value < ends[:, 1]).all()
@@ -123,18 +127,81 @@ def test_two_equal_systems_do_not_differ() -> None:
         assert difference.p == 1
 
 
-def test_the_permutation_test_is_the_sign_flip_of_sources() -> None:
+def test_p_is_that_of_a_paired_t_test_where_clusters_are_of_one_size() -> None:
     rng = np.random.default_rng(10)
-    owner = np.repeat(np.arange(8), 2)
-    target, first, second = (rng.random((16, 1)) for _ in range(3))
+    owner = np.repeat(np.arange(200), 2)
+    target, first, second = (rng.random((400, 1)) for _ in range(3))
     apart = (abs(target - first) - abs(target - second)).ravel()
-    sums = np.bincount(owner, apart)
-    flips = np.array([np.dot(signs, sums) for signs in product((1, -1), repeat=8)])
-    exact = np.mean(abs(flips) >= abs(sums.sum()) - 1e-12)
+    exact = stats.ttest_1samp(np.bincount(owner, apart), 0).pvalue
     one, two = cluster(target, first, owner), cluster(target, second, owner)
     found = compare(one, two, names=("a",), metrics=("mae",), resamples=20_000)[0]
     assert found.value == pytest.approx(apart.mean())
-    assert found.p == pytest.approx(exact, abs=0.01)
+    assert found.p == pytest.approx(exact, abs=0.02)
+
+
+def test_p_and_interval_say_the_same() -> None:
+    target, prediction, owner = draw(np.random.default_rng(14), 60)
+    sides = set()
+    for seed in range(12):
+        other = np.random.default_rng(seed).normal(0, 0.06, target.shape) + prediction
+        pair = clustered(target, prediction, owner), clustered(target, other, owner)
+        for found in compare(*pair, names=("a", "b"), metrics=("skill", "pearson"), resamples=400):
+            assert found.p is not None
+            assert found.low is not None
+            assert found.high is not None
+            sides.add(found.p < 0.05)
+            assert (found.p < 0.05) == (found.low > 0 or found.high < 0)
+    assert sides == {True, False}
+
+
+def test_systems_within_the_margin_are_equivalent_and_others_are_not() -> None:
+    target, prediction, owner = draw(np.random.default_rng(15), 200)
+    near = prediction + np.random.default_rng(0).normal(0, 0.002, target.shape)
+    pair = clustered(target, prediction, owner), clustered(target, near, owner)
+    for margin, equivalent in ((0.05, True), (1e-5, False)):
+        found = compare(*pair, names=("a", "b"), metrics=("ccc",), resamples=400, margin=margin)
+        assert all((each.p_equivalent < 0.05) == equivalent for each in found)
+
+
+def test_scores_of_seeds_are_averaged_and_widen_the_interval() -> None:
+    target, prediction, owner = draw(np.random.default_rng(16), 80)
+    # seeds of one system that differ in how much of the signal they keep
+    seeds = np.stack([0.5 + scale * (prediction - 0.5) for scale in (0.4, 0.8, 1.2, 1.6)])
+    values = [whole(clustered(target, each, owner), ("ccc",))["ccc"] for each in seeds]
+    many = clustered(target, seeds, owner)
+    apart = [intervals(clustered(target, s, owner), metrics=("ccc",))["ccc"] for s in seeds]
+    ends = intervals(many, metrics=("ccc",))["ccc"]
+    found = compare(many, clustered(target, seeds[0], owner), names=("a", "b"), metrics=("ccc",))
+    assert found[-1].value == pytest.approx(np.mean(values, axis=0)[-1] - values[0][-1])
+    assert (np.ptp(ends, axis=1) > 1.2 * np.mean(np.ptp(apart, axis=2), axis=0)).all()
+    equal = clustered(target, np.stack([prediction] * 3), owner)
+    once = intervals(clustered(target, prediction, owner), metrics=("ccc",))["ccc"]
+    assert intervals(equal, metrics=("ccc",))["ccc"] == pytest.approx(once)
+
+
+def test_folds_of_unlike_means_are_neither_skill_nor_correlation() -> None:
+    rng = np.random.default_rng(17)
+    fold, owner = np.repeat(np.arange(5), 40), np.repeat(np.arange(100), 2)
+    level = np.array([0.2, 0.4, 0.5, 0.6, 0.8])[fold][:, None]
+    target = level + rng.normal(0, 0.1, (200, 2))
+    extra = {"constant": 1 - level + np.zeros((200, 2)), "span": np.ones(2), "folds": fold}
+    constant = cluster(target, 1 - level + np.zeros((200, 2)), owner, **extra)
+    values, ends = whole(constant, ("skill", "pearson", "ccc")), intervals(constant)
+    assert (values["skill"] == 0).all()
+    assert (ends["skill"] == 0).all()
+    assert np.isnan(values["pearson"]).all()
+    # what is right within folds is right, whatever the folds' own levels are
+    model = cluster(target, target - 2 * level, owner, **extra)
+    assert whole(model, ("pearson",))["pearson"] == pytest.approx(1)
+    table = metrics.score_table(
+        target, target - 2 * level, names=("a", "b"), constants=extra["constant"], folds=fold
+    )
+    for name in ("pearson", "spearman"):
+        assert table[name]["macro"].value == pytest.approx(1)
+    assert table["ccc"]["macro"].value == pytest.approx(whole(model, ("ccc",))["ccc"][-1])
+    assert spearman_intervals(target, target - 2 * level, owner, folds=fold, resamples=20) == (
+        pytest.approx(1)
+    )
 
 
 def test_a_better_system_is_found_in_concordance_too() -> None:
@@ -185,7 +252,7 @@ def test_arrays_that_do_not_belong_together_are_refused() -> None:
 def test_intervals_cover_the_truth_and_naive_ones_do_not() -> None:
     names = ("accuracy", "skill", "r2", "pearson", "ccc", "ccc_pooled")
     everyone = clustered(*draw(np.random.default_rng(1), 300_000))
-    truth = _values(everyone.total(everyone.sums.sum(axis=0)), names)
+    truth = whole(everyone, names)
     covered, naive = dict.fromkeys(names, 0), dict.fromkeys(names, 0)
     rng = np.random.default_rng(0)
     for seed in range(1000):

@@ -3,14 +3,26 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from traitscope.corpora import load_corpus
 from traitscope.data.protocols import Protocol
 from traitscope.evaluation.assessment import evaluate_predictions
 from traitscope.evaluation.report import Scoring, save_report
+from traitscope.types import TRAITS
 
 FAST = Scoring(resamples=300, rank_resamples=50)
+
+
+def frame(address: str, split: str, *, noise: float = 0.1, seed: int = 0) -> pd.DataFrame:
+    """Predictions of one split that know the labels up to noise."""
+    corpus = load_corpus(address)
+    clips = [clip for clip in corpus.clips if clip.split == split]
+    labels = corpus.with_clips(clips).labels(TRAITS)
+    values = labels + np.random.default_rng(seed).normal(0, noise, labels.shape)
+    columns = {f"predicted_{name}": values[:, i] for i, name in enumerate(TRAITS)}
+    return pd.DataFrame({"clip": [clip.id for clip in clips], **columns})
 
 
 def write_evaluated(

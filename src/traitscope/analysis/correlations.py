@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from traitscope.audit import scored_run, scored_table
-from traitscope.audit.scored import Scored, cluster_numbers, numbers
+from traitscope.audit.scored import Scored, numbers
 from traitscope.data.pooling import pool
+from traitscope.data.protocols import cluster_numbers
 from traitscope.errors import ConfigError, DataError
 from traitscope.features.origins import serving
 from traitscope.features.store import OK, Store

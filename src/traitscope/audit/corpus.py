@@ -4,20 +4,21 @@ Counts, labels, what splits share, how alike clips of one source are, and what t
 look-up by source score on the official test clips without any model.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
 from typing import Any
 
 import numpy as np
 
-from traitscope.data.protocols import leakage, source_disjoint
+from traitscope.data.protocols import cluster_numbers, leakage, source_disjoint
 from traitscope.evaluation import baselines
 from traitscope.evaluation.scoring import Row
 from traitscope.evaluation.systems import beside_labels
 from traitscope.statistics.metrics import MACRO, Array, ccc_pooled, score_table
+from traitscope.statistics.power import plan
 from traitscope.statistics.reliability import agreement
-from traitscope.types import SPLITS, Clip, Corpus, Target
+from traitscope.types import SPLITS, Clip, Corpus, Target, label_array
 
 FITS = ("train", "train+validation")
 _EXAMPLES = 10
@@ -31,8 +32,8 @@ def inspect_corpus(corpus: Corpus) -> dict[str, Any]:
     Returns:
         ``name``, ``kind``, ``aggregate``, ``notes``, ``clips``, ``sources``, ``subjects``,
         ``missing_media``, ``splits``, ``shared``, ``targets`` (statistics per split, ICC(1)
-        within a source), ``structure``, ``attributes``, ``unseen``, ``references`` and
-        ``warnings``.
+        within a source), ``structure``, ``attributes``, ``unseen``, ``references``, ``planning``
+        and ``warnings``.
     """
     splits = {
         name: clips
@@ -60,6 +61,7 @@ def inspect_corpus(corpus: Corpus) -> dict[str, Any]:
         "attributes": _attributes(corpus.clips),
         "unseen": _unseen(splits),
         "references": reference_scores(corpus),
+        "planning": planning(corpus, units),
         "warnings": _warnings(corpus, splits),
     }
 
@@ -99,6 +101,38 @@ def reference_scores(corpus: Corpus) -> list[dict[str, Any]]:
             row = _scored(name, corpus, test, names, values, fit=fit)
             rows.append({**row, "shrinkage": k})
     return rows
+
+
+def planning(
+    corpus: Corpus, units: Mapping[str | None, Sequence[Clip]]
+) -> dict[str, dict[str, Any]]:
+    """What an evaluation on each split could tell (see ``statistics.power``).
+
+    Args:
+        corpus: the meaning of the labels.
+        units: clips, or one for each person, of each split.
+
+    Returns:
+        Split -> ``clusters`` and ``metrics``: metric -> ``half_width`` and ``difference``.
+    """
+    names, targets = corpus.target_names, corpus.targets
+    spans = [None if t.low is None or t.high is None else t.high - t.low for t in targets]
+    train = label_array(units.get("train", ()), names)
+    constant = None if np.isnan(train).all(axis=0).any() else np.nanmean(train, axis=0)
+    found = {}
+    for split, clips in units.items():
+        people = corpus.aggregate == "subject"
+        clusters = np.arange(len(clips)) if people else cluster_numbers(clips)
+        planned = plan(label_array(clips, names), clusters, constant=constant, spans=spans)
+        if planned:
+            found[str(split or "no split")] = {
+                "clusters": len(set(clusters.tolist())),
+                "metrics": {
+                    each.metric: {"half_width": each.half_width, "difference": each.difference}
+                    for each in planned
+                },
+            }
+    return found
 
 
 def _scored(

@@ -25,8 +25,9 @@ import numpy as np
 from traitscope.audit.distortions import DISTORTIONS, Distortion, Image
 from traitscope.audit.person import Person
 from traitscope.audit.rewriting import Change, rewrite
-from traitscope.audit.scored import Scored, cluster_numbers, numbers, scored_run
+from traitscope.audit.scored import Scored, numbers, scored_run
 from traitscope.audit.shifts import LEAST_ORDER, MOST_SPREAD, Yardsticks, measure_shifts
+from traitscope.data.protocols import cluster_numbers
 from traitscope.errors import ClipError, ConfigError, DataError
 from traitscope.evaluation.assessment import evaluate
 from traitscope.features.extraction import Extraction

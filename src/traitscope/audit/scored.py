@@ -4,7 +4,7 @@ Clips of one person or one recording resemble each other, so every interval of t
 clustered by what ``protocols.groups`` ties together: source and, where it is known, subject.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -16,8 +16,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from traitscope.data import protocols
-from traitscope.data.protocols import Fit, Protocol
+from traitscope.data.protocols import Fit, Protocol, cluster_numbers
 from traitscope.errors import DataError
+from traitscope.evaluation.cautions import FEW_CLUSTERS
 from traitscope.evaluation.systems import System, join, table_system
 from traitscope.evaluation.tables import Predictions, open_predictions, read_predictions
 from traitscope.files import read_json, write_json
@@ -27,8 +28,6 @@ from traitscope.types import Clip, Corpus, Target
 
 SCHEMA = 2
 AUDITS = ("fairness", "calibration", "leakage", "perturbation")
-FEW_CLUSTERS = 30
-"""Below so many sources or people, intervals are called rough."""
 SPREADS = ("sd", "low", "high")
 """Columns ``sd_<target>`` or ``low_<target>`` and ``high_<target>``: a system's own intervals."""
 
@@ -97,14 +96,6 @@ class Scored:
             "lost": self.lost,
             "targets": [{"name": t.name, "label": t.label} for t in self.targets],
         }
-
-
-def cluster_numbers(clips: Sequence[Clip]) -> NDArray[np.intp]:
-    """Number of the group by source and subject that each clip belongs to, (clips,) from 0."""
-    places = {
-        clip.id: number for number, group in enumerate(protocols.groups(clips)) for clip in group
-    }
-    return np.array([places[clip.id] for clip in clips], dtype=np.intp)
 
 
 def scored_run(run: Path | str, *, split: str = "test", labels: str | None = None) -> Scored:

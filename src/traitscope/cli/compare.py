@@ -27,10 +27,15 @@ def compare(
     metric: Annotated[
         list[str], typer.Option(help="What to compare; may be given several times.")
     ] = ["skill", "ccc"],  # noqa: B006
+    margin: Annotated[
+        float, typer.Option(help="Differences within it count as none: systems are equivalent.")
+    ] = 0.02,
     targets: Annotated[bool, typer.Option(help="A row for each target as well.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Print differences with 95 % intervals and p-values, paired and clustered by source.
+    """Print differences with 95 % intervals and p-values, paired and clustered by person.
+
+    Seeds of one system (a column "seed") are replicates: their mean scores are compared.
 
     traitscope compare runs/a runs/b runs/ab
 
@@ -45,7 +50,8 @@ def compare(
     unknown = [name for name in metric if name not in FORMULAS]
     if unknown:
         raise ConfigError(f"There is no metric {unknown[0]!r}. There are: {', '.join(FORMULAS)}.")
-    found = compare_systems(systems, labels=labels, fit_on=fit_on, split=split, metrics=metric)
+    how: dict[str, Any] = {"split": split, "metrics": metric, "margin": margin}
+    found = compare_systems(systems, labels=labels, fit_on=fit_on, **how)
     if json:
         write_json(found)
         return
@@ -59,26 +65,35 @@ def _print(found: dict[str, Any], metrics: list[str], *, every_target: bool) -> 
     from traitscope.evaluation.scoring import short
 
     what = "people" if found["aggregate"] == "subject" else "clips"
-    where = f"{found['split']}, {found['clips']} {what} that all have, {found['sources']} clusters"
+    where = f"{found['split']}, {found['clips']} {what} that all have, {found['clusters']} clusters"
     scores, labels = found["scores"], found["labels"]
+    seeds = {name: f" (mean of {n} seeds)" if n > 1 else "" for name, n in found["seeds"].items()}
     rows = [
-        [name, *[_value(scores[name][metric]["macro"], short) for metric in metrics]]
+        [name + seeds[name], *[_value(scores[name][metric]["macro"], short) for metric in metrics]]
         for name in found["systems"]
     ]
     write_table(["", *[f"{metric} (macro)" for metric in metrics]], rows, title=where)
     write_table(
-        ["first", "second", "metric", "target", "first - second [95 %]", "p", "p (Holm)"],
+        [
+            *("first", "second", "metric", "target", "first - second [95 %]", "p", "p (Holm)"),
+            f"p (not within {found['margin']:g})",
+        ],
         [
             [
                 *(d["first"], d["second"], d["metric"], labels.get(d["target"], d["target"])),
                 _difference(d, short),
                 _probability(d["p"]),
                 _probability(d["p_holm"]),
+                _probability(d["p_equivalent"]),
             ]
             for d in found["differences"]
             if every_target or d["target"] == "macro"
         ],
         title=f"paired differences; skill against the mean of {found['fit']}",
+    )
+    typer.echo(
+        f"{found['families']} The last column is two one-sided tests: below .05 the systems are "
+        f"equivalent within {found['margin']:g}."
     )
 
 

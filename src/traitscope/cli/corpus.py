@@ -52,6 +52,7 @@ def _print(facts: dict[str, Any]) -> None:
     _print_labels(facts)
     _print_sharing(facts)
     _print_references(facts)
+    _print_planning(facts)
     for name, count in facts["attributes"].items():
         typer.echo(f"attribute {name}: {count} of {facts['clips']} clips")
     missing = facts["missing_media"]
@@ -132,6 +133,31 @@ def _print_references(facts: dict[str, Any]) -> None:
     units = "people" if facts["aggregate"] == "subject" else "clips"
     title = f"what needs no model, on {rows[0]['scored']} test {units} (fitted on)"
     write_table(["", *header], lines, title=title)
+
+
+def _print_planning(facts: dict[str, Any]) -> None:
+    """What an evaluation on each split could tell, before there is a model."""
+    from traitscope.cli._shared import write_table
+    from traitscope.statistics.power import ALIKE, CORRELATION
+
+    planned = facts["planning"]
+    if not planned:
+        return
+    metrics = list(dict.fromkeys(name for each in planned.values() for name in each["metrics"]))
+    rows = []
+    for split, each in planned.items():
+        cells = [each["metrics"].get(metric) for metric in metrics]
+        for key, what in (("half_width", "95 % interval, +-"), ("difference", "difference found")):
+            shown = ["undefined" if cell is None else f"{cell[key]:.3f}" for cell in cells]
+            rows.append([split, str(each["clusters"]), what, *shown])
+    write_table(
+        ["split", "clusters", "", *metrics],
+        rows,
+        title=(
+            f"what an evaluation could tell: macro scores of a model with r = {CORRELATION:g}; "
+            f"found with 80 % power between two such models whose errors correlate {ALIKE:g}"
+        ),
+    )
 
 
 def _score(value: float | None) -> str:

@@ -110,10 +110,16 @@ def print_reports(reports: Sequence["Report"]) -> None:
         cells: dict[str, list[str]] = {}
         for report in reports:
             cells |= {label: row for label, row in table_rows(report, name) if label not in cells}
-        models = {report.name for report in reports}
-        order = sorted(cells, key=lambda label: label not in models)
+        systems = {
+            row.name
+            for report in reports
+            for row in report.parts[name].rows
+            if row.role in {"model", "ensemble", "seed"}
+        }
+        order = sorted(cells, key=lambda label: label not in systems)
+        groups = f", {part.clusters} groups of sources and people" if part.clusters else ""
         title = (
-            f"{part.title}: {part.clips} {what}, {part.sources} sources ({kind}; "
+            f"{part.title}: {part.clips} {what}, {part.sources} sources{groups} ({kind}; "
             f"macro over {len(first.corpus.targets)} targets)"
         )
         write_table(["", *COLUMNS], [[label, *cells[label]] for label in order], title=title)

@@ -17,8 +17,11 @@ def fuse(
     systems: Annotated[list[Path], typer.Argument(help="Evaluated runs.")],
     to: Annotated[Path, typer.Option(help="Folder of the fusion.")],
     method: Annotated[
-        Literal["mean", "fitted"],
-        typer.Option(help="Mean, or non-negative weights fitted on the validation clips."),
+        Literal["mean", "fitted", "seeds"],
+        typer.Option(
+            help="Mean; non-negative weights fitted on the validation clips; or seeds: keep runs "
+            "of one recipe apart, as replicates of one system."
+        ),
     ] = "mean",
     split: Annotated[Literal["train", "validation", "test"], typer.Option(help="Split.")] = "test",
     labels: Annotated[
@@ -34,7 +37,7 @@ def fuse(
 
     traitscope fuse runs/audio runs/video --to runs/both --method fitted
 
-    traitscope fuse runs/a-0 runs/a-1 runs/a-2 --to runs/a
+    traitscope fuse runs/a-0 runs/a-1 runs/a-2 --to runs/a --method seeds
     """
     from traitscope.cli._shared import refuse_missing, say, write_json
     from traitscope.evaluation.fusion import fuse as fuse_systems

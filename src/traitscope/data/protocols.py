@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 from traitscope.config import Config
@@ -236,9 +237,17 @@ def check_leakage(
 
 
 def source_disjoint(test: Sequence[Clip], fitted: Sequence[Clip]) -> tuple[Clip, ...]:
-    """Keep the test clips whose source does not occur among the fitted clips."""
-    seen = {clip.source for clip in fitted}
-    return tuple(clip for clip in test if clip.source not in seen)
+    """Keep the test clips that hang together with no fitted clip by source or person."""
+    ids = {clip.id for clip in fitted}
+    together = groups([*fitted, *test])
+    seen = {clip.id for group in together if any(c.id in ids for c in group) for clip in group}
+    return tuple(clip for clip in test if clip.id not in seen)
+
+
+def cluster_numbers(clips: Sequence[Clip]) -> NDArray[np.intp]:
+    """Number of the group by source and subject that each clip belongs to, (clips,) from 0."""
+    places = {clip.id: number for number, group in enumerate(groups(clips)) for clip in group}
+    return np.array([places[clip.id] for clip in clips], dtype=np.intp)
 
 
 def groups(clips: Sequence[Clip], group: Group = "source+subject") -> list[list[Clip]]:

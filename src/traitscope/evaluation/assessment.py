@@ -13,10 +13,11 @@ from traitscope.corpora import saved_corpus
 from traitscope.data import protocols
 from traitscope.data.examples import gather
 from traitscope.data.protocols import Fit, Protocol
-from traitscope.errors import ConfigError, DataError, some
-from traitscope.evaluation.baselines import baseline_rows, fitted_means
+from traitscope.errors import ConfigError, DataError
+from traitscope.evaluation.baselines import baseline_rows, fold_constants
+from traitscope.evaluation.cautions import cautions, unknown_clusters
 from traitscope.evaluation.ceiling import ceiling_of
-from traitscope.evaluation.folds import asked_and_fitted, folds_of, leaks, unseen
+from traitscope.evaluation.folds import Fold, asked_and_fitted, folds_of, leaks, unseen
 from traitscope.evaluation.halo import halo_of
 from traitscope.evaluation.missing import without_a_score
 from traitscope.evaluation.report import (
@@ -58,7 +59,6 @@ from traitscope.runs.checkpoint import Checkpoint, load, read_run
 from traitscope.statistics.metrics import Array
 from traitscope.types import Clip, Corpus, Hook, Target
 
-_FEW_SOURCES = 30
 _DIGITS = 5
 
 
@@ -163,9 +163,9 @@ def assess(system: System, corpus: Corpus, *, scoring: Scoring | None = None) ->
     folds = folds_of(corpus, system.protocol, system.split, media_hash=scoring.media_hash)
     asked, fitted = asked_and_fitted(folds)
     read = join(system, asked, corpus)
-    truth = _truth(read, corpus, fitted, system.targets)
+    truth = _truth(read, corpus, folds, system.targets)
     rows = [
-        _model(system.name, read),
+        *_models(system.name, read),
         *baseline_rows(folds, read, system.protocol, seed=scoring.seed),
     ]
     # "unseen" is decided by clip, before people are averaged: one fitted source spoils a person
@@ -183,6 +183,7 @@ def assess(system: System, corpus: Corpus, *, scoring: Scoring | None = None) ->
     # a verdict says what a note on the scale says
     notes = [note for note in read.notes if note not in scale_notes(read, corpus)]
     missing = without_a_score(folds, read, corpus, aggregate=str(scoring.aggregate))
+    said = (*sentences, *leaks(folds), *notes, *cautions(read, truth, corpus, asked))
     return Report(
         name=system.name,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -197,7 +198,7 @@ def assess(system: System, corpus: Corpus, *, scoring: Scoring | None = None) ->
         noted=system.noted,
         parts={each.key: each.part for each in judged},
         verdicts=verdicts(judged, corpus, **facts, missing=missing, scoring=scoring),
-        warnings=(*sentences, *leaks(folds), *notes, *_cautions(read, truth, corpus, asked)),
+        warnings=(*unknown_clusters(read.clips), *said),
         **facts,
         points=_points(truth, rows),
         run=dict(system.run),
@@ -278,25 +279,36 @@ def _run_facts(checkpoint: Checkpoint, store: Store, clips: Sequence[Clip]) -> d
 
 
 def _truth(
-    read: Predictions, corpus: Corpus, fitted: Sequence[Clip], targets: Sequence[Target] | None
+    read: Predictions, corpus: Corpus, folds: Sequence[Fold], targets: Sequence[Target] | None
 ) -> Truth:
     labels = [corpus.target(name) for name in read.targets]
     predicted = {target.name: target for target in (*labels, *(targets or ()))}
+    constants, numbers = fold_constants(folds, read.clips, read.targets)
     return truth_of(
         read.clips,
         corpus,
         read.targets,
-        constants=fitted_means(fitted, read.targets),
+        constants=constants,
+        folds=numbers,
         mismatch=[t.name for t in labels if not comparable(predicted[t.name], t)],
     )
 
 
-def _model(name: str, read: Predictions) -> Row:
-    """The model's row; several seeds are averaged, and kept beside it."""
-    several = len(read.seeds) > 1
-    title = f"{name} (mean of {len(read.seeds)} seeds)" if several else name
-    # the mean of predictions, not of scores: that is the ensemble a user would run
-    return Row(title, "model", read.values.mean(axis=0), read.values, read.seeds)
+def _models(name: str, read: Predictions) -> list[Row]:
+    """The model's row; for several seeds the mean of their scores, their ensemble, and each."""
+    values = read.values.mean(axis=0)
+    if len(read.seeds) == 1:
+        return [Row(name, "model", values)]
+    many = f"{len(read.seeds)} seeds"
+    # one training scores like the mean of scores; the mean of predictions is another system
+    return [
+        Row(f"{name} (mean of {many})", "model", values, read.values, read.seeds),
+        Row(f"{name} (ensemble of {many})", "ensemble", values),
+        *(
+            Row(f"{name} (seed {seed})", "seed", each)
+            for seed, each in zip(read.seeds, read.values, strict=True)
+        ),
+    ]
 
 
 def _judged(
@@ -323,32 +335,6 @@ def _judged(
     sentences += undefined(part, labels)
     apart = Judged("source_disjoint", part, rest, kept, unseen=True, labels=labels)
     return [everything, apart], sentences
-
-
-def _cautions(read: Predictions, truth: Truth, corpus: Corpus, asked: Sequence[Clip]) -> list[str]:
-    """What a reader must know about the clips and targets behind the numbers."""
-    extra = [target.name for target in corpus.optional if target.name in read.targets]
-    cautions = []
-    if extra:
-        cautions.append(
-            f"Macro scores include {', '.join(extra)}: published ones are over the traits alone."
-        )
-    if read.failures:
-        names = [f"{failure.clip} ({failure.status})" for failure in read.failures]
-        cautions.append(
-            f"{len(names)} of {len(asked)} clips are not scored: {some(names)}. "
-            f"Compare with others on the same clips only."
-        )
-    sources = len(set(truth.sources))
-    known = any(clip.source != clip.id for clip in asked)
-    if known and all(clip.subject is None for clip in asked):
-        cautions.append(
-            f"{corpus.name}: subjects are not known, so sources that were not fitted may show "
-            f"people who were: what is source-disjoint is not person-disjoint."
-        )
-    if sources < _FEW_SOURCES:
-        cautions.append(f"Only {sources} sources: intervals are rough, or missing.")
-    return cautions
 
 
 def _counts(asked: Sequence[Clip], read: Predictions, fitted: Sequence[Clip]) -> Counts:

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from traitscope.data.protocols import Group, Protocol, groups
 from traitscope.errors import DataError
@@ -27,11 +28,11 @@ _FOLDS = 5
 
 @dataclass(frozen=True)
 class Lookup:
-    """Sums of fitted labels by source.
+    """Sums of fitted labels by what clips have in common, see ``_ties``.
 
     Attributes:
-        total: source -> sum of labels (targets,).
-        count: source -> number of labels (targets,).
+        total: tie -> sum of labels (targets,).
+        count: tie -> number of labels (targets,).
         mean: the constant (targets,).
     """
 
@@ -42,9 +43,26 @@ class Lookup:
     def predict(self, clips: Sequence[Clip], *, shrinkage: float) -> Array:
         """Predict (clips, targets): ``shrinkage`` average clips are added to each source."""
         nothing = np.zeros_like(self.mean)
-        total = np.array([self.total.get(clip.source, nothing) for clip in clips])
-        count = np.array([self.count.get(clip.source, nothing) for clip in clips])
+        total, count = self.sums(clips, nothing + np.zeros((len(clips), 1)), nothing)
         return _shrink(total, count, self.mean, shrinkage)
+
+    def sums(self, clips: Sequence[Clip], own: Array, counted: Array) -> tuple[Array, Array]:
+        """Sums and counts (clips, targets) of the closest tie that fitted clips have.
+
+        Args:
+            clips: which clips.
+            own: what to take out of the sums (clips, targets), for clips that were fitted.
+            counted: and out of the counts (clips, targets).
+        """
+        total, count = np.zeros_like(own), np.zeros_like(own)
+        counted = np.broadcast_to(counted, own.shape)
+        for row, clip in enumerate(clips):
+            for tie in _ties(clip):
+                left = self.count[tie] - counted[row] if tie in self.count else np.zeros(1)
+                if left.any():
+                    total[row], count[row] = self.total[tie] - own[row], left
+                    break
+        return total, count
 
 
 def constant(fitted: Sequence[Clip], test: Sequence[Clip], targets: Sequence[str]) -> Array:
@@ -60,7 +78,7 @@ def median(fitted: Sequence[Clip], test: Sequence[Clip], targets: Sequence[str])
 
 
 def lookup(fitted: Sequence[Clip], test: Sequence[Clip], targets: Sequence[str]) -> Array:
-    """Predict the mean of the fitted clips of the same source, else the constant."""
+    """Predict the mean of the fitted clips of the same source or person, else the constant."""
     return look_up(fitted, targets).predict(test, shrinkage=0)
 
 
@@ -93,9 +111,8 @@ def fit_shrinkage(fitted: Sequence[Clip], targets: Sequence[str]) -> int:
     """
     table = look_up(fitted, targets)
     target = label_array(fitted, targets)
-    # each clip is taken out of its own source's sums, which is leaving one out without a loop
-    total = np.array([table.total[clip.source] for clip in fitted]) - np.nan_to_num(target)
-    count = np.array([table.count[clip.source] for clip in fitted]) - ~np.isnan(target)
+    # each clip is taken out of its own source's sums, which is leaving one out without refitting
+    total, count = table.sums(fitted, np.nan_to_num(target), (~np.isnan(target)).astype(float))
     usable = ~np.isnan(target) & (count > 0)
     if not usable.any():
         return 1
@@ -162,14 +179,37 @@ def fitted_means(fitted: Sequence[Clip], targets: Sequence[str]) -> Array:
 
 
 def look_up(fitted: Sequence[Clip], targets: Sequence[str]) -> Lookup:
-    """Add up the fitted labels of each source."""
+    """Add up the fitted labels of each source and person."""
     total: dict[str, Array] = {}
     count: dict[str, Array] = {}
+    nothing = np.zeros(len(targets))
     for clip, row in zip(fitted, label_array(fitted, targets), strict=True):
-        nothing = np.zeros(len(targets))
-        total[clip.source] = total.get(clip.source, nothing) + np.nan_to_num(row)
-        count[clip.source] = count.get(clip.source, nothing) + ~np.isnan(row)
+        for tie in _ties(clip):
+            total[tie] = total.get(tie, nothing) + np.nan_to_num(row)
+            count[tie] = count.get(tie, nothing) + ~np.isnan(row)
     return Lookup(total, count, fitted_means(fitted, targets))
+
+
+def _ties(clip: Clip) -> tuple[str, ...]:
+    """What a clip may share with others, closest first: a person in a source, person, source."""
+    source = f"source {clip.source}"
+    if clip.subject is None:
+        return (source,)
+    return (f"subject {clip.subject} in {source}", f"subject {clip.subject}", source)
+
+
+def fold_constants(
+    folds: Sequence[Fold], clips: Sequence[Clip], targets: Sequence[str]
+) -> tuple[Array, NDArray[np.intp]]:
+    """Mean labels of what was fitted for each clip (clips, targets), and its fold (clips,)."""
+    places = {clip.id: place for place, clip in enumerate(clips)}
+    constants = np.full((len(clips), len(targets)), np.nan)
+    numbers = np.zeros(len(clips), dtype=np.intp)
+    for number, fold in enumerate(folds):
+        mine = [places[clip.id] for clip in fold.asked if clip.id in places]
+        constants[mine] = fitted_means(fold.fitted, targets)
+        numbers[mine] = number
+    return constants, numbers
 
 
 def _shrink(total: Array, count: Array, mean: Array, k: float) -> Array:
@@ -253,11 +293,13 @@ def baseline_rows(
             shrinkages.add(k)
             own = [clips[place] for place in places]
             parts.append((places, _values(fold.fitted, own, names, shrinkage=k, seed=seed)))
+    people = any(clip.subject is not None for clip in clips)
+    by = "look-up by source and person" if people else "look-up by source"
     titles: dict[Role, str] = {
         "constant": f"constant (mean of {protocol.fit})",
         "median": f"constant (median of {protocol.fit})",
-        "lookup": "look-up by source",
-        "lookup_shrunk": f"look-up by source, shrunk (k={', '.join(map(str, sorted(shrinkages)))})",
+        "lookup": by,
+        "lookup_shrunk": f"{by}, shrunk (k={', '.join(map(str, sorted(shrinkages)))})",
         "metadata": "metadata only (ridge)",
         "permuted": "permuted labels",
     }

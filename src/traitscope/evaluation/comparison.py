@@ -2,19 +2,19 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
-from itertools import combinations
+from itertools import combinations, permutations
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from traitscope.corpora import load_corpus
-from traitscope.data import protocols
 from traitscope.data.protocols import Fit, Protocol
-from traitscope.errors import DataError
-from traitscope.evaluation.baselines import fitted_means
+from traitscope.errors import ConfigError, DataError
+from traitscope.evaluation.baselines import fold_constants
+from traitscope.evaluation.folds import Fold, asked_and_fitted, split_folds
 from traitscope.evaluation.report import Scoring
-from traitscope.evaluation.scoring import Row, Truth
+from traitscope.evaluation.scoring import Row, Truth, mean_table
 from traitscope.evaluation.systems import (
     System,
     beside_labels,
@@ -24,9 +24,9 @@ from traitscope.evaluation.systems import (
     read_system,
 )
 from traitscope.evaluation.tables import Predictions, comparable
-from traitscope.statistics.intervals import Clustered, Difference, compare, correct
-from traitscope.statistics.metrics import MACRO, SCALE_FREE, score_table
-from traitscope.types import Clip, Corpus
+from traitscope.statistics.intervals import MARGIN, Clustered, Difference, compare, correct
+from traitscope.statistics.metrics import MACRO, SCALE_FREE, Array
+from traitscope.types import Corpus
 
 
 def compare_systems(
@@ -36,6 +36,7 @@ def compare_systems(
     fit_on: Fit | None = None,
     split: str = "test",
     metrics: Sequence[str] = ("skill", "ccc"),
+    margin: float = MARGIN,
     scoring: Scoring | None = None,
 ) -> dict[str, Any]:
     """Compare evaluated runs, and anyone's tables of predictions.
@@ -46,6 +47,7 @@ def compare_systems(
         fit_on: what the constant of skill is fitted on, for CSV files; train by default.
         split: which split was predicted.
         metrics: what to compare.
+        margin: differences within it count as none.
         scoring: aggregation, resamples and seed.
 
     Returns:
@@ -70,6 +72,7 @@ def compare_systems(
         [replace(each, split=split, protocol=protocol) for each in (*runs, *tables)],
         corpus,
         metrics=metrics,
+        margin=margin,
         scoring=scoring,
     )
 
@@ -79,6 +82,7 @@ def compare_predictions(
     corpus: Corpus,
     *,
     metrics: Sequence[str] = ("skill", "ccc"),
+    margin: float = MARGIN,
     scoring: Scoring | None = None,
 ) -> dict[str, Any]:
     """Compare every two systems on the clips that all of them scored.
@@ -87,40 +91,49 @@ def compare_predictions(
         systems: of one split and one protocol, each with a name of its own.
         corpus: the labels.
         metrics: what to compare.
+        margin: differences within it count as none.
         scoring: aggregation, resamples and seed.
 
     Returns:
-        ``systems``, ``split``, ``clips``, ``sources``, ``targets``, ``labels`` (how tables write
-        them), ``aggregate``, ``fit``, ``scores`` (of each system), ``differences`` (first minus
-        second, 95 % interval, p, and p corrected by Holm over all pairs and targets of one metric;
-        macro over all pairs) and ``notes``.
+        ``systems``, ``split``, ``clips``, ``sources``, ``clusters``, ``seeds`` (how many of each
+        system), ``targets``, ``labels`` (how tables write them), ``aggregate``, ``fit``,
+        ``margin``, ``scores`` (of each system, means over its seeds), ``differences`` (first minus
+        second, 95 % interval, p, p corrected by Holm, and p of not being equivalent within the
+        margin), ``families`` (what Holm corrected for, in words) and ``notes``.
 
     Raises:
         DataError: there are fewer than two systems, or no clips or targets in common.
+        ConfigError: the margin is no positive number.
     """
     if len(systems) < 2:
         raise DataError(f"{len(systems)} system given; a comparison takes two or more.")
+    if not 0 < margin < np.inf:
+        raise ConfigError(f"The margin {margin:g} must be a positive number, such as {MARGIN}.")
     scoring = (scoring or Scoring()).for_corpus(corpus)
     split, protocol = systems[0].split, systems[0].protocol
-    splits = protocols.split(corpus, protocol)
-    asked = splits.part(split)
+    folds = split_folds(corpus, protocol, split)
+    asked, _ = asked_and_fitted(folds)
     read = {system.name: join(system, asked, corpus) for system in systems}
     _refuse_mismatch(systems, corpus, metrics)
-    truth, rows = _shared(read, asked, corpus, splits.fitted, scoring)
+    truth, rows = _shared(read, corpus, folds, scoring)
     # Systems that differ by rounding alone would differ by it in every clip, with a tiny p.
-    sums = {row.name: truth.cluster(np.round(row.values, 12)) for row in rows}
+    sums = {row.name: truth.cluster(np.round(row.replicates, 12)) for row in rows}
     return {
         "systems": list(sums),
         "split": split,
         "clips": len(truth.ids),
         "sources": len(set(truth.sources)),
+        "clusters": len(set(truth.clusters)),
+        "seeds": {row.name: len(row.seeds) or 1 for row in rows},
         "targets": list(truth.names),
         "labels": {name: corpus.target(name).label for name in truth.names},
         "aggregate": scoring.aggregate,
         "fit": protocol.fit,
+        "margin": margin,
         "scores": {row.name: _scores(truth, row, metrics) for row in rows},
-        "differences": _differences(sums, truth.names, metrics, scoring),
-        "notes": _notes(read, len(asked)),
+        "differences": _differences(sums, truth.names, metrics, scoring, margin),
+        "families": _families(len(rows), len(truth.names)),
+        "notes": [*_seed_notes(rows), *_notes(read, len(asked))],
     }
 
 
@@ -156,35 +169,81 @@ def _same_protocol(runs: Sequence[System], fit_on: Fit | None) -> Protocol:
 
 def _shared(
     read: Mapping[str, Predictions],
-    asked: Sequence[Clip],
     corpus: Corpus,
-    fitted: Sequence[Clip],
+    folds: Sequence[Fold],
     scoring: Scoring,
 ) -> tuple[Truth, list[Row]]:
     """Labels and predictions of the clips and targets that all systems have."""
     known = [target.name for target in (*corpus.targets, *corpus.optional)]
     names = [n for n in known if all(n in each.targets for each in read.values())]
-    clips, values = in_common(read, asked, names)
+    clips, values = in_common(read, asked_and_fitted(folds)[0], names)
     if not names or not clips:
         raise DataError("The systems have no clips or no targets in common to compare them on.")
-    rows = [Row(name, "model", each) for name, each in zip(read, values, strict=True)]
-    constants = fitted_means(fitted, names)
+    rows = []
+    for (name, each), mine in zip(read.items(), values, strict=True):
+        several = len(mine) > 1
+        seeds = each.seeds if several else ()
+        rows.append(Row(name, "model", mine.mean(axis=0), mine if several else None, seeds))
+    constants, numbers = fold_constants(folds, clips, names)
+    aggregate = scoring.aggregate
     return beside_labels(
-        rows, clips, corpus, names, constants=constants, aggregate=scoring.aggregate
+        rows, clips, corpus, names, constants=constants, folds=numbers, aggregate=aggregate
     )
 
 
 def _scores(truth: Truth, row: Row, metrics: Sequence[str]) -> dict[str, dict[str, float | None]]:
-    table = score_table(
-        truth.target,
-        row.values,
-        names=truth.names,
-        constants=[float(value) for value in truth.constants],
-        spans=truth.spans,
-    )
+    table = mean_table(truth, row)
     return {
         metric: {name: cell.value for name, cell in table[metric].items()} for metric in metrics
     }
+
+
+def _families(systems: int, targets: int) -> str:
+    """What Holm corrected for, in words."""
+    pairs = systems * (systems - 1) // 2
+    return (
+        f"Holm corrects, for each metric apart, the {pairs * targets} tests of "
+        f"{_count(pairs, 'pair')} and {_count(targets, 'target')}; those of macro scores are a "
+        f"family of {pairs}."
+    )
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" + ("s" if number != 1 else "")
+
+
+def _seed_notes(rows: Sequence[Row]) -> list[str]:
+    """Say what of seeds is in the intervals, and where one system is made of another's seeds."""
+    notes = []
+    many = [row for row in rows if row.repeats is not None]
+    for one, other in permutations(rows, 2):
+        if other.repeats is None or one.repeats is not None:
+            continue
+        seed = next(
+            (s for s, v in zip(other.seeds, other.repeats, strict=True) if _alike(v, one)), None
+        )
+        if seed is not None:
+            notes.append(
+                f"{one.name} is seed {seed} of {other.name}: the two are one system, and their "
+                f"difference is what this seed happens to give."
+            )
+        if _alike(other.values, one):
+            notes.append(
+                f"{one.name} is the ensemble of the seeds of {other.name}: an average of "
+                f"trainings beats one of them, whatever the model. Compare ensembles with "
+                f"ensembles of as many."
+            )
+    if many and len(many) < len(rows):
+        single = ", ".join(row.name for row in rows if row.repeats is None)
+        notes.append(
+            f"{single}: trained once, so that nothing tells what another seed would give; "
+            f"intervals are over the seeds of {', '.join(row.name for row in many)} alone."
+        )
+    return notes
+
+
+def _alike(values: Array, row: Row) -> bool:
+    return bool(np.allclose(values, row.values, rtol=0, atol=1e-6))
 
 
 def _notes(read: Mapping[str, Predictions], asked: int) -> list[str]:
@@ -197,7 +256,11 @@ def _notes(read: Mapping[str, Predictions], asked: int) -> list[str]:
 
 
 def _differences(
-    sums: Mapping[str, Clustered], names: Sequence[str], metrics: Sequence[str], scoring: Scoring
+    sums: Mapping[str, Clustered],
+    names: Sequence[str],
+    metrics: Sequence[str],
+    scoring: Scoring,
+    margin: float,
 ) -> list[dict[str, Any]]:
     differences: list[tuple[str, str, Difference]] = []
     for first, second in combinations(sums, 2):
@@ -208,6 +271,7 @@ def _differences(
             metrics=metrics,
             resamples=scoring.resamples,
             seed=scoring.seed,
+            margin=margin,
         )
         differences += [(first, second, difference) for difference in pair]
     rows = []

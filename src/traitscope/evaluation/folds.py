@@ -48,6 +48,12 @@ def folds_of(
     return [_fold(corpus, each, split, media_hash) for each in protocols.each_fold(protocol)]
 
 
+def split_folds(corpus: Corpus, protocol: Protocol, split: str) -> list[Fold]:
+    """The folds of ``folds_of`` without a look for leaks, where that was done before."""
+    splits = [protocols.split(corpus, each) for each in protocols.each_fold(protocol)]
+    return [Fold(each.part(split), each.fitted, ()) for each in splits]
+
+
 def asked_and_fitted(folds: Sequence[Fold]) -> tuple[list[Clip], list[Clip]]:
     """The clips that are scored, and those that were fitted for any of them."""
     # with several folds every clip is fitted by some run, though never by the one that scores it
@@ -61,7 +67,7 @@ def leaks(folds: Sequence[Fold]) -> list[str]:
 
 
 def unseen(folds: Sequence[Fold], clips: Sequence[Clip]) -> NDArray[np.bool_]:
-    """Tell (clips,) whose source was not fitted for them."""
+    """Tell (clips,) of which no clip of the same source or person was fitted for them."""
     new = {clip.id for fold in folds for clip in source_disjoint(fold.asked, fold.fitted)}
     return np.array([clip.id in new for clip in clips], dtype=bool)
 

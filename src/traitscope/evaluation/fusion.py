@@ -2,8 +2,9 @@
 
 Fitted weights come from the validation clips, which no member may have been fitted on: for each
 target the non-negative weights w of least squared error of ``constant + sum w (prediction -
-constant)``, so that members which say little shrink the fusion towards the constant. With ``mean``
-over runs that differ in their seed the report has mean, sd and ensemble.
+constant)``, so that members which say little shrink the fusion towards the constant. ``seeds``
+fuses nothing: runs of one recipe become one system, whose scores are means over seeds. With
+``mean`` over runs that differ in their seed the report has mean, sd and ensemble.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,11 +14,13 @@ from typing import Literal
 
 import numpy as np
 
+from traitscope.config import read_yaml
 from traitscope.data import protocols
 from traitscope.data.protocols import Splits
 from traitscope.errors import ConfigError, DataError
 from traitscope.evaluation.assessment import assess
-from traitscope.evaluation.baselines import fitted_means
+from traitscope.evaluation.baselines import fitted_means, fold_constants
+from traitscope.evaluation.folds import split_folds
 from traitscope.evaluation.report import Failure, Members, Report, Scoring, Spread, save_report
 from traitscope.evaluation.scoring import Row, spread
 from traitscope.evaluation.systems import (
@@ -33,7 +36,7 @@ from traitscope.files import refuse_used, write_json
 from traitscope.statistics.metrics import Array
 from traitscope.types import Clip, Corpus, Target
 
-Method = Literal["mean", "fitted"]
+Method = Literal["mean", "fitted", "seeds"]
 
 
 def fuse(
@@ -50,14 +53,14 @@ def fuse(
     Args:
         systems: run folders, or folders with ``predictions.csv`` and ``report.json``.
         to: folder of the fusion; ``report`` and ``compare`` take it like a run.
-        method: mean, or weights fitted on the validation clips (evaluate each run there first).
+        method: mean, or weights fitted on the validation clips (evaluate each run there first);
+            seeds: keep runs of one recipe apart, as replicates of one system.
         split: which split to fuse.
         labels: address of the corpus, needed where a module from outside reads it.
         scoring: aggregation, resamples and seed.
 
     Returns:
-        The report; ``members`` holds the weights, and the macro scores of each member with their
-        mean and sd, on the clips that all members have.
+        The report; ``members`` holds weights, and members' macro scores on the clips that all have.
 
     Raises:
         DataError: members differ in corpus, split, protocol or targets, or have no clip in common.
@@ -70,28 +73,28 @@ def fuse(
     refuse_used(folder := Path(to))
     read = _read(members, asked := splits.part(split), names)
     clips, values = _join(read, asked, names)
-    constant = fitted_means(splits.fitted, names)
-    # a mean needs nothing fitted; only fitted weights are taken around the constant
+    constant = fitted_means(splits.fitted, names)  # fitted weights are taken around it
     weights = np.full((len(members), len(names)), 1 / len(members))
     if method == "fitted":
         weights = _fit_weights(systems, splits, names, corpus, constant)
     fused = combine(values, weights, constant if method == "fitted" else None)
-    place = folder / "evaluation" / split
-    place.mkdir(parents=True)
-    write_predictions(place / "predictions.csv", clips, fused, targets=names, split=split)
-    named = [member.name for member in members]
-    facts = {"members": named, "method": method, "weights": _named(weights, named, names)}
+    seeds = _seeds(read, systems) if method == "seeds" else 0
+    (place := folder / "evaluation" / split).mkdir(parents=True)
+    table, kept = place / "predictions.csv", values if method == "seeds" else fused
+    write_predictions(table, clips, kept, targets=names, split=split, seed=seeds)
+    who = [member.name for member in members]
+    facts = {"members": who, "method": method, "weights": _named(weights, who, names)}
     system = replace(
         members[0],
         name=str(to),
-        table=place / "predictions.csv",
+        table=table,
         targets=None,  # they mean what the labels mean: anything else was refused above
         failures=_failures(members, read, asked),
         run={"model": f"fusion ({method})", **facts},
         noted=_noted(members),
     )
     report = assess(system, corpus, scoring=scoring)
-    scores = _spread(values, clips, corpus, names, constant, scoring or Scoring())
+    scores = _spread(values, clips, corpus, names, members[0], scoring or Scoring())
     made_of = Members.model_validate({**facts, "scores": scores})
     save_report(report := report.model_copy(update={"members": made_of}), place / "report.json")
     write_json(folder / "fusion.json", {**facts, "split": split, "corpus": members[0].address})
@@ -197,7 +200,7 @@ def _join(
     clips, values = in_common(read, asked, names)
     if not clips:
         raise DataError(f"{' and '.join(read)} have no clip in common.")
-    return clips, values
+    return clips, np.stack([each.mean(axis=0) for each in values])
 
 
 def _fit_weights(
@@ -220,6 +223,29 @@ def _fit_weights(
             f"too few to fit {len(members)} weights on. Use --method mean."
         )
     return fit_weights(values, target, constant)
+
+
+def _seeds(read: Mapping[str, Predictions], systems: Sequence[Path | str]) -> list[int]:
+    """The seed of each run, which must be all that the runs differ in.
+
+    Raises:
+        DataError: two runs have one seed, a system has several, or recipes differ.
+    """
+    given = {name: each.seeds for name, each in read.items()}
+    seeds = [seed for mine in given.values() for seed in mine]
+    if len(set(seeds)) < len(seeds) or len(seeds) > len(given):
+        said = "; ".join(f"{name}: {', '.join(map(str, mine))}" for name, mine in given.items())
+        raise DataError(f"Replicates are runs of one seed each, all different. Here are {said}.")
+    files = [path for system in systems if (path := Path(system) / "run.yaml").is_file()]
+    recipes = [{k: v for k, v in read_yaml(path).items() if k != "seed"} for path in files]
+    for path, recipe in zip(files[1:], recipes[1:], strict=True):
+        apart = [key for key in {**recipes[0], **recipe} if recipe.get(key) != recipes[0].get(key)]
+        if apart:
+            raise DataError(
+                f"{files[0]} and {path} differ in more than their seed: {', '.join(apart)}. Fuse "
+                f"runs of one recipe, or use --method mean."
+            )
+    return seeds
 
 
 def _failures(
@@ -253,7 +279,7 @@ def _spread(
     clips: Sequence[Clip],
     corpus: Corpus,
     names: Sequence[str],
-    constants: Array,
+    member: System,
     scoring: Scoring,
 ) -> Spread:
     """Macro scores of each member, with mean and sd, on the labelled clips they share."""
@@ -262,7 +288,9 @@ def _spread(
     repeats = values[:, has_label]
     row = Row("members", "model", repeats.mean(axis=0), repeats, tuple(range(len(values))))
     aggregate = scoring.for_corpus(corpus).aggregate
+    folds = split_folds(corpus, member.protocol, member.split)
+    constants, numbers = fold_constants(folds, kept, names)
     truth, [row] = beside_labels(
-        [row], kept, corpus, names, constants=constants, aggregate=aggregate
+        [row], kept, corpus, names, constants=constants, folds=numbers, aggregate=aggregate
     )
     return spread(truth, row)

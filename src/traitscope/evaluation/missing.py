@@ -73,7 +73,7 @@ def _scores(
     """Macro scores; skill against the constants (clips, targets)."""
     roles: tuple[tuple[Role, Array], ...] = (("model", values), ("constant", constants))
     rows = [Row(role, role, each) for role, each in roles]
-    truth: Truth = truth_of(clips, corpus, names, constants=constants.mean(axis=0))
+    truth: Truth = truth_of(clips, corpus, names, constants=constants)
     if aggregate == "subject":
         truth, rows, _ = by_subject(clips, truth, rows, np.ones(len(clips), dtype=bool))
     own, level = (

@@ -14,13 +14,18 @@ from traitscope.config import Config
 from traitscope.data.protocols import Protocol
 from traitscope.errors import DataError, TraitscopeError
 from traitscope.files import read_json, write_json
-from traitscope.statistics.intervals import RANK_RESAMPLES, RESAMPLES
+from traitscope.statistics.intervals import RESAMPLES
 from traitscope.statistics.metrics import Score
+from traitscope.statistics.rank_intervals import RANK_RESAMPLES
 from traitscope.types import Corpus, Target
 
 SCHEMA = 2
 """Raised when a key changes its meaning or goes; reports of other schemas are made again."""
-Role = Literal["model", "constant", "median", "lookup", "lookup_shrunk", "metadata", "permuted"]
+Own = Literal["model", "ensemble", "seed"]
+Baseline = Literal["constant", "median", "lookup", "lookup_shrunk", "metadata", "permuted"]
+Role = Own | Baseline
+"""What a row is: ``model`` is the system under test (the mean over its seeds, where it has
+several, with ``ensemble`` and each ``seed`` beside it); the rest are baselines."""
 VerdictKind = Literal[
     "better",
     "no_better",
@@ -160,6 +165,8 @@ class Part(Config):
     clips: int
     sources: int
     rows: tuple[ScoredRow, ...]
+    clusters: int | None = None
+    """Groups by source and person that intervals are over, where these are not the sources."""
     reason: str | None = None
     """Why there are no rows."""
 
@@ -304,7 +311,7 @@ def to_json(report: Report) -> dict[str, Any]:
     parts = list(tree["parts"].values())
     rows = [row for part in parts for row in part["rows"]]
     for place in (tree, *parts, *rows):
-        for key in {"folds", "members", "reason", "seeds"} & set(place):
+        for key in {"clusters", "folds", "members", "reason", "seeds"} & set(place):
             if place[key] is None:
                 del place[key]
     if not tree["noted"]:

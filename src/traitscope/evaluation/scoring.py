@@ -11,13 +11,13 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
+from traitscope.data.protocols import cluster_numbers
 from traitscope.errors import DataError
 from traitscope.evaluation.report import Part, Repeated, Report, Role, ScoredRow, Scoring, Spread
 from traitscope.statistics.intervals import (
     Clustered,
     cluster,
     intervals,
-    spearman_intervals,
 )
 from traitscope.statistics.metrics import (
     FORMULAS,
@@ -29,6 +29,7 @@ from traitscope.statistics.metrics import (
     macro,
     score_table,
 )
+from traitscope.statistics.rank_intervals import spearman_intervals
 from traitscope.types import Clip, Corpus
 
 COLUMNS = ("accuracy", "skill", "mae", "r2", "pearson", "ccc")
@@ -43,7 +44,8 @@ class Row:
         name: how it is called.
         role: what it is.
         values: predictions (clips, targets).
-        repeats: predictions per seed (seeds, clips, targets), when there are several.
+        repeats: predictions per seed (seeds, clips, targets), when scores are means over seeds;
+            ``values`` is then their mean, to plot.
         seeds: their seeds.
     """
 
@@ -52,6 +54,11 @@ class Row:
     values: Array
     repeats: Array | None = None
     seeds: tuple[int, ...] = ()
+
+    @property
+    def replicates(self) -> Array:
+        """What is scored: predictions of each seed where there are several, else ``values``."""
+        return self.values if self.repeats is None else self.repeats
 
     def each(self, change: Callable[[Array], Array]) -> "Row":
         """Change predictions (..., clips, targets), those of each seed as well."""
@@ -69,7 +76,9 @@ class Truth:
         target: labels (clips, targets), NaN where one is missing.
         names: of the targets.
         spans: lengths of their ranges, None for z-scores.
-        constants: mean labels of the fitted clips (targets,).
+        constants: mean labels of what was fitted for each clip (clips, targets).
+        clusters: the group by source and subject of each, which intervals are over (clips,).
+        folds: which clips were predicted by one model (clips,).
         mismatch: names of targets whose predictions have another kind of range.
     """
 
@@ -79,6 +88,8 @@ class Truth:
     names: tuple[str, ...]
     spans: tuple[float | None, ...]
     constants: Array
+    clusters: NDArray[np.intp]
+    folds: NDArray[np.intp]
     mismatch: frozenset[str] = frozenset()
 
     def keep(self, chosen: Array) -> "Truth":
@@ -89,12 +100,21 @@ class Truth:
             ids=tuple(self.ids[i] for i in places),
             sources=tuple(self.sources[i] for i in places),
             target=self.target[places],
+            constants=self.constants[places],
+            clusters=self.clusters[places],
+            folds=self.folds[places],
         )
 
     def cluster(self, values: Array) -> Clustered:
-        """Reduce predictions (clips, targets) to sums per source."""
-        spans = [np.nan if span is None else span for span in self.spans]
-        return cluster(self.target, values, self.sources, constant=self.constants, span=spans)
+        """Reduce predictions, (clips, targets) or those of several seeds, to sums per cluster."""
+        return cluster(
+            self.target,
+            values,
+            [str(number) for number in self.clusters],
+            constant=self.constants,
+            span=[np.nan if span is None else span for span in self.spans],
+            folds=self.folds,
+        )
 
 
 def truth_of(
@@ -103,9 +123,13 @@ def truth_of(
     names: Sequence[str],
     *,
     constants: Array,
+    folds: NDArray[np.intp] | None = None,
     mismatch: Iterable[str] = (),
 ) -> Truth:
-    """Collect what predictions of some clips and targets are held against."""
+    """Collect what predictions of some clips and targets are held against.
+
+    ``constants`` are (targets,), or (clips, targets) where ``folds`` (clips,) have their own.
+    """
     targets = [corpus.target(name) for name in names]
     return Truth(
         ids=tuple(clip.id for clip in clips),
@@ -113,7 +137,9 @@ def truth_of(
         target=corpus.with_clips(clips).labels(names),
         names=tuple(names),
         spans=tuple(None if t.low is None or t.high is None else t.high - t.low for t in targets),
-        constants=constants,
+        constants=np.broadcast_to(constants, (len(clips), len(names))),
+        clusters=cluster_numbers(clips),
+        folds=np.zeros(len(clips), dtype=np.intp) if folds is None else folds,
         mismatch=frozenset(mismatch),
     )
 
@@ -121,7 +147,7 @@ def truth_of(
 def by_subject(
     clips: Sequence[Clip], truth: Truth, rows: Sequence[Row], unseen: NDArray[np.bool_]
 ) -> tuple[Truth, list[Row], NDArray[np.bool_]]:
-    """Average labels and predictions over the clips of each person, who becomes the source.
+    """Average labels and predictions over the clips of each person, who becomes the cluster.
 
     A person is unseen when all sources of the person are.
 
@@ -134,7 +160,9 @@ def by_subject(
             f"{len(unknown)} clips have no subject to aggregate by (such as {unknown[0]}). Add "
             f"subjects to the labels, or use aggregate=clip."
         )
-    people, index = np.unique([str(clip.subject) for clip in clips], return_inverse=True)
+    people, first, index = np.unique(
+        [str(clip.subject) for clip in clips], return_index=True, return_inverse=True
+    )
     # one row per person, so that averaging predictions of any shape is one matrix product
     belongs = np.equal.outer(np.arange(len(people)), index).astype(float)
     mean = belongs / belongs.sum(axis=1, keepdims=True)
@@ -143,15 +171,26 @@ def by_subject(
         target = np.where(labelled > 0, belongs @ np.nan_to_num(truth.target) / labelled, np.nan)
     names = tuple(str(person) for person in people)
     averaged = [row.each(lambda values: mean @ values) for row in rows]
-    return replace(truth, ids=names, sources=names, target=target), averaged, belongs @ ~unseen == 0
+    averaged_truth = replace(
+        truth,
+        ids=names,
+        sources=names,
+        target=target,
+        constants=mean @ truth.constants,
+        clusters=np.arange(len(people)),
+        folds=truth.folds[first],
+    )
+    return averaged_truth, averaged, belongs @ ~unseen == 0
 
 
 def score_part(title: str, truth: Truth, rows: Sequence[Row], scoring: Scoring) -> Part:
     """Score all rows on the same clips."""
+    sources, clusters = len(set(truth.sources)), len(set(truth.clusters))
     return Part(
         title=title,
         clips=len(truth.ids),
-        sources=len(set(truth.sources)),
+        sources=sources,
+        clusters=clusters if clusters != sources else None,
         rows=tuple(_score_row(truth, row, scoring) for row in rows) if truth.ids else (),
         reason=None if truth.ids else "no clips are left",
     )
@@ -190,19 +229,19 @@ def table_rows(report: Report, part: str, *, target: str = MACRO) -> list[tuple[
 
 
 def _score_row(truth: Truth, row: Row, scoring: Scoring) -> ScoredRow:
-    data = truth.cluster(row.values)
+    data = truth.cluster(row.replicates)
     metrics = (*FORMULAS, "ccc_pooled")
     ends = intervals(data, metrics=metrics, resamples=scoring.resamples, seed=scoring.seed)
     ends["spearman"] = spearman_intervals(
         truth.target,
-        row.values,
-        truth.sources,
+        row.replicates,
+        [str(number) for number in truth.clusters],
+        folds=truth.folds,
         resamples=scoring.rank_resamples,
         seed=scoring.seed,
     )
-    pooled = (
-        Score(None, "ranges differ") if truth.mismatch else ccc_pooled(truth.target, row.values)
-    )
+    repeats = row.values[None] if row.repeats is None else row.repeats
+    pooled = _mean_score([_pooled(truth, values) for values in repeats])
     places = dict(zip((MACRO, *truth.names), (-1, *range(len(truth.names))), strict=True))
     return ScoredRow(
         name=row.name,
@@ -212,11 +251,21 @@ def _score_row(truth: Truth, row: Row, scoring: Scoring) -> ScoredRow:
                 name: _with_interval(cells[name], ends[metric][place])
                 for name, place in places.items()
             }
-            for metric, cells in _table(truth, row.values).items()
+            for metric, cells in mean_table(truth, row).items()
         },
         pooled={"ccc": _with_interval(pooled, ends["ccc_pooled"][0])},
-        seeds=spread(truth, row) if row.repeats is not None and len(row.repeats) > 1 else None,
+        seeds=spread(truth, row) if row.repeats is not None else None,
     )
+
+
+def mean_table(truth: Truth, row: Row) -> dict[str, dict[str, Score]]:
+    """Metric -> target or macro -> score; the mean over seeds, with its sd, where there are any."""
+    repeats = row.values[None] if row.repeats is None else row.repeats
+    tables = [_table(truth, values) for values in repeats]
+    return {
+        metric: {name: _mean_score([table[metric][name] for table in tables]) for name in cells}
+        for metric, cells in tables[0].items()
+    }
 
 
 def _table(truth: Truth, values: Array) -> dict[str, dict[str, Score]]:
@@ -224,8 +273,9 @@ def _table(truth: Truth, values: Array) -> dict[str, dict[str, Score]]:
         truth.target,
         values,
         names=truth.names,
-        constants=[float(value) for value in truth.constants],
+        constants=truth.constants,
         spans=truth.spans,
+        folds=truth.folds,
     )
     for metric, cells in table.items():
         # z-scores against a range of 0 to 1: an error would be a number without a meaning
@@ -234,6 +284,20 @@ def _table(truth: Truth, values: Array) -> dict[str, dict[str, Score]]:
                 cells[name] = Score(None, "predictions and labels have different kinds of range")
             cells[MACRO] = macro({name: cells[name] for name in truth.names})
     return table
+
+
+def _pooled(truth: Truth, values: Array) -> Score:
+    if truth.mismatch:
+        return Score(None, "ranges differ")
+    return ccc_pooled(truth.target, values, folds=truth.folds)
+
+
+def _mean_score(scores: Sequence[Score]) -> Score:
+    """The mean over seeds with its sd; undefined as soon as one seed is, with its reason."""
+    known = [score.value for score in scores if score.value is not None]
+    if len(scores) == 1 or len(known) < len(scores):
+        return next((score for score in scores if score.value is None), scores[0])
+    return Score(float(np.mean(known)), sd=float(np.std(known, ddof=1)))
 
 
 def _with_interval(score: Score, ends: Array) -> Score:

@@ -86,9 +86,9 @@ def _outside(target: Target, values: Array) -> NDArray[np.bool_]:
 def _directions(key: str, truth: Truth, values: Array, corpus: Corpus) -> Iterator[Verdict]:
     """Targets whose predictions clearly fall where labels rise."""
     data = truth.cluster(values)
-    found = estimate(data.sums, lambda sums: FORMULAS["pearson"](data.total(sums)))
+    found = estimate(data.whole, lambda sums: FORMULAS["pearson"](data.total(sums)))
     # no cluster left out changes an r of exactly -1, so there is no error to test it against
-    exact = np.isnan(found.p) & (found.value < _EXACT) & (len(data.sums) >= FEWEST_CLUSTERS)
+    exact = np.isnan(found.p) & (found.value < _EXACT) & (data.clusters >= FEWEST_CLUSTERS)
     p = holm(np.where(exact, 0.0, found.p))
     against = [
         place

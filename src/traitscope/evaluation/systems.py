@@ -177,8 +177,8 @@ def join(
 
 def in_common(
     members: Mapping[str, Predictions], clips: Sequence[Clip], names: Sequence[str]
-) -> tuple[list[Clip], Array]:
-    """The clips that all members have, and their predictions; means over seeds.
+) -> tuple[list[Clip], list[Array]]:
+    """The clips that all members have, and their predictions.
 
     Args:
         members: name -> predictions.
@@ -186,7 +186,7 @@ def in_common(
         names: targets that all members have.
 
     Returns:
-        The clips, and (members, clips, targets); no clips where no member has one.
+        The clips, and (seeds, clips, targets) of each member; no clips where no member has one.
     """
     shared = set.intersection(*({clip.id for clip in each.clips} for each in members.values()))
     kept = [clip for clip in clips if clip.id in shared]
@@ -195,8 +195,8 @@ def in_common(
         places = {clip.id: place for place, clip in enumerate(each.clips)}
         rows = [places[clip.id] for clip in kept]
         columns = [each.targets.index(name) for name in names]
-        values.append(each.values.mean(axis=0)[rows][:, columns])
-    return kept, np.stack(values)
+        values.append(each.values[:, rows][:, :, columns])
+    return kept, values
 
 
 def beside_labels(
@@ -206,6 +206,7 @@ def beside_labels(
     names: Sequence[str],
     *,
     constants: Array,
+    folds: NDArray[np.intp] | None = None,
     aggregate: Literal["clip", "subject"] | None,
 ) -> tuple[Truth, list[Row]]:
     """Put rows beside the labels of their clips, or of the people in them.
@@ -215,10 +216,11 @@ def beside_labels(
         clips: what the rows are about.
         corpus: the labels.
         names: of the targets.
-        constants: what skill is measured against (targets,).
+        constants: what skill is measured against, (targets,) or (clips, targets).
+        folds: which clips were predicted by one model (clips,); all where not given.
         aggregate: ``subject`` averages labels and predictions over the clips of a person.
     """
-    truth = truth_of(clips, corpus, names, constants=constants)
+    truth = truth_of(clips, corpus, names, constants=constants, folds=folds)
     if aggregate != "subject":
         return truth, list(rows)
     nothing_unseen: NDArray[np.bool_] = np.zeros(len(clips), dtype=bool)

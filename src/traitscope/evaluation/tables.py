@@ -9,6 +9,7 @@ import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -64,24 +65,27 @@ def write_predictions(
     *,
     targets: Sequence[str],
     split: str = "test",
-    seed: int = 0,
+    seed: int | Sequence[int] = 0,
 ) -> None:
     """Write predictions.csv, all of it or nothing.
 
     Args:
         path: the file.
         clips: clips with a prediction.
-        values: (clips, targets).
+        values: (clips, targets), or (seeds, clips, targets).
         targets: names of the columns of ``values``.
         split: which split of the protocol was predicted.
-        seed: of the training.
+        seed: of the training, or of each.
     """
     rows = []
-    for clip, row in zip(clips, np.asarray(values, dtype=float), strict=True):
+    seeds = [seed] if isinstance(seed, int) else seed
+    each = np.asarray(values, dtype=float).reshape(len(seeds), len(clips), len(targets))
+    for (number, predicted), place in product(zip(seeds, each, strict=True), range(len(clips))):
+        clip = clips[place]
         known = {f"true_{name}": clip.targets.get(name) for name in targets}
-        scores = {f"predicted_{name}": v for name, v in zip(targets, row, strict=True)}
+        scores = {f"predicted_{n}": v for n, v in zip(targets, predicted[place], strict=True)}
         facts = {"clip": clip.id, "source": clip.source, "subject": clip.subject}
-        rows.append({**facts, "split": split, "seed": seed, **known, **scores})
+        rows.append({**facts, "split": split, "seed": number, **known, **scores})
     columns = ["clip", "source", "subject", "split", "seed"]
     columns += [f"{kind}_{name}" for kind in ("true", "predicted") for name in targets]
     save_table(path, pd.DataFrame(rows, columns=columns))

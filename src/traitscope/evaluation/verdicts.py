@@ -235,7 +235,7 @@ def _margin(judged: Judged, roles: frozenset[Role], scoring: Scoring) -> Margin 
     if np.array_equal(values, mine):
         return Margin(row, Score(0.0, low=0.0, high=0.0))
     difference = compare(
-        judged.truth.cluster(mine),
+        judged.truth.cluster(judged.model.replicates),
         judged.truth.cluster(values),
         names=judged.truth.names,
         metrics=("skill",),
@@ -264,14 +264,14 @@ def _wrong_scale(judged: Judged, scoring: Scoring) -> str:
     data = judged.truth.cluster(judged.model.values)
 
     def statistic(sums: Array) -> Array:
-        s = data.total(sums)
+        s = data.total(sums.sum(axis=-3))  # over folds: one scale for all of them
         spread = s.count * s.pp - s.p**2
         slope = (s.count * s.tp - s.t * s.p) / np.where(spread > 0, spread, np.nan)
         off = (s.p - s.t) / s.count
         sd = np.sqrt(s.tt / s.count - (s.t / s.count) ** 2)
         return np.concatenate([np.nanmean(slope, axis=-1, keepdims=True), off, off / sd], axis=-1)
 
-    found = estimate(data.sums, statistic, seed=scoring.seed)
+    found = estimate(data.whole, statistic, seed=scoring.seed)
     names, said = [judged.labels[name] for name in judged.truth.names], []
     slope = _score(found, 0)
     if slope.value is not None and _excludes(slope, 1.0):

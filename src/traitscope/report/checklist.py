@@ -6,7 +6,7 @@ from typing import Any
 
 from traitscope.evaluation.report import Report, ScoredRow
 from traitscope.report.audits import TITLES
-from traitscope.report.content import ROLES, Group, plain
+from traitscope.report.content import ROLES, SYSTEMS, Group, plain
 
 _BASELINES = ("constant", "lookup")
 
@@ -58,7 +58,7 @@ def _rows(report: Report) -> list[ScoredRow]:
 
 
 def _baselines(report: Report) -> Item:
-    scored = {row.role for row in _rows(report)} - {"model"}
+    scored = {row.role for row in _rows(report)} - SYSTEMS
     names = ", ".join(ROLES[role][0] for role in ROLES if role in scored)
     missing = [ROLES[role][0] for role in _BASELINES if role not in scored]
     text = names or "none"

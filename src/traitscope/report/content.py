@@ -42,14 +42,21 @@ METRICS: Mapping[str, Metric] = {
 HEADLINE = ("accuracy", "skill", "ccc", "pearson", "r2", "mae")
 
 ROLES: Mapping[str, tuple[str, str]] = {
-    "model": ("model", "the system under test"),
+    "model": ("model", "the system under test; of several seeds, the mean of their scores"),
+    "ensemble": ("ensemble", "the mean of the predictions of all seeds: another system"),
+    "seed": ("seed", "one training of the system"),
     "constant": ("constant", "one value per trait for every clip: the mean of the fitted labels"),
     "median": ("constant, median", "the same with their median, which has the least error"),
-    "lookup": ("look-up by source", "the mean fitted label of the same source; sees no video"),
+    "lookup": (
+        "look-up by source",
+        "the mean fitted label of the source or person; sees no video",
+    ),
     "lookup_shrunk": ("look-up by source, shrunk", "the same, pulled towards the constant"),
     "metadata": ("metadata only", "regression on clip attributes; sees no video"),
     "permuted": ("permuted", "labels of fitted clips drawn at random: what chance gives"),
 }
+SYSTEMS = frozenset({"model", "ensemble", "seed"})
+"""Roles of rows that stand for what was evaluated, under its own name; the rest are baselines."""
 KINDS: Mapping[str, tuple[str, str]] = {
     "apparent": (
         "apparent personality traits",
@@ -70,6 +77,7 @@ class Cell:
         value: the number; None when undefined.
         low: lower end of the 95 % interval, when there is one.
         high: upper end.
+        sd: over seeds, where the number is a mean over several.
         reason: why the number is undefined.
         digits: decimals to print.
         mark: number of the footnote that gives the reason.
@@ -79,6 +87,7 @@ class Cell:
     value: float | None
     low: float | None = None
     high: float | None = None
+    sd: float | None = None
     reason: str = ""
     digits: int = 3
     mark: int = 0
@@ -95,6 +104,11 @@ class Cell:
         if self.value is None or self.low is None or self.high is None:
             return ""
         return f"{number(self.low, self.digits)} to {number(self.high, self.digits)}"
+
+    @property
+    def spread(self) -> str:
+        """The rounded sd over seeds, empty when there are not several."""
+        return "" if self.value is None or self.sd is None else f"± {number(self.sd, self.digits)}"
 
 
 @dataclass(frozen=True)
@@ -116,7 +130,7 @@ class Row:
     @property
     def label(self) -> str:
         """The model's name, or what the baseline is called."""
-        if self.role == "model":
+        if self.role in SYSTEMS:
             return self.name
         label = ROLES[self.role][0]
         return f"{label} (beside {self.name})" if self.twin else label
@@ -134,7 +148,8 @@ class Row:
             return Cell(None, reason="not in this report", digits=digits)
         value = finite(score.value)
         reason = score.reason or ("" if value is not None else "no reason was given")
-        return Cell(value, finite(score.low), finite(score.high), reason, digits)
+        ends = finite(score.low), finite(score.high)
+        return Cell(value, *ends, finite(score.sd), reason, digits)
 
 
 @dataclass(frozen=True)
@@ -145,6 +160,7 @@ class Part:
     title: str
     clips: tuple[int, ...]
     sources: tuple[int, ...]
+    clusters: tuple[int, ...]
     rows: tuple[Row, ...]
     reason: str = ""
 
@@ -281,19 +297,20 @@ def _part(key: str, reports: Sequence[Report]) -> Part:
     for report, part in zip(having, parts, strict=True):
         for scored in part.rows:
             row = Row(_name(scored, report), scored.role, scored.metrics)
-            (models if row.role == "model" else baselines).append(row)
+            (models if row.role in SYSTEMS else baselines).append(row)
     return Part(
         key=key,
         title=parts[0].title,
         clips=tuple(sorted({part.clips for part in parts})),
         sources=tuple(sorted({part.sources for part in parts})),
+        clusters=tuple(sorted({part.clusters or part.sources for part in parts})),
         rows=(*models, *_once(baselines)),
         reason="; ".join(dict.fromkeys(part.reason for part in parts if part.reason)),
     )
 
 
 def _name(row: ScoredRow, report: Report) -> str:
-    return row.name if row.role == "model" else report.name
+    return row.name if row.role in SYSTEMS else report.name
 
 
 def _once(rows: Sequence[Row]) -> list[Row]:

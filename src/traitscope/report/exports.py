@@ -13,7 +13,10 @@ from traitscope.report.audits import TITLES, Audit, AuditTable, audit_long, audi
 from traitscope.report.content import Cell, Group, Part, read_groups
 from traitscope.report.noticed import every_note
 
-LONG = ("corpus", "split", "part", "role", "system", "metric", "target", "value", "low", "high")
+LONG = (
+    *("corpus", "split", "part", "role", "system", "metric", "target"),
+    *("value", "low", "high", "sd"),
+)
 AUDIT_LONG = (*("report", "audit", "item", "clips"), *("target", "measure", "value", "low", "high"))
 VERDICTS = ("corpus", "split", "report", "part", "kind", "targets", "against", "text")
 IN_TRAIT_TABLES = ("accuracy", "ccc")
@@ -142,7 +145,7 @@ def latex(heading: str, table: tables.Table) -> str:
     )
     lines = [
         r"\begin{table}",
-        rf"\caption{{{escaping.latex(heading)}. 95\,\% intervals in brackets.}}",
+        rf"\caption{{{escaping.latex(heading)}. 95\,\% intervals in brackets{_over(table)}.}}",
         rf"\begin{{tabular}}{{l{'r' * len(table.columns)}}}",
         r"\toprule",
         rf"{head} \\",
@@ -153,6 +156,12 @@ def latex(heading: str, table: tables.Table) -> str:
         lines.append(" & ".join(map(escaping.latex, cells)) + r" \\")
     notes = [rf"\\ {{\footnotesize undefined: {escaping.latex(why)}}}" for why in _reasons(table)]
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", *notes, r"\end{table}", ""])
+
+
+def _over(table: tables.Table) -> str:
+    """What stands after the sign of plus and minus, where there is one."""
+    some = any(cell.spread for line in table.lines for cell in line.cells)
+    return r", $\pm$ standard deviation over seeds" if some else ""
 
 
 def _where(group: Group) -> str:
@@ -212,7 +221,8 @@ def _reasons(table: tables.Table) -> list[str]:
 
 
 def _shown(cell: Cell) -> str:
-    return f"{cell.text} [{cell.interval.replace(' to ', ', ')}]" if cell.interval else cell.text
+    ends = f"[{cell.interval.replace(' to ', ', ')}]" if cell.interval else ""
+    return " ".join(part for part in (cell.text, cell.spread, ends) if part)
 
 
 def _long_rows(groups: Sequence[Group]) -> Iterator[tuple[Any, ...]]:
@@ -223,7 +233,8 @@ def _long_rows(groups: Sequence[Group]) -> Iterator[tuple[Any, ...]]:
                 for key in part.metrics:
                     for target, label in group.labels.items():
                         cell = row.cell(key, target)
-                        yield (*head, key, label, cell.value, cell.low, cell.high, cell.reason)
+                        numbers = cell.value, cell.low, cell.high, cell.sd
+                        yield (*head, key, label, *numbers, cell.reason)
 
 
 def _lost(groups: Sequence[Group]) -> Iterator[tuple[Any, ...]]:

@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from traitscope.evaluation.report import Report
 from traitscope.plotting import BLUE, GREY, LIGHT, RED, plain, residuals, save, scatter, title
 from traitscope.report import figures, tables
-from traitscope.report.content import Group, Part, Row, kind_of
+from traitscope.report.content import SYSTEMS, Group, Part, Row, kind_of
 
 MARKS = {"model": "o", "constant": "|", "lookup": "s", "lookup_shrunk": "D", "metadata": "^"}
 
@@ -93,7 +93,7 @@ def _dot(axes: Axes, place: int, row: Row, key: str, target: str) -> None:
             transform=axes.get_yaxis_transform(),
         )
         return
-    colour = BLUE if row.role == "model" else RED if "lookup" in row.role else GREY
+    colour = BLUE if row.role in SYSTEMS else RED if "lookup" in row.role else GREY
     if cell.low is not None and cell.high is not None:
         axes.plot([cell.low, cell.high], [place, place], color=colour, linewidth=1.6)
     size = 9 if row.role == "constant" else 5  # its mark is a thin line

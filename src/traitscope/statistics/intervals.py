@@ -1,31 +1,30 @@
-"""Labels, predictions and sources in, 95 % intervals of metrics and paired tests out.
+"""Labels, predictions and clusters in, 95 % intervals of metrics and paired tests out.
 
-Clips of one source resemble each other, so sources are drawn, not clips (``resampling`` draws what
-that looks like). Each source is reduced to the sums of ``metrics.Sums``, from which all metrics
-but Spearman's follow.
+Clips of one source or person resemble each other, so clusters are drawn, not clips (``resampling``
+draws what that looks like). Each cluster is reduced to the sums of ``metrics.Sums``, from which all
+metrics follow but Spearman's (``rank_intervals``). A system that was trained with several seeds has
+the mean of its scores; what other seeds would give then widens its interval, beside what other
+people would.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from traitscope.statistics.metrics import FORMULAS, MACRO, Array, Sums, named, terms
 from traitscope.statistics.resampling import (
     FEWEST_CLUSTERS,
-    bca,
+    Sampling,
     by_cluster,
     draws,
-    leave_one_out,
-    percentiles,
-    resample,
+    sampling,
 )
 
 RESAMPLES = 10_000
-RANK_RESAMPLES = 1_000
-
-_CHUNK = 500  # exchanges at a time
+MARGIN = 0.02
+"""Differences that are smaller than this count as none, unless told otherwise."""
 
 
 @dataclass(frozen=True)
@@ -38,8 +37,10 @@ class Difference:
         value: the difference; None where the metric is undefined.
         low: lower end of the 95 % interval.
         high: upper end.
-        p: two-sided, from exchanging the predictions of whole sources.
+        p: two-sided, of no difference; below .05 where the interval leaves out 0.
         p_holm: p corrected for the number of targets by Holm's method.
+        p_equivalent: of the difference being as large as the margin, by two one-sided tests;
+            below .05 the systems are equivalent within it.
     """
 
     metric: str
@@ -49,50 +50,84 @@ class Difference:
     high: float | None = None
     p: float | None = None
     p_holm: float | None = None
+    p_equivalent: float | None = None
 
 
 @dataclass(frozen=True)
 class Clustered:
-    """Predictions of one system reduced to sums per source.
+    """Predictions of one system reduced to sums per cluster and fold.
 
     Attributes:
-        sums: (sources, terms, targets).
+        sums: (seeds, rows, terms, targets), a row for each cluster in each fold it has clips in.
+        owner: cluster of each row, from 0 (rows,).
+        fold: fold of each row, from 0 (rows,).
         shift: what was subtracted from labels and predictions.
         span: lengths of the targets' ranges (targets,), NaN for z-scores.
     """
 
     sums: Array
+    owner: NDArray[np.intp]
+    fold: NDArray[np.intp]
     shift: float
     span: Array
 
+    @property
+    def clusters(self) -> int:
+        """How many clusters there are."""
+        return int(self.owner.max(initial=-1)) + 1
+
+    @property
+    def whole(self) -> Array:
+        """Sums (clusters, folds, terms, targets) of the one seed."""
+        whole = np.zeros((self.clusters, int(self.fold.max(initial=-1)) + 1, *self.sums.shape[2:]))
+        np.add.at(whole, (self.owner, self.fold), self.sums[0])
+        return whole
+
     def total(self, values: Array) -> Sums:
-        """Name the terms of sums (..., terms, targets)."""
+        """Name the terms of sums (..., folds, terms, targets)."""
         return named(values, self.shift, self.span)
+
+    def weigh(self, weights: Array) -> Sums:
+        """Sums (samples, seeds, folds, targets) with each cluster ``weights`` times.
+
+        Args:
+            weights: (samples, clusters).
+        """
+        seeds, _, *rest = self.sums.shape
+        folds = []
+        for fold in range(int(self.fold.max(initial=-1)) + 1):
+            mine = self.fold == fold
+            flat = np.moveaxis(self.sums[:, mine], 0, 1).reshape(int(mine.sum()), -1)
+            folds.append((weights[:, self.owner[mine]] @ flat).reshape(-1, seeds, *rest))
+        return named(np.stack(folds, axis=2), self.shift, self.span)
 
 
 def cluster(
     target: Array,
     prediction: Array,
-    source: Sequence[str],
+    clusters: Sequence[str],
     *,
     constant: ArrayLike | None = None,
     span: ArrayLike | None = None,
+    folds: ArrayLike | None = None,
 ) -> Clustered:
-    """Reduce predictions to sums per source.
+    """Reduce predictions to sums per cluster.
 
     Args:
         target: labels (clips, targets), NaN where one is missing.
-        prediction: (clips, targets).
-        source: the source of each clip.
-        constant: what skill is measured against (targets,).
+        prediction: (clips, targets), or (seeds, clips, targets) of one system's trainings.
+        clusters: the source, person or group of each clip.
+        constant: what skill is measured against, (targets,) or (clips, targets).
         span: lengths of the targets' ranges (targets,), NaN for z-scores.
+        folds: which clips were predicted by one model (clips,); all where not given.
 
     Raises:
         ValueError: shapes differ, or a prediction is not finite.
     """
-    if target.ndim != 2 or target.shape != prediction.shape or len(source) != len(target):
+    repeats = prediction if prediction.ndim == 3 else prediction[None]
+    if target.ndim != 2 or target.shape != repeats.shape[1:] or len(clusters) != len(target):
         raise ValueError(
-            f"Labels {target.shape}, predictions {prediction.shape} and {len(source)} sources "
+            f"Labels {target.shape}, predictions {prediction.shape} and {len(clusters)} clusters "
             f"do not belong together."
         )
     if not np.isfinite(prediction).all():
@@ -102,9 +137,12 @@ def cluster(
     spans = missing if span is None else np.asarray(span, dtype=float)
     known = target[~np.isnan(target)]
     shift = float(known.mean()) if known.size else 0.0
-    _, index = np.unique(np.asarray(source, dtype=str), return_inverse=True)
-    sums = by_cluster(terms(target, prediction, fixed, shift), index)
-    return Clustered(sums, shift, spans)
+    _, index = np.unique(np.asarray(clusters, dtype=str), return_inverse=True)
+    within = np.zeros(len(target)) if folds is None else np.asarray(folds)
+    _, within = np.unique(within, return_inverse=True)
+    pairs, rows = np.unique(np.stack([index, within]), axis=1, return_inverse=True)
+    sums = np.stack([by_cluster(terms(target, p, fixed, shift), rows.ravel()) for p in repeats])
+    return Clustered(sums, pairs[0], pairs[1], shift, spans)
 
 
 def intervals(
@@ -115,70 +153,24 @@ def intervals(
     level: float = 0.95,
     seed: int = 0,
 ) -> dict[str, Array]:
-    """Compute BCa intervals of metrics by resampling sources.
+    """Compute intervals of metrics, over clusters and over seeds where there are several.
 
     Args:
-        data: sums per source.
+        data: sums per cluster.
         metrics: names from FORMULAS, or ``ccc_pooled``.
         resamples: how many.
         level: coverage aimed at.
-        seed: of the draw; the same for two systems on the same clips draws the same sources.
+        seed: of the draw; the same for two systems on the same clips draws the same clusters.
 
     Returns:
         metric -> (targets + 1, 2) lower and upper ends, macro last; (1, 2) for ``ccc_pooled``;
-        NaN where the metric is undefined or there are fewer than FEWEST_CLUSTERS sources.
+        NaN where the metric is undefined or there are fewer than FEWEST_CLUSTERS clusters.
     """
-    points = _values(data.total(data.sums.sum(axis=0)), metrics)
-    if len(data.sums) < FEWEST_CLUSTERS:
-        return {name: np.full((point.shape[-1], 2), np.nan) for name, point in points.items()}
-    drawn = _values(data.total(resample(data.sums, resamples, seed)), metrics)
-    left_out = _values(data.total(leave_one_out(data.sums)), metrics)
-    return {m: bca(points[m], drawn[m], left_out[m], level=level) for m in metrics}
-
-
-def spearman_intervals(
-    target: Array,
-    prediction: Array,
-    source: Sequence[str],
-    *,
-    resamples: int = RANK_RESAMPLES,
-    level: float = 0.95,
-    seed: int = 0,
-) -> Array:
-    """Compute percentile intervals of Spearman's correlation, re-ranked in every resample.
-
-    Ranks do not follow from sums, so there are fewer resamples, and the ends are percentiles.
-
-    Args:
-        target: labels (clips, targets), NaN where one is missing.
-        prediction: (clips, targets).
-        source: the source of each clip.
-        resamples: how many.
-        level: coverage aimed at.
-        seed: of the draw.
-
-    Returns:
-        (targets + 1, 2) lower and upper ends, macro last.
-    """
-    _, index = np.unique(np.asarray(source, dtype=str), return_inverse=True)
-    sources = int(index.max(initial=-1)) + 1
-    targets = target.shape[1]
-    if sources < FEWEST_CLUSTERS:
-        return np.full((targets + 1, 2), np.nan)
-    values = np.empty((resamples, targets + 1))
-    start = 0
-    for counts in draws(sources, resamples, seed):
-        rows = slice(start, start + len(counts))
-        start += len(counts)
-        for column in range(targets):
-            known = ~np.isnan(target[:, column])
-            weights = counts[:, index[known]]
-            t = _weighted_ranks(target[known, column], weights)
-            p = _weighted_ranks(prediction[known, column], weights)
-            values[rows, column] = _weighted_correlation(t, p, weights)
-    values[:, -1] = values[:, :-1].mean(axis=1)
-    tail = (1 - level) / 2
-    return np.stack([percentiles(v, np.array([tail, 1 - tail])) for v in values.T])
+    found = _scattered(_sampled(data, metrics, resamples, seed))
+    return {
+        metric: np.array([(np.nan, np.nan) if one is None else one.ends(level) for one in row])
+        for metric, row in found.items()
+    }
 
 
 def compare(
@@ -189,48 +181,43 @@ def compare(
     metrics: Sequence[str] = ("mae", "ccc"),
     resamples: int = RESAMPLES,
     seed: int = 0,
+    margin: float = MARGIN,
 ) -> tuple[Difference, ...]:
-    """Compare two systems on the same clips: difference, paired interval and permutation test.
+    """Compare two systems on the same clips: difference, paired interval and tests.
 
-    The interval draws the same sources for both; the test exchanges the two systems' predictions
-    of whole sources at random (for mean errors: flips the sign of each source's difference).
+    The same clusters are drawn for both; p is read off the distribution of the interval. Seeds of
+    one system are replicates: the difference is one of means of scores.
 
     Args:
         first: sums of the first system.
         second: sums of the second, from the same clips in the same order.
         names: of the targets.
         metrics: what to compare.
-        resamples: of the interval and of the test.
-        seed: of both.
+        resamples: of the interval.
+        seed: of the draw.
+        margin: within which systems count as equivalent.
     """
-    if first.sums.shape != second.sums.shape or not np.allclose(
-        first.sums[:, 0], second.sums[:, 0]
-    ):
+    one, two = first.sums[0, :, 0], second.sums[0, :, 0]
+    if one.shape != two.shape or not np.allclose(one, two):
         raise ValueError("Two systems are compared on the same clips only.")
     # sums around another middle cannot be subtracted from each other
     if second.shift != first.shift:
         raise ValueError("Two systems are compared on the same labels only.")
-    both = first.sums.sum(axis=0), second.sums.sum(axis=0)
-    point = _apart(first, *both, metrics)
-    drawn = _apart(
-        first,
-        resample(first.sums, resamples, seed),
-        resample(second.sums, resamples, seed),
-        metrics,
-    )
-    left_out = _apart(first, leave_one_out(first.sums), leave_one_out(second.sums), metrics)
-    exchanged = _apart(first, *_exchange(first.sums, second.sums, resamples, seed), metrics)
+    systems = [_sampled(data, metrics, resamples, seed) for data in (first, second)]
+    found = _scattered(*systems)
     differences: list[Difference] = []
     for metric in metrics:
-        ends = bca(point[metric], drawn[metric], left_out[metric])
-        if len(first.sums) < FEWEST_CLUSTERS:
-            ends = np.full_like(ends, np.nan)
-        p = np.array([_p(*pair) for pair in zip(point[metric], exchanged[metric].T, strict=True)])
+        points = [system[metric].point.mean(axis=0) for system in systems]
+        p = np.array([np.nan if each is None else each.p() for each in found[metric]])
         # macro repeats what the targets say: it is no further test of the family
         corrected = np.append(holm(p[:-1]), p[-1])
-        for row, name in enumerate((*names, MACRO)):
-            cells = (point[metric][row], *ends[row], p[row], corrected[row])
-            differences.append(Difference(metric, name, *(_number(cell) for cell in cells)))
+        for row, (name, each) in enumerate(zip((*names, MACRO), found[metric], strict=True)):
+            value = _number(points[0][row] - points[1][row])
+            if each is None:
+                differences.append(Difference(metric, name, value))
+                continue
+            tests = (each.p(), float(corrected[row]), each.p_equivalent(margin))
+            differences.append(Difference(metric, name, value, *each.ends(0.95), *tests))
     return tuple(differences)
 
 
@@ -251,6 +238,90 @@ def correct(differences: Sequence[Difference]) -> tuple[Difference, ...]:
     return tuple(replace(d, p_holm=_number(value)) for d, value in zip(differences, p, strict=True))
 
 
+def without_each(data: Clustered, metrics: Sequence[str]) -> dict[str, Array]:
+    """Metric -> its values without each cluster (clusters, seeds, targets + 1), macro last."""
+    seeds, _, *rest = data.sums.shape
+    own = np.zeros((data.clusters, seeds, int(data.fold.max(initial=-1)) + 1, *rest))
+    own[data.owner, :, data.fold] = np.moveaxis(data.sums, 1, 0)
+    return _values(named(own.sum(axis=0) - own, data.shift, data.span), metrics)
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    """Values of one metric, macro last.
+
+    Attributes:
+        point: on all clips (seeds, values).
+        drawn: of each resample, mean over seeds (resamples, values).
+        left_out: without each cluster (clusters, seeds, values).
+    """
+
+    point: Array
+    drawn: Array
+    left_out: Array
+
+    @property
+    def error(self) -> tuple[Array, int]:
+        """Standard error (values,) of the mean over so few seeds, and its degrees of freedom.
+
+        What differs between seeds because the clusters are few is in the resamples already.
+        """
+        seeds, clusters = len(self.point), len(self.left_out)
+        if seeds < 2:
+            return np.zeros(self.point.shape[1]), 1
+        away = self.left_out - self.left_out.mean(axis=0)
+        away = away - away.mean(axis=1, keepdims=True)
+        sampled = (away**2).sum(axis=(0, 1)) * (clusters - 1) / clusters / (seeds - 1)
+        between = self.point.var(axis=0, ddof=1) - sampled
+        return np.sqrt(np.maximum(between, 0) / seeds), seeds - 1
+
+
+def _sampled(
+    data: Clustered, metrics: Sequence[str], resamples: int, seed: int
+) -> dict[str, _Drawn]:
+    """Metrics of a system on all clips, in each resample, and without each cluster."""
+    count = data.clusters
+    whole = _values(data.weigh(np.ones((1, count))), metrics)
+    if count < FEWEST_CLUSTERS:
+        return {m: _Drawn(v[0], v[:0, 0], v[:0]) for m, v in whole.items()}
+    drawn = [_values(data.weigh(counts), metrics) for counts in draws(count, resamples, seed)]
+    left = without_each(data, metrics)
+    return {
+        m: _Drawn(whole[m][0], np.concatenate([part[m].mean(axis=1) for part in drawn]), left[m])
+        for m in metrics
+    }
+
+
+def _scattered(
+    first: Mapping[str, _Drawn], second: Mapping[str, _Drawn] | None = None
+) -> dict[str, list[Sampling | None]]:
+    """How each value, or each difference, would scatter."""
+    found: dict[str, list[Sampling | None]] = {}
+    for metric, one in first.items():
+        point, drawn, left_out = one.point.mean(axis=0), one.drawn, one.left_out.mean(axis=1)
+        error, degrees = one.error[0], np.full(len(point), float(one.error[1]))
+        if second is not None:
+            two = second[metric]
+            point, drawn = point - two.point.mean(axis=0), drawn - two.drawn
+            left_out = left_out - two.left_out.mean(axis=1)
+            error, degrees = _together(one.error, two.error)
+        found[metric] = [
+            sampling(
+                float(value), drawn[:, i], left_out[:, i], error=error[i], error_degrees=degrees[i]
+            )
+            for i, value in enumerate(point)
+        ]
+    return found
+
+
+def _together(one: tuple[Array, int], two: tuple[Array, int]) -> tuple[Array, Array]:
+    """Standard error of a difference and its degrees of freedom (Satterthwaite)."""
+    error = np.hypot(one[0], two[0])
+    parts = one[0] ** 4 / one[1] + two[0] ** 4 / two[1]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return error, np.where(parts > 0, error**4 / parts, 1.0)
+
+
 def _values(sums: Sums, metrics: Sequence[str]) -> dict[str, Array]:
     """Every metric (..., targets + 1), macro last; pooled concordance (..., 1)."""
     values = {}
@@ -262,59 +333,6 @@ def _values(sums: Sums, metrics: Sequence[str]) -> dict[str, Array]:
             each = FORMULAS[name](sums)
             values[name] = np.concatenate([each, each.mean(axis=-1, keepdims=True)], axis=-1)
     return values
-
-
-def _apart(
-    data: Clustered, first: Array, second: Array, metrics: Sequence[str]
-) -> dict[str, Array]:
-    one, two = (_values(data.total(sums), metrics) for sums in (first, second))
-    return {name: one[name] - two[name] for name in metrics}
-
-
-def _exchange(first: Array, second: Array, resamples: int, seed: int) -> tuple[Array, Array]:
-    """Sums of both systems with the predictions of random sources exchanged."""
-    rng = np.random.default_rng(seed)
-    # middle + half is one system and middle - half the other: exchanging them flips a sign
-    half = ((first - second) / 2).reshape(len(first), -1)
-    middle = (first + second).sum(axis=0) / 2
-    moved = []
-    for start in range(0, resamples, _CHUNK):
-        rows = min(_CHUNK, resamples - start)
-        signs = rng.integers(0, 2, (rows, len(first)), dtype=np.int8) * 2.0 - 1.0
-        moved.append(signs @ half)
-    away = np.concatenate(moved).reshape(-1, *first.shape[1:])
-    return middle + away, middle - away
-
-
-def _weighted_ranks(values: Array, weights: Array) -> Array:
-    """Mean ranks (resamples, clips) when clip i occurs ``weights[:, i]`` times."""
-    _, place = np.unique(values, return_inverse=True)
-    order = np.argsort(place, kind="stable")
-    starts = np.flatnonzero(np.diff(place[order], prepend=-1))
-    counts = np.add.reduceat(weights[:, order], starts, axis=1)
-    middle: Array = np.cumsum(counts, axis=1) - (counts - 1) / 2
-    return middle[:, place]
-
-
-def _weighted_correlation(t: Array, p: Array, weights: Array) -> Array:
-    """Correlation (resamples,) of two arrays (resamples, clips)."""
-    total = weights.sum(axis=1, keepdims=True)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        t = t - (weights * t).sum(axis=1, keepdims=True) / total
-        p = p - (weights * p).sum(axis=1, keepdims=True) / total
-        product = (weights * t * t).sum(axis=1) * (weights * p * p).sum(axis=1)
-        correlation = (weights * t * p).sum(axis=1) / np.sqrt(product)
-        return np.where(product > 0, correlation, np.nan)
-
-
-def _p(value: float, exchanged: Array) -> float:
-    """Two-sided p; the observed arrangement counts as one of those tried."""
-    defined = exchanged[~np.isnan(exchanged)]
-    if np.isnan(value) or not defined.size:
-        return float("nan")
-    # rounding must not decide whether an exchange is as extreme as what was observed
-    extreme = np.sum(np.abs(defined) >= abs(value) * (1 - 1e-12))
-    return float((1 + extreme) / (1 + defined.size))
 
 
 def _number(value: float) -> float | None:

@@ -4,6 +4,8 @@ Every metric but Spearman's follows from nine sums per target (``Sums``), so tha
 table and the ten thousand numbers of its bootstrap come from one formula. What cannot be computed
 is a ``Score`` without value and with a reason, never a good number.
 
+Predictions of several folds come from several models: the constant and the variances are each
+fold's own, so that folds of unlike means are no skill and no lack of it (one fold otherwise).
 Variances are population variances (divided by the number of clips). *Macro* is the plain mean over
 targets and is undefined as soon as one target is; *pooled* treats all targets as one long vector
 and is always named so.
@@ -11,7 +13,6 @@ and is always named so.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -41,17 +42,21 @@ _SAME = 1e-6  # relative spread below which float32 predictions count as one con
 
 @dataclass(frozen=True)
 class Score:
-    """One number of a table, with its 95 % interval, or the reason why there is none."""
+    """One number of a table, with its 95 % interval, or the reason why there is none.
+
+    ``sd`` is the spread over seeds, where the value is the mean over them.
+    """
 
     value: float | None
     reason: str = ""
     low: float | None = None
     high: float | None = None
+    sd: float | None = None
 
 
 @dataclass(frozen=True)
 class Sums:
-    """Sums over clips from which the metrics follow, each (..., targets).
+    """Sums over the clips of each fold from which the metrics follow, each (..., folds, targets).
 
     Labels t and predictions p are shifted by ``shift`` before they are summed, which keeps
     differences of sums exact enough.
@@ -83,7 +88,7 @@ class Sums:
     span: Array | float = np.nan
 
     def pooled(self) -> "Sums":
-        """Add the targets up as if they were one, (..., 1)."""
+        """Add the targets up as if they were one, (..., folds, 1)."""
         parts = [getattr(self, name).sum(axis=-1, keepdims=True) for name in TERMS]
         return named(np.stack(parts, axis=-2), self.shift, np.nan)
 
@@ -92,7 +97,7 @@ TERMS = ("count", "t", "p", "tt", "pp", "tp", "absolute", "squared", "constant")
 
 
 def named(values: Array, shift: float, span: Array | float) -> Sums:
-    """Name the terms of sums (..., terms, targets)."""
+    """Name the terms of sums (..., folds, terms, targets)."""
     return Sums(**dict(zip(TERMS, np.moveaxis(values, -2, 0), strict=True)), shift=shift, span=span)
 
 
@@ -102,7 +107,8 @@ def terms(target: Array, prediction: Array, constant: Array, shift: float) -> Ar
     Args:
         target: labels (clips, targets), NaN where one is missing: such a cell adds nothing.
         prediction: (clips, targets).
-        constant: what skill is measured against (targets,); NaN without one.
+        constant: what skill is measured against, (targets,) or (clips, targets) where folds have
+            their own; NaN without one.
         shift: subtracted from labels and predictions.
 
     Returns:
@@ -116,11 +122,11 @@ def terms(target: Array, prediction: Array, constant: Array, shift: float) -> Ar
 
 
 def _mse(s: Sums) -> Array:
-    return s.squared / s.count
+    return _mean(s.squared, s)
 
 
 def _mae(s: Sums) -> Array:
-    return s.absolute / s.count
+    return _mean(s.absolute, s)
 
 
 def _rmse(s: Sums) -> Array:
@@ -134,41 +140,56 @@ def _accuracy(s: Sums) -> Array:
 
 def _skill(s: Sums) -> Array:
     # the constant is the mean of the fitted clips, never of those scored: 0 is worthless
-    return 1 - s.absolute / np.where(s.constant > 0, s.constant, np.nan)
+    missed: Array = s.constant.sum(axis=-2)
+    error: Array = s.absolute.sum(axis=-2)
+    return 1 - error / np.where(missed > 0, missed, np.nan)
 
 
 def _r2(s: Sums) -> Array:
     # against the mean of *these* labels, so a constant of the fitted clips is below 0
-    return 1 - _mse(s) / _spread(s.count, s.t, s.tt)
+    return 1 - _mse(s) / _spread(s, s.t, s.tt)
 
 
 def _pearson(s: Sums) -> Array:
-    product = _spread(s.count, s.t, s.tt) * _spread(s.count, s.p, s.pp)
+    product = _spread(s, s.t, s.tt) * _spread(s, s.p, s.pp)
     return np.clip(_covariance(s) / np.sqrt(product), -1, 1)
 
 
 def _ccc(s: Sums) -> Array:
     # Lin's concordance with population variances: pays for a shift that pearson forgives
-    spread = _spread(s.count, s.t, s.tt) + _spread(s.count, s.p, s.pp)
-    return 2 * _covariance(s) / (spread + ((s.t - s.p) / s.count) ** 2)
+    spread = _spread(s, s.t, s.tt) + _spread(s, s.p, s.pp)
+    return 2 * _covariance(s) / (spread + _mean(_product(s, s.t - s.p, s.t - s.p), s))
 
 
 def _cosine(s: Sums) -> Array:
     # not centred: on a range without negative values it is near 1 for anything, a constant too
-    both = s.tp + s.shift * (s.t + s.p) + s.count * s.shift**2
-    t = s.tt + 2 * s.shift * s.t + s.count * s.shift**2
-    p = s.pp + 2 * s.shift * s.p + s.count * s.shift**2
-    return np.clip(both / np.sqrt(np.where(t * p > 0, t * p, np.nan)), -1, 1)
+    n, t, p, tt, pp, tp = (x.sum(axis=-2) for x in (s.count, s.t, s.p, s.tt, s.pp, s.tp))
+    both = tp + s.shift * (t + p) + n * s.shift**2
+    labels = tt + 2 * s.shift * t + n * s.shift**2
+    predictions = pp + 2 * s.shift * p + n * s.shift**2
+    product = labels * predictions
+    cosine = both / np.sqrt(np.where(product > 0, product, np.nan))
+    return np.asarray(np.clip(cosine, -1, 1))
 
 
-def _spread(count: Array, total: Array, squares: Array) -> Array:
-    """Population variance; NaN where all values are the same."""
-    variance = squares / count - (total / count) ** 2
-    return np.where(variance > _SAME**2 * squares / count, variance, np.nan)
+def _mean(total: Array, s: Sums) -> Array:
+    """A sum of each fold (..., folds, targets) over all clips: (..., targets)."""
+    return np.asarray(total.sum(axis=-2) / s.count.sum(axis=-2))
+
+
+def _product(s: Sums, one: Array, other: Array) -> Array:
+    """Product of two sums over the number of clips of their fold; 0 in a fold without clips."""
+    return np.asarray(one * other / np.maximum(s.count, 1))
+
+
+def _spread(s: Sums, total: Array, squares: Array) -> Array:
+    """Population variance within folds; NaN where all values of each fold are the same."""
+    variance = _mean(squares - _product(s, total, total), s)
+    return np.where(variance > _SAME**2 * _mean(squares, s), variance, np.nan)
 
 
 def _covariance(s: Sums) -> Array:
-    return s.tp / s.count - s.t * s.p / s.count**2
+    return _mean(s.tp - _product(s, s.t, s.p), s)
 
 
 FORMULAS: dict[str, Callable[[Sums], Array]] = {
@@ -185,7 +206,9 @@ FORMULAS: dict[str, Callable[[Sums], Array]] = {
 """Metric -> its formula on ``Sums``; NaN where it is undefined."""
 
 
-def ccc_pooled(target: ArrayLike, prediction: ArrayLike) -> Score:
+def ccc_pooled(
+    target: ArrayLike, prediction: ArrayLike, *, folds: NDArray[np.intp] | None = None
+) -> Score:
     """Concordance over all targets as one long vector; (clips, targets), NaN labels left out.
 
     Differences between the targets' means count as agreement here, so it is higher than the
@@ -195,7 +218,9 @@ def ccc_pooled(target: ArrayLike, prediction: ArrayLike) -> Score:
     if t.shape != p.shape:
         raise ValueError(f"Labels {t.shape} and predictions {p.shape} differ in shape.")
     known = ~np.isnan(t)
-    return score("ccc", t[known], p[known])
+    if folds is not None:
+        folds = np.broadcast_to(folds[:, None], t.shape)[known]
+    return score("ccc", t[known], p[known], folds=folds)
 
 
 def score(
@@ -204,24 +229,37 @@ def score(
     prediction: ArrayLike,
     *,
     span: float | None = None,
-    constant: float | None = None,
+    constant: ArrayLike | None = None,
+    folds: NDArray[np.intp] | None = None,
 ) -> Score:
     """Compute one metric of one target by name; labels and predictions (clips,).
+
+    Args:
+        metric: one of METRICS.
+        target: labels.
+        prediction: one for each label.
+        span: length of the target's range.
+        constant: what skill is measured against; one number, or one for each clip.
+        folds: which clips were predicted by one model; all where not given.
 
     Raises:
         ValueError: shapes differ, or a label or prediction is not finite.
     """
     t, p = _pair(target, prediction)
-    reason = _undefined(metric, t, p, span=span, constant=constant)
+    of = [np.arange(t.size)] if folds is None else [np.flatnonzero(folds == f) for f in set(folds)]
+    reason = _undefined(metric, t, p, span=span, constant=constant, folds=of)
     if reason:
         return Score(None, reason)
     if metric == "spearman":  # ranks do not follow from sums of values
-        return score("pearson", ranks(t), ranks(p))
+        t, p = (np.concatenate([ranks(values[fold]) for fold in of]) for values in (t, p))
+        sizes = np.repeat(np.arange(len(of)), [len(fold) for fold in of])
+        return score("pearson", t, p, folds=sizes)
     # around their mean, labels of 1e5 keep as many digits in a sum of squares as labels of 1
     shift = float(t.mean())
-    fixed = np.array([np.nan if constant is None else constant])
-    values = terms(t[:, None], p[:, None], fixed, shift).sum(axis=0)
-    sums = named(values, shift, np.nan if span is None else span)
+    fixed = np.broadcast_to(np.nan if constant is None else np.asarray(constant), t.shape)
+    values = terms(t[:, None], p[:, None], fixed[:, None], shift)
+    summed = np.stack([values[fold].sum(axis=0) for fold in of])
+    sums = named(summed, shift, np.nan if span is None else span)
     return Score(float(FORMULAS[metric](sums)[0]))
 
 
@@ -230,8 +268,9 @@ def score_table(
     prediction: Array,
     *,
     names: Sequence[str],
-    constants: Sequence[float | None] | None = None,
+    constants: Array | None = None,
     spans: Sequence[float | None] | None = None,
+    folds: NDArray[np.intp] | None = None,
 ) -> dict[str, dict[str, Score]]:
     """Compute every metric for every target, and macro.
 
@@ -240,22 +279,29 @@ def score_table(
             that target.
         prediction: (clips, targets), finite.
         names: of the targets.
-        constants: what skill is measured against, per target.
+        constants: what skill is measured against, (targets,) or (clips, targets); NaN for none.
         spans: lengths of the targets' ranges, None for z-scores.
+        folds: which clips were predicted by one model (clips,); all where not given.
 
     Returns:
         metric -> target name or ``macro`` -> score.
     """
-    constants = constants or [None] * len(names)
+    fixed = np.broadcast_to(np.nan if constants is None else np.asarray(constants), target.shape)
     spans = spans or [None] * len(names)
     table: dict[str, dict[str, Score]] = {}
     for metric in METRICS:
         cells = {}
         for column, name in enumerate(names):
             known = ~np.isnan(target[:, column])
-            t, p = target[known, column], prediction[known, column]
-            extra: dict[str, Any] = {"span": spans[column], "constant": constants[column]}
-            cells[name] = score(metric, t, p, **extra)
+            held = fixed[known, column]
+            cells[name] = score(
+                metric,
+                target[known, column],
+                prediction[known, column],
+                span=spans[column],
+                constant=None if np.isnan(held).any() else held,
+                folds=None if folds is None else folds[known],
+            )
         table[metric] = {MACRO: macro(cells), **cells}
     return table
 
@@ -299,7 +345,13 @@ def _pair(target: ArrayLike, prediction: ArrayLike) -> tuple[Array, Array]:
 
 
 def _undefined(
-    metric: str, t: Array, p: Array, *, span: float | None, constant: float | None
+    metric: str,
+    t: Array,
+    p: Array,
+    *,
+    span: float | None,
+    constant: ArrayLike | None,
+    folds: Sequence[NDArray[np.intp]],
 ) -> str:
     """Say why a metric has no value here; an empty string where it has one."""
     related = metric in {"pearson", "spearman", "ccc"}
@@ -308,13 +360,15 @@ def _undefined(
         (metric == "accuracy" and span is None, "accuracy needs a bounded range"),
         (metric == "skill" and constant is None, "skill needs the constant of the fitted clips"),
         ((related or metric == "r2") and t.size < 2, "fewer than two clips"),
-        ((related or metric == "r2") and _same(t), "the labels do not vary"),
-        (related and _same(p), "the predictions do not vary"),
+        ((related or metric == "r2") and _same(t, folds), "the labels do not vary"),
+        (related and _same(p, folds), "the predictions do not vary"),
         (metric == "cosine" and not (t.any() and p.any()), "labels or predictions are all zero"),
         (metric == "skill" and np.all(t == constant), "the constant is already exact"),
     )
     return next((reason for holds, reason in checks if holds), "")
 
 
-def _same(values: Array) -> bool:
-    return values.size == 0 or bool(np.ptp(values) <= _SAME * np.abs(values).max())
+def _same(values: Array, folds: Sequence[NDArray[np.intp]]) -> bool:
+    """Tell whether the values of each fold are one number."""
+    least = _SAME * float(np.abs(values).max(initial=0))
+    return all(fold.size == 0 or np.ptp(values[fold]) <= least for fold in folds)

@@ -14,7 +14,9 @@ over clips, and these add up over clusters, so a resample is a row of counts tim
     (resamples, clusters) @ (clusters, terms) = (resamples, terms): one matrix product
 
 Intervals are BCa (Efron 1987), with Student's tails: bias is corrected from the resamples;
-skewness and degrees of freedom come from leaving out one cluster at a time.
+skewness, degrees of freedom and the least spread come from leaving out one cluster at a time, which
+is what makes them wide enough with 50 clusters (``benchmarks/intervals``). A p-value is read off
+the same distribution (``Sampling``), so that an interval without 0 and p below .05 are one thing.
 """
 
 from collections.abc import Callable, Iterator
@@ -34,6 +36,10 @@ FEWEST_CLUSTERS = 5
 
 _CHUNK = 500  # resamples at a time: a few megabytes of counts
 _LOST = 0.05  # share of undefined resamples above which there is no interval
+_FARTHEST = 8.0  # standard deviations within which the place of a value is looked for
+_HALVINGS = 30
+_ROUNDING = 1e-12
+_CHANCE_BIAS = 2.5  # two standard errors of the bias, times the root of the resamples
 _NORMAL = NormalDist()
 
 Statistic = Callable[[Array], Array]
@@ -124,6 +130,126 @@ def draws(clusters: int, resamples: int, seed: int) -> Iterator[Array]:
         yield counts.reshape(rows, clusters).astype(np.float64)
 
 
+@dataclass(frozen=True)
+class Sampling:
+    """How one value would scatter in other samples of clusters, and with other seeds.
+
+    Attributes:
+        value: on all data.
+        sample: its resamples, sorted (resamples,).
+        bias: correction of BCa for the median, in standard deviations.
+        skew: its acceleration.
+        degrees: of freedom of the spread over clusters.
+        stretch: how far resamples must be pulled apart, 1 or more: of few clusters they scatter
+            less than the value itself.
+        error: standard error from training with so few seeds, 0 without several.
+        error_degrees: of freedom of that.
+    """
+
+    value: float
+    sample: Array
+    bias: float
+    skew: float
+    degrees: float
+    stretch: float = 1.0
+    error: float = 0.0
+    error_degrees: float = 1.0
+
+    def quantile(self, place: float) -> float:
+        """The end of a one-sided interval, for a normal quantile such as -1.96."""
+        # the first term of the Cornish-Fisher expansion makes a normal quantile Student's
+        wider = self.bias + place + (place**3 + place) / (4 * self.degrees)
+        moved = self.bias + wider / max(1 - self.skew * wider, 0.05)
+        rank = _NORMAL.cdf(moved) * (len(self.sample) - 1)
+        first = min(int(rank), len(self.sample) - 2) if len(self.sample) > 1 else 0
+        low, high = self.sample[first], self.sample[min(first + 1, len(self.sample) - 1)]
+        drawn = float(low + (rank - first) * (high - low))
+        end = self.value + (drawn - self.value) * self.stretch
+        if not self.error:
+            return end
+        from scipy.special import stdtrit
+
+        # two independent sources of error add up as squares on each side (Zou & Donner 2008)
+        seeds = self.error * float(stdtrit(self.error_degrees, _NORMAL.cdf(place)))
+        away = end - self.value
+        return self.value + float(np.copysign(np.hypot(away, seeds), away or place))
+
+    def ends(self, level: float) -> tuple[float, float]:
+        """The two ends of an interval of this coverage."""
+        place = _NORMAL.inv_cdf((1 + level) / 2)
+        return self.quantile(-place), self.quantile(place)
+
+    def below(self, null: float) -> float:
+        """How sure the data make that the true value is below ``null``: 0 to 1.
+
+        One minus the level of the one-sided interval that just reaches ``null``; never surer than
+        the number of resamples allows.
+        """
+        if not self.error and np.ptp(self.sample) == 0 and self.value == null:
+            return 0.5
+        low, high = -_FARTHEST, _FARTHEST
+        for _ in range(_HALVINGS):
+            middle = (low + high) / 2
+            low, high = (middle, high) if self.quantile(middle) < null else (low, middle)
+        limit = 0.5 / (len(self.sample) + 1)
+        return float(np.clip(_NORMAL.cdf((low + high) / 2), limit, 1 - limit))
+
+    def p(self) -> float:
+        """Two-sided p of the true value being 0."""
+        sure = self.below(0.0)
+        return 2 * min(sure, 1 - sure)
+
+    def p_equivalent(self, margin: float) -> float:
+        """P of two one-sided tests of the true value being outside ``-margin`` to ``margin``."""
+        return max(self.below(-margin), 1 - self.below(margin))
+
+
+def sampling(
+    value: float, sample: Array, left_out: Array, *, error: float = 0.0, error_degrees: float = 1.0
+) -> Sampling | None:
+    """Collect what the interval and the tests of one value need.
+
+    Args:
+        value: on all data.
+        sample: in each resample (resamples,).
+        left_out: without each cluster (clusters,).
+        error: standard error from few seeds.
+        error_degrees: of freedom of that.
+
+    Returns:
+        None where the value is undefined, or undefined in more than one resample in twenty.
+    """
+    # what differs by rounding alone does not scatter: the skill of the constant is 0 [0, 0]
+    value = 0.0 if abs(value) <= _ROUNDING else value
+    same = np.abs(sample - value) <= _ROUNDING * max(1.0, abs(value))
+    known = np.sort(np.where(same, value, sample)[~np.isnan(sample)])
+    jackknife = left_out[~np.isnan(left_out)]
+    if np.isnan(value) or len(known) < (1 - _LOST) * len(sample) or not jackknife.size:
+        return None
+    # ties count half, so that a discrete statistic shows no bias
+    below = np.mean(known < value) + np.mean(known == value) / 2
+    away = jackknife.mean() - jackknife
+    size = float(np.sum(away**2))
+    # the jackknife's standard error is seldom too small, the resamples' spread is with 50 clusters
+    wide, drawn = np.sqrt(size * (len(away) - 1) / len(away)), float(np.std(known))
+    # a value outside all resamples would ask for an infinite quantile
+    limit = 1 / (2 * len(known))
+    bias = _NORMAL.inv_cdf(float(np.clip(below, limit, 1 - limit)))
+    skew = float(np.sum(away**3)) / (6 * size**1.5) if size > 0 else 0.0
+    # corrections that could be chance do harm: of 60 clusters their noise costs 1 % of coverage
+    chance = 1 / (6 * len(away))
+    return Sampling(
+        value=value,
+        sample=known,
+        bias=bias if abs(bias) > _CHANCE_BIAS / np.sqrt(len(known)) else 0.0,
+        skew=skew * max(0.0, 1 - chance / skew**2) if skew else 0.0,
+        degrees=float(freedom(away)) if size > 0 else np.inf,
+        stretch=max(1.0, float(wide) / drawn) if drawn > 0 else 1.0,
+        error=error,
+        error_degrees=error_degrees,
+    )
+
+
 def bca(point: Array, drawn: Array, left_out: Array, *, level: float = 0.95) -> Array:
     """Turn resamples into BCa intervals.
 
@@ -134,28 +260,11 @@ def bca(point: Array, drawn: Array, left_out: Array, *, level: float = 0.95) -> 
         level: coverage aimed at.
 
     Returns:
-        (values, 2) lower and upper ends; NaN where a value is undefined, or undefined in more
-        than one resample in twenty.
+        (values, 2) lower and upper ends; NaN where there is no ``sampling``.
     """
-    ends = np.full((len(point), 2), np.nan)
-    tails = np.array([_NORMAL.inv_cdf((1 - level) / 2), _NORMAL.inv_cdf((1 + level) / 2)])
-    for row, value in enumerate(point):
-        sample = drawn[:, row]
-        jackknife = left_out[~np.isnan(left_out[:, row]), row]
-        if np.isnan(value) or np.isnan(sample).mean() > _LOST or not jackknife.size:
-            continue
-        # ties count half, so that a discrete statistic shows no bias
-        below = np.nanmean(sample < value) + np.nanmean(sample == value) / 2
-        away = jackknife.mean() - jackknife
-        size = np.sum(away**2)
-        skew = np.sum(away**3) / (6 * size**1.5) if size > 0 else 0.0
-        # a value outside all resamples would ask for an infinite quantile
-        limit = 1 / (2 * len(sample))
-        bias = _NORMAL.inv_cdf(float(np.clip(below, limit, 1 - limit)))
-        wider = bias + _student(tails, away)
-        moved = bias + wider / (1 - skew * wider)
-        ends[row] = percentiles(sample, np.array([_NORMAL.cdf(z) for z in moved]))
-    return ends
+    found = [sampling(float(v), drawn[:, i], left_out[:, i]) for i, v in enumerate(point)]
+    ends = [(np.nan, np.nan) if one is None else one.ends(level) for one in found]
+    return np.array(ends, dtype=np.float64).reshape(len(point), 2)
 
 
 def percentiles(sample: Array, shares: Array) -> Array:
@@ -178,17 +287,6 @@ def freedom(away: Array) -> Array:
         kurtosis = len(away) * (away**4).sum(axis=0) / (away**2).sum(axis=0) ** 2
     # influences of one size have a kurtosis of exactly 1: no cluster weighs more than another
     return np.asarray(2 * len(away) / np.maximum(kurtosis - 1, 1e-9))
-
-
-def _student(tails: Array, away: Array) -> Array:
-    """Widen normal tails to Student's, because the spread is itself estimated from clusters.
-
-    The first term of the Cornish-Fisher expansion is enough for the tails used here.
-    """
-    if not np.sum(away**2) > 0:
-        return tails
-    widened: Array = tails + (tails**3 + tails) / (4 * freedom(away))
-    return widened
 
 
 def _p(value: Array, left_out: Array) -> Array:
