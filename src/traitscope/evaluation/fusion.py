@@ -88,12 +88,11 @@ def fuse(
         targets=None,  # they mean what the labels mean: anything else was refused above
         failures=_failures(members, read, asked),
         run={"model": f"fusion ({method})", **facts},
-        noted=_noted(members),
     )
     report = assess(system, corpus, scoring=scoring)
     scores = _spread(values, clips, corpus, names, constant, scoring or Scoring())
     made_of = Members.model_validate({**facts, "scores": scores})
-    report = report.model_copy(update={"members": made_of})
+    report = report.model_copy(update={"members": made_of, "noted": _noted(members)})
     save_report(report, place / "report.json")
     write_json(folder / "fusion.json", {**facts, "split": split, "corpus": members[0].address})
     return report
