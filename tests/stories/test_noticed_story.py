@@ -102,7 +102,8 @@ def write_kinds(folder: Path) -> dict[str, set[str]]:
     video(folder / "turned.mp4", lambda n: np.ascontiguousarray(face(n)[::-1, ::-1]))
     video(folder / "crowd.mp4", crowd)
     write_tracks(folder / "tracks.mkv", [tone(1), tone(1)], default=2)
-    write_interlaced(folder / "field.mpg", "mpeg2video", {}, bottom_first=False)
+    options = {"flags": "+ilme+ildct", "b": "4000000"}
+    write_interlaced(folder / "field.mpg", "mpeg2video", options, bottom_first=False)
     (folder / "broken.mp4").write_bytes(b"\0\0\0\x18ftypmp42" + bytes(200))
     (folder / "words.txt").write_text("words alone")
     (folder / "more").mkdir()

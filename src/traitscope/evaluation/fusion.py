@@ -91,12 +91,12 @@ def fuse(
         targets=None,  # they mean what the labels mean: anything else was refused above
         failures=_failures(members, read, asked),
         run={"model": f"fusion ({method})", **facts},
-        noted=_noted(members),
     )
     report = assess(system, corpus, scoring=scoring)
     scores = _spread(values, clips, corpus, names, members[0], scoring or Scoring())
     made_of = Members.model_validate({**facts, "scores": scores})
-    save_report(report := report.model_copy(update={"members": made_of}), place / "report.json")
+    update = {"members": made_of, "noted": _noted(members)}
+    save_report(report := report.model_copy(update=update), place / "report.json")
     write_json(folder / "fusion.json", {**facts, "split": split, "corpus": members[0].address})
     return report
 

@@ -101,16 +101,18 @@ def _draw_clip(
     part.suptitle(title, fontsize=9, x=0.01, ha="left", parse_math=False)
     drawn = [lines for lines in _LINES if signals is not None]
     lines = len(drawn) + (sound is not None)
-    grid = part.add_gridspec(1 + max(1, lines), _ACROSS, height_ratios=[1.5] + [1] * max(1, lines))
+    top = int(pictures is not None)
+    ratios = [1.5] * top + [1] * max(1, lines)
+    grid = part.add_gridspec(len(ratios), _ACROSS, height_ratios=ratios)
     if pictures is not None and pictures.images is not None:
         marks = streams.get("landmarks") if pictures is streams.get("faces") else None
         _draw_pictures(part, grid, pictures, marks)
     end = max((float(s.time[-1]) for s in streams.values() if len(s.time)), default=1.0)
-    for row, (columns, label, names) in enumerate(drawn, 1):
+    for row, (columns, label, names) in enumerate(drawn, top):
         assert signals is not None
         _draw_lines(part.add_subplot(grid[row, :]), signals, columns, label, names, end)
     if sound is not None:
-        _draw_sound(part.add_subplot(grid[1 + len(drawn), :]), sound, end)
+        _draw_sound(part.add_subplot(grid[top + len(drawn), :]), sound, end)
 
 
 def _draw_pictures(part: Any, grid: Any, stream: Stream, marks: Stream | None) -> None:
@@ -202,5 +204,5 @@ def _finish(axis: Any, label: str, end: float) -> None:
 
 def _facts(stream: Stream) -> str:
     backend = stream.info.get("backend")
-    covered = f"{stream.coverage:.0%} of {len(stream.time)} rows"
+    covered = f"{len(stream.time)} rows, coverage {stream.coverage:.0%}"
     return f"{backend}, {covered}" if backend else covered
