@@ -20,6 +20,7 @@ from tests.support.hostile_media import (
 from tests.support.media_files import write_video
 from traitscope.errors import ClipError, ConfigError
 from traitscope.media import Limits, parse_limits, probe, read_frames, read_sound
+from traitscope.media._headers import picture_size
 from traitscope.media.folders import media_files
 from traitscope.media.images import load
 from traitscope.media.pictures import decoded
@@ -119,6 +120,14 @@ def test_a_usual_picture_has_the_size_its_header_says(suffix: str) -> None:
 def test_a_picture_of_a_kind_whose_size_is_not_read_first_is_none() -> None:
     data = cv2.imencode(".tiff", np.zeros((8, 8, 3), np.uint8))[1].tobytes()
     assert decoded(data, Path("x")) is None
+
+
+def test_a_part_of_a_png_that_says_it_holds_gigabytes_is_not_waited_for() -> None:
+    data = bytearray(cv2.imencode(".png", np.zeros((8, 8, 3), np.uint8))[1].tobytes())
+    place = data.index(b"IDAT") - 4
+    data[place : place + 4] = b"\x68\0\0\x98"
+    assert picture_size(data) is None
+    assert decoded(bytes(data), Path("x")) is None
 
 
 def test_a_file_of_a_picture_has_a_limit_of_bytes(tmp_path: Path) -> None:

@@ -6,6 +6,21 @@ from benchmarks.endurance.targets import TARGETS
 CASES = {"unpickler": 300, "words": 200, "pictures": 60, "media": 25, "checkpoint": 40}
 
 
+ONCE = {
+    "store": (592, 610, 1237, 1250),  # encrypted, packed otherwise, a bare end of line
+    "pictures": (1276,),  # a PNG with a part of gigabytes
+    "media": (96, 446, 635),  # tracks that begin late, a rate that makes no sense
+}
+"""What crashed once."""
+
+
+@pytest.mark.parametrize(
+    ("name", "seed"), [(name, seed) for name, seeds in ONCE.items() for seed in seeds]
+)
+def test_what_crashed_once_is_mended(name: str, seed: int) -> None:
+    assert not attack(name, range(seed, seed + 1)).crashes
+
+
 @pytest.mark.filterwarnings("ignore:overflow encountered:RuntimeWarning")
 @pytest.mark.parametrize("name", sorted(TARGETS))
 def test_damage_of_any_kind_is_an_error_of_ours_or_none(name: str) -> None:

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 from safetensors.numpy import load_file, save_file
 
@@ -70,14 +71,22 @@ def test_examples_read_by_other_processes_are_the_same(
     place: Path, short: Path, tmp_path: Path
 ) -> None:
     readers: list[int] = []
+    told: list[dict[str, str]] = []
+
+    def look(*_: object) -> None:
+        children = multiprocessing.active_children()
+        readers.append(len(children))
+        told.extend(psutil.Process(child.pid).environ() for child in children)
+
     there = train(
         "audio_lstm",
         [*data(place), *SHORT],
         to=tmp_path / "b",
         workers=1,
-        hook=lambda *_: readers.append(len(multiprocessing.active_children())),
+        hook=look,
     )
     assert max(readers) == 2  # one reads to fit, one to select
+    assert all("OMP_NUM_THREADS" in each for each in told)  # from the start, before NumPy loads
     assert history(short) == history(there)
 
 

@@ -55,7 +55,10 @@ class Channels:
         return int(np.argmax(self._energy))
 
     def _measure(self, frame: Any) -> None:
-        samples = self._unpack(frame).astype(np.float64)
+        try:
+            samples = self._unpack(frame).astype(np.float64)
+        except av.error.FFmpegError:  # whoever resamples it says so
+            return
         if len(self._energy) != len(samples):  # the layout changed in the middle of the track
             self._energy, self._samples = np.zeros(len(samples)), 0
         self._energy += np.square(samples).sum(axis=1)
@@ -66,7 +69,10 @@ def one_channel(frames: Iterable[Any], channel: int) -> Iterator[Any]:
     """Frames of one channel alone; of the first where a frame has not so many."""
     unpack = _Unpacker()
     for frame in frames:
-        samples = unpack(frame)
+        try:
+            samples = unpack(frame)
+        except av.error.FFmpegError:  # said when the mix was made
+            continue
         wanted = samples[channel if channel < len(samples) else 0]
         alone = av.AudioFrame.from_ndarray(
             np.ascontiguousarray(wanted[None]), format="fltp", layout="mono"

@@ -14,7 +14,11 @@ _BARE = frozenset((0x01, *range(0xD0, 0xD9)))
 
 
 def picture_size(data: bytes | memoryview) -> tuple[int, int] | None:
-    """Width and height that a PNG, JPEG, BMP, WebP or GIF declares; None if it is none of them."""
+    """Width and height that a PNG, JPEG, BMP, WebP or GIF declares.
+
+    Returns:
+        None if it is none of them, or ends too early to say (a PNG within any of its parts).
+    """
     view = memoryview(data).cast("B")
     for magic, read in _KINDS:
         if bytes(view[: len(magic)]) == magic:
@@ -32,6 +36,11 @@ def _number(view: memoryview, place: int, length: int, *, big: bool = False) -> 
 
 
 def _of_png(view: memoryview) -> tuple[int, int]:
+    place = 8
+    while place < len(view):  # OpenCV takes memory for what a part says it holds
+        place += 12 + _number(view, place, 4, big=True)
+    if place > len(view):
+        raise IndexError
     return _number(view, 16, 4, big=True), _number(view, 20, 4, big=True)
 
 

@@ -1,7 +1,7 @@
 """Sound of a media file -> one mono waveform at the asked sample rate."""
 
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -216,7 +216,9 @@ class _Reading:
         longest = (container.duration / av.time_base if container.duration else 60) * rate
         spool = _Spool()
         position: int | None = None
-        for time, piece in _resampled(self.channels.heard(frames, start), rate):
+        for time, piece in _resampled(
+            self.channels.heard(frames, start), rate, self.problems.append
+        ):
             if time is not None:
                 held, begin = max(0, position or 0), round((time - start) * rate)
                 if begin - held > longest:  # a time that makes no sense
@@ -301,7 +303,9 @@ class _Spool:
             self._blocks = []
 
 
-def _resampled(frames: Iterable[Any], sample_rate_hz: int) -> Iterator[tuple[float | None, Any]]:
+def _resampled(
+    frames: Iterable[Any], sample_rate_hz: int, note: Callable[[str], None]
+) -> Iterator[tuple[float | None, Any]]:
     """Yield pieces of mono sound; the first, and the first after a pause, with its seconds."""
     resampler = resampler_to_mono(sample_rate_hz)
     due = began = None
@@ -317,7 +321,12 @@ def _resampled(frames: Iterable[Any], sample_rate_hz: int) -> Iterator[tuple[flo
             pieces = resampler.resample(frame)
         except ValueError:  # rate or layout changed in the middle of the track
             resampler = resampler_to_mono(sample_rate_hz)
-            pieces = resampler.resample(frame)
+            try:
+                pieces = resampler.resample(frame)
+            except av.error.FFmpegError as error:  # of a rate or a layout that makes no sense
+                note(f"damaged audio was skipped: {error.strerror}")
+                resampler = resampler_to_mono(sample_rate_hz)
+                continue
         for piece in pieces:
             yield began, piece
             began = None

@@ -202,6 +202,9 @@ def packets_of(container: Any, stream: Any, note: Callable[[str], None]) -> Iter
         except av.error.FFmpegError as error:
             note(f"damaged: reading the {stream.type} stopped ({error.strerror})")
             return
+        except IndexError:  # a packet of a track that only begins here, which PyAV does not know
+            packets = container.demux(stream)
+            continue
         if packet is None:
             return
         yield packet

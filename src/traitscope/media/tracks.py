@@ -95,6 +95,11 @@ def _is_cover(container: Any, stream: Any) -> bool:
 def _has_one_picture(name: str, index: int) -> bool:
     """Look for a second picture, to the end if there is none; the open container stays put."""
     with open_container(Path(name.removeprefix("file:"))) as again:
+        if index >= len(again.streams):  # it began later in the file
+            return False
         pictures = (packet for packet in again.demux(again.streams[index]) if packet.size)
-        next(pictures, None)
-        return next(pictures, None) is None
+        try:
+            next(pictures, None)
+            return next(pictures, None) is None
+        except IndexError:  # another track begins, which PyAV does not know
+            return False

@@ -396,5 +396,5 @@ def _seconds(ticks: int, unit: Fraction) -> float:
 def _first_frame(container: Any, stream: Any) -> Any | None:
     try:
         return next(container.decode(stream), None)
-    except av.error.FFmpegError:
+    except (av.error.FFmpegError, IndexError):  # of a track that begins later in the file
         return None
