@@ -6,42 +6,33 @@ keeps whole groups as well, in an order that depends on the seed alone, until at
 training clips are there: a smaller subset is contained in a larger one.
 """
 
-import re
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from hashlib import file_digest
-from io import BytesIO
-from itertools import islice
-from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 from traitscope.config import Config
+from traitscope.data.alike import same_media, same_words
 from traitscope.errors import DataError, some
-from traitscope.sheets import SUFFIXES as TABLES
 from traitscope.types import SPLITS, Clip, Corpus
 
 Fit = Literal["train", "train+validation"]
 Group = Literal["source+subject", "source", "subject", "none"]
 Share = Annotated[float, Field(ge=0, le=1)]
 
-_SHINGLE = 5  # words in a row that count as one piece of a transcript
-_FEWEST_WORDS = 8  # shorter transcripts are alike by chance
-_ALIKE = 0.8  # share of the shorter transcript's pieces that makes two near-identical
-_STOCK_PHRASE = 50  # a piece that more transcripts hold is a phrase of everybody's
-_HEAD_BYTES = 1 << 16
 _EXAMPLES = 3
 
 
 class Protocol(Config):
     """How clips are split."""
 
-    kind: Literal["official", "kfold", "random"] = "official"
+    kind: Literal["official", "kfold", "random", "external"] = "official"
     """official: as the corpus says; kfold: one of ``folds`` parts is the test set and the next
-    one validation; random: by ``shares``."""
+    one validation; random: by ``shares``; external: every clip is a test of what was fitted
+    elsewhere."""
     fit: Fit = "train"
     """What the final model, the constant and the look-up are fitted on."""
     group: Group = "source+subject"
@@ -173,6 +164,8 @@ def split(corpus: Corpus, protocol: Protocol) -> Splits:
         return Splits(corpus.clips, corpus.clips, corpus.clips)
     if protocol.kind == "official":
         names = _official(corpus)
+    elif protocol.kind == "external":
+        names = {clip.id: "test" for clip in corpus.clips}
     elif protocol.kind == "random":
         parts = _deal(corpus, protocol.shares, protocol)
         names = {clip: SPLITS[part] for clip, part in parts.items()}
@@ -212,8 +205,8 @@ def leakage(fitted: Sequence[Clip], test: Sequence[Clip], *, media_hash: bool = 
         source_clips=sum(clip.source in sources for clip in test),
         subjects=tuple(sorted(name for name in subjects if name is not None)),
         subject_clips=sum(clip.subject in subjects for clip in test),
-        media=_same_media(fitted, test, media_hash=media_hash),
-        transcripts=_same_words(fitted, test),
+        media=same_media(fitted, test, media_hash=media_hash),
+        transcripts=same_words(fitted, test),
     )
 
 
@@ -226,7 +219,7 @@ def check_leakage(
         DataError: a kfold or random split leaks and ``protocol.leaks`` is ``refuse``.
     """
     sentences = leakage(fitted, test, media_hash=media_hash).sentences
-    if sentences and protocol.kind != "official" and protocol.leaks == "refuse":
+    if sentences and protocol.kind in {"kfold", "random"} and protocol.leaks == "refuse":
         raise DataError(
             f"The {protocol.kind} split (group={protocol.group}) leaks: {' '.join(sentences)} "
             f"Keep such clips together (protocol.group=source+subject, and one source or subject "
@@ -319,74 +312,6 @@ def _few(train: tuple[Clip, ...], few: int, protocol: Protocol) -> tuple[Clip, .
 
 def _shuffled(hands: list[list[Clip]], seed: int) -> list[list[Clip]]:
     return [hands[i] for i in np.random.default_rng(seed).permutation(len(hands))]
-
-
-def _same_media(
-    fitted: Sequence[Clip], test: Sequence[Clip], *, media_hash: bool
-) -> tuple[tuple[str, str], ...]:
-    """Pair test clips with fitted clips of the same file or, on request, the same bytes."""
-    owners = {clip.path.resolve(): clip.id for clip in fitted if clip.path}
-    asked = {clip.id: clip.path.resolve() for clip in test if clip.path}
-    alike = _alike_files(owners, asked.values()) if media_hash else {}
-    pairs = []
-    for clip, path in asked.items():
-        if path in owners:  # one table may hold the rows of many clips
-            pairs += [(clip, owners[path])] if path.suffix.lower() not in TABLES else []
-            continue
-        equal = (other for other in alike.get(path, ()) if _digest(other) == _digest(path))
-        pairs += [(clip, owners[other]) for other in islice(equal, 1)]
-    return tuple(pairs)
-
-
-def _alike_files(owned: Iterable[Path], asked: Iterable[Path]) -> dict[Path, list[Path]]:
-    """Asked file -> owned files of its size that begin with the same bytes: few are read whole."""
-    ours, theirs = ([path for path in group if path.is_file()] for group in (owned, asked))
-    sizes = {path.stat().st_size for path in ours} & {path.stat().st_size for path in theirs}
-    beginnings: dict[tuple[int, str], list[Path]] = defaultdict(list)
-    for path in ours:
-        if path.stat().st_size in sizes:
-            beginnings[_digest(path, _HEAD_BYTES)].append(path)
-    candidates = [path for path in theirs if path.stat().st_size in sizes]
-    return {path: beginnings.get(_digest(path, _HEAD_BYTES), []) for path in candidates}
-
-
-def _digest(path: Path, head: int | None = None) -> tuple[int, str]:
-    """Size and hash of a file, or of its beginning."""
-    with path.open("rb") as file:
-        content = file if head is None else BytesIO(file.read(head))
-        return path.stat().st_size, file_digest(content, "sha256").hexdigest()
-
-
-def _same_words(fitted: Sequence[Clip], test: Sequence[Clip]) -> tuple[tuple[str, str], ...]:
-    """Pair test clips with the fitted clip whose transcript is nearly theirs.
-
-    Stock phrases, which many transcripts hold, are no reason to compare two of them: otherwise
-    the work would grow with the square of the clips.
-    """
-    pieces = {clip.id: _shingles(clip.transcript) for clip in fitted}
-    equal = {frozenset(shingles): clip for clip, shingles in pieces.items() if shingles}
-    holders: dict[tuple[str, ...], list[str]] = defaultdict(list)
-    for clip_id, shingles in pieces.items():
-        for shingle in shingles:
-            holders[shingle].append(clip_id)
-    pairs = []
-    for clip in test:
-        mine = _shingles(clip.transcript)
-        same = equal.get(frozenset(mine))
-        rare = (held for piece in mine if len(held := holders.get(piece, ())) <= _STOCK_PHRASE)
-        candidates = Counter(other for held in rare for other in held)
-        for other in [same] if same else sorted(candidates, key=lambda o: (-candidates[o], o)):
-            if len(mine & pieces[other]) >= _ALIKE * min(len(mine), len(pieces[other])):
-                pairs.append((clip.id, other))
-                break
-    return tuple(pairs)
-
-
-def _shingles(transcript: str | None) -> set[tuple[str, ...]]:
-    words = re.findall(r"[\w']+", (transcript or "").casefold())
-    if len(words) < _FEWEST_WORDS:
-        return set()
-    return {tuple(words[i : i + _SHINGLE]) for i in range(len(words) - _SHINGLE + 1)}
 
 
 def _names(pairs: Iterable[tuple[str, str]]) -> tuple[str, ...]:

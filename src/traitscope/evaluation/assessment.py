@@ -13,9 +13,11 @@ from traitscope.corpora import load_corpus
 from traitscope.data import protocols
 from traitscope.data.examples import gather
 from traitscope.data.protocols import Fit, Protocol
+from traitscope.data.record import read_records, save_records
 from traitscope.errors import ConfigError, DataError, some
 from traitscope.evaluation.baselines import baseline_rows, fitted_means
-from traitscope.evaluation.folds import asked_and_fitted, folds_of, leaks, unseen
+from traitscope.evaluation.folds import asked_and_fitted, leaks, unseen
+from traitscope.evaluation.recorded import foreign_protocol, system_folds, unrecorded
 from traitscope.evaluation.report import (
     Columns,
     CorpusFacts,
@@ -45,6 +47,7 @@ from traitscope.evaluation.tables import Predictions, comparable, write_predicti
 from traitscope.features.store import Store
 from traitscope.files import replacing
 from traitscope.runs.checkpoint import Checkpoint, load
+from traitscope.runs.scorings import count_scoring
 from traitscope.runs.settings import RunConfig
 from traitscope.statistics.metrics import Array
 from traitscope.types import Clip, Corpus, Hook, Target
@@ -87,28 +90,33 @@ def evaluate(
         return _evaluate_folds(Path(run), to, how)
     checkpoint = load(run, model=model)
     config = checkpoint.config
-    labels = load_corpus(corpus or config.data.corpus)
-    protocol = Protocol() if corpus else config.protocol
+    address = corpus or config.data.corpus
+    labels = load_corpus(address)
+    protocol = foreign_protocol(labels) if corpus else config.protocol
     asked = protocols.split(labels, protocol).part(split)
     features = Store(Path(store or config.data.store))
-    ready, failures = _prepared(checkpoint, asked, features, corpus or config.data.corpus)
+    ready, failures = _prepared(checkpoint, asked, features, address)
     values = checkpoint.predict_examples(checkpoint.examples(ready, features), hook=hook)
     folder = Path(to) if to else Path(run, "evaluation", _folder_name(split, corpus))
     folder.mkdir(parents=True, exist_ok=True)
     table, targets = folder / "predictions.csv", checkpoint.facts.targets
     names = [target.name for target in targets]
+    records = tuple(read_records(Path(run)))
+    times = count_scoring(Path(run), split, address)
     write_predictions(table, ready, values, targets=names, split=split, seed=config.seed)
     system = System(
         name=str(run),
         table=table,
         split=split,
         protocol=protocol,
-        address=corpus or config.data.corpus,
+        address=address,
         targets=targets if corpus else None,
         failures=tuple(failures),
-        run=_run_facts(checkpoint, features, ready),
+        run={**_run_facts(checkpoint, features, ready), "scored": times},
+        records=records,
     )
     report = assess(system, labels, scoring=scoring)
+    save_records(folder, records)
     save_report(report, folder / "report.json")
     return report
 
@@ -149,7 +157,7 @@ def assess(system: System, corpus: Corpus, *, scoring: Scoring | None = None) ->
     ranges stretched to those of the labels, and the report says so.
     """
     scoring = (scoring or Scoring()).for_corpus(corpus)
-    folds = folds_of(corpus, system.protocol, system.split, media_hash=scoring.media_hash)
+    folds = system_folds(system, corpus, media_hash=scoring.media_hash)
     asked, fitted = asked_and_fitted(folds)
     read = join(system, asked, corpus)
     truth = _truth(read, corpus, fitted, system.targets)
@@ -175,7 +183,7 @@ def assess(system: System, corpus: Corpus, *, scoring: Scoring | None = None) ->
         counts=_counts(asked, read, fitted),
         failures=read.failures,
         parts=parts,
-        warnings=(*sentences, *leaks(folds), *read.notes, *cautions),
+        warnings=(*leaks(folds), *unrecorded(system), *sentences, *read.notes, *cautions),
         points=_points(truth, rows),
         run=dict(system.run),
     )
@@ -195,6 +203,8 @@ def _evaluate_folds(run: Path, to: Path | str | None, how: Mapping[str, Any]) ->
     everything = pd.concat([pd.read_csv(table, dtype=texts) for table in tables])
     with replacing(folder / "predictions.csv") as draft:
         everything.to_csv(draft, index=False)
+    records = tuple(record for place in places for record in read_records(place))
+    times = count_scoring(run, split, config.data.corpus)
     system = System(
         name=str(run),
         table=folder / "predictions.csv",
@@ -202,10 +212,12 @@ def _evaluate_folds(run: Path, to: Path | str | None, how: Mapping[str, Any]) ->
         protocol=config.protocol,
         address=config.data.corpus,
         failures=tuple(failure for each in reports for failure in each.failures),
-        run=reports[0].run,
+        run={**reports[0].run, "scored": times},
+        records=records,
     )
     report = assess(system, load_corpus(config.data.corpus), scoring=scoring)
     report = report.model_copy(update={"folds": _apart(reports)})
+    save_records(folder, records)
     save_report(report, folder / "report.json")
     return report
 

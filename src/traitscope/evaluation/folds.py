@@ -23,12 +23,14 @@ class Fold:
     Attributes:
         asked: clips to score.
         fitted: clips whose labels were learnt from.
-        leaks: sentences on what leaks from these to those.
+        leaks: sentences on what leaks from these to those, and on what changed.
+        learnt: clips that the model learnt from, where its run recorded them.
     """
 
     asked: tuple[Clip, ...]
     fitted: tuple[Clip, ...]
     leaks: Sequence[str]
+    learnt: tuple[Clip, ...] = ()
 
 
 def folds_of(
@@ -62,7 +64,11 @@ def leaks(folds: Sequence[Fold]) -> list[str]:
 
 def unseen(folds: Sequence[Fold], clips: Sequence[Clip]) -> NDArray[np.bool_]:
     """Tell (clips,) whose source was not fitted for them."""
-    new = {clip.id for fold in folds for clip in source_disjoint(fold.asked, fold.fitted)}
+    new = {
+        clip.id
+        for fold in folds
+        for clip in source_disjoint(fold.asked, (*fold.fitted, *fold.learnt))
+    }
     return np.array([clip.id in new for clip in clips], dtype=bool)
 
 

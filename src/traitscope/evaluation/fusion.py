@@ -16,6 +16,7 @@ import numpy as np
 from traitscope.corpora import load_corpus
 from traitscope.data import protocols
 from traitscope.data.protocols import Splits
+from traitscope.data.record import Record, join_records, save_records
 from traitscope.errors import ConfigError, DataError
 from traitscope.evaluation.assessment import assess
 from traitscope.evaluation.baselines import fitted_means
@@ -88,8 +89,10 @@ def fuse(
         targets=None,  # they mean what the labels mean: anything else was refused above
         failures=_failures(members, read, asked),
         run={"model": f"fusion ({method})", **facts},
+        records=_records(members),
     )
     report = assess(system, corpus, scoring=scoring)
+    save_records(place, system.records)
     scores = _spread(values, clips, corpus, names, constant, scoring or Scoring())
     made_of = Members.model_validate({**facts, "scores": scores})
     report = report.model_copy(update={"members": made_of})
@@ -173,6 +176,12 @@ def _check(member: System, corpus: Corpus, splits: Splits, *, method: Method, sp
             "Weights are fitted on the validation clips, which were fitted or are to be scored "
             "here. Use --method mean."
         )
+
+
+def _records(members: Sequence[System]) -> tuple[Record, ...]:
+    """What any member learnt, the fusion learnt; nothing where a member did not record it."""
+    known = [member.records for member in members]
+    return tuple(join_records(known)) if all(known) else ()
 
 
 def _read(

@@ -15,6 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from traitscope.data.protocols import Fit, Protocol
+from traitscope.data.record import Record, read_records, same_place
 from traitscope.errors import DataError
 from traitscope.evaluation.report import Failure, read_report
 from traitscope.evaluation.scoring import Row, Truth, by_subject, truth_of
@@ -36,6 +37,7 @@ class System:
         targets: what was predicted, where that may not be what the labels mean.
         failures: why clips have no prediction, where that is known.
         run: facts about the system, kept in its report.
+        records: what its run was fitted on, one per fold; none where nobody recorded it.
     """
 
     name: str
@@ -46,13 +48,12 @@ class System:
     targets: tuple[Target, ...] | None = None
     failures: tuple[Failure, ...] = ()
     run: Mapping[str, Any] = field(default_factory=dict)
+    records: tuple[Record, ...] = ()
 
     @property
     def corpus(self) -> str:
         """The address with its path written out, to tell whether two are the same."""
-        # "fi:data" here and "fi:/home/me/data" there may be the same files
-        kind, _, path = str(self.address).partition(":")
-        return f"{kind}:{Path(path).expanduser().resolve()}"
+        return same_place(str(self.address))
 
 
 def table_system(
@@ -111,6 +112,8 @@ def read_system(system: Path | str, *, split: str = "test") -> System:
         address=report.corpus.address,
         targets=report.targets,
         failures=report.failures,
+        run=report.run,
+        records=tuple(read_records(place)),
     )
 
 

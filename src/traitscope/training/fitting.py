@@ -8,6 +8,7 @@ from typing import Any
 from traitscope.config import save_config
 from traitscope.data.examples import Example, Examples, collate, fit_scalers
 from traitscope.data.protocols import each_fold, groups
+from traitscope.data.record import save_records
 from traitscope.errors import ConfigError
 from traitscope.files import refuse_used, remove_drafts, write_json
 from traitscope.runs.card import write_card
@@ -22,6 +23,7 @@ from traitscope.runs.checkpoint import (
 from traitscope.runs.plan import load_run, typed_model
 from traitscope.runs.settings import RunConfig
 from traitscope.statistics import metrics
+from traitscope.training.recording import check_start, record_training
 from traitscope.training.start import (
     interrupted_run,
     on_network,
@@ -83,10 +85,12 @@ def train(
         return _train_folds(config, folder, outside, resume=resume, more=more)
     config = on_network(config, start_from, outside=outside)
     data = collect(config, outside=outside)
+    check_start(data, start_from)
     folder.mkdir(parents=True, exist_ok=True)
     remove_drafts(folder)
     save_config(data.config, folder / "run.yaml")
     start_from = remember_start(folder, start_from)
+    save_records(folder, [record_training(data, start_from, folder if resume else None)])
     counts = len(data.fitting), len(data.selection), len(data.failures)
     model = config.model["name"]
     log.info("fitting %s on %d clips, selecting on %d; %d left out", model, *counts)
