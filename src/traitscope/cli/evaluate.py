@@ -66,6 +66,11 @@ def evaluate(
         write_json(to_json(report))
     else:
         print_reports([report])
+    if (times := report.run.get("scored", 1)) > 1:
+        say(
+            f"{report.split} was scored {times} times with {report.name}: choices that were made "
+            f"after a look at it make its numbers too good"
+        )
     for failure in report.failures[:10]:
         say(f"not scored: {failure.clip}: {failure.reason}")
     if report.failures:

@@ -23,6 +23,8 @@ Fit = Literal["train", "train+validation"]
 Group = Literal["source+subject", "source", "subject", "none"]
 Share = Annotated[float, Field(ge=0, le=1)]
 
+FITTED_THEMSELVES = "were fitted themselves"
+"""The worst a leak can be, in the words of its sentence."""
 _EXAMPLES = 3
 
 
@@ -125,7 +127,7 @@ class Leakage:
         """One sentence for each kind of leak, with counts and examples; empty when clean."""
         of = f"of {self.test_clips} scored clips"
         leaks = (
-            (self.clips, f"{len(self.clips)} {of} were fitted themselves"),
+            (self.clips, f"{len(self.clips)} {of} {FITTED_THEMSELVES}"),
             (
                 self.sources,
                 f"{len(self.sources)} sources occur on both sides: {self.source_clips} {of} "

@@ -16,7 +16,7 @@ from traitscope.data.protocols import Fit, Protocol
 from traitscope.data.record import read_records, save_records
 from traitscope.errors import ConfigError, DataError, some
 from traitscope.evaluation.baselines import baseline_rows, fitted_means
-from traitscope.evaluation.folds import asked_and_fitted, leaks, unseen
+from traitscope.evaluation.folds import asked_and_fitted, grave, leaks, unseen
 from traitscope.evaluation.recorded import foreign_protocol, system_folds, unrecorded
 from traitscope.evaluation.report import (
     Columns,
@@ -183,7 +183,14 @@ def assess(system: System, corpus: Corpus, *, scoring: Scoring | None = None) ->
         counts=_counts(asked, read, fitted),
         failures=read.failures,
         parts=parts,
-        warnings=(*leaks(folds), *unrecorded(system), *sentences, *read.notes, *cautions),
+        warnings=(
+            *grave(folds),
+            *sentences,
+            *leaks(folds),
+            *unrecorded(system),
+            *read.notes,
+            *cautions,
+        ),
         points=_points(truth, rows),
         run=dict(system.run),
     )

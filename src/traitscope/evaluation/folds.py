@@ -23,14 +23,16 @@ class Fold:
     Attributes:
         asked: clips to score.
         fitted: clips whose labels were learnt from.
-        leaks: sentences on what leaks from these to those, and on what changed.
+        leaks: sentences on what leaks from these to those.
         learnt: clips that the model learnt from, where its run recorded them.
+        grave: sentences, from that record, that come before any number.
     """
 
     asked: tuple[Clip, ...]
     fitted: tuple[Clip, ...]
     leaks: Sequence[str]
     learnt: tuple[Clip, ...] = ()
+    grave: Sequence[str] = ()
 
 
 def folds_of(
@@ -60,6 +62,11 @@ def asked_and_fitted(folds: Sequence[Fold]) -> tuple[list[Clip], list[Clip]]:
 def leaks(folds: Sequence[Fold]) -> list[str]:
     """What leaks from fitted to scored clips, in sentences, each once."""
     return list(dict.fromkeys(leak for fold in folds for leak in fold.leaks))
+
+
+def grave(folds: Sequence[Fold]) -> list[str]:
+    """What a reader must know before any number, in sentences, each once."""
+    return list(dict.fromkeys(sentence for fold in folds for sentence in fold.grave))
 
 
 def unseen(folds: Sequence[Fold], clips: Sequence[Clip]) -> NDArray[np.bool_]:

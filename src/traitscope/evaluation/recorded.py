@@ -14,7 +14,7 @@ from traitscope import registry
 from traitscope.corpora import load_corpus
 from traitscope.data import protocols
 from traitscope.data.alike import media_mark
-from traitscope.data.protocols import Protocol, check_leakage
+from traitscope.data.protocols import FITTED_THEMSELVES, Protocol, check_leakage
 from traitscope.data.record import (
     LEARNT,
     SELECTED,
@@ -108,7 +108,6 @@ def recorded_fold(
         except DataError as error:
             raise DataError(" ".join([str(error), *changed])) from error
         leaks += _same_marks(record, learnt, asked) if media_hash else []
-    leaks += _selection(record, asked, address)
     if own:
         fitted = _baseline_clips(record, corpus, address)
     else:  # the labels' own training clips tell more of them than those of another corpus
@@ -118,7 +117,11 @@ def recorded_fold(
             f"None of the {len(record.used(LEARNT))} clips that were fitted is in {corpus.name} "
             f"today, so there is no constant to compare with. {' '.join(changed)}"
         )
-    return Fold(asked, fitted, [*leaks, *changed], learnt=learnt)
+    # clips that were fitted themselves make every number worthless: that comes first
+    worst = [sentence for sentence in leaks if FITTED_THEMSELVES in sentence]
+    rest = [sentence for sentence in leaks if sentence not in worst]
+    said = (*worst, *_selection(record, asked, address), *changed)
+    return Fold(asked, fitted, rest, learnt=learnt, grave=said)
 
 
 def corpus_changes(record: Record, corpus: Corpus, address: str) -> list[str]:
@@ -235,7 +238,7 @@ def _same_marks(record: Record, learnt: Sequence[Clip], asked: Sequence[Clip]) -
     if not pairs:
         return []
     return [
-        f"{len(pairs)} of {len(asked)} scored clips have the media of a clip that was fitted "
+        f"{len(pairs)} of {len(asked)} scored clips {FITTED_THEMSELVES}, under another name "
         f"(such as {some(pairs, _EXAMPLES)})."
     ]
 
