@@ -1,8 +1,13 @@
-"""Two sets of clips in, which of them hold the same media or say nearly the same out."""
+"""Two sets of clips in, which of them hold the same media or say nearly the same out.
 
+Of one clip: a mark of its media and a hash of its labels, to know them again later.
+"""
+
+import hashlib
+import json
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from hashlib import file_digest
 from io import BytesIO
 from itertools import islice
@@ -16,6 +21,8 @@ _FEWEST_WORDS = 8  # shorter transcripts are alike by chance
 _ALIKE = 0.8  # share of the shorter transcript's pieces that makes two near-identical
 _STOCK_PHRASE = 50  # a piece that more transcripts hold is a phrase of everybody's
 _HEAD_BYTES = 1 << 16
+_DIGITS = 6  # of labels: what a table rounds away is no change
+_HASH = 16
 
 
 def same_media(
@@ -45,6 +52,15 @@ def media_mark(path: Path | None) -> str:
         return ""
     size, beginning = _digest(path, _HEAD_BYTES)
     return f"{size}-{beginning[:16]}"
+
+
+def label_hash(clip: Clip, targets: Collection[str]) -> str:
+    """Hash of the labels of a clip for some targets; empty without any."""
+    labels = {name: round(v, _DIGITS) for name, v in clip.targets.items() if name in targets}
+    if not labels:
+        return ""
+    text = json.dumps(labels, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:_HASH]
 
 
 def _alike_files(owned: Iterable[Path], asked: Iterable[Path]) -> dict[Path, list[Path]]:

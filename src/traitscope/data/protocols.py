@@ -7,8 +7,9 @@ training clips are there: a smaller subset is contained in a larger one.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
@@ -16,6 +17,7 @@ from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 from traitscope.config import Config
 from traitscope.data.alike import same_media, same_words
+from traitscope.data.manifests import deal, read_manifest
 from traitscope.errors import DataError, some
 from traitscope.types import SPLITS, Clip, Corpus
 
@@ -48,6 +50,9 @@ class Protocol(Config):
     """Shares of train, validation and test in a random split."""
     few: PositiveInt | None = None
     """Keep only the first whole groups of training clips that make up so many clips."""
+    manifest: str | None = None
+    """File (or folder of lists) that gives the split of every clip, or its fold where kind=kfold;
+    see ``traitscope corpus manifest``."""
     leaks: Literal["refuse", "warn"] = "refuse"
     """What to do when a kfold or random split leaks; official ones only warn."""
     seed: NonNegativeInt = 0
@@ -57,6 +62,8 @@ class Protocol(Config):
     def _consistent(self) -> "Protocol":
         if abs(sum(self.shares) - 1) > 1e-6:
             raise ValueError(f"the shares {self.shares} must add up to 1")
+        if self.manifest is not None and self.kind not in {"official", "kfold"}:
+            raise ValueError(f"a manifest gives the split, so kind={self.kind} has no effect")
         if self.fold == "all":
             if self.kind != "kfold":
                 raise ValueError("fold=all needs kind=kfold")
@@ -164,7 +171,9 @@ def split(corpus: Corpus, protocol: Protocol) -> Splits:
         )
     if protocol.fold == "all":
         return Splits(corpus.clips, corpus.clips, corpus.clips)
-    if protocol.kind == "official":
+    if protocol.manifest is not None:
+        names = _given(corpus, protocol)
+    elif protocol.kind == "official":
         names = _official(corpus)
     elif protocol.kind == "external":
         names = {clip.id: "test" for clip in corpus.clips}
@@ -172,9 +181,8 @@ def split(corpus: Corpus, protocol: Protocol) -> Splits:
         parts = _deal(corpus, protocol.shares, protocol)
         names = {clip: SPLITS[part] for clip, part in parts.items()}
     else:
-        parts = _deal(corpus, (1 / protocol.folds,) * protocol.folds, protocol)
-        chosen = {protocol.fold: "test", (protocol.fold + 1) % protocol.folds: "validation"}
-        names = {clip: chosen.get(part, "train") for clip, part in parts.items()}
+        parts = fold_numbers(corpus, protocol)
+        names = _of_fold(parts, protocol)
     train, validation, test = (
         tuple(clip for clip in corpus.clips if names[clip.id] == name) for name in SPLITS
     )
@@ -221,7 +229,8 @@ def check_leakage(
         DataError: a kfold or random split leaks and ``protocol.leaks`` is ``refuse``.
     """
     sentences = leakage(fitted, test, media_hash=media_hash).sentences
-    if sentences and protocol.kind in {"kfold", "random"} and protocol.leaks == "refuse":
+    ours = protocol.kind in {"kfold", "random"} and protocol.manifest is None
+    if sentences and ours and protocol.leaks == "refuse":
         raise DataError(
             f"The {protocol.kind} split (group={protocol.group}) leaks: {' '.join(sentences)} "
             f"Keep such clips together (protocol.group=source+subject, and one source or subject "
@@ -273,6 +282,44 @@ def _official(corpus: Corpus) -> dict[str, str]:
             f"protocol.kind=random or protocol.kind=kfold."
         )
     return names
+
+
+def fold_numbers(corpus: Corpus, protocol: Protocol) -> dict[str, int]:
+    """Number of the fold that tests each clip, of kind=kfold."""
+    return _deal(corpus, (1 / protocol.folds,) * protocol.folds, protocol)
+
+
+def manifest_facts(protocol: Protocol) -> dict[str, str]:
+    """What reports and cards say of given splits: the file, and the hash of its content."""
+    if protocol.manifest is None:
+        return {}
+    return {"manifest": f"{protocol.manifest} ({read_manifest(Path(protocol.manifest)).mark})"}
+
+
+def _given(corpus: Corpus, protocol: Protocol) -> dict[str, str]:
+    """Clip -> split, as a manifest gives it."""
+    manifest = read_manifest(Path(str(protocol.manifest)))
+    dealt = deal(corpus, manifest)
+    if protocol.kind == "official":
+        if manifest.folds:
+            raise DataError(
+                f"{manifest.path} gives folds. Say protocol.kind=kfold "
+                f"protocol.folds={max(manifest.folds.values()) + 1}."
+            )
+        return {clip: str(place) for clip, place in dealt.items()}
+    folds = sorted(set(manifest.folds.values()))
+    if folds != list(range(protocol.folds)):
+        raise DataError(
+            f"{manifest.path} has the folds {some([str(f) for f in folds]) or 'none'}, not 0 to "
+            f"{protocol.folds - 1}. Say protocol.folds={len(folds) or '...'}, or leave out kind."
+        )
+    return _of_fold({clip: int(place) for clip, place in dealt.items()}, protocol)
+
+
+def _of_fold(parts: Mapping[str, int], protocol: Protocol) -> dict[str, str]:
+    """Clip -> split, for the fold of a protocol."""
+    chosen = {protocol.fold: "test", (int(protocol.fold) + 1) % protocol.folds: "validation"}
+    return {clip: chosen.get(part, "train") for clip, part in parts.items()}
 
 
 def _deal(corpus: Corpus, shares: Sequence[float], protocol: Protocol) -> dict[str, int]:

@@ -7,14 +7,12 @@ cannot change what was fitted; the record says what it changed.
 """
 
 import csv
-import hashlib
-import json
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import astuple, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from traitscope.data.alike import media_mark
+from traitscope.data.alike import label_hash, media_mark
 from traitscope.data.protocols import Splits
 from traitscope.errors import DataError
 from traitscope.files import write_csv
@@ -26,8 +24,6 @@ Use = Literal["fitted", "left_out", "selection", "held_out", "start", "start_sel
 epoch or settings by it; nothing. ``start`` and ``start_selection``: the run it began from did."""
 LEARNT = frozenset({"fitted", "start"})
 SELECTED = frozenset({"selection", "start_selection"})
-_DIGITS = 6
-_HASH = 16
 
 
 @dataclass(frozen=True)
@@ -85,15 +81,6 @@ def same_place(address: str) -> str:
     # "fi:data" here and "fi:/home/me/data" there may be the same files
     kind, _, path = address.partition(":")
     return f"{kind}:{Path(path).expanduser().resolve()}"
-
-
-def label_hash(clip: Clip, targets: Collection[str]) -> str:
-    """Hash of the labels of a clip for some targets; empty without any."""
-    labels = {name: round(v, _DIGITS) for name, v in clip.targets.items() if name in targets}
-    if not labels:
-        return ""
-    text = json.dumps(labels, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:_HASH]
 
 
 def record_run(

@@ -267,6 +267,7 @@ def _run_facts(checkpoint: Checkpoint, store: Store, clips: Sequence[Clip]) -> d
         "coverage": coverage,
         "fitted_clips": checkpoint.facts.fitted_clips,
         "allow_attributes": checkpoint.config.data.allow_attributes,
+        **protocols.manifest_facts(checkpoint.config.protocol),
     }
 
 

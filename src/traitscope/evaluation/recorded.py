@@ -4,7 +4,7 @@ The split of today's table says which clips are scored; what was fitted says the
 the fold, and sentences on what leaks, what chose the epoch, and what changed since.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,21 +13,19 @@ import numpy as np
 from traitscope import registry
 from traitscope.corpora import load_corpus
 from traitscope.data import protocols
-from traitscope.data.alike import media_mark
-from traitscope.data.protocols import FITTED_THEMSELVES, Protocol, check_leakage
+from traitscope.data.alike import label_hash, media_mark
+from traitscope.data.protocols import FITTED_THEMSELVES, Protocol, Splits, check_leakage
 from traitscope.data.record import (
     LEARNT,
     SELECTED,
     Record,
-    RecordedClip,
-    label_hash,
     same_place,
 )
 from traitscope.errors import DataError, TraitscopeError, some
 from traitscope.evaluation.folds import Fold, folds_of
 from traitscope.evaluation.systems import System
 from traitscope.evaluation.tables import align_directions
-from traitscope.types import Clip, Corpus, Target
+from traitscope.types import SPLITS, Clip, Corpus, Target
 
 _EXAMPLES = 3
 
@@ -51,6 +49,14 @@ def system_folds(system: System, corpus: Corpus, *, media_hash: bool = True) -> 
         )
         for protocol, record in zip(protocols_of_folds, system.records, strict=True)
     ]
+
+
+def recorded_clips(system: System, corpus: Corpus) -> tuple[Clip, ...]:
+    """The clips that a run learnt from by its record; none where it has none, or one per fold."""
+    if len(system.records) != 1:
+        return ()
+    record = system.records[0]
+    return _learnt(record, corpus, system.address or record.own)
 
 
 def unrecorded(system: System) -> list[str]:
@@ -99,7 +105,7 @@ def recorded_fold(
         raise DataError(f"{corpus.name} has no clips in {split!r}. Choose another split.")
     own = same_place(record.own) == same_place(address)
     learnt = _learnt(record, corpus, address)
-    changed = corpus_changes(record, corpus, address) if own else []
+    changed = corpus_changes(record, corpus, splits, address) if own else []
     if own and split in splits.fit:
         leaks = [f"The split {split!r} was itself fitted: this is no test."]
     else:
@@ -124,11 +130,12 @@ def recorded_fold(
     return Fold(asked, fitted, rest, learnt=learnt, grave=said)
 
 
-def corpus_changes(record: Record, corpus: Corpus, address: str) -> list[str]:
+def corpus_changes(record: Record, corpus: Corpus, splits: Splits, address: str) -> list[str]:
     """Say what is not as it was when the run was trained; nothing where all is."""
     before = {row.clip: row for row in record.of(address) if not row.use.startswith("start")}
     now = {clip.id: clip for clip in corpus.clips}
     both = [clip_id for clip_id in before if clip_id in now]
+    part_of = {clip.id: name for name in SPLITS for clip in splits.part(name)}
     kinds = {
         "new": [clip_id for clip_id in now if clip_id not in before],
         "gone": [clip_id for clip_id in before if clip_id not in now],
@@ -141,8 +148,7 @@ def corpus_changes(record: Record, corpus: Corpus, address: str) -> list[str]:
             if (now[c].source, now[c].subject or "") != (before[c].source, before[c].subject)
         ],
     }
-    if now and all(clip.split is not None for clip in corpus.clips) and _official(before):
-        kinds["moved to another split"] = [c for c in both if now[c].split != before[c].split]
+    kinds["moved to another split"] = [c for c in both if part_of.get(c, "") != before[c].split]
     said = [f"{len(ids)} {what} ({some(ids, _EXAMPLES)})" for what, ids in kinds.items() if ids]
     if not said:
         return []
@@ -150,21 +156,6 @@ def corpus_changes(record: Record, corpus: Corpus, address: str) -> list[str]:
         f"{corpus.name} changed since the run was trained: clips {'; '.join(said)}. What was "
         f"fitted is taken from the run's own record."
     ]
-
-
-def baselines_of(
-    record: Record | None, corpus: Corpus, address: str, otherwise: Sequence[Clip]
-) -> Sequence[Clip]:
-    """The clips that constants are fitted on: those of the record, or else those of the split."""
-    if record is None:
-        return otherwise
-    if same_place(record.own) == same_place(address):
-        return _baseline_clips(record, corpus, address) or otherwise
-    return otherwise or _labels_of_the_run(record, corpus)
-
-
-def _official(before: Mapping[str, RecordedClip]) -> bool:
-    return all(row.split for row in before.values())
 
 
 def _learnt(record: Record, corpus: Corpus, address: str) -> tuple[Clip, ...]:
