@@ -39,6 +39,8 @@ def evaluate(
     traitscope evaluate runs/a --split test
 
     traitscope evaluate --predictions theirs.csv --labels fi:/data/fi --fit-on train+validation
+
+    traitscope evaluate --predictions folds.csv --labels table:clips.csv (with a column fold)
     """
     from traitscope.cli._shared import log_to_stderr, progress, say, warn_unfinished, write_json
     from traitscope.errors import ConfigError

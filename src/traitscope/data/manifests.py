@@ -63,8 +63,12 @@ def write_manifest(
     return read_manifest(path).mark
 
 
-def read_manifest(path: Path) -> Manifest:
+def read_manifest(path: Path, *, folds: bool = False) -> Manifest:
     """Read a manifest.
+
+    Args:
+        path: a table, or a folder of lists.
+        folds: take its column ``fold`` where it has ``split`` as well, as predictions have.
 
     Raises:
         DataError: it is missing, has no column or list that we know, or a split of another name.
@@ -72,7 +76,7 @@ def read_manifest(path: Path) -> Manifest:
     if path.is_dir():
         return _lists(path)
     frame = open_sheet(path, fold=("clip", "split", "fold", "labels")).read()
-    column = next((name for name in ("split", "fold") if name in frame), None)
+    column = next((name for name in _columns(folds) if name in frame), None)
     if "clip" not in frame or column is None:
         raise DataError(
             f"{path} needs the columns clip, and split or fold; it has: "
@@ -80,16 +84,18 @@ def read_manifest(path: Path) -> Manifest:
         )
     cells = frame.fillna("").astype(str)
     clips = [clip.strip() for clip in cells["clip"]]
-    _refuse_twice(path, clips)
-    given = dict(zip(clips, (cell.strip() for cell in cells[column]), strict=True))
+    rows = set(zip(clips, (cell.strip() for cell in cells[column]), strict=True))
+    _refuse_twice(path, [clip for clip, _ in rows])  # a row per seed says the same twice
+    given = dict(rows)
     hashes = dict(zip(clips, cells["labels"], strict=True)) if "labels" in cells else {}
     mark = hashlib.sha256(path.read_bytes()).hexdigest()[:_MARK]
     if column == "split":
         return Manifest(path, mark, _known_splits(path, given), {}, hashes)
-    odd = [clip for clip, cell in given.items() if not cell.isdecimal()]
-    if odd:
-        raise DataError(f"{path}: the fold of {some(odd)} is no number from 0. Write one.")
-    return Manifest(path, mark, {}, {clip: int(cell) for clip, cell in given.items()}, hashes)
+    if odd := [clip for clip, cell in given.items() if not cell]:
+        raise DataError(f"{path} has no fold for {some(sorted(odd))}. Write one.")
+    # others count from 1, or give names
+    names = sorted(set(given.values()), key=lambda name: (len(name), name))
+    return Manifest(path, mark, {}, {c: names.index(cell) for c, cell in given.items()}, hashes)
 
 
 def deal(corpus: Corpus, manifest: Manifest) -> dict[str, str | int]:
@@ -160,6 +166,10 @@ def _refuse_twice(path: Path, clips: Sequence[str]) -> None:
     twice = sorted({clip for clip in clips if clips.count(clip) > 1}) if _repeats(clips) else []
     if twice:
         raise DataError(f"{path} names clips twice: {some(twice)}. Keep one row of each.")
+
+
+def _columns(folds: bool) -> tuple[str, str]:
+    return ("fold", "split") if folds else ("split", "fold")
 
 
 def _repeats(clips: Sequence[str]) -> bool:

@@ -298,7 +298,7 @@ def manifest_facts(protocol: Protocol) -> dict[str, str]:
 
 def _given(corpus: Corpus, protocol: Protocol) -> dict[str, str]:
     """Clip -> split, as a manifest gives it."""
-    manifest = read_manifest(Path(str(protocol.manifest)))
+    manifest = read_manifest(Path(str(protocol.manifest)), folds=protocol.kind == "kfold")
     dealt = deal(corpus, manifest)
     if protocol.kind == "official":
         if manifest.folds:

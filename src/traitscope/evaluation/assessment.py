@@ -42,7 +42,7 @@ from traitscope.evaluation.scoring import (
     undefined,
     verdicts,
 )
-from traitscope.evaluation.systems import System, join, table_system
+from traitscope.evaluation.systems import System, given_folds, join, table_system
 from traitscope.evaluation.tables import Predictions, comparable, write_predictions
 from traitscope.features.store import Store
 from traitscope.files import replacing
@@ -139,11 +139,13 @@ def evaluate_predictions(
         corpus: the labels.
         split: which split was predicted.
         fit_on: what was fitted, for baselines and leakage; overrides ``protocol.fit``.
-        protocol: how the clips are split; official by default.
+        protocol: how the clips are split; by default official, or for labels without a split by
+            the column ``fold`` of the predictions.
         name: of the model in the tables; the file's by default.
         address: of the corpus, kept in the report so that its labels are found again.
         scoring: aggregation, resamples, seed.
     """
+    protocol = protocol or given_folds(predictions, corpus)
     system = table_system(
         predictions, split=split, fit_on=fit_on, protocol=protocol, name=name, address=address
     )

@@ -309,6 +309,11 @@ def _collect(
     given: dict[str, list[tuple[int, Array]]] = defaultdict(list)
     for clip_id, seed, row in zip(frame["clip"], seeds, values, strict=True):
         given[clip_id].append((seed, row))
+    if len(set(seeds)) > 1 and all(len(dict(mine)) == 1 for mine in given.values()):
+        raise DataError(
+            f"The column seed holds folds: its {len(set(seeds))} values are on different clips, "
+            f"and no clip has two. Call the column fold, or leave it out."
+        )
     rows: dict[str, Array] = {}
     failures, copies = [], []
     for clip in clips:
