@@ -106,6 +106,8 @@ READERS = {
     "report/folders.py": "history.csv, which a training writes",
     "report/tables.py": "published results and licences of the package itself",
     "features/store.py": "status.csv, which the store writes",
+    "data/record.py": "clips.csv, which a training writes",
+    "runs/scorings.py": "scorings.csv, which an evaluation writes",
     "evaluation/report.py": "predictions.csv of folds, which an evaluation wrote",
 }
 """Files that open tables by themselves, and which."""

@@ -42,7 +42,7 @@ def evaluate(
 
     traitscope evaluate --predictions folds.csv --labels table:clips.csv (with a column fold)
     """
-    from traitscope.cli._shared import log_to_stderr, progress, say, warn_unfinished, write_json
+    from traitscope.cli._shared import log_to_stderr, progress, warn_unfinished, write_json
     from traitscope.errors import ConfigError
 
     log_to_stderr()
@@ -68,6 +68,15 @@ def evaluate(
         write_json(to_json(report))
     else:
         print_reports([report])
+    _say_what_else(report)
+    if report.failures:
+        raise typer.Exit(1)
+
+
+def _say_what_else(report: "Report") -> None:
+    """Say how often the split was scored before, and what could not be scored."""
+    from traitscope.cli._shared import say
+
     if (times := report.run.get("scored", 1)) > 1:
         say(
             f"{report.split} was scored {times} times with {report.name}: choices that were made "
@@ -75,8 +84,6 @@ def evaluate(
         )
     for failure in report.failures[:10]:
         say(f"not scored: {failure.clip}: {failure.reason}")
-    if report.failures:
-        raise typer.Exit(1)
 
 
 def _outside_predictions(

@@ -158,6 +158,9 @@ def join_records(records: Sequence[Sequence[Record]]) -> list[Record]:
 
 def save_records(folder: Path, records: Sequence[Record]) -> None:
     """Write the record of a run, or of the run of each fold in turn, as ``clips.csv``."""
+    if not records:  # nobody recorded it: an earlier file would be about something else
+        (folder / RECORD).unlink(missing_ok=True)
+        return
     several = len(records) > 1
     rows = (
         astuple(replace(row, fold=str(number)) if several else row)

@@ -101,8 +101,6 @@ def evaluate(
     folder.mkdir(parents=True, exist_ok=True)
     table, targets = folder / "predictions.csv", checkpoint.facts.targets
     names = [target.name for target in targets]
-    records = tuple(read_records(Path(run)))
-    times = count_scoring(Path(run), split, address)
     write_predictions(table, ready, values, targets=names, split=split, seed=config.seed)
     system = System(
         name=str(run),
@@ -112,13 +110,11 @@ def evaluate(
         address=address,
         targets=targets if corpus else None,
         failures=tuple(failures),
-        run={**_run_facts(checkpoint, features, ready), "scored": times},
-        records=records,
+        run=_run_facts(checkpoint, features, ready)
+        | {"scored": count_scoring(Path(run), split, address)},
+        records=tuple(read_records(Path(run))),
     )
-    report = assess(system, labels, scoring=scoring)
-    save_records(folder, records)
-    save_report(report, folder / "report.json")
-    return report
+    return _assess_and_save(system, labels, folder, scoring)
 
 
 def evaluate_predictions(
@@ -196,6 +192,16 @@ def assess(system: System, corpus: Corpus, *, scoring: Scoring | None = None) ->
         points=_points(truth, rows),
         run=dict(system.run),
     )
+
+
+def _assess_and_save(
+    system: System, labels: Corpus, folder: Path, scoring: Scoring | None
+) -> Report:
+    """Score a system; its folder gets the record of what was fitted, for compare and fuse."""
+    report = assess(system, labels, scoring=scoring)
+    save_records(folder, system.records)
+    save_report(report, folder / "report.json")
+    return report
 
 
 def _evaluate_folds(run: Path, to: Path | str | None, how: Mapping[str, Any]) -> Report:

@@ -78,7 +78,6 @@ def fuse(
         weights = _fit_weights(systems, splits, names, corpus, constant)
     fused = combine(values, weights, constant if method == "fitted" else None)
     place = folder / "evaluation" / split
-    place.mkdir(parents=True)
     write_predictions(place / "predictions.csv", clips, fused, targets=names, split=split)
     named = [member.name for member in members]
     facts = {"members": named, "method": method, "weights": _named(weights, named, names)}
@@ -92,11 +91,10 @@ def fuse(
         records=_records(members),
     )
     report = assess(system, corpus, scoring=scoring)
-    save_records(place, system.records)
     scores = _spread(values, clips, corpus, names, constant, scoring or Scoring())
     made_of = Members.model_validate({**facts, "scores": scores})
     report = report.model_copy(update={"members": made_of})
-    save_report(report, place / "report.json")
+    _save(report, system.records, place)
     write_json(folder / "fusion.json", {**facts, "split": split, "corpus": members[0].address})
     return report
 
@@ -176,6 +174,11 @@ def _check(member: System, corpus: Corpus, splits: Splits, *, method: Method, sp
             "Weights are fitted on the validation clips, which were fitted or are to be scored "
             "here. Use --method mean."
         )
+
+
+def _save(report: Report, records: Sequence[Record], place: Path) -> None:
+    save_records(place, records)
+    save_report(report, place / "report.json")
 
 
 def _records(members: Sequence[System]) -> tuple[Record, ...]:

@@ -84,8 +84,7 @@ def train(
         more = {"start_from": start_from, **how}
         return _train_folds(config, folder, outside, resume=resume, more=more)
     config = on_network(config, start_from, outside=outside)
-    data = collect(config, outside=outside)
-    check_start(data, start_from)
+    check_start(data := collect(config, outside=outside), start_from)
     folder.mkdir(parents=True, exist_ok=True)
     remove_drafts(folder)
     save_config(data.config, folder / "run.yaml")
