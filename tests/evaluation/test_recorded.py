@@ -185,3 +185,22 @@ def test_a_trained_run_keeps_its_record(tmp_path: Path) -> None:
     assert "24 of 24 scored clips were fitted themselves" in page.read_text(encoding="utf-8")
     again = type_in("evaluate", run)
     assert "scored 2 times" in again.stderr
+
+
+def test_a_run_per_fold_is_scored_by_the_record_of_each(tmp_path: Path) -> None:
+    address = make_corpus(tmp_path)
+    make_store(tmp_path / "store", address, streams=("mid_term",))
+    run, folds = tmp_path / "run", ["protocol.kind=kfold", "protocol.fold=all", "protocol.folds=3"]
+    settings = [*data(tmp_path), "model.streams=[mid_term]", "model.columns={}", *folds]
+    assert type_in("train", "functionals", *settings, "--to", run).returncode == 0
+    done = type_in("evaluate", run)
+    assert done.returncode == 0
+    assert "fitted" not in done.stderr
+    assert len(read_records(run / "evaluation" / "test")) == 3
+    table = tmp_path / "clips.csv"
+    lines = table.read_text().splitlines()
+    table.write_text("\n".join([lines[0], *lines[3:]]) + "\n")  # a source less
+    refused = type_in("evaluate", run)
+    assert refused.returncode == 2
+    assert "were fitted themselves" in refused.stderr
+    assert "2 gone (c000, c001)" in refused.stderr
