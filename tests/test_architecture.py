@@ -108,8 +108,10 @@ READERS = {
     "report/folders.py": "history.csv, which a training writes",
     "report/tables.py": "published results and licences of the package itself",
     "features/status.py": "status.csv, which the store writes",
+    "data/record.py": "clips.csv, which a training writes",
+    "runs/scorings.py": "scorings.csv, which an evaluation writes",
     "extract/_recognised.py": "timed words, from text that is at hand",
-    "evaluation/assessment.py": "predictions.csv of folds, which an evaluation wrote",
+    "evaluation/trained_runs.py": "predictions.csv of folds, which an evaluation wrote",
 }
 """Files that open tables by themselves, and which."""
 PANDAS = ("read_csv", "read_table", "read_fwf", "read_parquet", "read_excel")

@@ -21,7 +21,7 @@ from benchmarks.planted.cases import CASES
 from traitscope.corpora import load_corpus
 from traitscope.corpora.synthetic import BEHAVIOURS, Config, generate
 from traitscope.data.protocols import Protocol, split
-from traitscope.evaluation.assessment import evaluate
+from traitscope.evaluation.trained_runs import evaluate
 from traitscope.features.preparation import prepare
 from traitscope.learners.ridge import ridge
 from traitscope.runs.plan import requests_for

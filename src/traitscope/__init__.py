@@ -7,7 +7,7 @@ _VERBS = {
     "load_corpus": ("traitscope.corpora", "load_corpus"),
     "prepare": ("traitscope.features.preparation", "prepare"),
     "train": ("traitscope.training.fitting", "train"),
-    "evaluate": ("traitscope.evaluation.assessment", "evaluate"),
+    "evaluate": ("traitscope.evaluation.trained_runs", "evaluate"),
     "evaluate_predictions": ("traitscope.evaluation.assessment", "evaluate_predictions"),
     "write_report": ("traitscope.report", "write_report"),
     "predict": ("traitscope.prediction.clips", "predict"),

@@ -22,7 +22,7 @@ from traitscope.analysis.heat_maps import draw
 from traitscope.corpora import load_corpus
 from traitscope.corpora.synthetic._behaviours import BEHAVIOURS, plan
 from traitscope.errors import ConfigError, DataError
-from traitscope.evaluation.assessment import evaluate
+from traitscope.evaluation.trained_runs import evaluate
 from traitscope.experiments.ablations import ablate
 from traitscope.statistics.correlation import correlate
 from traitscope.training.fitting import train

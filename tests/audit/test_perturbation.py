@@ -8,7 +8,7 @@ import pytest
 from traitscope.audit.perturbation import _covering, audit_perturbation
 from traitscope.corpora.synthetic import Config, generate
 from traitscope.errors import ConfigError, DataError
-from traitscope.evaluation.assessment import evaluate
+from traitscope.evaluation.trained_runs import evaluate
 from traitscope.features.preparation import prepare
 from traitscope.training.fitting import train
 

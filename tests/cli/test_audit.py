@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.prepared import make_corpus, make_store
-from traitscope.evaluation.assessment import evaluate
+from traitscope.evaluation.trained_runs import evaluate
 from traitscope.training.fitting import train
 
 Run = Callable[..., tuple[int, str, str]]

@@ -16,7 +16,7 @@ from tests.support.prepared import data, make_corpus
 from tests.support.prepared_streams import fill_store, tiny_settings
 from traitscope.data.examples import to_tensors
 from traitscope.errors import ConfigError, DataError
-from traitscope.evaluation.assessment import evaluate
+from traitscope.evaluation.trained_runs import evaluate
 from traitscope.models import crnet_etr
 from traitscope.nn.sound import waveform_of
 from traitscope.runs.checkpoint import load

@@ -19,9 +19,9 @@ from tests.support.prepared import data, make_corpus, make_store
 from tests.support.stranger import PAYLOAD, Stranger, pipe, zeros
 from traitscope.analysis.importance import measure_importance
 from traitscope.audit.scored import scored_run
-from traitscope.evaluation.assessment import evaluate
 from traitscope.evaluation.comparison import compare_systems
 from traitscope.evaluation.fusion import fuse
+from traitscope.evaluation.trained_runs import evaluate
 from traitscope.prediction.clips import predict
 from traitscope.runs.checkpoint import load
 from traitscope.training.fitting import train

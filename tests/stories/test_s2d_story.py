@@ -9,7 +9,7 @@ import pytest
 from tests.stories.test_story import run as command
 from tests.support.prepared import history
 from traitscope.corpora.synthetic import Config, generate
-from traitscope.evaluation.assessment import evaluate
+from traitscope.evaluation.trained_runs import evaluate
 from traitscope.features.exports import find_key, write_images
 from traitscope.features.store import Store, file_name
 from traitscope.prediction.clips import predict

@@ -17,7 +17,7 @@ from tests.support.command_line import type_in
 from tests.support.media_files import write_video
 from tests.support.text_corpus import TARGETS, make_texts
 from traitscope.errors import ConfigError, DataError, TraitscopeError
-from traitscope.evaluation.assessment import evaluate
+from traitscope.evaluation.trained_runs import evaluate
 from traitscope.features.store import Store
 from traitscope.prediction.clips import predict
 from traitscope.runs.checkpoint import load

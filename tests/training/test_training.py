@@ -12,8 +12,8 @@ from safetensors.numpy import load_file, save_file
 
 from tests.support.prepared import data, history, make_corpus, make_store, requests
 from traitscope.errors import ConfigError, DataError, TraitscopeError
-from traitscope.evaluation.assessment import evaluate
 from traitscope.evaluation.report import read_report
+from traitscope.evaluation.trained_runs import evaluate
 from traitscope.runs.checkpoint import load
 from traitscope.runs.plan import load_run
 from traitscope.training.fitting import train

@@ -29,7 +29,7 @@ from traitscope.audit.scored import Scored, numbers, scored_run
 from traitscope.audit.shifts import LEAST_ORDER, MOST_SPREAD, Yardsticks, measure_shifts
 from traitscope.data.protocols import cluster_numbers
 from traitscope.errors import ClipError, ConfigError, DataError
-from traitscope.evaluation.assessment import evaluate
+from traitscope.evaluation.trained_runs import evaluate
 from traitscope.features.extraction import Extraction
 from traitscope.prediction.clips import predict_clip
 from traitscope.registry import unknown

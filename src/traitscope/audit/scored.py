@@ -17,8 +17,10 @@ from numpy.typing import NDArray
 
 from traitscope.data import protocols
 from traitscope.data.protocols import Fit, Protocol, cluster_numbers
+from traitscope.data.record import read_records
 from traitscope.errors import DataError
 from traitscope.evaluation.cautions import FEW_CLUSTERS
+from traitscope.evaluation.recorded import recorded_clips
 from traitscope.evaluation.systems import System, join, table_system
 from traitscope.evaluation.tables import Predictions, open_predictions, read_predictions
 from traitscope.files import read_json, write_json
@@ -123,7 +125,14 @@ def scored_run(run: Path | str, *, split: str = "test", labels: str | None = Non
         raise DataError(
             f"There is no {table}. Make it with: traitscope evaluate {folder} --split {split}"
         )
-    system = System(str(run), table, split, config.protocol, config.data.corpus)
+    system = System(
+        name=str(run),
+        table=table,
+        split=split,
+        protocol=config.protocol,
+        address=config.data.corpus,
+        records=tuple(read_records(folder)),
+    )
     return _scored(system, own_corpus(folder, config, labels), folder=evaluation)
 
 
@@ -162,7 +171,7 @@ def _scored(system: System, corpus: Corpus, *, folder: Path | None = None) -> Sc
         corpus=corpus,
         split=system.split,
         clips=read.clips,
-        fitted=splits.fitted,
+        fitted=recorded_clips(system, corpus) or splits.fitted,
         protocol=system.protocol,
         targets=tuple(corpus.target(target) for target in read.targets),
         labels=corpus.with_clips(read.clips).labels(read.targets),

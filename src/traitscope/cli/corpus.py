@@ -1,5 +1,6 @@
 """``traitscope corpus``: what there is to know about a corpus before using it."""
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -32,6 +33,38 @@ def check(
         write_json(facts)
     else:
         _print(facts)
+
+
+@app.command()
+def manifest(
+    address: Annotated[str, typer.Argument(help="Such as fi:/data/fi or table:clips.csv.")],
+    settings: Annotated[
+        list[str] | None, typer.Argument(help="How to split, such as kind=kfold folds=5 seed=1.")
+    ] = None,
+    to: Annotated[Path, typer.Option(help="The table to write.")] = Path("manifest.csv"),
+) -> None:
+    """Write which clip is in which split, with hashes of labels: for others, or for later.
+
+    traitscope corpus manifest table:study/clips.csv kind=kfold fold=all --to folds.csv
+
+    Use it with: traitscope train ... protocol.manifest=folds.csv
+    """
+    from traitscope.config import build, parse_overrides
+    from traitscope.corpora import load_corpus
+    from traitscope.data.manifests import write_manifest
+    from traitscope.data.protocols import Protocol, fold_numbers, split
+    from traitscope.types import SPLITS
+
+    typed = [setting.removeprefix("protocol.") for setting in settings or []]
+    protocol = build(Protocol, parse_overrides(typed), where="the settings")
+    corpus = load_corpus(address)
+    if protocol.fold == "all":
+        mark = write_manifest(to, corpus, fold_numbers(corpus, protocol), column="fold")
+    else:
+        splits = split(corpus, protocol)
+        places = {clip.id: name for name in SPLITS for clip in splits.part(name)}
+        mark = write_manifest(to, corpus, places)
+    typer.echo(f"{to} ({mark})")
 
 
 def _print(facts: dict[str, Any]) -> None:

@@ -43,8 +43,10 @@ def evaluate(
     traitscope evaluate runs/a --split test
 
     traitscope evaluate --predictions theirs.csv --labels fi:/data/fi --fit-on train+validation
+
+    traitscope evaluate --predictions folds.csv --labels table:clips.csv (with a column fold)
     """
-    from traitscope.cli._shared import log_to_stderr, progress, say, warn_unfinished, write_json
+    from traitscope.cli._shared import log_to_stderr, progress, warn_unfinished, write_json
     from traitscope.errors import ConfigError
 
     log_to_stderr()
@@ -54,7 +56,7 @@ def evaluate(
 
     scoring = Scoring(aggregate=aggregate)
     if run is not None:
-        from traitscope.evaluation.assessment import evaluate as evaluate_run
+        from traitscope.evaluation.trained_runs import evaluate as evaluate_run
 
         warn_unfinished(run)
         where: Any = {"split": split, "corpus": corpus, "store": store, "to": to}
@@ -64,17 +66,28 @@ def evaluate(
     elif labels is None or predictions is None:
         raise ConfigError("--predictions needs --labels, such as --labels fi:/data/fi")
     else:
-        report = _outside_predictions(
-            predictions, labels, to, split=split, fit_on=fit_on, scoring=scoring
-        )
+        how: Any = {"split": split, "fit_on": fit_on, "scoring": scoring}
+        report = _outside_predictions(predictions, labels, to, **how)
     if json:
         write_json(to_json(report))
     else:
         print_reports([report])
-    for failure in report.failures[:10]:
-        say(f"not scored: {failure.clip}: {failure.reason}")
+    _say_what_else(report)
     if report.failures:
         raise typer.Exit(1)
+
+
+def _say_what_else(report: "Report") -> None:
+    """Say how often the split was scored before, and what could not be scored."""
+    from traitscope.cli._shared import say
+
+    if (times := report.run.get("scored", 1)) > 1:
+        say(
+            f"{report.split} was scored {times} times with {report.name}: choices that were made "
+            f"after a look at it make its numbers too good"
+        )
+    for failure in report.failures[:10]:
+        say(f"not scored: {failure.clip}: {failure.reason}")
 
 
 def _outside_predictions(

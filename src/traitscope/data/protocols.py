@@ -6,13 +6,9 @@ keeps whole groups as well, in an order that depends on the seed alone, until at
 training clips are there: a smaller subset is contained in a larger one.
 """
 
-import re
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import file_digest
-from io import BytesIO
-from itertools import islice
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -21,28 +17,27 @@ from numpy.typing import NDArray
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 from traitscope.config import Config
+from traitscope.data.alike import same_media, same_words
+from traitscope.data.manifests import deal, read_manifest
 from traitscope.errors import DataError, some
-from traitscope.sheets import SUFFIXES as TABLES
 from traitscope.types import SPLITS, Clip, Corpus
 
 Fit = Literal["train", "train+validation"]
 Group = Literal["source+subject", "source", "subject", "none"]
 Share = Annotated[float, Field(ge=0, le=1)]
 
-_SHINGLE = 5  # words in a row that count as one piece of a transcript
-_FEWEST_WORDS = 8  # shorter transcripts are alike by chance
-_ALIKE = 0.8  # share of the shorter transcript's pieces that makes two near-identical
-_STOCK_PHRASE = 50  # a piece that more transcripts hold is a phrase of everybody's
-_HEAD_BYTES = 1 << 16
+FITTED_THEMSELVES = "were fitted themselves"
+"""The worst a leak can be, in the words of its sentence."""
 _EXAMPLES = 3
 
 
 class Protocol(Config):
     """How clips are split."""
 
-    kind: Literal["official", "kfold", "random"] = "official"
+    kind: Literal["official", "kfold", "random", "external"] = "official"
     """official: as the corpus says; kfold: one of ``folds`` parts is the test set and the next
-    one validation; random: by ``shares``."""
+    one validation; random: by ``shares``; external: every clip is a test of what was fitted
+    elsewhere."""
     fit: Fit = "train"
     """What the final model, the constant and the look-up are fitted on."""
     group: Group = "source+subject"
@@ -56,6 +51,9 @@ class Protocol(Config):
     """Shares of train, validation and test in a random split."""
     few: PositiveInt | None = None
     """Keep only the first whole groups of training clips that make up so many clips."""
+    manifest: str | None = None
+    """File (or folder of lists) that gives the split of every clip, or its fold where kind=kfold;
+    see ``traitscope corpus manifest``."""
     leaks: Literal["refuse", "warn"] = "refuse"
     """What to do when a kfold or random split leaks; official ones only warn."""
     seed: NonNegativeInt = 0
@@ -65,6 +63,8 @@ class Protocol(Config):
     def _consistent(self) -> "Protocol":
         if abs(sum(self.shares) - 1) > 1e-6:
             raise ValueError(f"the shares {self.shares} must add up to 1")
+        if self.manifest is not None and self.kind not in {"official", "kfold"}:
+            raise ValueError(f"a manifest gives the split, so kind={self.kind} has no effect")
         if self.fold == "all":
             if self.kind != "kfold":
                 raise ValueError("fold=all needs kind=kfold")
@@ -135,7 +135,7 @@ class Leakage:
         """One sentence for each kind of leak, with counts and examples; empty when clean."""
         of = f"of {self.test_clips} scored clips"
         leaks = (
-            (self.clips, f"{len(self.clips)} {of} were fitted themselves"),
+            (self.clips, f"{len(self.clips)} {of} {FITTED_THEMSELVES}"),
             (
                 self.sources,
                 f"{len(self.sources)} sources occur on both sides: {self.source_clips} {of} "
@@ -172,15 +172,18 @@ def split(corpus: Corpus, protocol: Protocol) -> Splits:
         )
     if protocol.fold == "all":
         return Splits(corpus.clips, corpus.clips, corpus.clips)
-    if protocol.kind == "official":
+    if protocol.manifest is not None:
+        names = _given(corpus, protocol)
+    elif protocol.kind == "official":
         names = _official(corpus)
+    elif protocol.kind == "external":
+        names = {clip.id: "test" for clip in corpus.clips}
     elif protocol.kind == "random":
         parts = _deal(corpus, protocol.shares, protocol)
         names = {clip: SPLITS[part] for clip, part in parts.items()}
     else:
-        parts = _deal(corpus, (1 / protocol.folds,) * protocol.folds, protocol)
-        chosen = {protocol.fold: "test", (protocol.fold + 1) % protocol.folds: "validation"}
-        names = {clip: chosen.get(part, "train") for clip, part in parts.items()}
+        parts = fold_numbers(corpus, protocol)
+        names = _of_fold(parts, protocol)
     train, validation, test = (
         tuple(clip for clip in corpus.clips if names[clip.id] == name) for name in SPLITS
     )
@@ -213,8 +216,8 @@ def leakage(fitted: Sequence[Clip], test: Sequence[Clip], *, media_hash: bool = 
         source_clips=sum(clip.source in sources for clip in test),
         subjects=tuple(sorted(name for name in subjects if name is not None)),
         subject_clips=sum(clip.subject in subjects for clip in test),
-        media=_same_media(fitted, test, media_hash=media_hash),
-        transcripts=_same_words(fitted, test),
+        media=same_media(fitted, test, media_hash=media_hash),
+        transcripts=same_words(fitted, test),
     )
 
 
@@ -227,7 +230,8 @@ def check_leakage(
         DataError: a kfold or random split leaks and ``protocol.leaks`` is ``refuse``.
     """
     sentences = leakage(fitted, test, media_hash=media_hash).sentences
-    if sentences and protocol.kind != "official" and protocol.leaks == "refuse":
+    ours = protocol.kind in {"kfold", "random"} and protocol.manifest is None
+    if sentences and ours and protocol.leaks == "refuse":
         raise DataError(
             f"The {protocol.kind} split (group={protocol.group}) leaks: {' '.join(sentences)} "
             f"Keep such clips together (protocol.group=source+subject, and one source or subject "
@@ -289,6 +293,44 @@ def _official(corpus: Corpus) -> dict[str, str]:
     return names
 
 
+def fold_numbers(corpus: Corpus, protocol: Protocol) -> dict[str, int]:
+    """Number of the fold that tests each clip, of kind=kfold."""
+    return _deal(corpus, (1 / protocol.folds,) * protocol.folds, protocol)
+
+
+def manifest_facts(protocol: Protocol) -> dict[str, str]:
+    """What reports and cards say of given splits: the file, and the hash of its content."""
+    if protocol.manifest is None:
+        return {}
+    return {"manifest": f"{protocol.manifest} ({read_manifest(Path(protocol.manifest)).mark})"}
+
+
+def _given(corpus: Corpus, protocol: Protocol) -> dict[str, str]:
+    """Clip -> split, as a manifest gives it."""
+    manifest = read_manifest(Path(str(protocol.manifest)), folds=protocol.kind == "kfold")
+    dealt = deal(corpus, manifest)
+    if protocol.kind == "official":
+        if manifest.folds:
+            raise DataError(
+                f"{manifest.path} gives folds. Say protocol.kind=kfold "
+                f"protocol.folds={max(manifest.folds.values()) + 1}."
+            )
+        return {clip: str(place) for clip, place in dealt.items()}
+    folds = sorted(set(manifest.folds.values()))
+    if folds != list(range(protocol.folds)):
+        raise DataError(
+            f"{manifest.path} has the folds {some([str(f) for f in folds]) or 'none'}, not 0 to "
+            f"{protocol.folds - 1}. Say protocol.folds={len(folds) or '...'}, or leave out kind."
+        )
+    return _of_fold({clip: int(place) for clip, place in dealt.items()}, protocol)
+
+
+def _of_fold(parts: Mapping[str, int], protocol: Protocol) -> dict[str, str]:
+    """Clip -> split, for the fold of a protocol."""
+    chosen = {protocol.fold: "test", (int(protocol.fold) + 1) % protocol.folds: "validation"}
+    return {clip: chosen.get(part, "train") for clip, part in parts.items()}
+
+
 def _deal(corpus: Corpus, shares: Sequence[float], protocol: Protocol) -> dict[str, int]:
     """Deal whole groups, in random order, to the part that lacks most."""
     hands = _shuffled(groups(corpus.clips, protocol.group), protocol.seed)
@@ -328,74 +370,6 @@ def _few(train: tuple[Clip, ...], few: int, protocol: Protocol) -> tuple[Clip, .
 
 def _shuffled(hands: list[list[Clip]], seed: int) -> list[list[Clip]]:
     return [hands[i] for i in np.random.default_rng(seed).permutation(len(hands))]
-
-
-def _same_media(
-    fitted: Sequence[Clip], test: Sequence[Clip], *, media_hash: bool
-) -> tuple[tuple[str, str], ...]:
-    """Pair test clips with fitted clips of the same file or, on request, the same bytes."""
-    owners = {clip.path.resolve(): clip.id for clip in fitted if clip.path}
-    asked = {clip.id: clip.path.resolve() for clip in test if clip.path}
-    alike = _alike_files(owners, asked.values()) if media_hash else {}
-    pairs = []
-    for clip, path in asked.items():
-        if path in owners:  # one table may hold the rows of many clips
-            pairs += [(clip, owners[path])] if path.suffix.lower() not in TABLES else []
-            continue
-        equal = (other for other in alike.get(path, ()) if _digest(other) == _digest(path))
-        pairs += [(clip, owners[other]) for other in islice(equal, 1)]
-    return tuple(pairs)
-
-
-def _alike_files(owned: Iterable[Path], asked: Iterable[Path]) -> dict[Path, list[Path]]:
-    """Asked file -> owned files of its size that begin with the same bytes: few are read whole."""
-    ours, theirs = ([path for path in group if path.is_file()] for group in (owned, asked))
-    sizes = {path.stat().st_size for path in ours} & {path.stat().st_size for path in theirs}
-    beginnings: dict[tuple[int, str], list[Path]] = defaultdict(list)
-    for path in ours:
-        if path.stat().st_size in sizes:
-            beginnings[_digest(path, _HEAD_BYTES)].append(path)
-    candidates = [path for path in theirs if path.stat().st_size in sizes]
-    return {path: beginnings.get(_digest(path, _HEAD_BYTES), []) for path in candidates}
-
-
-def _digest(path: Path, head: int | None = None) -> tuple[int, str]:
-    """Size and hash of a file, or of its beginning."""
-    with path.open("rb") as file:
-        content = file if head is None else BytesIO(file.read(head))
-        return path.stat().st_size, file_digest(content, "sha256").hexdigest()
-
-
-def _same_words(fitted: Sequence[Clip], test: Sequence[Clip]) -> tuple[tuple[str, str], ...]:
-    """Pair test clips with the fitted clip whose transcript is nearly theirs.
-
-    Stock phrases, which many transcripts hold, are no reason to compare two of them: otherwise
-    the work would grow with the square of the clips.
-    """
-    pieces = {clip.id: _shingles(clip.transcript) for clip in fitted}
-    equal = {frozenset(shingles): clip for clip, shingles in pieces.items() if shingles}
-    holders: dict[tuple[str, ...], list[str]] = defaultdict(list)
-    for clip_id, shingles in pieces.items():
-        for shingle in shingles:
-            holders[shingle].append(clip_id)
-    pairs = []
-    for clip in test:
-        mine = _shingles(clip.transcript)
-        same = equal.get(frozenset(mine))
-        rare = (held for piece in mine if len(held := holders.get(piece, ())) <= _STOCK_PHRASE)
-        candidates = Counter(other for held in rare for other in held)
-        for other in [same] if same else sorted(candidates, key=lambda o: (-candidates[o], o)):
-            if len(mine & pieces[other]) >= _ALIKE * min(len(mine), len(pieces[other])):
-                pairs.append((clip.id, other))
-                break
-    return tuple(pairs)
-
-
-def _shingles(transcript: str | None) -> set[tuple[str, ...]]:
-    words = re.findall(r"[\w']+", (transcript or "").casefold())
-    if len(words) < _FEWEST_WORDS:
-        return set()
-    return {tuple(words[i : i + _SHINGLE]) for i in range(len(words) - _SHINGLE + 1)}
 
 
 def _names(pairs: Iterable[tuple[str, str]]) -> tuple[str, ...]:

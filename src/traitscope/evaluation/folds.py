@@ -24,11 +24,15 @@ class Fold:
         asked: clips to score.
         fitted: clips whose labels were learnt from.
         leaks: sentences on what leaks from these to those.
+        learnt: clips that the model learnt from, where its run recorded them.
+        grave: sentences, from that record, that come before any number.
     """
 
     asked: tuple[Clip, ...]
     fitted: tuple[Clip, ...]
     leaks: Sequence[str]
+    learnt: tuple[Clip, ...] = ()
+    grave: Sequence[str] = ()
 
 
 def folds_of(
@@ -66,9 +70,18 @@ def leaks(folds: Sequence[Fold]) -> list[str]:
     return list(dict.fromkeys(leak for fold in folds for leak in fold.leaks))
 
 
+def grave(folds: Sequence[Fold]) -> list[str]:
+    """What a reader must know before any number, in sentences, each once."""
+    return list(dict.fromkeys(sentence for fold in folds for sentence in fold.grave))
+
+
 def unseen(folds: Sequence[Fold], clips: Sequence[Clip]) -> NDArray[np.bool_]:
     """Tell (clips,) of which no clip of the same source or person was fitted for them."""
-    new = {clip.id for fold in folds for clip in source_disjoint(fold.asked, fold.fitted)}
+    new = {
+        clip.id
+        for fold in folds
+        for clip in source_disjoint(fold.asked, (*fold.fitted, *fold.learnt))
+    }
     return np.array([clip.id in new for clip in clips], dtype=bool)
 
 

@@ -17,6 +17,7 @@ import numpy as np
 from traitscope.config import read_yaml
 from traitscope.data import protocols
 from traitscope.data.protocols import Splits
+from traitscope.data.record import Record, join_records, save_records
 from traitscope.errors import ConfigError, DataError
 from traitscope.evaluation.assessment import assess
 from traitscope.evaluation.baselines import fitted_means, fold_constants
@@ -63,7 +64,7 @@ def fuse(
         The report; ``members`` holds weights, and members' macro scores on the clips that all have.
 
     Raises:
-        DataError: members differ in corpus, split, protocol or targets, or have no clip in common.
+        DataError: members differ in corpus, split, protocol or targets, or share no clip.
         ConfigError: ``to`` is there already, or weights would be fitted on fitted clips.
     """
     corpus = corpus_of(members := _members(systems, split), labels)
@@ -71,8 +72,7 @@ def fuse(
     names = [target.name for target in members[0].targets or ()]
     _check(members[0], corpus, splits, method=method, split=split)
     refuse_used(folder := Path(to))
-    read = _read(members, asked := splits.part(split), names)
-    clips, values = _join(read, asked, names)
+    clips, values = _join(read := _read(members, asked := splits.part(split), names), asked, names)
     constant = fitted_means(splits.fitted, names)  # fitted weights are taken around it
     weights = np.full((len(members), len(names)), 1 / len(members))
     if method == "fitted":
@@ -91,12 +91,13 @@ def fuse(
         targets=None,  # they mean what the labels mean: anything else was refused above
         failures=_failures(members, read, asked),
         run={"model": f"fusion ({method})", **facts},
+        records=_records(members),
     )
     report = assess(system, corpus, scoring=scoring)
     scores = _spread(values, clips, corpus, names, members[0], scoring or Scoring())
     made_of = Members.model_validate({**facts, "scores": scores})
-    update = {"members": made_of, "noted": _noted(members)}
-    save_report(report := report.model_copy(update=update), place / "report.json")
+    report = report.model_copy(update={"members": made_of, "noted": _noted(members)})
+    _save(report, system.records, place)
     write_json(folder / "fusion.json", {**facts, "split": split, "corpus": members[0].address})
     return report
 
@@ -185,6 +186,17 @@ def _check(member: System, corpus: Corpus, splits: Splits, *, method: Method, sp
             "Weights are fitted on the validation clips, which were fitted or are to be scored "
             "here. Use --method mean."
         )
+
+
+def _save(report: Report, records: Sequence[Record], place: Path) -> None:
+    save_records(place, records)
+    save_report(report, place / "report.json")
+
+
+def _records(members: Sequence[System]) -> tuple[Record, ...]:
+    """What any member learnt, the fusion learnt; nothing where a member did not record it."""
+    known = [member.records for member in members]
+    return tuple(join_records(known)) if all(known) else ()
 
 
 def _read(

@@ -363,7 +363,9 @@ def read_report(run: Path | str, *, split: str = "test") -> Report:
     """
     path = Path(run)
     if path.is_dir():
-        path = path / "evaluation" / split / "report.json"
+        # a run keeps one folder per split; what evaluate --to wrote is such a folder itself
+        places = [path / "evaluation" / split / "report.json", path / "report.json"]
+        path = next((place for place in places if place.is_file()), places[0])
     if not path.is_file():
         raise DataError(
             f"There is no {path}. Make it with: traitscope evaluate {run} --split {split}"

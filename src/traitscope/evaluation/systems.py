@@ -16,13 +16,18 @@ from numpy.typing import NDArray
 
 from traitscope import registry
 from traitscope.corpora import saved_corpus
+from traitscope.data.manifests import read_manifest
 from traitscope.data.protocols import Fit, Protocol
+from traitscope.data.record import Record, read_records, same_place
 from traitscope.errors import DataError
 from traitscope.evaluation.report import Failure, read_report
 from traitscope.evaluation.scoring import Row, Truth, by_subject, truth_of
 from traitscope.evaluation.tables import Predictions, align, labelled, read_predictions
+from traitscope.sheets import open_sheet
 from traitscope.statistics.metrics import Array
 from traitscope.types import Clip, Corpus, Target
+
+_FEWEST_FOLDS = 3
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,7 @@ class System:
         failures: why clips have no prediction, where that is known.
         run: facts about the system, kept in its report.
         noted: clip -> what was noticed of it, where that is known.
+        records: what its run was fitted on, one per fold; none where nobody recorded it.
     """
 
     name: str
@@ -50,13 +56,12 @@ class System:
     failures: tuple[Failure, ...] = ()
     run: Mapping[str, Any] = field(default_factory=dict)
     noted: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    records: tuple[Record, ...] = ()
 
     @property
     def corpus(self) -> str:
         """The address with its path written out, to tell whether two are the same."""
-        # "fi:data" here and "fi:/home/me/data" there may be the same files
-        kind, _, path = str(self.address).partition(":")
-        return f"{kind}:{Path(path).expanduser().resolve()}"
+        return same_place(str(self.address))
 
 
 def table_system(
@@ -82,6 +87,29 @@ def table_system(
     protocol = protocol.model_copy(update={"fit": fit_on}) if fit_on else protocol
     named = name or (str(table) if isinstance(table, Path) else "predictions")
     return System(named, table, split, protocol, address)
+
+
+def given_folds(table: Path | pd.DataFrame, corpus: Corpus) -> Protocol | None:
+    """How others dealt labels without a split: by the column ``fold`` of their predictions.
+
+    Returns:
+        The protocol; None where the labels have a split, or the predictions no folds.
+
+    Raises:
+        DataError: there are fewer than three folds, or clips without one.
+    """
+    if isinstance(table, pd.DataFrame) or any(clip.split for clip in corpus.clips):
+        return None
+    if "fold" not in open_sheet(table, fold=("clip", "fold")).columns:
+        return None
+    count = len(set(read_manifest(table, folds=True).folds.values()))
+    if count < _FEWEST_FOLDS:
+        raise DataError(
+            f"The column fold of {table} names {count} folds; at least {_FEWEST_FOLDS} are needed "
+            f"to score them. Give the labels a split, or more folds."
+        )
+    kind: Any = {"kind": "kfold", "fold": "all", "folds": count, "fit": "train+validation"}
+    return Protocol(**kind, manifest=str(table))
 
 
 def read_system(system: Path | str, *, split: str = "test") -> System:
@@ -115,7 +143,9 @@ def read_system(system: Path | str, *, split: str = "test") -> System:
         address=report.corpus.address,
         targets=report.targets,
         failures=report.failures,
+        run=report.run,
         noted=report.noted,
+        records=tuple(read_records(place)),
     )
 
 

@@ -19,13 +19,10 @@ import pandas as pd
 from traitscope.errors import DataError, some
 from traitscope.escaping import cell
 from traitscope.evaluation.report import Failure
-from traitscope.files import check_regular, replacing
+from traitscope.files import replacing
 from traitscope.sheets import as_numbers, open_sheet, same_name
 from traitscope.statistics.metrics import Array
 from traitscope.types import Clip, Corpus, Target
-
-LARGEST_TABLE = 2**30
-"""Bytes of a table of predictions; ten seeds of ten thousand clips take ten million."""
 
 _LIKERT = 9  # scales of questionnaires end here at the latest
 _SUFFIX = re.compile(r"\.(mp4|avi|mkv|mov|webm|m4v|wav)$", re.IGNORECASE)
@@ -281,10 +278,6 @@ def open_predictions(table: Path | pd.DataFrame) -> tuple[str, pd.DataFrame]:
     """
     if isinstance(table, pd.DataFrame):
         return "The table", table
-    try:
-        check_regular(table, largest=LARGEST_TABLE)
-    except FileNotFoundError as error:
-        raise DataError(f"There is no file {table}.") from error
     # everything as text: an id such as "NA" or "1e5" stays what it is
     sheet = open_sheet(table, fold=("clip", "seed"))
     frame = sheet.read()
@@ -327,6 +320,11 @@ def _collect(
     given: dict[str, list[tuple[int, Array]]] = defaultdict(list)
     for clip_id, seed, row in zip(frame["clip"], seeds, values, strict=True):
         given[clip_id].append((seed, row))
+    if len(set(seeds)) > 1 and all(len(dict(mine)) == 1 for mine in given.values()):
+        raise DataError(
+            "The column seed holds folds: its values are on different clips, and no clip has two. "
+            "Call the column fold, or leave it out."
+        )
     rows: dict[str, Array] = {}
     failures, copies = [], []
     for clip in clips:

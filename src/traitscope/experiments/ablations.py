@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from traitscope.errors import ConfigError
-from traitscope.evaluation.assessment import evaluate
 from traitscope.evaluation.report import Report, ScoredRow
+from traitscope.evaluation.trained_runs import evaluate
 from traitscope.files import write_csv
 from traitscope.runs.checkpoint import read_run
 from traitscope.training.fitting import train

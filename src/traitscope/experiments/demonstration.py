@@ -10,8 +10,8 @@ from pathlib import Path
 from traitscope.corpora import load_corpus
 from traitscope.corpora.synthetic import Config as SyntheticConfig
 from traitscope.corpora.synthetic import generate
-from traitscope.evaluation.assessment import evaluate
 from traitscope.evaluation.report import Report
+from traitscope.evaluation.trained_runs import evaluate
 from traitscope.features.preparation import prepare
 from traitscope.files import read_json
 from traitscope.report import histories_of, write_report

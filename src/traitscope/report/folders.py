@@ -50,6 +50,7 @@ def audits_of(
     audits = {}
     for run, report in zip(map(Path, runs), reports, strict=True):
         folder = run / "evaluation" / split if run.is_dir() else run.parent
+        folder = folder if folder.is_dir() else run
         mine = read_audits(folder)
         if mine:
             audits[report.name] = mine

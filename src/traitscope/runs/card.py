@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from traitscope.data.protocols import manifest_facts
 from traitscope.escaping import markdown
 from traitscope.files import write_text
 from traitscope.runs.checkpoint import Checkpoint
@@ -30,6 +31,7 @@ def write_card(checkpoint: Checkpoint, corpus: Corpus, metrics: Mapping[str, Any
     lines += [
         f"- Fitted on {facts.fitted_clips} clips; {len(metrics['left_out'])} clips left out",
         f"- Protocol: {config.protocol.kind}, fitted on {config.protocol.fit}",
+        *[f"- Manifest: {mark}" for mark in manifest_facts(config.protocol).values()],
         f"- Attributes of people seen by the model: {sees}",
         "",
         "## Targets",

@@ -9,6 +9,7 @@ import numpy as np
 
 from traitscope.errors import DataError, some
 from traitscope.escaping import plain
+from traitscope.files import check_regular
 from traitscope.sheets._kinds import LOOKED_AT_BYTES, is_parquet
 from traitscope.sheets._lines import Lines, look_at
 from traitscope.sheets._parquet import check_cells, parquet_columns, parquet_names
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
 Tell = Callable[[str, str], None]
 """What is told of a fault: its kind, and where it is."""
+
+LARGEST_BYTES = 2**35
+"""Of a table; a hundred hours of OpenFace rows take ten billion."""
 
 SUFFIXES = (".csv", ".tsv", ".parquet")
 """Usual ones of tables; what a file is, its bytes say."""
@@ -194,6 +198,7 @@ def open_sheet(
         DataError: it is missing, no table, or has faults; says which rows and what to do.
     """
     try:
+        check_regular(path, largest=LARGEST_BYTES)
         with path.open("rb") as file:
             start = file.read(LOOKED_AT_BYTES)
         parquet = is_parquet(start, path)

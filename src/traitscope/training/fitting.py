@@ -10,6 +10,7 @@ from typing import Any
 from traitscope.config import save_config
 from traitscope.data.examples import Example, Examples, collate, fit_scalers
 from traitscope.data.protocols import each_fold, groups
+from traitscope.data.record import save_records
 from traitscope.errors import ConfigError
 from traitscope.files import refuse_used, remove_drafts, write_json
 from traitscope.media import threads_of_children
@@ -27,6 +28,7 @@ from traitscope.runs.checksums import forget_checksums, write_checksums
 from traitscope.runs.plan import load_run, typed_names
 from traitscope.runs.settings import RunConfig
 from traitscope.statistics import metrics
+from traitscope.training.recording import check_start, record_training
 from traitscope.training.start import (
     interrupted_run,
     on_network,
@@ -112,12 +114,13 @@ def _train_one(
     """Train one run: find all that it needs, fit it, write it."""
     start_from, typed = start.start_from, start.typed
     config = on_network(config, start_from, typed=typed)
-    data = collect(config, typed=typed, source=start.source)
+    check_start(data := collect(config, typed=typed, source=start.source), start_from)
     folder.mkdir(parents=True, exist_ok=True)
     remove_drafts(folder)
     forget_checksums(folder)
     save_config(data.config, folder / "run.yaml")
     start_from = remember_start(folder, start_from)
+    save_records(folder, [record_training(data, start_from, folder if resume else None)])
     counts = len(data.fitting), len(data.selection), len(data.failures)
     model = config.model["name"]
     log.info("fitting %s on %d clips, selecting on %d; %d left out", model, *counts)

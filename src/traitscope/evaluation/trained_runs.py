@@ -1,0 +1,194 @@
+"""A trained run on a split: its predictions, their table, and the report of both.
+
+In: the folder of a run, or of one per fold. Out: ``predictions.csv`` and ``report.json`` in it.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from traitscope import registry
+from traitscope.corpora import saved_corpus
+from traitscope.data import protocols
+from traitscope.data.examples import gather
+from traitscope.data.record import read_records, save_records
+from traitscope.errors import ConfigError, DataError
+from traitscope.evaluation.assessment import assess
+from traitscope.evaluation.recorded import foreign_protocol
+from traitscope.evaluation.report import (
+    Failure,
+    Repeated,
+    Report,
+    Scoring,
+    save_report,
+)
+from traitscope.evaluation.scoring import (
+    COLUMNS,
+    repeated,
+)
+from traitscope.evaluation.systems import System
+from traitscope.evaluation.tables import (
+    open_predictions,
+    save_table,
+    write_predictions,
+)
+from traitscope.features.origins import serving
+from traitscope.features.store import Store
+from traitscope.features.summary import noted
+from traitscope.runs.checkpoint import Checkpoint, load, read_run
+from traitscope.runs.scorings import count_scoring
+from traitscope.types import Clip, Corpus, Hook
+
+
+def evaluate(
+    run: Path | str,
+    *,
+    split: str = "test",
+    corpus: str | None = None,
+    store: Path | str | None = None,
+    to: Path | str | None = None,
+    model: str | None = None,
+    streams: Iterable[str] = (),
+    scoring: Scoring | None = None,
+    hook: Hook | None = None,
+) -> Report:
+    """Score a run on a split and write ``predictions.csv`` and ``report.json``.
+
+    Args:
+        run: folder of a trained run, or of one per fold: then all their predictions together.
+        split: which clips.
+        corpus: address of another corpus; or the run's own, to have your module imported for it.
+        store: where that corpus' features are; the run's own store by default.
+        to: folder of the results; ``RUN/evaluation/SPLIT`` by default.
+        model: the dotted path of an outside model the run was trained with.
+        streams: dotted paths of outside extractors that the run reads.
+        scoring: aggregation, resamples, seed.
+        hook: called as hook(done, total, name).
+
+    Raises:
+        DataError: features are missing; the message is the command that makes them.
+
+    Example:
+        ``evaluate("runs/a").everything.model.macro("accuracy").value``
+    """
+    own = read_run(Path(run)).data.corpus
+    typed = registry.typed(corpus=corpus)
+    corpus = None if corpus == own else corpus
+    if (Path(run) / "fold-0").is_dir() and not (corpus or store):
+        how: dict[str, Any] = {"split": split, "model": model, "streams": streams}
+        return _evaluate_folds(Path(run), to, typed, how | {"scoring": scoring, "hook": hook})
+    checkpoint, address = load(run, model=model, streams=streams), corpus or own
+    labels = saved_corpus(address, typed, source=f"{run}/run.yaml", words="--corpus")
+    protocol = foreign_protocol(labels) if corpus else checkpoint.config.protocol
+    asked = protocols.split(labels, protocol).part(split)
+    where = Path(store or checkpoint.config.data.store)
+    features = serving(Store(where), asked, corpus=labels.name)
+    ready, failures = _prepared(checkpoint, asked, features, address)
+    values = checkpoint.predict_examples(checkpoint.examples(ready, features), hook=hook)
+    folder = Path(to) if to else Path(run, "evaluation", _folder_name(split, corpus))
+    table, targets = folder / "predictions.csv", checkpoint.facts.targets
+    names, seed = [target.name for target in targets], checkpoint.config.seed
+    write_predictions(table, ready, values, targets=names, split=split, seed=seed)
+    system = System(
+        *(str(run), table, split, protocol, address),
+        targets=targets if corpus else None,
+        failures=tuple(failures),
+        run=_run_facts(checkpoint, features, ready) | _scored_before(run, split, address),
+        noted=noted(features, checkpoint.keys.values(), asked),
+        records=tuple(read_records(Path(run))),
+    )
+    return _assess_and_save(system, labels, folder, scoring)
+
+
+def _scored_before(run: Path | str, split: str, address: str) -> dict[str, Any]:
+    """Count this scoring of the split, and say which it is."""
+    return {"scored": count_scoring(Path(run), split, address)}
+
+
+def _assess_and_save(
+    system: System, labels: Corpus, folder: Path, scoring: Scoring | None
+) -> Report:
+    """Score a system; its folder gets the record of what was fitted, for compare and fuse."""
+    report = assess(system, labels, scoring=scoring)
+    save_records(folder, system.records)
+    return save_report(report, folder / "report.json")
+
+
+def _evaluate_folds(
+    run: Path, to: Path | str | None, typed: registry.Typed, how: Mapping[str, Any]
+) -> Report:
+    """Evaluate the run of every fold, then their predictions together: each clip once."""
+    config = read_run(run)
+    own = config.data.corpus
+    corpus = saved_corpus(own, typed, source=str(run / "run.yaml"), words="--corpus")
+    split, scoring = how["split"], how["scoring"]
+    if split == "train":
+        raise ConfigError(f"Folds share their training clips: evaluate {run} on test.")
+    places = [run / f"fold-{number}" for number in range(config.protocol.folds)]
+    reports = [evaluate(place, corpus=own, **how) for place in places]
+    tables = [p / "evaluation" / split / "predictions.csv" for p in places]
+    folder = Path(to) if to else run / "evaluation" / split
+    everything = pd.concat([open_predictions(table)[1] for table in tables])
+    save_table(folder / "predictions.csv", everything)
+    records = tuple(record for place in places for record in read_records(place))
+    system = System(
+        name=str(run),
+        table=folder / "predictions.csv",
+        split=split,
+        protocol=config.protocol,
+        address=config.data.corpus,
+        failures=tuple(failure for each in reports for failure in each.failures),
+        run={**reports[0].run, **_scored_before(run, split, config.data.corpus)},
+        noted={clip: notes for each in reports for clip, notes in each.noted.items()},
+        records=records,
+    )
+    report = assess(system, corpus, scoring=scoring)
+    report = report.model_copy(update={"folds": _apart(reports)})
+    save_records(folder, records)
+    save_report(report, folder / "report.json")
+    return report
+
+
+def _apart(reports: Sequence[Report]) -> dict[str, Repeated]:
+    """Macro scores of the model in each fold, with mean and standard deviation over them."""
+    models = [report.everything.model for report in reports]
+    return {metric: repeated([row.macro(metric).value for row in models]) for metric in COLUMNS}
+
+
+def _folder_name(split: str, corpus: str | None) -> str:
+    if corpus is None:
+        return split
+    return f"{split}-{''.join(c if c.isalnum() else '_' for c in corpus)}"
+
+
+def _prepared(
+    checkpoint: Checkpoint, asked: Sequence[Clip], store: Store, address: str
+) -> tuple[list[Clip], list[Failure]]:
+    try:
+        ready, failures = gather(asked, store, checkpoint.keys)
+    except DataError as error:
+        command = f"traitscope prepare {address} --store {store.folder} --for {checkpoint.folder}"
+        raise DataError(f"{error} Make them with: {command}") from error
+    return ready, [Failure.model_validate(failure) for failure in failures]
+
+
+def _run_facts(checkpoint: Checkpoint, store: Store, clips: Sequence[Clip]) -> dict[str, Any]:
+    """What the report says of the run behind the numbers."""
+    coverage = {}
+    for stream, key in checkpoint.keys.items():
+        rows = store.statuses(key)
+        shares = [rows[clip.id].coverage for clip in clips]
+        coverage[stream] = round(float(np.mean(shares)), 4) if shares else None
+    return {
+        "model": checkpoint.config.model["name"],
+        "seed": checkpoint.config.seed,
+        "streams": checkpoint.keys,
+        "backend": checkpoint.backend,
+        "coverage": coverage,
+        "fitted_clips": checkpoint.facts.fitted_clips,
+        "allow_attributes": checkpoint.config.data.allow_attributes,
+        **protocols.manifest_facts(checkpoint.config.protocol),
+    }

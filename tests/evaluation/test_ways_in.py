@@ -1,0 +1,104 @@
+"""Other people's folds, labels that are all a test, and folders that every verb takes."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.support.command_line import type_in
+from tests.support.evaluated_systems import FAST
+from tests.support.prepared import make_corpus
+from traitscope import load_corpus
+from traitscope.data.protocols import Protocol, split
+from traitscope.data.record import record_run
+from traitscope.errors import DataError
+from traitscope.evaluation.assessment import assess, evaluate_predictions
+from traitscope.evaluation.recorded import foreign_protocol
+from traitscope.evaluation.systems import System
+from traitscope.types import TRAITS, Corpus
+
+
+def unsplit(corpus: Corpus) -> Corpus:
+    return corpus.with_clips([replace(clip, split=None) for clip in corpus.clips])
+
+
+def constants_of_folds(corpus: Corpus, path: Path, column: str) -> Path:
+    """Four folds, from 1, by source; each predicted by the mean of the others."""
+    fold = [1 + (n // 2) % 4 for n in range(len(corpus.clips))]
+    rows = []
+    for clip, number in zip(corpus.clips, fold, strict=True):
+        others = [c for c, f in zip(corpus.clips, fold, strict=True) if f != number]
+        means = corpus.with_clips(others).labels(TRAITS).mean(axis=0)
+        columns = {f"predicted_{t}": m for t, m in zip(TRAITS, means, strict=True)}
+        rows.append({"clip": clip.id, column: number, **columns})
+    pd.DataFrame(rows).to_csv(path, index=False)
+    return path
+
+
+def test_the_folds_of_others_are_held_against_the_constant_of_each(tmp_path: Path) -> None:
+    corpus = unsplit(load_corpus(make_corpus(tmp_path)))
+    table = constants_of_folds(corpus, tmp_path / "p.csv", "fold")
+    report = evaluate_predictions(table, corpus, scoring=FAST)
+    by_role = {row.role: row for row in report.everything.rows}
+    mae = {role: row.macro("mae").value for role, row in by_role.items()}
+    assert mae["model"] == pytest.approx(mae["constant"])
+    assert report.counts.scored == 40
+    assert report.protocol.folds == 4
+    assert "source_disjoint" not in report.parts
+
+
+def test_a_seed_that_is_a_fold_is_called_so(tmp_path: Path) -> None:
+    corpus = load_corpus(make_corpus(tmp_path))
+    corpus = corpus.with_clips(
+        [
+            replace(corpus.clips[0], id="fit", split="train"),
+            *(replace(clip, split="test") for clip in corpus.clips),
+        ]
+    )
+    table = constants_of_folds(corpus, tmp_path / "p.csv", "seed")
+    with pytest.raises(DataError, match="The column seed holds folds"):
+        evaluate_predictions(table, corpus, scoring=FAST)
+
+
+def test_labels_that_are_all_a_test_are_held_against_the_constant_of_the_run(
+    tmp_path: Path,
+) -> None:
+    address = make_corpus(tmp_path)
+    home = load_corpus(address)
+    splits = split(home, Protocol())
+    record = record_run(home, address, splits, targets=TRAITS, fitted=splits.fitted, selected=())
+    # the same traits from 0 to 10, with neuroticism the other way round
+    targets = tuple(replace(t, low=0, high=10, direction=1) for t in home.targets)
+    strange = [
+        replace(c, id=f"x{c.id}", source=f"x{c.source}", targets=dict.fromkeys(c.targets, 4.0))
+        for c in unsplit(home).clips
+    ]
+    away = replace(home, targets=targets, clips=tuple(strange))
+    table = pd.DataFrame(
+        [{"clip": c.id, **{f"predicted_{t}": 0.5 for t in TRAITS}} for c in strange]
+    )
+    protocol = foreign_protocol(away)
+    how = {"address": "table:away.csv", "targets": home.targets, "records": (record,)}
+    system = System("run", table, "test", protocol, run={"seed": 0}, **how)  # type: ignore[arg-type]
+    report = assess(system, away, scoring=FAST)
+    assert report.counts.scored == 40
+    means = home.with_clips(splits.fitted).labels(TRAITS).mean(axis=0)
+    expected = [
+        10 * (1 - m if t == "neuroticism" else m) for t, m in zip(TRAITS, means, strict=True)
+    ]
+    shown = [report.points.baselines["constant"][t][0] for t in TRAITS]
+    assert np.allclose(np.array(shown, dtype=float), expected, atol=1e-4)
+
+
+def test_report_takes_the_folder_that_evaluate_wrote(tmp_path: Path) -> None:
+    address = make_corpus(tmp_path)
+    test = [clip for clip in load_corpus(address).clips if clip.split == "test"]
+    rows = [{"clip": c.id, **{f"predicted_{t}": 0.5 for t in TRAITS}} for c in test]
+    pd.DataFrame(rows).to_csv(tmp_path / "p.csv", index=False)
+    evaluated = ["--predictions", tmp_path / "p.csv", "--labels", address, "--to", tmp_path / "e"]
+    assert type_in("evaluate", *evaluated).returncode == 0
+    page = tmp_path / "page.html"
+    assert type_in("report", tmp_path / "e", "--to", page).returncode == 0
+    assert page.is_file()
