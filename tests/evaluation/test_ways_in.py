@@ -9,13 +9,15 @@ import pytest
 
 from tests.support.command_line import type_in
 from tests.support.evaluated_systems import FAST
-from tests.support.prepared import make_corpus
+from tests.support.prepared import data, make_corpus, make_store
 from traitscope import load_corpus
+from traitscope.data.manifests import read_manifest
 from traitscope.data.protocols import Protocol, split
 from traitscope.data.record import record_run
 from traitscope.errors import DataError
 from traitscope.evaluation.assessment import assess, evaluate_predictions
 from traitscope.evaluation.recorded import foreign_protocol
+from traitscope.evaluation.report import read_report
 from traitscope.evaluation.systems import System
 from traitscope.types import TRAITS, Corpus
 
@@ -102,3 +104,28 @@ def test_report_takes_the_folder_that_evaluate_wrote(tmp_path: Path) -> None:
     page = tmp_path / "page.html"
     assert type_in("report", tmp_path / "e", "--to", page).returncode == 0
     assert page.is_file()
+
+
+def test_a_run_names_its_manifest_and_is_scored_on_labels_without_a_split(tmp_path: Path) -> None:
+    address = make_corpus(tmp_path)
+    make_store(tmp_path / "store", address, streams=("mid_term",))
+    manifest, run = tmp_path / "m.csv", tmp_path / "run"
+    assert type_in("corpus", "manifest", address, "kind=random", "--to", manifest).returncode == 0
+    settings = [*data(tmp_path), "model.streams=[mid_term]", "model.columns={}"]
+    given = f"protocol.manifest={manifest}"
+    assert type_in("train", "functionals", *settings, given, "--to", run).returncode == 0
+    mark = read_manifest(manifest).mark
+    assert mark in (run / "card.md").read_text(encoding="utf-8")
+    assert type_in("evaluate", run).returncode == 0
+    assert mark in read_report(run).run["manifest"]
+    away = make_corpus(tmp_path / "away")
+    table = pd.read_csv(tmp_path / "away" / "clips.csv").drop(columns="split")
+    table.to_csv(tmp_path / "away" / "clips.csv", index=False)
+    done = type_in("evaluate", run, "--corpus", away)
+    assert done.returncode == 0
+    assert "24 of 40 scored clips were fitted themselves" in done.stderr
+    second = [*settings, "protocol.kind=kfold", "--to", tmp_path / "next", "--from", run]
+    model = "model.learner=ridge"
+    refused = type_in("train", "functionals", *second, model)
+    assert refused.returncode == 2
+    assert "learnt clips that are left out here" in refused.stderr
