@@ -72,19 +72,32 @@ def _parsed(text: str) -> Any:
     """Read YAML as data alone, without what makes a small file a large tree.
 
     Raises:
-        ValueError: an alias, too many levels or values, or a number of thousands of digits.
+        ValueError: too many levels or values, those behind aliases counted each time.
         yaml.YAMLError: it is no YAML.
     """
-    depth = 0
-    for values, event in enumerate(yaml.parse(text, Loader=yaml.SafeLoader)):
-        if isinstance(event, yaml.AliasEvent):
-            raise ValueError("it has an alias (*name); write the value out")
+    open_ones: list[tuple[str | None, int]] = []  # anchor and values so far of each level
+    sizes: dict[str | None, int] = {}
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
         if isinstance(event, yaml.CollectionStartEvent):
-            depth += 1
-        if isinstance(event, yaml.CollectionEndEvent):
-            depth -= 1
-        if depth > _MOST_LEVELS or values > _MOST_VALUES:
-            raise ValueError(f"it has more than {_MOST_LEVELS} levels or {_MOST_VALUES:,} values")
+            open_ones.append((event.anchor, 1))
+            values = 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            anchor, values = open_ones.pop()
+            sizes[anchor] = values
+        elif isinstance(event, yaml.AliasEvent):
+            values = sizes.get(event.anchor, _MOST_VALUES + 1)  # of what it stands in: endless
+        elif isinstance(event, yaml.ScalarEvent):
+            values = sizes[event.anchor] = 1
+        else:
+            continue
+        if open_ones and not isinstance(event, yaml.CollectionStartEvent):
+            outer, before = open_ones[-1]
+            open_ones[-1] = outer, (values := before + values)
+        if len(open_ones) > _MOST_LEVELS or values > _MOST_VALUES:
+            raise ValueError(
+                f"it has more than {_MOST_LEVELS} levels or {_MOST_VALUES:,} values (an alias "
+                f"counts as what it stands for)"
+            )
     return yaml.safe_load(text)
 
 

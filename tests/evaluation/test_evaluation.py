@@ -13,7 +13,7 @@ from traitscope.errors import ConfigError, DataError
 from traitscope.evaluation import baselines
 from traitscope.evaluation.assessment import assess, evaluate_predictions
 from traitscope.evaluation.comparison import compare_predictions
-from traitscope.evaluation.folds import split_folds
+from traitscope.evaluation.folds import folds_of
 from traitscope.evaluation.report import Failure, Report, ScoredRow, Scoring, from_json, to_json
 from traitscope.evaluation.scoring import table_rows
 from traitscope.evaluation.systems import System
@@ -252,7 +252,9 @@ def test_a_constant_has_no_skill_under_any_protocol() -> None:
     fold = row(report, "constant").name
     assert fold == "constant (mean of train+validation)"
     # the constant of each fold as a system of its own is the constant
-    held = baselines.fold_constants(split_folds(corpus, protocol, "test"), corpus.clips, TRAITS)[0]
+    held = baselines.fold_constants(
+        folds_of(corpus, protocol, "test", media_hash=False), corpus.clips, TRAITS
+    )[0]
     table = frame(corpus.clips, held)
     report = evaluate_predictions(table, corpus, protocol=protocol, scoring=FAST)
     assert row(report, "model").macro("skill").value == 0

@@ -117,7 +117,7 @@ def test_systems_over_all_folds_are_compared_and_fused(
     assert compare_systems([run, other], scoring=FAST)["clips"] == 39
     both = fuse([run, other], to=tmp_path / "both", scoring=FAST)
     assert both.everything.clips == 39
-    assert both["protocol"]["fold"] == "all"
+    assert both.protocol.fold == "all"
     main_quietly(["report", str(run), str(tmp_path / "both"), "--to", str(tmp_path / "page.html")])
     assert "kfold" in (tmp_path / "page.html").read_text()
 
@@ -130,7 +130,7 @@ def test_what_folds_cannot_do_is_said(place: Path, run: Path, tmp_path: Path) ->
     with pytest.raises(ConfigError, match="Folds share their training clips"):
         evaluate(run, split="train")
     with pytest.raises(ConfigError, match="holds a run per fold"):
-        evaluate(run, corpus=f"table:{place / 'clips.csv'}")
+        evaluate(run, store=place / "store")
     evaluate(run, scoring=FAST)
     with pytest.raises(ConfigError, match="Audit one fold at a time"):
         audit_leakage(scored_run(run))

@@ -160,6 +160,9 @@ def test_another_protocol_than_that_of_the_network_is_pointed_out(
     train("crnet_etr", settings, to=tmp_path / "same", start_from=place / "crnet")
     assert "another protocol" not in caplog.text
     settings = [*settings, "protocol.kind=random"]
+    with pytest.raises(DataError, match="learnt clips that are left out here"):
+        train("crnet_etr", settings, to=tmp_path / "refused", start_from=place / "crnet")
+    settings = [*settings, "protocol.leaks=warn"]
     train("crnet_etr", settings, to=tmp_path / "other", start_from=place / "crnet")
     assert "may have learned from clips left out here" in caplog.text
 

@@ -6,6 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
+from traitscope import registry
 from traitscope.errors import ClipError, DataError
 from traitscope.extract._word_files import read_cues
 from traitscope.features import pool
@@ -31,7 +32,7 @@ def test_a_clip_that_needs_too_much_memory_is_a_row_and_the_others_go_on(
     workers: int, tmp_path: Path
 ) -> None:
     requests = {GREEDY: {}, "text_counts": {}}
-    greedy = next(r for r in [make_request(GREEDY, {}, outside=True)])
+    greedy = make_request(GREEDY, {}, typed=registry.typed(streams=[GREEDY]))
     if workers:  # spawned processes are tried twice; one request is enough to see it
         requests = {GREEDY: {}}
     summary = prepare(corpus(), requests, store=tmp_path, workers=workers)
@@ -46,7 +47,7 @@ def test_a_clip_that_needs_too_much_memory_is_a_row_and_the_others_go_on(
 
 
 def test_a_prediction_of_such_a_clip_has_a_reason() -> None:
-    request = make_request(GREEDY, {}, outside=True)
+    request = make_request(GREEDY, {}, typed=registry.typed(streams=[GREEDY]))
     outcome = extract_clip(corpus().clips[0], [request])[request.key]
     assert isinstance(outcome, ClipError)
     assert outcome.status == "out_of_memory"

@@ -12,7 +12,7 @@ import pytest
 from tests.support.label_files import make_first_impressions
 from traitscope import load_corpus
 from traitscope.cli import main
-from traitscope.report.exports import _tex
+from traitscope.escaping import latex as escaped
 from traitscope.types import TRAITS
 
 
@@ -56,7 +56,7 @@ def test_page_command_line_json_and_latex_say_the_same(
     shown = re.findall(r"<li[^>]*>(.*?)</li>", box[1], re.DOTALL)
     assert [html.unescape(text) for text in shown] == texts
     latex = (figures / "tables.tex").read_text()
-    assert re.findall(r"^\\item (.*)$", latex, re.MULTILINE) == [_tex(text) for text in texts]
+    assert re.findall(r"^\\item (.*)$", latex, re.MULTILINE) == [escaped(text) for text in texts]
     assert latex.index(r"\item") < latex.index(r"\begin{table}")
     with (figures / "verdicts.csv").open(newline="") as file:
         assert [row["text"] for row in csv.DictReader(file)] == texts

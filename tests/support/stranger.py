@@ -4,8 +4,10 @@ The folder holds a module that leaves a mark when it is imported, under every na
 give for it.
 """
 
+import importlib
 import os
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -32,6 +34,10 @@ class Stranger:
             (lab / "__init__.py").write_text("")
             mark = f"import pathlib\npathlib.Path({str(self.canary)!r}).write_text('ran')\n"
             (lab / "payload.py").write_text(mark + "VERSION, NEEDS = 1, ()\n")
+        # What an earlier test imported would not run again: a mark would be missing.
+        for name in [name for name in sys.modules if name.split(".")[0] == "evil_lab"]:
+            del sys.modules[name]
+        importlib.invalidate_caches()
         monkeypatch.syspath_prepend(str(folder))
         monkeypatch.chdir(folder)
 

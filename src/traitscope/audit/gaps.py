@@ -17,12 +17,13 @@ sign (an intersection-union test, so it is not corrected for being two).
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from traitscope.statistics.intervals import holm
-from traitscope.statistics.metrics import FORMULAS, Array, Sums, named, terms
+from traitscope.statistics.metrics import FORMULAS, TERMS, Array, Sums, named, terms
 from traitscope.statistics.resampling import Estimate, by_cluster, estimate
 
 MEASURES = (
@@ -154,7 +155,7 @@ def _own_and_rest(flat: Array, shape: tuple[int, ...], shift: float) -> tuple[Su
 
 def _own(own: Sums, shift: float) -> list[Array]:
     label, prediction = own.t / own.count + shift, own.p / own.count + shift
-    return [label, prediction, prediction - label, FORMULAS["mae"](own)]
+    return [label, prediction, prediction - label, _formula("mae", own)]
 
 
 def _gaps(own: Sums, rest: Sums) -> list[Array]:
@@ -166,7 +167,7 @@ def _gaps(own: Sums, rest: Sums) -> list[Array]:
     slope = np.where(tt > _SAME**2 * squares, tp / tt, np.nan)
     # a constant has no slope: at equal predictions its residuals are the labels themselves
     turned = np.where(pp > _SAME**2 * squares, tp / pp, 0.0)
-    error = FORMULAS["mae"](own) - FORMULAS["mae"](rest)
+    error = _formula("mae", own) - _formula("mae", rest)
     constant = own.constant / own.count - rest.constant / rest.count
     return [
         labelled,
@@ -176,9 +177,15 @@ def _gaps(own: Sums, rest: Sums) -> list[Array]:
         turned * predicted - labelled,
         error,
         constant,
-        FORMULAS["pearson"](own),
-        FORMULAS["ccc"](own),
+        _formula("pearson", own),
+        _formula("ccc", own),
     ]
+
+
+def _formula(metric: str, sums: Sums) -> Array:
+    """A metric of sums (..., targets): those of one fold, which the formulas have an axis for."""
+    fold = {name: getattr(sums, name)[..., None, :] for name in TERMS}
+    return FORMULAS[metric](replace(sums, **fold))
 
 
 def _within(s: Sums) -> tuple[Array, Array, Array]:

@@ -12,7 +12,8 @@ from traitscope.corpora import load_corpus
 from traitscope.data.protocols import Fit, Protocol
 from traitscope.errors import ConfigError, DataError
 from traitscope.evaluation.baselines import fold_constants
-from traitscope.evaluation.folds import Fold, asked_and_fitted, split_folds
+from traitscope.evaluation.folds import Fold, asked_and_fitted
+from traitscope.evaluation.recorded import system_folds
 from traitscope.evaluation.report import Scoring
 from traitscope.evaluation.scoring import Row, Truth, mean_table
 from traitscope.evaluation.systems import (
@@ -111,7 +112,7 @@ def compare_predictions(
         raise ConfigError(f"The margin {margin:g} must be a positive number, such as {MARGIN}.")
     scoring = (scoring or Scoring()).for_corpus(corpus)
     split, protocol = systems[0].split, systems[0].protocol
-    folds = split_folds(corpus, protocol, split)
+    folds = system_folds(systems[0], corpus, media_hash=False)  # leaks were named before
     asked, _ = asked_and_fitted(folds)
     read = {system.name: join(system, asked, corpus) for system in systems}
     _refuse_mismatch(systems, corpus, metrics)

@@ -52,12 +52,6 @@ def folds_of(
     return [_fold(corpus, each, split, media_hash) for each in protocols.each_fold(protocol)]
 
 
-def split_folds(corpus: Corpus, protocol: Protocol, split: str) -> list[Fold]:
-    """The folds of ``folds_of`` without a look for leaks, where that was done before."""
-    splits = [protocols.split(corpus, each) for each in protocols.each_fold(protocol)]
-    return [Fold(each.part(split), each.fitted, ()) for each in splits]
-
-
 def asked_and_fitted(folds: Sequence[Fold]) -> tuple[list[Clip], list[Clip]]:
     """The clips that are scored, and those that were fitted for any of them."""
     # with several folds every clip is fitted by some run, though never by the one that scores it

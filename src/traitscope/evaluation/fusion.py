@@ -21,7 +21,7 @@ from traitscope.data.record import Record, join_records, save_records
 from traitscope.errors import ConfigError, DataError
 from traitscope.evaluation.assessment import assess
 from traitscope.evaluation.baselines import fitted_means, fold_constants
-from traitscope.evaluation.folds import split_folds
+from traitscope.evaluation.recorded import system_folds
 from traitscope.evaluation.report import Failure, Members, Report, Scoring, Spread, save_report
 from traitscope.evaluation.scoring import Row, spread
 from traitscope.evaluation.systems import (
@@ -300,7 +300,7 @@ def _spread(
     repeats = values[:, has_label]
     row = Row("members", "model", repeats.mean(axis=0), repeats, tuple(range(len(values))))
     aggregate = scoring.for_corpus(corpus).aggregate
-    folds = split_folds(corpus, member.protocol, member.split)
+    folds = system_folds(member, corpus, media_hash=False)
     constants, numbers = fold_constants(folds, kept, names)
     truth, [row] = beside_labels(
         [row], kept, corpus, names, constants=constants, folds=numbers, aggregate=aggregate

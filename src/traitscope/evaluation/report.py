@@ -21,9 +21,17 @@ from traitscope.types import Corpus, Target
 
 SCHEMA = 2
 """Raised when a key changes its meaning or goes; reports of other schemas are made again."""
-Own = Literal["model", "ensemble", "seed"]
-Baseline = Literal["constant", "median", "lookup", "lookup_shrunk", "metadata", "permuted"]
-Role = Own | Baseline
+Role = Literal[
+    "model",
+    "ensemble",
+    "seed",
+    "constant",
+    "median",
+    "lookup",
+    "lookup_shrunk",
+    "metadata",
+    "permuted",
+]
 """What a row is: ``model`` is the system under test (the mean over its seeds, where it has
 several, with ``ensemble`` and each ``seed`` beside it); the rest are baselines."""
 VerdictKind = Literal[

@@ -44,7 +44,6 @@ from traitscope.corpora.synthetic import _face, _media, _motion, _portrait, _voi
 from traitscope.corpora.synthetic._behaviours import BEHAVIOURS, Planned, generator, plan
 from traitscope.errors import DataError
 from traitscope.files import write_csv, write_text
-from traitscope.media import threads_of_children
 from traitscope.types import TRAITS, Corpus, Hook
 
 _LOG = logging.getLogger(__name__)
@@ -180,6 +179,8 @@ def _rendered(folder: Path, clips: list[Planned], config: Config) -> Any:
         for clip in clips:
             yield _write_clip(folder, clip, config)
         return
+    from traitscope.media import threads_of_children  # its room opens with the decoders
+
     spawn = multiprocessing.get_context("spawn")
     workers = min(config.workers, len(clips))
     with ProcessPoolExecutor(workers, mp_context=spawn, initializer=_take_one_core) as pool:
