@@ -143,10 +143,10 @@ def test_a_full_size_step_needs_little_memory() -> None:
     code = """
 import resource, torch
 from tests.models.test_resnet_lstm import SHAPES, TARGETS
-from traitscope.losses import mse
+from traitscope.training.losses import mse
 from traitscope.models.resnet_lstm import Config, Model
-from traitscope.optimisation import optimizer_of
-from traitscope.runs import load_run
+from traitscope.training.optimisation import optimizer_of
+from traitscope.runs.plan import load_run
 from traitscope.types import Batch
 model = Model(Config(), SHAPES, TARGETS).train()
 optimizer = optimizer_of(model, load_run("resnet_lstm").stages[0])
