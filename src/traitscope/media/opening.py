@@ -126,6 +126,8 @@ def _try_pictures(path: Path, limits: Limits) -> None:
     try:
         with _open(path, limits) as container:
             for stream in container.streams.video:
+                if stream.codec_context is None:  # a codec that no decoder reads
+                    continue
                 stream.codec_context.thread_count = 1  # what other threads say is not heard
                 next(container.decode(stream), None)
     except (av.error.FFmpegError, OSError, ValueError):
