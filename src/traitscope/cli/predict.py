@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from traitscope.cli._options import Model, Stream
+from traitscope.cli._options import Limit, Model, Speaker, Stream, Track
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,9 +17,6 @@ if TYPE_CHECKING:
     from traitscope.types import Prediction
 
 app = typer.Typer(rich_markup_mode=None)
-Speaker = Annotated[
-    str | None, typer.Option(help="Whose words count, where a transcript labels speakers.")
-]
 Recursive = Annotated[
     bool, typer.Option("--recursive", help="Look into the folders of a folder too.")
 ]
@@ -27,19 +24,6 @@ LabelRows = Annotated[
     Path | None,
     typer.Option(help="Write the one OpenFace table again, with the traits in every row."),
 ]
-Track = Annotated[
-    int | None, typer.Option(min=1, help="Of files with several, from 1; else their default.")
-]
-
-Limit = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--limit",
-        help="Raise what one clip may take, such as pixels=200000000 (a picture), seconds, "
-        "silence_seconds, pictures, bytes.",
-    ),
-]
-
 
 _NAMED = 10  # notes that are told; the rest is counted
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from traitscope.cli._options import Stream
+from traitscope.cli._options import Limit, Speaker, Stream, Track
 
 if TYPE_CHECKING:
     from traitscope.features.preparation import Summary
@@ -13,25 +13,11 @@ if TYPE_CHECKING:
     from traitscope.types import Corpus
 
 app = typer.Typer(rich_markup_mode=None)
-Speaker = Annotated[
-    str | None, typer.Option(help="Whose words count, where a transcript labels speakers.")
-]
-Track = Annotated[
-    int | None, typer.Option(min=1, help="Of files with several, from 1; else their default.")
-]
 Retry = Annotated[
     bool, typer.Option("--retry", help="Try clips again that failed for a lasting reason.")
 ]
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Try a few clips, and estimate time and disk.")
-]
-Limit = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--limit",
-        help="Raise what one clip may take, such as pixels=200000000 (a picture), seconds, "
-        "silence_seconds, pictures, bytes.",
-    ),
 ]
 _NAMED = 10  # failed clips that are named; the rest is counted
 
