@@ -91,7 +91,7 @@ class _Rate(ProgressColumn):
     """Items per second."""
 
     def render(self, task: Task) -> Text:
-        return Text(f"{task.speed:.1f}/s" if task.speed else "")
+        return Text(rate(task.speed) if task.speed else "")
 
 
 def _once() -> Callable[[logging.LogRecord], bool]:
@@ -152,10 +152,17 @@ def told_in_lines(title: str, clock: Callable[[], float] = time.monotonic) -> "H
             said = now
             # What was there before the first call took no time, so it says nothing of the pace.
             pace = (now - start) / (done - before) if done > before else 0.0
-            left = f", about {duration(pace * (total - done))} left" if pace else ""
+            left = (
+                f", {rate(1 / pace)}, about {duration(pace * (total - done))} left" if pace else ""
+            )
             say(f"{title}: {done} of {total}{left}" + (f" ({name})" if name else ""))
 
     return hook
+
+
+def rate(per_second: float) -> str:
+    """Write a rate for people: of long recordings there is less than one in ten seconds."""
+    return f"{per_second:.1f}/s" if per_second >= 0.1 else f"{60 * per_second:.1f}/min"
 
 
 def duration(seconds: float) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from traitscope.cli._options import Limit, Model, Speaker, Stream, Track
+from traitscope.cli._options import Limit, Model, Speaker, Stream, Track, Workers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 app = typer.Typer(rich_markup_mode=None)
 Recursive = Annotated[
     bool, typer.Option("--recursive", help="Look into the folders of a folder too.")
+]
+Csv = Annotated[
+    Path | None,
+    typer.Option(help="Also a table, row by row; the same command again goes on where it stopped."),
 ]
 LabelRows = Annotated[
     Path | None,
@@ -43,12 +47,13 @@ def predict(
     json: Annotated[
         bool, typer.Option("--json", help="Print JSON (the default in a pipe).")
     ] = False,
-    csv: Annotated[Path | None, typer.Option(help="Also write a table to this file.")] = None,
+    csv: Csv = None,
     label_rows: LabelRows = None,
     video_track: Track = None,
     audio_track: Track = None,
     model: Model = None,
     stream: Stream = None,
+    workers: Workers = None,
     limit: Limit = None,
 ) -> None:
     """Estimate apparent or self-reported traits of clips; exit 1 if some could not be scored.
@@ -70,7 +75,8 @@ def predict(
     from traitscope.runs.checkpoint import load
 
     log_to_stderr()
-    score = partial(predict_media, text=text, speaker=speaker, limits=parse_limits(limit or ()))
+    limits = parse_limits(limit or ())
+    score = partial(predict_media, text=text, speaker=speaker, table=csv, workers=workers)
     if not media and text is None:
         raise ConfigError("Nothing to score: name a media file or a table, or give --text FILE.")
     checkpoint = load(run, model=model, streams=stream or ())
@@ -80,11 +86,13 @@ def predict(
         raise ConfigError("--label-rows takes one OpenFace table, and no --text or --speaker.")
     with progress("clips") as hook:
         if label_rows:
-            predictions = label_table(checkpoint, listing.files[0], label_rows, hook=hook)
+            file = listing.files[0]
+            predictions = label_table(checkpoint, file, label_rows, scores=csv, hook=hook)
         else:
             tracks = Tracks(video=video_track, audio=audio_track)
-            predictions = score(checkpoint, *listing.files, tracks=tracks, hook=hook)
-    _hand_out(checkpoint, predictions, listing.left_out, json=json, csv=csv)
+            files = listing.files
+            predictions = score(checkpoint, *files, tracks=tracks, limits=limits, hook=hook)
+    _hand_out(checkpoint, predictions, listing.left_out, json=json)
     if any(p.status != "ok" for p in predictions):
         raise typer.Exit(1)
 
@@ -130,7 +138,6 @@ def _hand_out(
     left_out: "Sequence[LeftOut]",
     *,
     json: bool,
-    csv: Path | None,
 ) -> None:
     from traitscope.cli._shared import write_json
     from traitscope.prediction.clips import as_tree
@@ -139,8 +146,6 @@ def _hand_out(
         write_json(as_tree(checkpoint, predictions, left_out))
     else:
         _write_table(checkpoint, predictions)
-    if csv:
-        _write_csv(csv, checkpoint, predictions)
     _tell(predictions, left_out)
 
 
@@ -163,16 +168,3 @@ def _write_table(checkpoint: "Checkpoint", predictions: list["Prediction"]) -> N
         title=f"{kind} traits by {checkpoint.folder} ({checkpoint.config.model['name']}{backend})",
     )
     typer.echo(explain_use(checkpoint))
-
-
-def _write_csv(path: Path, checkpoint: "Checkpoint", predictions: list["Prediction"]) -> None:
-    from traitscope.files import write_csv
-    from traitscope.notes import joined
-
-    names = [target.name for target in checkpoint.facts.targets]
-    header = ["clip", "path", "status", "reason", "notes"]
-    scored = (
-        [p.clip, p.path, p.status, p.reason, joined(p.notes), *[p.scores.get(n, "") for n in names]]
-        for p in predictions
-    )
-    write_csv(path, [*header, *(f"predicted_{name}" for name in names)], scored)

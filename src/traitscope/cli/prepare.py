@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from traitscope.cli._options import Limit, Speaker, Stream, Track
+from traitscope.cli._options import Limit, Speaker, Stream, Track, Workers
 
 if TYPE_CHECKING:
     from traitscope.features.preparation import Summary
@@ -37,9 +37,7 @@ def prepare(
     ] = None,
     stream: Stream = None,
     speaker: Speaker = None,
-    workers: Annotated[
-        int | None, typer.Option(min=0, help="Processes; one per core by default, 0 for none.")
-    ] = None,
+    workers: Workers = None,
     video_track: Track = None,
     audio_track: Track = None,
     limit: Limit = None,

@@ -151,7 +151,7 @@ def settings_of(store: Store, key: str) -> Mapping[str, Any]:
 
 def origin_of(clip: Clip, request: Request, media: Media | None, *, corpus: str) -> Origin | None:
     """What an extractor reads of a clip; None if it is not there."""
-    needs = needs_of(request)
+    needs = request.all_needs
     reads_media = bool(needs & {"frames", "tracks", "audio", "table"})
     path = clip.path
     if "table" in needs:
@@ -223,11 +223,6 @@ def media_of(clip: Clip) -> Media | None:
         return None
     except OSError:
         return UNSEEN
-
-
-def needs_of(request: Request) -> set[str]:
-    """What an extractor reads of a clip, itself or through the streams it is made from."""
-    return set(request.needs).union(*(needs_of(below) for below in request.upstream))
 
 
 def words_of(clip: Clip, settings: Mapping[str, Any]) -> str | None:

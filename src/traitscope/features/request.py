@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from types import ModuleType
 from typing import Any
 
@@ -59,6 +60,11 @@ class Request:
         return facts
 
     @property
+    def all_needs(self) -> frozenset[str]:
+        """What it and everything upstream of it read."""
+        return frozenset(self.needs).union(*(request.all_needs for request in self.upstream))
+
+    @cached_property  # it is asked for several times per clip, and looks the tracker's version up
     def key(self) -> str:
         """Name and a hash of the fingerprint: ``faces-1f3a9c20d4e7``."""
         text = json.dumps(self.fingerprint, sort_keys=True, separators=(",", ":"))

@@ -9,7 +9,6 @@ from traitscope.features.origins import (
     another_file,
     joined,
     labels_of,
-    needs_of,
     origin_of,
     plain,
     record,
@@ -75,7 +74,7 @@ class Stock:
         """Compare what is asked for with what is stored."""
         rows = self._rows.get(clip.id, [])
         entry = record(self._name, clip)
-        reads_media = bool(needs_of(request) & {"frames", "tracks", "audio"})
+        reads_media = bool(request.all_needs & {"frames", "tracks", "audio"})
         media = self._served.media(clip)
         origin = origin_of(clip, request, media, corpus=self._name)
         if origin is None or (reads_media and media == UNSEEN):

@@ -1,4 +1,4 @@
-"""What a user names -> clips, with the streams that a table brings along."""
+"""What a user names -> clips to score, with the streams that a table brings along."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,9 +12,10 @@ from traitscope.corpora.openface import LONG_COLUMNS
 from traitscope.corpora.openface import clip_names as table_names
 from traitscope.errors import ConfigError
 from traitscope.extract.imported import read_table
-from traitscope.extract.transcript import holds_words
+from traitscope.extract.transcript import holds_words, read_words
 from traitscope.features.request import Request
 from traitscope.media.folders import LeftOut, Listing, media_files
+from traitscope.prediction.scoring import Task
 from traitscope.runs.checkpoint import Checkpoint
 from traitscope.runs.plan import IMPORTED
 from traitscope.sheets import SUFFIXES, open_sheet
@@ -82,6 +83,38 @@ def speaker_of(requests: Mapping[str, Request]) -> str | None:
     """Whose words the requests read, if only one speaker's."""
     chosen = (getattr(request.config, "speaker", None) for request in requests.values())
     return next((name for name in chosen if name is not None), None)
+
+
+def tasks_of(
+    checkpoint: Checkpoint,
+    media: Sequence[Path | str],
+    *,
+    text: Path | str | None = None,
+    speaker: str | None = None,
+) -> list[Task]:
+    """The clips of all that a user names, each with an id of its own.
+
+    Args:
+        checkpoint: the run, which says what of a table is read.
+        media: paths as they were typed.
+        text: the words of the one clip; a clip itself where there is no media.
+        speaker: whose words of the text.
+
+    Raises:
+        ConfigError: one text cannot be of several clips.
+        DataError: a table lacks columns.
+    """
+    paths, taken = named_paths(media, text), set[str]()
+    words, notes = None, ()
+    if text is not None and media:
+        words, _, notes = read_words(Path(text), speaker=speaker)
+    tasks = []
+    for path, name in zip(paths, clip_names(paths), strict=True):
+        for clip, given in named_clips(checkpoint, path, name):
+            clip = replace(clip, id=unused(clip.id, taken))
+            clip = clip if words is None else replace(clip, transcript=words)
+            tasks.append(Task(clip, path, given, notes))
+    return tasks
 
 
 def named_clips(
