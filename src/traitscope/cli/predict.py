@@ -17,6 +17,13 @@ if TYPE_CHECKING:
     from traitscope.types import Prediction
 
 app = typer.Typer(rich_markup_mode=None)
+Media = Annotated[
+    list[Path] | None,
+    typer.Argument(help="Media, folders of them, text files, or tables of features."),
+]
+Text = Annotated[
+    Path | None, typer.Option(help="Words of the clip (.txt, .srt, .json ...), or words alone.")
+]
 Recursive = Annotated[
     bool, typer.Option("--recursive", help="Look into the folders of a folder too.")
 ]
@@ -35,13 +42,8 @@ _NAMED = 10  # notes that are told; the rest is counted
 @app.command()
 def predict(
     run: Annotated[Path, typer.Argument(help="Folder of a trained run.")],
-    media: Annotated[
-        list[Path] | None,
-        typer.Argument(help="Media, folders of them, text files, or tables of features."),
-    ] = None,
-    text: Annotated[
-        Path | None, typer.Option(help="Words of the clip (.txt, .srt, .json ...), or words alone.")
-    ] = None,
+    media: Media = None,
+    text: Text = None,
     speaker: Speaker = None,
     recursive: Recursive = False,
     json: Annotated[

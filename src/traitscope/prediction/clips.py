@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from traitscope.features.extraction import Extraction
-from traitscope.features.request import of_speaker
+from traitscope.features.request import Request, of_speaker
 from traitscope.media import Tracks
 from traitscope.media.folders import LeftOut
 from traitscope.media.limits import DEFAULTS, Limits
@@ -68,15 +68,29 @@ def predict(
     checkpoint = run if isinstance(run, Checkpoint) else load(run, model=model, streams=streams)
     requests = checkpoint.facts.requests
     requests = of_speaker(requests, speaker) if speaker is not None else requests
-    tasks = [
-        task if tracks is None else _with_tracks(task, tracks)
-        for task in tasks_of(checkpoint, media, text=text, speaker=speaker_of(requests))
-    ]
+    tasks = tasks_of(checkpoint, media, text=text, speaker=speaker_of(requests))
+    if tracks is not None:
+        tasks = [_with_tracks(task, tracks) for task in tasks]
+    how: dict[str, Any] = {"table": table, "workers": workers, "hook": hook, "limits": limits}
+    return _score_all(checkpoint, tasks, requests, **how)
+
+
+def _score_all(
+    checkpoint: Checkpoint,
+    tasks: Sequence[Task],
+    requests: Mapping[str, Request],
+    *,
+    table: Path | str | None,
+    workers: int | None,
+    hook: Hook | None,
+    limits: Limits,
+) -> list[Prediction]:
+    """Score clips, those in the table excepted, and put each into it as it comes."""
     saved = None if table is None else ScoreTable(Path(table), checkpoint, requests, tasks)
     done = {} if saved is None else saved.before()
-    places = [place for place in range(len(tasks)) if place not in done]
     if hook and tasks:
         hook(len(done), len(tasks), "")
+    places = [place for place in range(len(tasks)) if place not in done]
     waiting = [tasks[place] for place in places]
     results = score(checkpoint, waiting, requests, workers=workers, limits=limits)
     with closing(results):  # ends the workers when the table cannot be written

@@ -105,15 +105,14 @@ def tasks_of(
         DataError: a table lacks columns.
     """
     paths, taken = named_paths(media, text), set[str]()
-    words, notes = None, ()
-    if text is not None and media:
-        words, _, notes = read_words(Path(text), speaker=speaker)
+    beside = None if text is None or not media else read_words(Path(text), speaker=speaker)
     tasks = []
     for path, name in zip(paths, clip_names(paths), strict=True):
         for clip, given in named_clips(checkpoint, path, name):
             clip = replace(clip, id=unused(clip.id, taken))
-            clip = clip if words is None else replace(clip, transcript=words)
-            tasks.append(Task(clip, path, given, notes))
+            if beside is not None:
+                clip = replace(clip, transcript=beside.words)
+            tasks.append(Task(clip, path, given, beside.notes if beside is not None else ()))
     return tasks
 
 
