@@ -42,13 +42,13 @@ def deal(
     Yields:
         The place of a task and its result, or a Crash or MemoryError; see `failure_of`.
     """
-    most = max(1, len(tasks) // (_ROUNDS * max(1, workers)))
-    step = max(1, min(together, most if workers else together))
-    groups = [range(first, min(first + step, len(tasks))) for first in range(0, len(tasks), step)]
+    groups = _groups(len(tasks), workers=workers, together=together)
+    in_groups = len(groups) < len(tasks)
+    tries = 1 if in_groups else pool.TRIES  # the second one is alone
     alone: list[range] = []
-    with closing(_done(work, tasks, groups, workers, tries=1 if step > 1 else pool.TRIES)) as done:
+    with closing(_done(work, tasks, groups, workers, tries=tries)) as done:
         for group, results in done:
-            if _is_lost(results) and len(group) > 1:
+            if in_groups and _is_lost(results):
                 alone += [range(place, place + 1) for place in group]
             else:
                 yield from _each(group, results)
@@ -73,6 +73,12 @@ def failure_of(clip: Clip, result: Any) -> ClipError | None:
 def processes_for(clips: int) -> int:
     """How many processes to start for media that are to be read; 0 where they are too few."""
     return cores() if cores() > 1 and clips >= _WORTH_A_PROCESS * cores() else 0
+
+
+def _groups(count: int, *, workers: int, together: int) -> list[range]:
+    step = together if not workers else min(together, count // (_ROUNDS * workers))
+    step = max(1, step)
+    return [range(first, min(first + step, count)) for first in range(0, count, step)]
 
 
 def _is_lost(results: Any) -> bool:
