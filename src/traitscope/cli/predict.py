@@ -79,11 +79,13 @@ def predict(
     log_to_stderr()
     limits = parse_limits(limit or ())
     score = partial(predict_media, text=text, speaker=speaker, table=csv, workers=workers)
+    # Before the run is loaded, which takes longer than to type the rest.
     if not media and text is None:
         raise ConfigError("Nothing to score: name a media file or a table, or give --text FILE.")
     checkpoint = load(run, model=model, streams=stream or ())
     _look_at(checkpoint, text)
     listing = media_in(media or (), recursive=recursive)
+    # Rows of one table are labelled; words, or a second file, have no rows in it.
     if label_rows and (text is not None or speaker is not None or len(listing.files) != 1):
         raise ConfigError("--label-rows takes one OpenFace table, and no --text or --speaker.")
     with progress("clips") as hook:
@@ -95,6 +97,7 @@ def predict(
             files = listing.files
             predictions = score(checkpoint, *files, tracks=tracks, limits=limits, hook=hook)
     _hand_out(checkpoint, predictions, listing.left_out, json=json)
+    # Scripts go by it: some clips have no score, and which ones was said.
     if any(p.status != "ok" for p in predictions):
         raise typer.Exit(1)
 
@@ -119,12 +122,14 @@ def _tell(predictions: list["Prediction"], left_out: "Sequence[LeftOut]") -> Non
     from traitscope.cli._shared import say
     from traitscope.errors import some
 
+    # By reason: a folder may hold thousands of pictures that are no clips, and one line says so.
     reasons: dict[str, list[str]] = {}
     for out in left_out:
         reasons.setdefault(out.reason, []).append(str(out.path))
     for reason, paths in reasons.items():
         say(f"left out ({reason}): {some(paths)}")
     notes = [f"note: {p.clip}: {note}" for p in predictions for note in p.notes]
+    # A folder of a thousand clips would bury the scores under what was noticed in them.
     for line in notes[:_NAMED]:
         say(line)
     if len(notes) > _NAMED:
@@ -144,6 +149,7 @@ def _hand_out(
     from traitscope.cli._shared import write_json
     from traitscope.prediction.clips import as_tree
 
+    # In a pipe another program reads: a table is drawn for people alone.
     if json or not sys.stdout.isatty():
         write_json(as_tree(checkpoint, predictions, left_out))
     else:
@@ -159,6 +165,7 @@ def _write_table(checkpoint: "Checkpoint", predictions: list["Prediction"]) -> N
     rows = []
     for p in predictions:
         scores = [f"{p.scores[t.name]:.3f}" if p.scores else "-" for t in targets]
+        # The worst of the streams: a score rests on all of them.
         name, share = min(p.coverage.items(), key=lambda item: item[1], default=("", 0.0))
         seen = f"{share:.0%}" + (f" ({name})" if share < 1 else "") if name else "-"
         rows.append([p.clip, *scores, seen, p.status])

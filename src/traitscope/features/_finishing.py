@@ -66,6 +66,7 @@ def _finish_all(waiting: Sequence[tuple[Clip, Job, Inputs]]) -> None:
     extractor = waiting[0][1].extractor
     try:
         results = extractor.finish_all([given for _, _, given in waiting])
+    # These would be the same for every clip, and are the user's to mend.
     except (ConfigError, MissingError):
         raise
     except Exception:  # of one of them, or of memory: each pays for itself alone
@@ -100,6 +101,7 @@ def _gather(clip: Clip, job: Job, jobs: Sequence[Job], sounds: "Sounds") -> Inpu
         job.notice(sound.notes, sound.share)
     streams: dict[str, Stream] = {}
     for request in job.request.upstream:
+        # A handful of jobs: looking through them takes less than to keep a second index right.
         outcome = next(other.outcome for other in jobs if other.request.key == request.key)
         if isinstance(outcome, ClipError):
             raise outcome.again()
@@ -119,6 +121,7 @@ class Sounds:
 
     def at(self, rate: int) -> Sound:
         """Sound in which nothing can be heard is none."""
+        # An error is kept as well, or a broken file would be decoded again by each that listens.
         if rate not in self.decoded:
             try:
                 self.decoded[rate] = self._read(rate)
@@ -140,6 +143,7 @@ class Sounds:
             track=clip.audio_track,
             limits=self.limits,
         )
+        # No samples at all are for each extractor to judge, which knows how many it needs.
         if len(sound.waveform.samples) and is_silent(sound.waveform):
             raise ClipError(
                 f"The sound of clip {clip.id!r} is silent: its track holds no signal. Use "

@@ -60,7 +60,9 @@ class Job:
         known = tuple(dict.fromkeys((*self.noticed.get("notes", ()), *notes)))
         if known:
             self.noticed["notes"] = list(known)
+        # Of whole media nothing is said: most are whole, and every stream would carry the number.
         if share < 1:
+            # Sound and pictures may end at different times; what was seen of both is what counts.
             least = min(share, self.noticed.get("read_share", 1.0))
             self.noticed["read_share"] = round(least, 6)
 
@@ -78,6 +80,7 @@ class Job:
             self.notice_all(result.info)
             result = replace(result, info={**self.facts, **result.info, **self.noticed})
         self.outcome = result if result is not None else self.outcome
+        # A new one for each job: one exception object in many jobs would gather all their traces.
         if isinstance(self.outcome, ClipError):
             self.outcome = self.outcome.again(self.noticed.get("notes", ()))
 
@@ -114,6 +117,7 @@ def guard(clip: Clip, jobs: Sequence[Job], work: Callable[[], Result]) -> Result
             f"Leave the clip out and report this.",
             status="error",
         )
+    # Those that had an outcome keep it: the first reason is the one that can be mended.
     for job in jobs:
         if job.alive:
             job.outcome = failure

@@ -68,6 +68,7 @@ def read_stream(path: Path, owner: Mapping[str, str]) -> Stream:
         if "jpeg" in arrays:
             images = _pictures(arrays["jpeg"], arrays["offset"])
         values = arrays.get("values")
+        # Of pictures the offsets say how many there are, of numbers their first axis.
         rows = len(images) if images is not None else len(arrays["values"])
         time = _from_grid(arrays["grid"], rows) if "grid" in arrays else arrays["time"]
         return Stream(
@@ -152,12 +153,14 @@ def _check_sizes(archive: zipfile.ZipFile, path: Path) -> None:
         raise ValueError("it is compressed, as no file of a store is")
     if len({entry.filename for entry in entries}) < len(entries):
         raise ValueError("an entry occurs twice")
+    # Stored entries cannot be larger than their file; who says so wants memory.
     if sum(entry.file_size for entry in entries) > path.stat().st_size:
         raise ValueError("its entries are larger than the file")
 
 
 def _entry(archive: zipfile.ZipFile, name: str) -> NDArray[Any]:
     room = archive.getinfo(name).file_size
+    # Opened twice: NumPy has to begin at the start, and a zip entry cannot go back cheaply.
     with archive.open(name) as entry:
         _check_header(entry, room)
     with archive.open(name) as entry:

@@ -47,6 +47,7 @@ def deal(
     tries = 1 if in_groups else pool.TRIES  # the second one is alone
     alone: list[range] = []
     with closing(_done(work, tasks, groups, workers, tries=tries)) as done:
+        # Kept for the end: memory may be short only while the others work.
         for group, results in done:
             if in_groups and _is_lost(results):
                 alone += [range(place, place + 1) for place in group]
@@ -72,10 +73,12 @@ def failure_of(clip: Clip, result: Any) -> ClipError | None:
 
 def processes_for(clips: int) -> int:
     """How many processes to start for media that are to be read; 0 where they are too few."""
+    # With one processor a second process would only wait for the first, and load all twice.
     return cores() if cores() > 1 and clips >= _WORTH_A_PROCESS * cores() else 0
 
 
 def _groups(count: int, *, workers: int, together: int) -> list[range]:
+    # Alone there is nobody to share with, so a group is as large as it is worth.
     step = together if not workers else min(together, count // (_ROUNDS * workers))
     step = max(1, step)
     return [range(first, min(first + step, count)) for first in range(0, count, step)]
@@ -99,6 +102,7 @@ def _done(
         with closing(pool.run(work, chosen, workers=workers, tries=tries)) as done:
             yield from ((groups[number], results) for number, results in done)
         return
+    # Without workers nothing can be caught but memory: what crashes ends this process too.
     for group, some in zip(groups, chosen, strict=True):
         try:
             results: Any = work(some)

@@ -44,9 +44,12 @@ class Extraction:
         taken: Counter[str] = Counter()
         for key in passes:
             backend = key[0]
+            # Frames alone: nobody is tracked in this pass.
             if not backend:
                 continue
             opened = self._trackers.setdefault(backend, [])
+            # Passes of one backend at other rates need a tracker each: a tracker follows faces from
+            # one picture to the next, and two rates would mix their times.
             if taken[backend] < len(opened):
                 opened[taken[backend]].restart()
             else:
@@ -58,6 +61,7 @@ class Extraction:
 
     def close(self) -> None:
         """Close all trackers."""
+        # Popped first: what fails to close is not closed a second time.
         while self._trackers:
             for tracker in self._trackers.popitem()[1]:
                 tracker.close()
@@ -114,6 +118,7 @@ def extract_clips(
     finally:
         if extraction is None:
             context.close()
+    # What was computed only because something stands on it is not handed out.
     asked = {request.key for request in requests}
     return [
         {job.request.key: _outcome(job) for job in jobs if job.request.key in asked}
@@ -132,6 +137,7 @@ def clips_at_once(requests: Iterable[Request]) -> int:
         extractor = request.module.Extractor
         if hasattr(extractor, "finish_all"):
             worth.append(int(extractor(request.config).together))
+        # Somebody else decodes this clip, so there is nothing to gain from more clips at once.
         elif {"frames", "tracks", "audio"} & request.all_needs:
             return 1
     return min(worth, default=1)
@@ -177,6 +183,8 @@ def _see_frames(clip: Clip, jobs: Sequence[Job], context: Extraction) -> None:
             for key, group in passes.items():
                 if key[1] in wanted:
                     _show(clip, frame, trackers.get(key), [job for job in group if job.alive])
+            # All have failed, such as by a tracker that gave up: the rest of the clip is not
+            # decoded.
             if not any(job.alive for job in jobs):
                 break
         facts = _media_facts(clip, reader)
@@ -195,6 +203,7 @@ def _show(clip: Clip, frame: Frame, tracker: FaceTracker | None, jobs: Sequence[
     faces: tuple[Face, ...] | None = ()
     if tracker is not None:
         faces = guard(clip, jobs, partial(tracker.track, frame))
+    # The tracker failed here, and with it all jobs of the pass.
     if faces is None:
         return
     for job in jobs:

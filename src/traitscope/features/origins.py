@@ -170,6 +170,7 @@ def origin_of(clip: Clip, request: Request, media: Media | None, *, corpus: str)
         )
         if number is not None and needs & readers
     ]
+    # Words lie in files of their own, which change without the media.
     if "text" in needs:
         span.append(f"text {crc(words_of(clip, request.config.model_dump()) or '')}")
     return Origin(size, ", ".join(span), _written(path), record(corpus, clip))
@@ -247,6 +248,7 @@ def _file(path: Path) -> Media:
         return size, ""
     with path.open("rb") as file:
         ends = file.read(_END_BYTES)
+        # The end too: containers keep their index there, and edits of the sound move it.
         file.seek(max(0, size - _END_BYTES))
         return size, crc(ends + file.read())
 

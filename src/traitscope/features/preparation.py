@@ -61,6 +61,7 @@ class _Work:
     def _extract(self, tasks: Sequence[_Task], requests: Sequence[Request]) -> list[Rows]:
         clips = [task.clip for task in tasks]
         every = extract_clips(clips, requests, extraction=self.extraction)
+        # Nothing of the clip is written then: its second try begins from nothing.
         if self.again and any(is_short(outcome) for one in every for outcome in one.values()):
             raise MemoryError
         return [
@@ -132,17 +133,18 @@ def prepare(
         >>> summary = traitscope.prepare(
         ...     "table:study/clips.csv", {"faces": {"rate": 5}}, store="store"
         ... )  # doctest: +SKIP
-        >>> summary.failed  # doctest: +SKIP
-        ('clip_17',)
     """
     started = time.monotonic()
     corpus, wanted, store, workers = _settled(corpus, requests, store, workers)
+    # Before any work: a store that cannot be written is told now, not after the first clip.
     for key, request in wanted.items():
         store.add(key, request.fingerprint)
     plan = _plan(corpus, wanted, store, retry=retry)
     try:
+        # First, so that they stand there however long the rest takes.
         _record(store, [*plan.absent, *plan.confirmed])
         _extract(plan.tasks, store, wanted, workers, hook, limits)
+    # Also when somebody stops it: status.csv is then as tidy as after a whole run.
     finally:
         for key in wanted:
             store.settle(key)
@@ -186,6 +188,7 @@ def estimate(
     """
     corpus, wanted, store, workers = _settled(corpus, requests, store, workers)
     plan = _plan(corpus, wanted, store, retry=retry)
+    # One process: the rate of many is computed, and no worker has to start for five clips.
     with Extraction() as extraction:
 
         def work(scratch: Store, place: int) -> Rows:
@@ -200,6 +203,7 @@ def _settled(
     corpus: Corpus | str, requests: Requests, store: Store | Path | str, workers: int | None
 ) -> tuple[Corpus, dict[str, Request], Store, int]:
     """Turn what a user gives into what is worked with."""
+    # Decoding and tracking scale with processes; a second per core only waits.
     workers = cores() if workers is None else workers
     if workers < 0:
         raise ConfigError(f"The number of workers is {workers}; it must be 0 or more.")
@@ -235,10 +239,12 @@ def _plan(corpus: Corpus, requests: Mapping[str, Request], store: Store, *, retr
             (key, state.missing) for key, state in to_do.items() if state.missing is not None
         ]
         plan.confirmed += [(k, row) for k in sorted(done) if (row := states[k].confirmed())]
+        # Nothing is lacking that could be had: either all is there, or it failed for good.
         if not to_do:
             failed = any(
                 state.row is not None and state.row.status != OK for state in states.values()
             )
+            # Told apart in the summary: finished clips need nothing, these may need a look.
             plan.untried += failed
             plan.skipped += not failed
         if any(state.changed for state in states.values()):
@@ -258,6 +264,7 @@ def _extract(
 ) -> None:
     """Do the tasks, and record each as it finishes."""
     with Extraction(limits) as extraction:  # each worker gets its own, empty, opens its trackers
+        # The plain store: which of several streams of an id is meant was settled in the plan.
         work = _Work(Store(store.folder), requests, extraction, again=bool(workers))
         together = clips_at_once(requests.values())
         results = deal(work, tasks, workers=workers, together=together)

@@ -79,6 +79,8 @@ class Stock:
         origin = origin_of(clip, request, media, corpus=self._name)
         if origin is None or (reads_media and media == UNSEEN):
             # Finished features stay where the media is gone or unreadable.
+            # Somebody may have deleted media that take too much room; what was made of them is
+            # good.
             kept = self._best([row for row in rows if row.status == OK and self._may_be(row, clip)])
             if kept is not None or origin is None:
                 missing = self._missing(clip, rows, entry) if kept is None else None
@@ -99,6 +101,7 @@ class Stock:
 
     def _best(self, rows: Sequence[StatusRow]) -> StatusRow | None:
         name = plain(self._name)
+        # One that is there before one that failed; then that of this corpus by name.
         return max(rows, key=lambda row: (row.status == OK, name in row.recorded), default=None)
 
     def _may_be(self, row: StatusRow, clip: Clip) -> bool:

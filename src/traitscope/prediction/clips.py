@@ -88,6 +88,7 @@ def _score_all(
     """Score clips, those in the table excepted, and put each into it as it comes."""
     saved = None if table is None else ScoreTable(Path(table), checkpoint, requests, tasks)
     done = {} if saved is None else saved.before()
+    # Said before the first clip: loading what it needs takes a while, and so may the clip.
     if hook and tasks:
         hook(len(done), len(tasks), "")
     places = [place for place in range(len(tasks)) if place not in done]
@@ -95,12 +96,14 @@ def _score_all(
     results = score(checkpoint, waiting, requests, workers=workers, limits=limits)
     with closing(results):  # ends the workers when the table cannot be written
         for number, prediction in results:
+            # They come in the order in which they finish, which is not that of the clips.
             done[places[number]] = prediction
             if saved is not None:
                 saved.add(places[number], prediction)
             if hook:
                 hook(len(done), len(tasks), prediction.clip)
     predictions = [done[place] for place in range(len(tasks))]
+    # Sorted only now: to insert rows in order would be to rewrite the file for each of them.
     if saved is not None:
         saved.finish(predictions)
     return predictions
@@ -133,6 +136,7 @@ def predict_clip(
         MissingError: the run's backend needs a file or package that is not here.
     """
     task = Task(clip, given=given or {})
+    # Whoever scores one clip after another gives an extraction, and keeps its trackers.
     if extraction is None:
         return next(score(checkpoint, [task], checkpoint.facts.requests))[1]
     facts = (checkpoint.folder, checkpoint.typed, checkpoint.facts.requests)

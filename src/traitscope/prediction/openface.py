@@ -43,6 +43,7 @@ def label_rows(
             f"{checkpoint.folder} was not trained on OpenFace's signals, and another source has "
             f"another scale. Train with features.signals.backend=openface, or predict from videos."
         )
+    # It holds what was measured, and is not replaced by a copy that somebody may yet doubt.
     if to.resolve() == table.resolve():
         raise ConfigError(f"{to} would overwrite the table. Choose another file.")
     targets = [target.name for target in checkpoint.facts.targets]
@@ -50,9 +51,11 @@ def label_rows(
     sheet = open_sheet(table)
     if sheet.lines is None:
         raise DataError(f"{table} is Parquet, whose rows are not written on. Give it as CSV.")
+    # Two columns of one name are read as one or the other, by whoever reads them.
     taken = sorted(set(columns) & set(sheet.columns))
     if taken:
         raise DataError(f"{table} has {', '.join(taken)} already. Take the columns out first.")
+    # In this process: tables are rows of numbers, and take less than to start another.
     predictions = predict(checkpoint, table, table=scores, workers=0, hook=hook)
     cells = {
         p.clip: [f"{p.scores[name]:.6f}" if p.scores else "" for name in targets]

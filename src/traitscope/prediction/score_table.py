@@ -58,6 +58,7 @@ class ScoreTable:
             ConfigError: the file holds something else.
             OSError: it cannot be written.
         """
+        # A pipe or /dev/stdout cannot be read again; it gets the whole table at the end.
         if self._is_a_pipe():
             return {}
         rows, whole = self._read()
@@ -74,6 +75,7 @@ class ScoreTable:
 
     def add(self, place: int, prediction: Prediction) -> None:
         """Append the row of one clip in one write."""
+        # Opened for each row: a row takes seconds, and nothing stays open where a hook raises.
         if not self._is_a_pipe():
             with self._path.open("ab") as file:
                 file.write(_lines([self._row(place, prediction)]))
@@ -101,6 +103,7 @@ class ScoreTable:
             lines = list(csv.reader(text))
         except csv.Error:
             lines = []
+        # The columns name the targets, so the table of a run with other traits is refused as well.
         if not lines or lines[0] != self._header:
             raise ConfigError(
                 f"{self._path} is there, and is no table of scores of such a run: it has not the "
@@ -122,6 +125,7 @@ class ScoreTable:
         """What a row says; None where it is damaged, or the clip may have another outcome now."""
         status, scores = row["status"], {}
         try:
+            # Failures have no scores, and their cells are empty.
             if status == OK:
                 scores = {name: float(row[f"predicted_{name}"]) for name in self._targets}
             pairs = [pair.rpartition("=") for pair in row["coverage"].split("; ") if pair]
@@ -151,6 +155,7 @@ def fingerprint_of(run: str, task: Task, requests: Mapping[str, Request]) -> str
         requests: how its streams are extracted.
     """
     clip = task.clip
+    # The rows of a table have no media of their own: the table is what may change.
     source = clip if clip.path is not None else Clip(clip.id, path=task.path)
     media = media_of(source)
     if media is None or media == UNSEEN:

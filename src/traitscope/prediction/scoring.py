@@ -76,10 +76,13 @@ class Scorer:
             MemoryError: there is too little, and others may give some back.
         """
         if self.checkpoint is None:
+            # Not sent along: a network on a GPU cannot be, and files are read faster than they are
+            # pickled.
             self.checkpoint = open_run(self.folder, self.typed)
         half = [one for some in self._extracted(tasks) for one in some]
         if self.again and any(is_short(error) for one in half for error in one.errors):
             raise MemoryError
+        # A clip that failed has nothing to score, and must not be a row of zeros among the others.
         ready = [one for one in half if one.example is not None]
         for first in range(0, len(ready), _SCORED):
             self._fill_in(ready[first : first + _SCORED])
@@ -121,6 +124,8 @@ class Scorer:
             notes=tuple(dict.fromkeys(notes)),
             path=str(task.path or task.clip.path or ""),
         )
+        # Also those of streams that come after the one that failed first: memory may be short
+        # there.
         errors = [one for one in extracted.values() if isinstance(one, ClipError)]
         return _Half(prediction, example, errors)
 
@@ -164,6 +169,7 @@ def score(
     Raises:
         MissingError: the run's backend needs a file or package that is not here.
     """
+    # What only some tasks bring along is extracted for the others, so it counts as lacking.
     given = set.intersection(*(set(task.given) for task in tasks)) if tasks else set()
     lacking = [request for name, request in requests.items() if name not in given]
     reads_media = any(request.all_needs & _MEDIA for request in lacking)
@@ -171,6 +177,7 @@ def score(
         workers = processes_for(len(tasks)) if reads_media else 0
     with Extraction(limits) as extraction:
         scorer = Scorer(checkpoint.folder, checkpoint.typed, requests, extraction)
+        # Alone in the machine, a process would lack the memory the second time as well.
         scorer.again, scorer.checkpoint = bool(workers), None if workers else checkpoint
         together = clips_at_once(lacking) if reads_media else WITHOUT_MEDIA
         with closing(deal(scorer, tasks, workers=workers, together=together)) as results:
