@@ -40,7 +40,9 @@ def trained(folder: Path, *, confound: str, subjects: int, clips: int = 2) -> Pa
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return trained(tmp_path_factory.mktemp("confounded"), confound="brightness", subjects=12, clips=1)
+    return trained(
+        tmp_path_factory.mktemp("confounded"), confound="brightness", subjects=12, clips=1
+    )
 
 
 def test_the_unchanged_copy_is_exact_and_the_confound_is_flagged(run: Path) -> None:
