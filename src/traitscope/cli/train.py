@@ -49,4 +49,5 @@ def train(
             streams=stream or (),
             hook=hook,
         )
+    # The folder alone on stdout, for scripts: run=$(traitscope train ...).
     typer.echo(folder)

@@ -61,7 +61,11 @@ class Facts:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A loaded run, ready to predict."""
+    """A loaded run, ready to predict.
+
+    Attributes:
+        typed: what the user typed to load it, for other processes that load it too.
+    """
 
     folder: Path
     config: RunConfig
@@ -69,6 +73,7 @@ class Checkpoint:
     facts: Facts
     scalers: Mapping[str, Scaler]
     fitted: Any
+    typed: registry.Typed = registry.NOTHING
 
     def predict(self, batch: Batch) -> NDArray[np.float64]:
         """Predict (clips, targets) from a batch of NumPy arrays."""
@@ -252,7 +257,7 @@ def open_run(folder: Path, typed: registry.Typed) -> Checkpoint:
     _restore(folder, fitted)
     check_learned(folder)
     _to_accelerator(fitted)
-    return Checkpoint(folder, config, run_plan.draws, facts, scalers, fitted)
+    return Checkpoint(folder, config, run_plan.draws, facts, scalers, fitted, typed)
 
 
 def _to_accelerator(fitted: Any) -> None:

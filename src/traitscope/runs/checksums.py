@@ -60,6 +60,13 @@ def check_learned(folder: Path) -> None:
         )
 
 
+def learned_checksum(folder: Path) -> str:
+    """One checksum of the files and settings that the predictions of a run follow from."""
+    files = [folder / name for name in LEARNED if (folder / name).is_file()]
+    sums = {path.name: checksum(path) for path in files} | {_SETTINGS: _settings(folder)}
+    return hashlib.sha256(json.dumps(sums, sort_keys=True).encode()).hexdigest()
+
+
 @contextmanager
 def naming_edited(folder: Path) -> Iterator[None]:
     """Say of settings that cannot be used that they are not those training wrote, if so."""
