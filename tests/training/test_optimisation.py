@@ -251,11 +251,12 @@ def test_a_changed_plateau_is_used_on_resume(place: Path, tmp_path: Path) -> Non
     folder = train("audio_lstm", [*settings, "train.milestones=[]"], to=tmp_path / "run")
     train("audio_lstm", ["train.epochs=6", "train.patience=1"], to=folder, resume=True)
     rates = [float(row["lr"]) for row in history(folder)]
-    assert rates[:4] == [rates[0]] * 4
-    assert rates[4] == pytest.approx(0.1 * rates[0])
+    # Two epochs without gain are more than one: the rate is that of a plateau of the new settings.
+    assert rates[:3] == [rates[0]] * 3
+    assert rates[3] == pytest.approx(0.1 * rates[0])
 
 
-@pytest.mark.parametrize("change", ["weight_decay=0.1", "betas=[0.5,0.9]", "schedule=cosine"])
+@pytest.mark.parametrize("change", ["weight_decay=0.1", "betas=[0.5,0.9]"])
 def test_what_the_saved_state_holds_cannot_change_on_resume(
     place: Path, tmp_path: Path, change: str
 ) -> None:

@@ -243,7 +243,7 @@ def open_run(folder: Path, typed: registry.Typed) -> Checkpoint:
     facts = _load_facts(folder, typed)
     if set(facts.requests) != set(run_plan.draws):
         raise DataError(f"{folder}: features.json does not fit run.yaml. Train again.")
-    scalers = _load_scalers(folder)
+    scalers = saved_scalers(folder)
     if hasattr(run_plan.module, "as_saved"):  # it gets what it stands on from the run itself
         run_plan = replace(run_plan, options=run_plan.module.as_saved(run_plan.options))
     else:
@@ -265,6 +265,11 @@ def _to_accelerator(fitted: Any) -> None:
         fitted.to("cuda")
 
 
+def run_facts(folder: Path, typed: registry.Typed = registry.NOTHING) -> Facts:
+    """What a run knows of its training, from ``features.json`` alone."""
+    return _load_facts(folder, typed)
+
+
 def build_fitted(run_plan: Plan, facts: Facts) -> Any:
     """Make the run's untrained Model or Estimator."""
     if run_plan.is_estimator:
@@ -272,35 +277,25 @@ def build_fitted(run_plan: Plan, facts: Facts) -> Any:
     return run_plan.module.Model(run_plan.options, facts.shapes, facts.targets)
 
 
-def load_weights(folder: Path, model: Any, *, start: bool = False) -> tuple[str, ...]:
-    """Put a run's saved tensors into a network.
-
-    Args:
-        folder: the run.
-        model: a network of the same architecture.
-        start: only start from them: tensors that the run does not have stay as they are, as when
-            a clip model starts from an image model.
-
-    Returns:
-        Names of the tensors that stayed as they were.
+def load_weights(folder: Path, model: Any) -> None:
+    """Put a run's saved tensors into a network of the same architecture.
 
     Raises:
         DataError: names or shapes differ.
     """
+    try:
+        model.load_state_dict(saved_tensors(folder))
+    except (RuntimeError, TypeError) as error:
+        path = folder / "model.safetensors"
+        raise DataError(f"{path} does not fit its run: {error}") from error
+
+
+def saved_tensors(folder: Path) -> dict[str, Any]:
+    """The tensors of a run's network, by name."""
     import torch
 
-    path = folder / "model.safetensors"
-    state = {name: torch.from_numpy(array) for name, array in _arrays(path).items()}
-    try:
-        names = model.load_state_dict(state, strict=not start)
-    except (RuntimeError, TypeError) as error:
-        raise DataError(f"{path} does not fit its run: {error}") from error
-    if names.unexpected_keys:
-        raise DataError(
-            f"{path} cannot start this model, which has no {', '.join(names.unexpected_keys[:5])}. "
-            f"Start from a run of the same architecture."
-        )
-    return tuple(names.missing_keys)
+    arrays = _arrays(folder / "model.safetensors")
+    return {name: torch.from_numpy(array) for name, array in arrays.items()}
 
 
 def _restore(folder: Path, fitted: Any) -> None:
@@ -366,7 +361,8 @@ def _request(folder: Path, stream: str, saved: Mapping[str, Any], typed: registr
     return request
 
 
-def _load_scalers(folder: Path) -> dict[str, Scaler]:
+def saved_scalers(folder: Path) -> dict[str, Scaler]:
+    """The scalers of a run; none where it standardises nothing."""
     path = folder / "scalers.safetensors"
     if not path.is_file():
         return {}

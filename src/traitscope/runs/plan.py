@@ -37,6 +37,7 @@ class Plan:
         draws: stream name -> Draw.
         requests: stream name -> the extraction that makes it.
         augment: transforms of training examples, in order.
+        typed: what the user typed, for other runs of the same model.
     """
 
     module: ModuleType
@@ -44,6 +45,7 @@ class Plan:
     draws: Mapping[str, Draw]
     requests: Mapping[str, Request]
     augment: tuple[Augmentation, ...] = ()
+    typed: registry.Typed = registry.NOTHING
 
     @property
     def is_estimator(self) -> bool:
@@ -77,6 +79,8 @@ def load_run(name: str, overrides: Sequence[str] = ()) -> RunConfig:
     if not isinstance(stage_changes, dict):
         raise ConfigError(f"train={stage_changes!r} is not a setting; write train.lr=... .")
     tree = merge(tree, changes)
+    if "start" in stage_changes:  # typed beside train.lr, but no setting of a stage
+        tree = merge(tree, {"start": stage_changes.pop("start")})
     if stage_changes:
         tree["stages"] = _change_stages(list(tree.get("stages") or [{}]), stage_changes)
     where = " + ".join([name, *overrides])
@@ -106,6 +110,7 @@ def typed_names(
         frozenset(each for each in models if isinstance(each, str)),
         frozenset([*_texts(settings), *streams]),
         registry.typed(corpus=corpus if isinstance(corpus, str) else None).corpora,
+        frozenset(_texts(tree.get("train"))),
     )
 
 
@@ -192,7 +197,8 @@ def plan(config: RunConfig, *, typed: registry.Typed = registry.NOTHING, source:
         stream: _request(stream, draw.extract, config.features.get(stream, {}), typed, source)
         for stream, draw in draws.items()
     }
-    return Plan(module, options, _sized(draws, requests), requests, settle(config.augment, draws))
+    changes = settle(config.augment, draws)
+    return Plan(module, options, _sized(draws, requests), requests, changes, typed)
 
 
 def _sized(draws: Mapping[str, Draw], requests: Mapping[str, Request]) -> dict[str, Draw]:

@@ -120,6 +120,12 @@ def _check_watched(
     if config.trainer.plots and (run_plan.is_estimator or not selection):
         why = "is fitted in one step" if run_plan.is_estimator else "has no validation clips"
         raise ConfigError(f"trainer.plots=true has no effect: this run {why}. Leave it out.")
+    monitor = config.trainer.monitor
+    if len(selection) == 1 and monitor in {"r2", "ccc"} and not run_plan.is_estimator:
+        raise ConfigError(
+            f"trainer.monitor={monitor} is undefined on a single validation clip. Set: "
+            f"trainer.monitor=mae"
+        )
     unlabelled = [t.name for t in targets if not any(t.name in clip.targets for clip in selection)]
     for stage in config.stages or (() if run_plan.is_estimator else (Stage(),)):
         change = {
