@@ -28,6 +28,9 @@ def write_card(checkpoint: Checkpoint, corpus: Corpus, metrics: Mapping[str, Any
     lines += ["## Data", "", f"- Corpus: {markdown(facts.corpus)} ({markdown(facts.kind)})"]
     lines += [f"- {markdown(note)}" for note in corpus.notes]
     sees = "yes" if config.data.allow_attributes else "no"
+    if "converted_from" in metrics:
+        file = metrics["converted_from"]
+        lines.append(f"- Trained by another program: {markdown(file['file'])} ({file['sha256']})")
     lines += [
         f"- Fitted on {facts.fitted_clips} clips; {len(metrics['left_out'])} clips left out",
         f"- Protocol: {config.protocol.kind}, fitted on {config.protocol.fit}",

@@ -31,13 +31,16 @@ _WRAPPERS = re.compile(r"^(module\.|_orig_mod\.)+")
 """What torch's DataParallel and compile put before every name."""
 
 
-def read_foreign(path: Path, network: nn.Module, module: ModuleType) -> Origin:
+def read_foreign(
+    path: Path, network: nn.Module, module: ModuleType, *, rename: Mapping[str, str]
+) -> Origin:
     """Read a file of weights for a network of ours.
 
     Args:
         path: the file.
         network: whose names they get.
         module: the model's file, whose table ``FOREIGN`` says how.
+        rename: how names begin there -> here, as the user says; it comes before the table.
 
     Raises:
         ConfigError: the file is not there.
@@ -45,7 +48,14 @@ def read_foreign(path: Path, network: nn.Module, module: ModuleType) -> Origin:
     """
     tensors = read_tensors(path)
     known = set(network.state_dict())
-    table: Sequence[tuple[str, str]] = getattr(module, "FOREIGN", ())
+    typed = [(f"^{re.escape(theirs)}", ours) for theirs, ours in rename.items()]
+    for (pattern, _), theirs in zip(typed, rename, strict=True):
+        if not any(re.match(pattern, name) for name in tensors):
+            raise ConfigError(
+                f"train.start.rename: no tensor of {path} begins with {theirs!r}. It has "
+                f"{some(list(tensors), 6)}."
+            )
+    table: Sequence[tuple[str, str]] = (*typed, *getattr(module, "FOREIGN", ()))
     ours: dict[str, Tensor] = {}
     renamed: dict[str, str] = {}
     left: dict[str, str] = {}
@@ -103,18 +113,18 @@ def _loaded(path: Path) -> Any:
     except Exception as error:
         # A file of strangers makes torch raise a dozen kinds; which one it is tells its words.
         words = str(error)
-        code = re.search(
-            r"(?:GLOBAL|[Uu]nsupported (?:global|class|operand)[^\w]*) ?([\w.]+)", words
-        )
-        if "weights_only" in words or "Unsupported" in words or code:
+        code = re.search(r"GLOBAL ([\w.]+)", words)
+        if code or "unrecognized function" in words or "Unsupported class" in words:
             asks = f": it asks for {shown(code[1], 80)}" if code else ""
             raise DataError(
                 f"{path} is refused, because it holds code or objects and not only tensors{asks}. "
                 f"Nothing of it was run. Save the network's state_dict with the program that made "
                 f"it, and name that file."
             ) from None
-        first = words.splitlines()[0] if words else type(error).__name__
-        raise DataError(f"{path} is no file of torch.save, or damaged ({first[:200]}).") from None
+        raise DataError(
+            f"{path} is no file of torch.save, or damaged ({type(error).__name__}). Download it "
+            f"again, or name the file with the network's state_dict."
+        ) from None
 
 
 def _tensors_in(tree: Any) -> dict[str, Tensor]:

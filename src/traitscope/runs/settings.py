@@ -164,6 +164,8 @@ class Start(Config):
     """Patterns of tensor names that start fresh all the same, such as ``score.*``."""
     only: tuple[str, ...] = ()
     """Patterns of tensor names that are taken, and no others; empty for all."""
+    rename: dict[str, str] = Field(default_factory=dict)
+    """How names of a file begin -> how they begin here, such as ``{audio_net.: hear.}``."""
 
 
 class TrainerConfig(Config):

@@ -13,7 +13,7 @@ What else has another shape is refused with both shapes, unless the user leaves 
 
 import fnmatch
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import torch
@@ -75,6 +75,10 @@ class Account:
     left: dict[str, str] = field(default_factory=dict)
     targets: dict[str, str] = field(default_factory=dict)
 
+    def as_json(self) -> dict[str, Any]:
+        """All of it as JSON values, for ``start.json``."""
+        return asdict(self)
+
     def lines(self) -> list[str]:
         """What a person wants to know, in a few lines."""
         lines = [f"{len(self.taken)} tensors are taken from {self.origin}"]
@@ -111,7 +115,8 @@ def take_over(
     _let_rebuild(network, chosen, axes)
     state = network.state_dict()
     parameters = {name for name, _ in network.named_parameters()}
-    fates = _fates(origin, targets)
+    heads = [name for name in chosen if name in axes]
+    fates = _fates(origin, targets) if heads else {}
     account.targets = fates if axes else {}
     turnable = all(axis == 0 and rows == 1 for axis, rows in axes.values())
     fresh_heads = {n for n, fate in fates.items() if fate == "turned"} if not turnable else set()

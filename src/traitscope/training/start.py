@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from traitscope.files import read_json, write_json
 from traitscope.runs.checkpoint import Facts, open_run, read_run, run_facts, saved_tensors
 from traitscope.runs.checksums import check_learned
 from traitscope.runs.plan import Plan, load_run, plan
-from traitscope.runs.settings import SETTLED, RunConfig
+from traitscope.runs.settings import SETTLED, RunConfig, Start
 
 log = logging.getLogger(__name__)
 
@@ -79,6 +78,8 @@ def inherited(
         overrides: what was typed.
         start_from: a run, or a file, which has no settings.
     """
+    if start_from is None and config.start != Start() and not Path(name).exists():
+        raise ConfigError("train.start says what is taken, and has no effect without --from RUN.")
     if start_from is None or not (Path(start_from) / "run.yaml").is_file():
         return config
     first = read_run(Path(start_from))
@@ -125,7 +126,7 @@ def begin_with(
         same = there.corpus == facts.corpus
         origin = Origin(str(start_from), tensors, there.targets, same_corpus=same)
     else:
-        origin = read_foreign(start_from, network, run_plan.module)
+        origin = read_foreign(start_from, network, run_plan.module, rename=config.start.rename)
     axes = target_axes(run_plan, facts)
     account = take_over(network, origin, facts.targets, axes=axes, start=config.start)
     for line in account.lines():
@@ -208,7 +209,7 @@ def noted_start(folder: Path) -> str | None:
 def save_account(folder: Path, account: Any) -> None:
     """Write what became of each tensor as ``start.json``."""
     if account is not None:
-        write_json(folder / "start.json", asdict(account))
+        write_json(folder / "start.json", account.as_json())
 
 
 def _epochs_done(folder: Path) -> int:
