@@ -4,10 +4,13 @@ A setting may leave open what only the store can tell: which tracking backend wa
 content an imported table has. Here it is settled, so that a run says it for good.
 """
 
+import json
 import logging
 import shlex
 from collections.abc import Mapping, Sequence
+from typing import Any
 
+from traitscope.config import parse_overrides
 from traitscope.errors import DataError
 from traitscope.features.request import Request, make_request
 from traitscope.features.store import Store
@@ -56,10 +59,17 @@ def prepare_command(config: RunConfig, requests: Sequence[Request]) -> str:
         fields = type(request.config).model_fields
         for key, value in request.config.model_dump(mode="json").items():
             if value != fields[key].default or key == "backend":
-                settings.append(f"{request.name}.{key}={value}")
+                settings.append(f"{request.name}.{key}={_as_typed(value)}")
     names = ",".join(request.name for request in requests)
     parts = ["traitscope", "prepare", config.data.corpus, "--store", config.data.store]
     return shlex.join([*parts, "--extract", names, *settings])
+
+
+def _as_typed(value: Any) -> str:
+    """A value as a person types it behind ``key=``: read again, it is the same."""
+    if isinstance(value, str) and parse_overrides([f"key={value}"]) == {"key": value}:
+        return value
+    return json.dumps(value)
 
 
 def _other_backend(stream: str, request: Request, store: Store) -> Request | None:

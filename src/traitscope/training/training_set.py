@@ -16,9 +16,9 @@ from traitscope.data.scaling import Scaler
 from traitscope.errors import ConfigError, DataError
 from traitscope.features.origins import serving
 from traitscope.features.store import Store
-from traitscope.runs.plan import Plan, plan
+from traitscope.runs.plan import IMPORTED, Plan, plan
 from traitscope.runs.settings import RunConfig, Stage
-from traitscope.runs.stored import stored_plan
+from traitscope.runs.stored import prepare_command, stored_plan
 from traitscope.types import Clip, Corpus, Target
 
 log = logging.getLogger(__name__)
@@ -82,8 +82,14 @@ def collect(
     labelled = [c for c in splits.fitted if any(t.name in c.targets for t in targets)]
     held_out = () if "validation" in splits.fit else splits.validation
     store = serving(store, [*labelled, *held_out], corpus=corpus.name)
-    fitting, left_out = gather(labelled, store, run_plan.keys)
-    selection, unseen = gather(held_out, store, run_plan.keys)
+    try:
+        fitting, left_out = gather(labelled, store, run_plan.keys)
+        selection, unseen = gather(held_out, store, run_plan.keys)
+    except DataError as error:
+        made = [r for r in run_plan.requests.values() if r.name != IMPORTED]
+        if "no features yet" not in str(error) or not made:
+            raise
+        raise DataError(f"{error} Make them with:\n  {prepare_command(config, made)}") from error
     if len(fitting) < 2:
         raise DataError(
             f"{len(fitting)} of {len(splits.fitted)} fitting clips have labels and usable "
