@@ -173,7 +173,7 @@ class Loop(lightning.LightningModule):
             self.distil.remember(output.features, labels, whole)
         # Still on its device: to look at it here would make the processor wait for the step.
         self._losses.append((loss.detach(), len(batch.clips)))
-        self._steps.note(self.stage.name, self.current_epoch, batch_index, self._lr, loss)
+        self._steps.note(self.stage.name, self.current_epoch, batch_index, self._lr, loss.detach())
         return loss
 
     def on_validation_epoch_start(self) -> None:
