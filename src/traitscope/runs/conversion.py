@@ -67,6 +67,7 @@ def convert(
         )
     corpus = _corpus(config, typed)
     facts = _facts(run_plan, corpus)
+    # Nothing random is left in the end, but what is refused should be refused alike each time.
     torch.manual_seed(config.seed)
     network = build_fitted(run_plan, facts)
     origin = read_foreign(file, network, run_plan.module, rename=config.start.rename)
@@ -87,6 +88,7 @@ def _corpus(config: RunConfig, typed: registry.Typed) -> Corpus:
     """What the numbers mean: that of a corpus that was named, or First Impressions."""
     if config.data.corpus:
         return saved_corpus(config.data.corpus, typed, words="data.corpus=").with_clips(())
+    # All five systems were trained on it, with these keys in this direction.
     return Corpus("first_impressions", "apparent", TARGETS, (), NOTES)
 
 

@@ -61,6 +61,7 @@ def read_foreign(
     left: dict[str, str] = {}
     for theirs, tensor in tensors.items():
         name = _renamed(theirs, known, table)
+        # Two branches of one shape would fall onto each other here, the later over the earlier.
         if name in ours:
             raise DataError(
                 f"{path}: {shown(theirs, 80)} and {shown(renamed.get(name, name), 80)} are both "
@@ -131,6 +132,7 @@ def _tensors_in(tree: Any) -> dict[str, Tensor]:
     """The dictionary of tensors in a tree of dictionaries: at its top, or below a usual key."""
     if not isinstance(tree, Mapping):
         return {}
+    # Counters and versions stand beside the tensors in some programs; they are no reason to miss.
     tensors = {str(name): value for name, value in tree.items() if isinstance(value, Tensor)}
     if tensors and len(tensors) >= len(tree) / 2:
         return tensors

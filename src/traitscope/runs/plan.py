@@ -73,6 +73,7 @@ def load_run(name: str, overrides: Sequence[str] = ()) -> RunConfig:
     Raises:
         ConfigError: nothing has that name, or a setting is unknown or contradictory.
     """
+    # Defaults < recipe or file < what was typed; nothing else has a say.
     tree = _base(name)
     changes = parse_overrides(overrides)
     stage_changes = changes.pop("train", {})
@@ -133,11 +134,13 @@ def recipe_path(name: str) -> Path:
 
 
 def _base(name: str) -> dict[str, Any]:
+    # Recipes come first: they are models with the settings that were published.
     if name in registry.names("recipes"):
         return read_yaml(recipe_path(name))
     if name in registry.names("models"):
         return {"model": {"name": name}}
     path = Path(name)
+    # The folder of a run stands for its settings, so that a run can be repeated.
     if path.is_dir() and (path / "run.yaml").is_file():
         return read_yaml(path / "run.yaml")
     if path.is_file() or path.suffix in {".yaml", ".yml"}:
@@ -157,6 +160,7 @@ def _change_stages(stages: list[dict[str, Any]], changes: dict[str, Any]) -> lis
                 raise ConfigError(registry.unknown(key, known, "stages"))
             index = known.index(key)
             stages[index] = merge(stages[index], value)
+        # To set both stages would be a guess that changes a published recipe twice.
         elif len(stages) > 1:
             raise ConfigError(
                 f"train.{key} is ambiguous: the run has the stages {', '.join(known)}. "
@@ -183,6 +187,7 @@ def plan(config: RunConfig, *, typed: registry.Typed = registry.NOTHING, source:
     settings = {key: value for key, value in config.model.items() if key != "name"}
     options = build(module.Config, settings, where=f"model settings of {name}")
     draws = module.inputs(options)
+    # A misspelt stream would otherwise leave the default at work, unseen.
     idle = sorted(set(config.features) - set(draws))
     if idle:
         raise ConfigError(
@@ -219,6 +224,7 @@ def _request(
     source: str,
 ) -> Request:
     """The extraction of a stream; no extractor, or known content, is what was imported."""
+    # The content of a table is its fingerprint: no extractor has such a setting.
     if "content" in given:
         return make_request(IMPORTED, {"name": stream, **given})
     settings = merge(wanted, given)
@@ -248,6 +254,7 @@ def requests_for(
     full = [f"features.{o}" if heads[o] in draws else o for o in overrides]
     config = load_run(name, full)
     requests = plan(config, typed=typed, source=name).requests
+    # What was imported cannot be prepared again: at least say so.
     tables = [stream for stream, request in requests.items() if request.name == IMPORTED]
     if tables and len(tables) == len(requests):
         raise ConfigError(

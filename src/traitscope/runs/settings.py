@@ -134,6 +134,7 @@ class Stage(Config):
             "warmup_epochs": self.schedule != "plateau",
             "decay": self.weight_decay > 0,
         }
+        # Setting an idle key to its default is no mistake: recipes are copied and trimmed.
         default = type(self).model_fields
         idle = [
             k for k, used in uses.items() if not used and getattr(self, k) != default[k].default
@@ -221,6 +222,7 @@ class RunConfig(Config):
     @field_validator("stages")
     @classmethod
     def _distinct_stages(cls, stages: tuple[Stage, ...]) -> tuple[Stage, ...]:
+        # train.NAME.lr= would not know which of them is meant.
         if len({stage.name for stage in stages}) < len(stages):
             raise ValueError("two stages have the same name")
         return stages

@@ -32,6 +32,7 @@ def stored_plan(config: RunConfig, run_plan: Plan, store: Store) -> Plan:
     keys = store.fingerprints()
     chosen, absent = {}, []
     for stream, request in run_plan.requests.items():
+        # Exactly what was asked for, made with exactly these settings.
         stored = request if request.key in keys else None
         given = {**run_plan.draws[stream].extract, **config.features.get(stream, {})}
         if request.name == IMPORTED:
@@ -86,6 +87,7 @@ def _other_backend(stream: str, request: Request, store: Store) -> Request | Non
         other = make_request(request.name, changed, typed=request.typed)
         if other.key == key:  # else another version of that backend made them
             candidates.append(other)
+    # Two backends in one store: to take either would be a coin toss between two runs.
     if len(candidates) != 1:
         return None
     log.info("%s: using the features made with %s", stream, candidates[0].backend)
@@ -112,6 +114,7 @@ def _check_groups(run_plan: Plan, chosen: Mapping[str, Request]) -> None:
             content = getattr(chosen[stream].config, "content", "")
             origins.setdefault(draw.group, {})[stream] = content
     for contents in origins.values():
+        # Points of another detector than the pictures lie beside the faces.
         if len(set(contents.values())) > 1:
             have = ", ".join(f"{s}: {c or 'extracted'}" for s, c in contents.items())
             raise DataError(
@@ -126,6 +129,7 @@ def _imported(stream: str, request: Request, store: Store) -> Request:
     stored = store.fingerprints()
     keys = store.matching(IMPORTED, wanted, version=request.version)
     contents = [stored[key]["config"] for key in keys]
+    # One table of that name: there is nothing to choose.
     if len(contents) == 1:
         return make_request(IMPORTED, contents[0])
     name = wanted["name"]

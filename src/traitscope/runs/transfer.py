@@ -122,6 +122,7 @@ def take_over(
     fresh_heads = {n for n, fate in fates.items() if fate == "turned"} if not turnable else set()
     for name in fresh_heads:  # bins of a range are no mirror image of each other
         account.targets[name] = "fresh"
+    # Collected first and put in at once: of a refusal the network stays as it was.
     result: dict[str, Tensor] = {}
     for name, tensor in chosen.items():
         if name not in state:
@@ -158,6 +159,7 @@ def target_axes(run_plan: Plan, facts: Facts) -> dict[str, tuple[int, int]]:
 
     The network is made twice, with the run's targets and with one more, without taking memory.
     """
+    # A z-score, because its range asks nothing of a model that cuts ranges into bins.
     more = replace(facts, targets=(*facts.targets, Target("one more")))
     try:
         with torch.device("meta"):
@@ -181,6 +183,7 @@ def learnt(run_plan: Plan, facts: Facts, tensors: Mapping[str, Tensor]) -> dict[
     of that run's corpus, and has no place in a run on another.
     """
     with torch.random.fork_rng(devices=[]):
+        # The generator is forked: the new network must be the one that its seed makes.
         fresh = build_fitted(run_plan, facts)
     buffers = dict(fresh.named_buffers())
     return {

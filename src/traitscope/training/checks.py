@@ -23,6 +23,7 @@ def check_data(data: TrainingSet) -> None:
     Raises:
         DataError: names the clip, and the column or target.
     """
+    # A z-score has no range that a corpus could hold it against.
     for clip in (*data.fitting.clips, *data.selection.clips):
         for target in data.targets:
             value = clip.targets.get(target.name, 0.0)

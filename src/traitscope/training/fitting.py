@@ -92,6 +92,7 @@ def train(
     Example:
         ``train("audio_lstm", ["data.corpus=fi:/data/fi", "data.store=store"], to="runs/a")``
     """
+    # Before anything is read: from here on only these names are imported.
     typed = typed_names(name, overrides, streams)
     folder = Path(to) if to is not None else unused_folder(name)
     if resume:
@@ -165,6 +166,7 @@ def _train_folds(
     config: RunConfig, folder: Path, start: _Start, *, resume: bool, how: Mapping[str, Any]
 ) -> None:
     """Train a run per fold; a resumed training leaves finished folds as they are."""
+    # The first stands for all: folds differ in clips, not in what they need.
     first = each_fold(config.protocol)[0]
     fold = config.model_copy(update={"protocol": first})
     # Only to find out what is wrong: after an hour of the first folds it would come too late.
@@ -174,6 +176,7 @@ def _train_folds(
     save_config(config, folder / "run.yaml")
     for number in range(config.protocol.folds):
         place = folder / f"fold-{number}"
+        # It is written last: a fold that has it is finished.
         if resume and (place / "metrics.json").is_file():
             continue
         begun = resume and (place / "run.yaml").is_file()
@@ -309,6 +312,7 @@ def _write_results(
         predictions = checkpoint.predict_examples(examples, size=size)
         scores = metrics.macro_scores(examples.labels(), predictions)
         scores = {k: v if v is not None and math.isfinite(v) else None for k, v in scores.items()}
+    # Undefined scores are null: JSON has no NaN, and readers should not meet one.
     facts: dict[str, Any] = {
         "fitted_clips": len(data.fitting),
         "validation_clips": len(data.selection),

@@ -21,6 +21,7 @@ LOGGED = ("mae", "mse", "r2", "ccc", "accuracy", "cosine")
 
 def mean_loss(losses: Sequence[tuple[float, int]]) -> float:
     """Mean of the losses of batches, each with its number of clips."""
+    # By clips and not by batches: the last batch is smaller.
     return sum(loss * size for loss, size in losses) / max(1, sum(size for _, size in losses))
 
 
@@ -28,6 +29,7 @@ def split_scores(
     labels: NDArray[np.float64], predictions: NDArray[np.float64], targets: Sequence[Target]
 ) -> tuple[dict[str, float], dict[str, float]]:
     """Scores of a whole split (clips, targets): macro, and of each target as ``mae/openness``."""
+    # Accuracy is one minus the error in shares of the range; z-scores have none.
     spans = [None if t.high is None or t.low is None else t.high - t.low for t in targets]
     names = [target.name for target in targets]
     table = metrics.score_table(labels, predictions, names=names, spans=spans)

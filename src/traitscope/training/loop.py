@@ -193,6 +193,7 @@ class Loop(lightning.LightningModule):
         """Score the whole split."""
         examples = self.session.data.selection
         predictions = torch.cat(self._predictions).numpy()
+        # Here and not at the end: hours of epochs behind NaN are lost hours.
         if not np.isfinite(predictions).all():
             raise _diverged("predictions")
         labels, targets = examples.labels(), self.session.data.targets
@@ -204,6 +205,7 @@ class Loop(lightning.LightningModule):
             epoch = self.epochs_before + self.current_epoch
             path = self.session.folder / "plots" / f"epoch_{epoch:03d}.png"
             plot_epoch(labels, predictions, targets, f"validation, epoch {epoch}", path)
+        # The score that decides is in the units of the labels, unless these differ.
         score = self.validation[self.session.config.trainer.monitor]
         if len({(target.low, target.high) for target in targets}) > 1:
             # Labels of 0..100 beside labels of 0..1 would decide alone which epoch is best.

@@ -47,6 +47,7 @@ def concordance(output: Tensor, target: Tensor, mask: Tensor, progress: float) -
     https://doi.org/10.2307/2532051
     """
     weight = mask.to(output.dtype)
+    # Population moments, as in evaluation: over a batch the difference is the loss's own scale.
     count = weight.sum(dim=0).clamp(min=1)
     output_mean = (output * weight).sum(dim=0) / count
     target_mean = (target * weight).sum(dim=0) / count
@@ -62,6 +63,7 @@ def bell(output: Tensor, target: Tensor, mask: Tensor, progress: float) -> Tenso
 
     Li et al., 2020, https://doi.org/10.1007/s11263-020-01309-y
     """
+    # Its slope is largest at an error of 9, far outside 0..1: there it is nearly a parabola.
     errors = 300 * (1 - torch.exp(-((output - target) ** 2) / 162))
     return (errors * mask.to(errors.dtype)).sum() / max(1, len(errors))
 

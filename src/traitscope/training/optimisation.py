@@ -56,6 +56,7 @@ def freeze(model: nn.Module, stage: Stage, trainable: frozenset[str]) -> None:
         if not fnmatch.filter([name for name, _ in model.named_parameters()], pattern):
             raise ConfigError(f"{pattern!r} matches no tensor of the model: it has no effect.")
     for name, tensor in model.named_parameters():
+        # What the model froze itself stays frozen: a stage can only freeze more.
         frozen = any(fnmatch.fnmatchcase(name, pattern) for pattern in stage.freeze)
         tensor.requires_grad_(name in trainable and not frozen)
     if not any(tensor.requires_grad for tensor in model.parameters()):

@@ -51,6 +51,7 @@ def rehearse(network: nn.Module, data: TrainingSet, typed: Typed = NOTHING) -> N
         TraitscopeError: the predictions are no numbers.
     """
     stages = data.config.stages
+    # Two clips, or one where a step has one: what fails at 32 fails at two.
     count = min(2, len(data.fitting), *(stage.batch_size for stage in stages))
     examples = data.fitting.__getitems__([(0, index) for index in range(count)])
     batch = to_tensors(collate(examples, data.fitting.targets))

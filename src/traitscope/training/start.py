@@ -47,6 +47,7 @@ def on_network(
             f"{name} starts from a run of {wanted}, and {folder} is one of "
             f"{first.model['name']}. Name another run with --from."
         )
+    # Its head gives as many scores as it was trained for, in that order.
     if config.data.targets not in {(), first.data.targets}:
         raise ConfigError(
             f"data.targets={list(config.data.targets)} are not those of {folder}: "
@@ -86,6 +87,7 @@ def inherited(
     if first.model["name"] != config.model["name"]:
         return config
     typed = parse_overrides(overrides)
+    # A file is the user's own word, as what is typed; a recipe is ours, and gives way.
     written = config.model if Path(name).exists() else dict(typed.get("model") or {})
     model = merge(merge(config.model, first.model), written)
     features: dict[str, Any] = {
@@ -219,6 +221,7 @@ def _epochs_done(folder: Path) -> int:
 
 def unused_folder(name: str) -> Path:
     """The first of ``runs/NAME-1``, ``-2`` ... that is not there."""
+    # The name of a recipe, of a YAML file, or the last part of a dotted path.
     stem = Path(name).stem or "run"
     number = 1
     while Path("runs", f"{stem}-{number}").exists():

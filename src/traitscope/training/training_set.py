@@ -79,7 +79,9 @@ def collect(
     targets = tuple(corpus.target(name) for name in config.data.targets) or corpus.targets
     splits = split(corpus, config.protocol)
     _warn_of_leakage(splits, config)
+    # A clip with one of five labels still teaches that one; its mask hides the others.
     labelled = [c for c in splits.fitted if any(t.name in c.targets for t in targets)]
+    # Fitted clips cannot choose the epoch: every epoch would look better than the last.
     held_out = () if "validation" in splits.fit else splits.validation
     store = serving(store, [*labelled, *held_out], corpus=corpus.name)
     try:
@@ -114,6 +116,7 @@ def collect(
 
 
 def _warn_of_leakage(splits: Splits, config: RunConfig) -> None:
+    # Said before training: afterwards the number is already in somebody's table.
     for part in {"validation", "test"} - set(splits.fit):
         for warning in check_leakage(splits.fitted, splits.part(part), config.protocol):
             log.warning("%s: %s", part, warning)
@@ -153,6 +156,7 @@ def _check_watched(
 def _resolved(config: RunConfig, run_plan: Plan, targets: Sequence[Target]) -> RunConfig:
     """Write every default out, so that the saved run means the same later."""
     features = {s: r.config.model_dump(mode="json") for s, r in run_plan.requests.items()}
+    # Defaults may change in later versions; what this run was trained with may not.
     model = {"name": config.model["name"], **run_plan.options.model_dump(mode="json")}
     stages = config.stages if run_plan.is_estimator else config.stages or (Stage(),)
     data = config.data.model_copy(update={"targets": tuple(target.name for target in targets)})

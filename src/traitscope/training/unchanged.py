@@ -94,6 +94,7 @@ def _features(folder: Path, data: TrainingSet) -> Iterator[str]:
         if was is None:
             yield f"features are of {key}, and were of {', '.join(before)}"
             continue
+        # Only of clips that were there: new ones are said by the clips already.
         other = [clip for clip, checksum in now.items() if was.get(clip, checksum) != checksum]
         if other:
             store = data.config.data.store

@@ -35,6 +35,7 @@ class DensityWeights(nn.Module):
         kernel = np.exp(-0.5 * ((places[:, None] - places) / WIDTH) ** 2)
         table = []
         for target in range(labels.shape[1]):
+            # By target: a clip without a label of one still counts for the others.
             known = labels[np.isfinite(labels[:, target]), target]
             bins = np.clip(((known - low[target]) / width[target]).astype(int), 0, BINS - 1)
             density = kernel @ np.bincount(bins, minlength=BINS)
