@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from math import inf
+from math import inf, isfinite
 from pathlib import Path
 from typing import Any, Literal
 
@@ -398,3 +398,12 @@ class Prediction:
     backend: str | None = None
     notes: tuple[str, ...] = ()
     path: str = ""
+
+    def __post_init__(self) -> None:
+        # Whoever made it: NaN beside "ok" is averaged, ranked and plotted as if it were a score.
+        odd = [name for name, score in self.scores.items() if not isfinite(score)]
+        if odd:
+            object.__setattr__(self, "scores", {})
+            object.__setattr__(self, "status", "not_finite")
+            reason = f"the network gave no number for {', '.join(odd)}: is its run damaged?"
+            object.__setattr__(self, "reason", self.reason or reason)
