@@ -73,6 +73,25 @@ def crnet(output: Any, target: Tensor, mask: Tensor, progress: float) -> Tensor:
     return mae(*scores) + mse(*scores) + bell(*scores) + 4 * progress * ranges(output, *scores[1:])
 
 
+def persemon(output: Any, target: Tensor, mask: Tensor, progress: float) -> Tensor:
+    """PersEmoN's: traits / 10 + emotions + .1 traits told by emotions + .1 domain.
+
+    Zhang et al., 2019, https://arxiv.org/abs/1811.08657
+    """
+    felt = output.emotions
+    traits = smooth_l1(output.prediction, target, mask & ~felt, progress) / 10
+    emotions = smooth_l1(output.prediction, target, mask & felt, progress)
+    ((weight, related),) = output.auxiliary
+    loss = traits + emotions + weight * smooth_l1(related, target, mask & ~felt, progress)
+    if output.domain is None:
+        return loss
+    # A clip with labels of both kinds says nothing of what tells the two kinds apart.
+    is_felt, is_trait = (mask & felt).any(dim=1), (mask & ~felt).any(dim=1)
+    one = is_felt != is_trait
+    wrong = torch.nn.functional.cross_entropy(output.domain, is_felt.long(), reduction="none")
+    return loss + 0.1 * _mean(wrong, one)
+
+
 def names() -> list[str]:
     """List the losses of this file."""
     functions = inspect.getmembers(sys.modules[__name__], inspect.isfunction)
@@ -94,7 +113,9 @@ def find(name: str) -> Loss:
 def _of_rows(loss: Loss) -> Loss:
     """Give a loss the predictions in an output, or the scores of every valid row if it has them.
 
-    A loss whose ``output`` is not annotated as a tensor gets what the model returned.
+    Scores that an output has beside its predictions (``auxiliary``: pairs of a weight and scores)
+    add their own loss times the weight. A loss whose ``output`` is not annotated as a tensor gets
+    what the model returned.
     """
     if inspect.signature(loss).parameters["output"].annotation is not Tensor:
         return loss
@@ -103,7 +124,10 @@ def _of_rows(loss: Loss) -> Loss:
     def of_rows(output: Any, target: Tensor, mask: Tensor, *rest: float) -> Tensor:
         rows = getattr(output, "rows", None)
         if rows is None:
-            return loss(getattr(output, "prediction", output), target, mask, *rest)
+            total = loss(getattr(output, "prediction", output), target, mask, *rest)
+            for weight, scores in getattr(output, "auxiliary", ()):
+                total = total + weight * loss(scores, target, mask, *rest)
+            return total
         valid = output.row_mask
         targets, masks = (t.unsqueeze(1).expand(rows.shape)[valid] for t in (target, mask))
         return loss(rows[valid], targets, masks, *rest)
