@@ -20,6 +20,8 @@ PUBLISHED: list[tuple[str, dict[str, Any], float]] = [
     ("ambfac", {}, 3.149),
     ("audio_embedding_mlp", {}, 2.494),
     ("au_spectrum_mlp", {}, 0.388),
+    ("statistics_mlp", {}, 0.0982),
+    ("spectrum_cnn", {}, 8.28),
     ("au_conv", {"variant": "vgg19"}, 11.9),
     ("au_conv", {"variant": "densenet121"}, 7.45),
     ("au_conv", {"variant": "vit"}, 38.5),
@@ -31,6 +33,8 @@ ROWS = {
     "audio_embedding_mlp": {"audio_embedding": (128,)},
     "au_spectrum_mlp": {"signals": (1,)},
     "au_conv": {"signals": (39,)},
+    "statistics_mlp": {"frame_scores": (5,)},
+    "spectrum_cnn": {"frame_scores": (5,)},
 }
 
 

@@ -32,6 +32,8 @@ ROWS: dict[str, tuple[int, ...]] = {
     "compare": (6373,),
     "embedding": (24,),
     "audio_embedding": (12,),
+    "frame_scores": (3,),
+    "frame_features": (12,),
     "waveform": (),
 }
 """Shape of one row of each stream; images follow the Draw's size."""
