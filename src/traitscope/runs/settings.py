@@ -29,6 +29,10 @@ class DataConfig(Config):
     """Targets to regress; empty for all of the corpus."""
     allow_attributes: bool = False
     """Let the model see age, gender ...; said in its card."""
+    first_stage: str = ""
+    """Run whose scores of frames a second stage learns from, see ``predict --frames``."""
+    out_of_fold: bool = False
+    """Of the first stage only scores by networks that had not seen the clip: a run with folds."""
 
 
 class Distil(Config):

@@ -81,6 +81,25 @@ def crnet(output: Any, target: Tensor, mask: Tensor, progress: float) -> Tensor:
     return mae(*scores) + mse(*scores) + bell(*scores) + 4 * progress * ranges(output, *scores[1:])
 
 
+def persemon(output: Any, target: Tensor, mask: Tensor, progress: float) -> Tensor:
+    """PersEmoN's: traits / 10 + emotions + .1 traits told by emotions + .1 domain.
+
+    Zhang et al., 2019, https://arxiv.org/abs/1811.08657
+    """
+    felt = output.emotions
+    traits = smooth_l1(output.prediction, target, mask & ~felt, progress) / 10
+    emotions = smooth_l1(output.prediction, target, mask & felt, progress)
+    ((weight, related),) = output.auxiliary
+    loss = traits + emotions + weight * smooth_l1(related, target, mask & ~felt, progress)
+    if output.domain is None:
+        return loss
+    # A clip with labels of both kinds says nothing of what tells the two kinds apart.
+    is_felt, is_trait = (mask & felt).any(dim=1), (mask & ~felt).any(dim=1)
+    one = is_felt != is_trait
+    wrong = torch.nn.functional.cross_entropy(output.domain, is_felt.long(), reduction="none")
+    return loss + 0.1 * _mean(wrong, one)
+
+
 def names() -> list[str]:
     """List the losses of this file."""
     functions = inspect.getmembers(sys.modules[__name__], inspect.isfunction)
@@ -114,6 +133,8 @@ class InShares(nn.Module):
     """A loss that sees labels and predictions as shares of each target's range; z-scores as is.
 
     Of a target from 0 to 1 nothing changes, to the bit: 0 is subtracted and 1 divides.
+    Scores that an output has beside its predictions (``auxiliary``: pairs of a weight and scores)
+    add their own loss times the weight.
     """
 
     low: Tensor
@@ -142,7 +163,10 @@ class InShares(nn.Module):
             return self.loss(_Shares(output, self), target, mask, progress)
         rows = getattr(output, "rows", None)
         if rows is None:
-            return self.loss(self.share(output.prediction), target, mask, progress)
+            total = self.loss(self.share(output.prediction), target, mask, progress)
+            for weight, beside in getattr(output, "auxiliary", ()):
+                total = total + weight * self.loss(self.share(beside), target, mask, progress)
+            return total
         valid = output.row_mask
         targets, masks = (t.unsqueeze(1).expand(rows.shape)[valid] for t in (target, mask))
         return self.loss(self.share(rows[valid]), targets, masks, progress)
@@ -171,6 +195,8 @@ class _Shares:
     def __getattr__(self, name: str) -> Any:
         """Give what the model returned besides."""
         value = getattr(self._output, name)
+        if name == "auxiliary":
+            return tuple((weight, self._units.share(scores)) for weight, scores in value)
         return self._units.share(value) if name in {"prediction", "rows"} else value
 
     def classes(self, shares: Tensor) -> Tensor:

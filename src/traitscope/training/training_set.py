@@ -16,6 +16,7 @@ from traitscope.data.scaling import Scaler
 from traitscope.errors import ConfigError, DataError
 from traitscope.features.origins import serving
 from traitscope.features.store import Store
+from traitscope.runs.first_stage import on_first_stage
 from traitscope.runs.plan import IMPORTED, Plan, plan
 from traitscope.runs.settings import RunConfig, Stage
 from traitscope.runs.stored import prepare_command, stored_plan
@@ -74,7 +75,11 @@ def collect(
             example = {"corpus": "table:clips.csv", "store": "store"}[key]
             raise ConfigError(f"data.{key} is not set. Say, for example: data.{key}={example}")
     store = Store(Path(config.data.store))
-    run_plan = stored_plan(config, plan(config, typed=typed, source=source), store)
+    wanted = plan(config, typed=typed, source=source)
+    config = on_first_stage(config, frozenset(wanted.draws))
+    if config.data.first_stage:
+        wanted = plan(config, typed=typed, source=source)
+    run_plan = stored_plan(config, wanted, store)
     corpus = saved_corpus(config.data.corpus, typed, source=source, words="data.corpus=")
     targets = tuple(corpus.target(name) for name in config.data.targets) or corpus.targets
     splits = split(corpus, config.protocol)
