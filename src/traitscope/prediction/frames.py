@@ -128,6 +128,7 @@ def score_frames(
     store: Store | Path | str,
     *,
     batch_size: int = 32,
+    model: str | None = None,
     hook: Hook | None = None,
 ) -> Scored:
     """Write scores and features of every frame of a corpus' clips into the store.
@@ -140,6 +141,7 @@ def score_frames(
         corpus: whose prepared clips are scored.
         store: the folder of features.
         batch_size: frames, or runs of frames, at once.
+        model: the dotted path of an outside model the run was trained with.
         hook: called as hook(done, total, clip).
 
     Raises:
@@ -149,7 +151,7 @@ def score_frames(
     Example:
         ``score_frames("runs/hrnet", load_corpus("fi:/data/fi"), "store")``
     """
-    stage = run if isinstance(run, FirstStage) else open_first_stage(run)
+    stage = run if isinstance(run, FirstStage) else open_first_stage(run, model=model)
     plain = store if isinstance(store, Store) else Store(Path(store))
     served = serving(plain, corpus.clips, corpus=corpus.name)
     keys = stage.members[0].keys
