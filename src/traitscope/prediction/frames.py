@@ -176,14 +176,19 @@ def score_frames(
                 failed.append({"clip": clip.id, "status": error.status, "reason": str(error)})
         if hook:
             hook(done, len(ready), clip.id)
-    for request in requests:
-        for failure in failed:
-            row = StatusRow(failure["clip"], status=failure["status"], reason=failure["reason"])
-            plain.record(request.key, row)
-        plain.settle(request.key)
+    _settle(plain, requests, failed)
     told = ("the folds' features differ in meaning, so that only scores were written",)
     notes = told if len(stage.members) > 1 else ()
     return Scored(tuple(requests), len(corpus.clips) - len(failed), tuple(failed), seen, notes)
+
+
+def _settle(store: Store, requests: Sequence[Request], failed: Sequence[Mapping[str, str]]) -> None:
+    """Write down which clips have no series, and why."""
+    for request in requests:
+        for failure in failed:
+            row = StatusRow(failure["clip"], status=failure["status"], reason=failure["reason"])
+            store.record(request.key, row)
+        store.settle(request.key)
 
 
 def _write(
