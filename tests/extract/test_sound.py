@@ -103,7 +103,9 @@ def test_a_sine_has_its_amplitude_at_its_frequency() -> None:
     assert offset[0] == pytest.approx(0.3, rel=1e-4)
 
 
-@pytest.mark.parametrize(("name", "features"), [("egemaps", 88), ("emobase", 988)])
+@pytest.mark.parametrize(
+    ("name", "features"), [("egemaps", 88), ("emobase", 988), ("compare", 6373)]
+)
 def test_opensmile_gives_named_functionals(name: str, features: int) -> None:
     pytest.importorskip("opensmile", reason="the extra audio is not installed")
     request = make_request(name, {})

@@ -130,7 +130,7 @@ def test_no_worker_outlives_the_process_that_started_it(number: int) -> None:
             os.killpg(process.pid, number)  # as a terminal does
         else:
             process.send_signal(number)
-        _, err = process.communicate(timeout=20)
-    _, alive = psutil.wait_procs(family, timeout=10)
+        _, err = process.communicate(timeout=120)
+    _, alive = psutil.wait_procs(family, timeout=60)
     assert not alive
     assert err.count("Traceback") == (1 if number == signal.SIGINT else 0), err

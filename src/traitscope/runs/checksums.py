@@ -35,6 +35,7 @@ class Difference:
 
 def write_checksums(folder: Path) -> None:
     """Write down the sha256 of each file of a finished run; of folders in it, nothing."""
+    # Folders (evaluation, tensorboard) grow after training and are not part of what was learned.
     files = [path for path in sorted(folder.iterdir()) if path.is_file() and path.name != CHECKSUMS]
     sums = {path.name: checksum(path) for path in files if not path.name.startswith(".")}
     write_json(folder / CHECKSUMS, {**sums, _SETTINGS: _settings(folder)})
@@ -75,6 +76,7 @@ def naming_edited(folder: Path) -> Iterator[None]:
     except ConfigError as error:
         if not (folder / CHECKSUMS).exists():
             raise
+        # Only now: to read all checksums of a sound run would take as long as loading it.
         edited = list(_differences(folder, only=(_SETTINGS,)))
         if not edited:
             raise
@@ -87,6 +89,7 @@ def verify_run(folder: Path) -> tuple[Difference, ...]:
     Raises:
         DataError: the folder is no run, or has no checksums.
     """
+    # The folder of a k-fold run holds no run of its own.
     folds = sorted(path for path in folder.glob("fold-*") if path.is_dir())
     if folds:
         return tuple(difference for fold in folds for difference in verify_run(fold))
@@ -98,6 +101,7 @@ def verify_run(folder: Path) -> tuple[Difference, ...]:
 
 
 def _settings(folder: Path) -> str:
+    # Of the settings and not of the text: a comment or another order is no other run.
     tree = read_yaml(folder / "run.yaml")
     data = tree.get("data")
     if isinstance(data, dict):
