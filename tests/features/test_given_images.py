@@ -331,7 +331,7 @@ def test_drawings_of_landmarks_beside_faces_are_no_faces(
     assert len(timed_files(tmp_path / "clip", fps=25)) == 3
 
 
-def test_drawings_are_named_when_they_are_left_out(
+def test_drawings_beside_faces_come_in_as_a_stream_of_their_own(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     address = make_corpus(tmp_path / "corpus", clips=8)
@@ -341,8 +341,18 @@ def test_drawings_are_named_when_they_are_left_out(
     with pytest.raises(SystemExit) as stopped:
         main([*command, "--name", "faces", "--corpus", address, "--fps", "5"])
     assert not stopped.value.code
-    said = capsys.readouterr().err
-    assert "24 drawings of landmarks beside the images, such as face_landmark_1.jpg" in said
+    assert "drawings: images for 8 clips" in capsys.readouterr().out
+    streams = {name: drawn for name in ("faces", "drawings") for drawn in [stored(tmp_path, name)]}
+    assert np.array_equal(streams["faces"].time, streams["drawings"].time)
+    assert streams["faces"].images != streams["drawings"].images
+
+
+def stored(folder: Path, name: str) -> Stream:
+    """A stream of the first clip."""
+    store = Store(folder / "store")
+    (key,) = store.matching("imported", {"name": name}, version=VERSION)
+    first = load_corpus("table:corpus/clips.csv" if False else "")  # placeholder
+    return store.read(key, first.clips[0].id)
 
 
 def test_pictures_of_landmarks_alone_are_pictures(tmp_path: Path) -> None:

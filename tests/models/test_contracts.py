@@ -68,7 +68,7 @@ def row_shape(stream: str, draw: Draw) -> tuple[int, ...]:
         return ()
     if draw.pool:
         return (ROWS[stream][0] * len(draw.pool),)
-    if stream in {"faces", "frames"}:
+    if stream in {"faces", "frames", "drawings"}:
         size = draw.size or draw.extract.get("size", 224)
         return (3, *((size, size) if isinstance(size, int) else size))
     return ROWS[stream]

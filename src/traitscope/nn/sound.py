@@ -5,6 +5,7 @@ In: a batch with the stream ``waveform``. Out: one channel of sound per clip.
 
 from einops import rearrange
 from torch import Tensor
+from torch.nn import functional
 
 from traitscope.types import Batch, Draw, Rows
 
@@ -14,7 +15,12 @@ def sound_draw(samples: int) -> Draw:
     return Draw(train=Rows("window", samples), evaluate=Rows("center", samples))
 
 
-def waveform_of(batch: Batch) -> Tensor:
-    """The waveform as one channel, silent where the clip is over: (clips, 1, samples)."""
+def waveform_of(batch: Batch, samples: int) -> Tensor:
+    """The waveform as one channel, silent where the clip is over: (clips, 1, samples).
+
+    A clip that is shorter than ``samples`` gets the same silence alone as beside longer clips:
+    its score must not depend on its company.
+    """
     sound = batch.streams["waveform"] * batch.masks["waveform"]
+    sound = functional.pad(sound, (0, max(0, samples - sound.shape[1])))
     return rearrange(sound, "clips samples -> clips 1 samples")
