@@ -13,6 +13,7 @@ from traitscope.cli import main
 from traitscope.corpora import load_corpus
 from traitscope.errors import ClipError, ConfigError, DataError
 from traitscope.extract._folders import read_images, read_points
+from traitscope.extract.imported import VERSION
 from traitscope.extract.landmarks import TO_68
 from traitscope.features.imports import import_images
 from traitscope.features.store import Store
@@ -342,17 +343,15 @@ def test_drawings_beside_faces_come_in_as_a_stream_of_their_own(
         main([*command, "--name", "faces", "--corpus", address, "--fps", "5"])
     assert not stopped.value.code
     assert "drawings: images for 8 clips" in capsys.readouterr().out
-    streams = {name: drawn for name in ("faces", "drawings") for drawn in [stored(tmp_path, name)]}
-    assert np.array_equal(streams["faces"].time, streams["drawings"].time)
-    assert streams["faces"].images != streams["drawings"].images
-
-
-def stored(folder: Path, name: str) -> Stream:
-    """A stream of the first clip."""
-    store = Store(folder / "store")
-    (key,) = store.matching("imported", {"name": name}, version=VERSION)
-    first = load_corpus("table:corpus/clips.csv" if False else "")  # placeholder
-    return store.read(key, first.clips[0].id)
+    store, clip = Store(tmp_path / "store"), load_corpus(address).clips[0].id
+    faces, drawn = (
+        store.read(store.matching("imported", {"name": name}, version=VERSION)[0], clip)
+        for name in ("faces", "drawings")
+    )
+    assert np.array_equal(faces.time, drawn.time)
+    assert faces.images is not None
+    assert drawn.images is not None
+    assert not set(faces.images) & set(drawn.images)
 
 
 def test_pictures_of_landmarks_alone_are_pictures(tmp_path: Path) -> None:

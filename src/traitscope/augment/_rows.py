@@ -9,8 +9,6 @@ from numpy.typing import NDArray
 from traitscope.augment import Changed, Masks, Streams
 
 IMAGES = ("faces", "frames", "drawings")
-PHOTOGRAPHS = ("faces", "frames")
-"""Images whose colours are those of a camera; drawings have none to change."""
 POINTS = ("landmarks",)
 """Points in the images, x and y as shares of them: they move with what they mark."""
 

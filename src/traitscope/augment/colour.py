@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from traitscope.augment import Changed, Masks, Streams
-from traitscope.augment._rows import PHOTOGRAPHS, change_rows
+from traitscope.augment._rows import IMAGES, change_rows
 from traitscope.config import Config as BaseConfig
 from traitscope.media.pictures import IMAGENET_MEAN, IMAGENET_SD
 
@@ -19,7 +19,7 @@ LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 class Config(BaseConfig):
     """How far each factor may be from one."""
 
-    streams: tuple[str, ...] = PHOTOGRAPHS
+    streams: tuple[str, ...] = IMAGES
     """Streams of images."""
     brightness: Share = 0.2
     """Factor on all values."""

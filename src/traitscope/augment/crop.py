@@ -18,23 +18,17 @@ class Config(BaseConfig):
     """Streams of images, and of points in them; all are cut at the same relative place."""
     smallest: Annotated[float, Field(gt=0, lt=1)] = 0.8
     """Smallest side of the part, as a share of the image's."""
-    flattest: Annotated[float, Field(gt=0, le=1)] = 1.0
-    """Smallest ratio of its shorter to its longer side, which are stretched to the image's."""
 
 
 def augment(streams: Streams, masks: Masks, config: Config, rng: np.random.Generator) -> Changed:
-    """Cut a part of random side and place out of (rows, 3, height, width)."""
+    """Cut a square of random side and place out of (rows, 3, height, width)."""
     side, top, left = rng.uniform(config.smallest, 1), rng.random(), rng.random()
-    ratio = 1.0
-    if config.flattest < 1:  # in logarithms: twice as tall is as likely as twice as wide
-        ratio = float(np.exp(rng.uniform(np.log(config.flattest), -np.log(config.flattest))))
-    across, down = min(1.0, side * ratio**0.5), min(1.0, side / ratio**0.5)
 
     def cut(rows: NDArray[Any]) -> NDArray[Any]:
         import cv2
 
         height, width = rows.shape[-2:]
-        tall, wide = max(1, round(down * height)), max(1, round(across * width))
+        tall, wide = max(1, round(side * height)), max(1, round(side * width))
         y, x = round(top * (height - tall)), round(left * (width - wide))
         enlarged = np.empty_like(rows)
         for index, row in enumerate(rows[:, :, y : y + tall, x : x + wide]):
@@ -44,9 +38,8 @@ def augment(streams: Streams, masks: Masks, config: Config, rng: np.random.Gener
 
     # Points are shares of the picture's width and height: no size is needed to move them along.
     def move(points: NDArray[Any]) -> NDArray[Any]:
-        sides = np.array([across, down])
-        corner = np.array([left, top]) * (1 - sides)
-        return np.asarray((points - corner) / sides, dtype=points.dtype)
+        corner = np.array([left, top], dtype=points.dtype) * (1 - side)
+        return np.asarray((points - corner) / side, dtype=points.dtype)
 
     images = [name for name in config.streams if name not in POINTS]
     points = [name for name in config.streams if name in POINTS]

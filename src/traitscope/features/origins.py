@@ -172,6 +172,8 @@ def origin_of(clip: Clip, request: Request, media: Media | None, *, corpus: str)
     ]
     if "text" in needs:
         span.append(f"text {crc(words_of(clip, request.config.model_dump()) or '')}")
+    if "attributes" in needs:
+        span.append(f"attributes {crc(repr(sorted(clip.attributes.items())))}")
     return Origin(size, ", ".join(span), _written(path), record(corpus, clip))
 
 

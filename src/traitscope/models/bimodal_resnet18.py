@@ -17,7 +17,7 @@ from typing import Literal
 import torch
 from einops import rearrange
 from pydantic import PositiveInt
-from torch import Tensor, nn
+from torch import nn
 
 from traitscope.config import Config as BaseConfig
 from traitscope.nn.heads import RangeHead, RowScores

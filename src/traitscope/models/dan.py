@@ -4,8 +4,9 @@ Paper: Wei et al., "Deep Bimodal Regression of Apparent Personality Traits from 
 Sequences", 2017, https://doi.org/10.1109/TAFFC.2017.2762299; winner of ChaLearn LAP 2016.
 
 The paper discards the dense layers of VGG16: that is ``dense=false``. The DeepPersonality
-benchmark, https://arxiv.org/abs/2212.06777, ran it with one (50,176 values, 1024, LeakyReLU, dropout
-.5, head), which is the recipe ``dan``; ``dan_vgg`` starts from ImageNet under strong transforms.
+benchmark, https://arxiv.org/abs/2212.06777, ran it with one (50,176 values, 1024, LeakyReLU,
+dropout .5, head), which is the recipe ``dan``; ``dan_vgg`` starts from ImageNet under strong
+transforms.
 
 Where we differ: average and maximum are taken over all 7 x 7 places, before a dense layer over the
 3 x 3 places around each (with the published kernel of one place both are the identity, so that the
@@ -87,8 +88,10 @@ class Model(nn.Module):
         described = 2 * before * (2 if config.plus else 1)
         if config.dense:
             values, units = described * (config.size // STRIDE) ** 2, DENSE // config.width
-            layers = [nn.Linear(values, units), nn.LeakyReLU(), nn.Dropout(config.dropout)]
-            self.dense, described = nn.Sequential(*layers), units
+            self.dense = nn.Sequential(
+                nn.Linear(values, units), nn.LeakyReLU(), nn.Dropout(config.dropout)
+            )
+            described = units
         self.score = nn.Linear(described, len(targets))
         self.to_range = RangeHead(targets)
         from_scratch(self)

@@ -24,7 +24,6 @@ from traitscope.nn.backbones import BackboneConfig, ResNet, Share, face_draw
 from traitscope.nn.heads import AttentionPool, RangeHead, masked_mean
 from traitscope.types import Batch, Draw, Rows, Target
 
-
 WINDOW = 400 / 720
 """Side of a window as a share of the frame's height: 400 pixels of First Impressions' 720."""
 
@@ -169,7 +168,10 @@ class Model(nn.Module):
         windows = torch.stack([_window(frame, side, random=random) for frame in cut])
         windows = rearrange(windows, "(clips rows) ... -> clips rows ...", clips=len(faces))
         pictures = torch.cat([faces[:, : -self.windows], windows], dim=1)
-        masks = [batch.masks["faces"][:, : -self.windows], batch.masks["frames"][:, -self.windows :]]
+        masks = [
+            batch.masks["faces"][:, : -self.windows],
+            batch.masks["frames"][:, -self.windows :],
+        ]
         return replace(
             batch,
             streams={**batch.streams, "faces": pictures},

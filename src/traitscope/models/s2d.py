@@ -194,7 +194,8 @@ class Model(nn.Module):
             return Output(self.to_range(self.score(self.dropout(features))), features)
         # In evaluation all pictures of a clip are scored: not all at once.
         at_once = len(frames) if torch.is_grad_enabled() else AT_ONCE
-        seen = [self._of_stills(*part) for part in zip(frames.split(at_once), marks.split(at_once))]
+        parts = zip(frames.split(at_once), marks.split(at_once), strict=True)
+        seen = [self._of_stills(*part) for part in parts]
         scores = self.to_range(self.score(self.dropout(torch.cat(seen))))
         return RowScores(rearrange(scores, "(b t) y -> b t y", b=len(mask)), mask)
 

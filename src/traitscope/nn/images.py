@@ -15,7 +15,6 @@ from traitscope.config import Config as BaseConfig
 from traitscope.nn.heads import RowScores
 from traitscope.types import Batch, Draw, Rows
 
-
 Images = PositiveInt | Literal["all"]
 """How many of the stored images of a clip."""
 

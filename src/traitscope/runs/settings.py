@@ -28,7 +28,7 @@ class DataConfig(Config):
     targets: tuple[str, ...] = ()
     """Targets to regress; empty for all of the corpus."""
     allow_attributes: bool = False
-    """Let the model see age, gender ...; said in its card."""
+    """Let the model take the stream ``metadata`` (age, gender ...); said in its card."""
 
 
 class Distil(Config):

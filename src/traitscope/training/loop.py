@@ -29,7 +29,7 @@ from traitscope.errors import ConfigError, TraitscopeError
 from traitscope.nn.pretrained import hold_frozen
 from traitscope.runs.checkpoint import load_weights, predicted, save_fitted
 from traitscope.runs.settings import RunConfig, Stage
-from traitscope.training import losses
+from traitscope.training import losses, pace
 from traitscope.training.distillation import SelfDistillation
 from traitscope.training.history import mean_loss, record, split_scores
 from traitscope.training.optimisation import freeze, optimizer_of, renew, rescale, schedule_of
@@ -70,23 +70,20 @@ class Session:
 
 
 class EpochSampler(Sampler[tuple[int, int]]):
-    """Shuffled (epoch, index) pairs whose order is a pure function of (seed, epoch)."""
+    """Shuffled (pass, index) pairs whose order is a pure function of (stage, seed, epoch)."""
 
-    def __init__(self, length: int, seed: int) -> None:
-        self.length = length
-        self.seed = seed
-        self.epoch = 0
+    def __init__(self, length: int, seed: int, stage: Stage) -> None:
+        self.length, self.seed, self.stage, self.epoch = length, seed, stage, 0
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch; Lightning calls this, also when it resumes."""
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return self.length
+        return pace.samples(self.stage, self.length)
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
-        order = np.random.default_rng([self.seed, self.epoch]).permutation(self.length)
-        return iter([(self.epoch, int(index)) for index in order])
+        return iter(pace.order(self.stage, self.length, seed=self.seed, epoch=self.epoch))
 
 
 def fit_stages(model: torch.nn.Module, session: Session, *, resume: bool = False) -> None:
@@ -135,7 +132,7 @@ def _fit_stage(loop: "Loop", session: Session, state: Path | None) -> None:
         trainer = lightning.Trainer(
             accelerator=session.accelerator,
             devices=1,
-            precision="bf16-mixed" if session.config.trainer.precision == "bf16" else "32-true",
+            precision=pace.arithmetic(session.config.trainer, session.accelerator),
             max_epochs=stage.epochs,
             accumulate_grad_batches=stage.accumulate,
             gradient_clip_val=stage.clip_norm or None,
@@ -193,6 +190,7 @@ class Loop(lightning.LightningModule):
     def on_train_epoch_start(self) -> None:
         """Begin the losses of the epoch, with frozen parts held still."""
         hold_frozen(self.model)
+        pace.set_decay(self.trainer.optimizers[0], self.stage, self.current_epoch)
         self._lr = float(self.trainer.optimizers[0].param_groups[0]["lr"])
         self._losses = []
 
@@ -269,6 +267,9 @@ class Loop(lightning.LightningModule):
             )
 
     def _keep(self) -> None:
+        number, trainer = self.epochs_before + self.current_epoch, self.session.config.trainer
+        if place := pace.place_of(self.session.folder, trainer, number):
+            save_fitted(place, self.model, tensors=self._scored)
         if not self.session.data.selection or self.stage.keep == "last":
             save_fitted(self.session.folder, self.model)
             return
@@ -338,14 +339,12 @@ def _distillation(
 
 def _fitting_loader(session: Session, stage: Stage) -> DataLoader[Any]:
     examples = session.data.fitting
-    # A last batch of one breaks batch normalisation; it is dropped in this epoch's order only.
-    lonely = len(examples) % stage.batch_size == 1 and len(examples) > stage.batch_size
     return DataLoader(
         examples,  # type: ignore[arg-type]
         batch_size=stage.batch_size,
-        sampler=EpochSampler(len(examples), session.config.seed),
+        sampler=EpochSampler(len(examples), session.config.seed, stage),
         collate_fn=_Collate(examples.targets),
-        drop_last=lonely,
+        drop_last=pace.ends_alone(stage, len(examples)),
         **_processes(session),
     )
 
