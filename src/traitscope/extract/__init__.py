@@ -1,9 +1,9 @@
 """Tracks, frames, sound, text -> features; one file per extractor.
 
-A file exports ``VERSION``, ``NEEDS`` (of frames, tracks, audio, text, attributes, table, stream:NAME; or
-``needs(config)`` where settings decide), ``Config`` and ``Extractor``: one instance per clip,
-``see(frame, faces)`` once per sampled frame in time order (of those that need frames or tracks),
-then ``finish(inputs) -> Stream``.
+A file exports ``VERSION``, ``NEEDS`` (of frames, tracks, audio, text, attributes, table,
+stream:NAME; or ``needs(config)`` where settings decide), ``Config`` and ``Extractor``: one instance
+per clip, ``see(frame, faces)`` once per sampled frame in time order (of those that need frames or
+tracks), then ``finish(inputs) -> Stream``.
 """
 
 from traitscope.extract._folders import POINT_FILES, read_images, read_points

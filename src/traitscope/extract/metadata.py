@@ -17,14 +17,17 @@ VERSION = 1
 NEEDS = ("attributes",)
 
 
+GENDER: Mapping[str, tuple[str, ...]] = {"gender": ("female", "male")}
+
+
 class Config(BaseConfig):
     """Which attributes, and how they become numbers."""
 
-    numbers: dict[str, PositiveFloat] = Field(default_factory=lambda: {"age": 100, "education": 10})
-    """Attribute -> what it is divided by, so that all are about as large."""
-    levels: dict[str, tuple[str, ...]] = Field(
-        default_factory=lambda: {"gender": ("female", "male")}
+    numbers: dict[str, PositiveFloat] = Field(
+        default_factory=lambda: {"age": 100.0, "age_group": 8.0, "education": 10.0}
     )
+    """Attribute -> what it is divided by, so that all are about as large."""
+    levels: dict[str, tuple[str, ...]] = Field(default_factory=lambda: dict(GENDER))
     """Attribute -> its levels, in any case; a value that is not among them is refused."""
 
     @model_validator(mode="after")
@@ -53,8 +56,8 @@ class Extractor:
         if np.isnan(row).all():
             asked = ", ".join([*self._config.numbers, *self._config.levels])
             raise ClipError(
-                f"Clip {clip!r} has none of the attributes {asked}. Add them to the corpus, or name "
-                f"others in metadata.numbers and metadata.levels.",
+                f"Clip {clip!r} has none of the attributes {asked}. Add them to the corpus, or "
+                f"name others in metadata.numbers and metadata.levels.",
                 status="missing",
             )
         return Stream(time=np.zeros(1), values=row[None], columns=names)

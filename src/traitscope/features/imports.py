@@ -182,23 +182,19 @@ def import_images(
         raise ConfigError(f"Images are taken as {' or '.join(PICTURES)}, not as {name!r}.")
     corpus = load_corpus(corpus) if isinstance(corpus, str) else corpus
     folders, ignored = _places(Path(folder), SUFFIXES, corpus, name)
-    drawn = [clip for clip, path in folders.items() if drawings(images_in(path))]
     marked = _places(Path(points), POINT_FILES, corpus, name)[0] if points is not None else {}
     marked = {clip: place for clip, place in marked.items() if clip in folders}
     rates = {clip.id: fps or clip.fps for clip in corpus.clips}
     content = _content([*folders.items(), *marked.items()], rates)
-    reads: dict[str, Reads] = {
-        name: {c: partial(read_images, path, fps=rates[c]) for c, path in folders.items()}
-    }
+    reads = {name: _images(folders, rates)}
     if points is not None:
         reads[POINTS] = {
             clip: partial(read_points, folders[clip], place, fps=rates[clip])
             for clip, place in marked.items()
         }
+    drawn = {clip: path for clip, path in folders.items() if drawings(images_in(path))}
     if drawn:
-        reads[DRAWINGS] = {
-            clip: partial(read_images, folders[clip], fps=rates[clip], drawn=True) for clip in drawn
-        }
+        reads[DRAWINGS] = _images(drawn, rates, drawn=True)
     imported = []
     for stream, own in reads.items():
         columns = COLUMNS if stream == POINTS else ()
@@ -209,6 +205,16 @@ def import_images(
         count = len(corpus.clips) - len(without)
         imported.append(Imported(stream, request, columns, {}, count, without, ignored))
     return imported
+
+
+def _images(
+    folders: Mapping[str, Path], rates: Mapping[str, float | None], *, drawn: bool = False
+) -> Reads:
+    """Clip -> what reads its images, or the drawings beside them."""
+    return {
+        clip: partial(read_images, path, fps=rates[clip], drawn=drawn)
+        for clip, path in folders.items()
+    }
 
 
 def _places(
