@@ -118,8 +118,8 @@ class Recurrence(nn.Module):
     def forward(self, signals: Tensor, mask: Tensor) -> Tensor:
         """(clips, rows, features) and (clips, rows) -> (clips, units)."""
         rows, width = signals.shape[1], self.project.out_features
-        places = self.place(sinusoids(rows, width, signals.device, step=self.time_step))
-        states, _ = self.lstm(self.project(signals) + places)
+        places = sinusoids(rows, width, signals.device, step=self.time_step).to(signals)
+        states, _ = self.lstm(self.project(signals) + self.place(places))
         attended: Tensor = self.dropout((states * self.attention(states, mask)).sum(dim=1))
         return attended
 
