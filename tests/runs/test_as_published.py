@@ -219,10 +219,10 @@ def test_the_thesis_shows_a_frame_six_times_through_one_prompt() -> None:
 
 
 def test_vat_sees_sixteen_consecutive_of_a_hundred_frames_of_fifteen_seconds() -> None:
-    config, run_plan = resolved("vat")
+    _, run_plan = resolved("vat")
     draw = run_plan.draws["frames"]
     assert (draw.train, draw.evaluate) == (Rows("window", 16), Rows("center", 16))
-    assert round(config.features["frames"]["rate"] * 15) == 100
+    assert round(run_plan.requests["frames"].config.rate * 15) == 100  # type: ignore[attr-defined]
     model = network("vat")
     assert model.reduce.bias is None
     norms = [part for part in model.modules() if isinstance(part, nn.LayerNorm)]
@@ -276,8 +276,8 @@ def test_head_motion_weighs_each_feature_and_drops_at_three_places() -> None:
 
 
 def test_the_last_four_pictures_of_characteristic_prediction_are_windows_of_the_frame() -> None:
-    config, run_plan = resolved("resnet_lstm")
-    assert config.features["faces"] == {"window": 400}
+    _, run_plan = resolved("resnet_lstm")
+    assert run_plan.requests["faces"].config.window == 400  # type: ignore[attr-defined]
     height, width = run_plan.draws["frames"].size  # type: ignore[misc]
     assert 256 / height == pytest.approx(400 / 720, abs=0.002)
     assert width / height == pytest.approx(16 / 9, abs=0.01)

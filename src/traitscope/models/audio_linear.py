@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from traitscope.config import Config as BaseConfig
 from traitscope.nn.heads import RangeHead
+from traitscope.nn.sound import of_length
 from traitscope.types import Batch, Draw, Rows, Target
 
 
@@ -48,11 +49,13 @@ class Model(nn.Module):
     ) -> None:
         super().__init__()
         (bands,) = shapes["filterbank"]
+        self.rows = config.rows
         self.score = nn.Linear(config.rows * bands, len(targets))
         self.to_range = RangeHead(targets)
 
     def forward(self, batch: Batch) -> Tensor:
         """``filterbank`` (clips, rows, bands) -> (clips, targets); missing rows are the mean."""
-        bands = batch.streams["filterbank"] * batch.masks["filterbank"][..., None]
+        bands, mask = of_length(batch, "filterbank", self.rows)
+        bands = bands * mask[..., None]
         scores = self.score(rearrange(bands, "clips rows bands -> clips (rows bands)"))
         return self.to_range(scores)

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from traitscope.config import Config as BaseConfig
 from traitscope.nn.heads import RangeHead, masked_mean
+from traitscope.nn.sound import of_length
 from traitscope.types import Batch, Draw, Rows, Target
 
 
@@ -99,9 +100,9 @@ class Model(nn.Module):
         seen = self.see(rearrange(pictures, "clips parts ... -> (clips parts) ..."))
         steps = rearrange(seen, "(clips parts) e -> clips parts e", clips=len(mask))
         if self.hear is not None:
-            heard = self.hear(batch.streams["mid_term"])
+            sound, heard = of_length(batch, "mid_term", mask.shape[1])
             # A part counts where it is both seen and heard.
-            mask = mask & batch.masks["mid_term"]
-            steps = torch.cat([steps, heard], dim=-1)
+            mask = mask & heard
+            steps = torch.cat([steps, self.hear(sound)], dim=-1)
         states, _ = self.lstm(steps)
         return masked_mean(self.to_range(self.score(states)), mask)

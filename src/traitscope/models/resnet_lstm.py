@@ -37,6 +37,8 @@ class Config(BackboneConfig):
     """What is made of the backbone's map: all of it, or its mean over the picture."""
     windows: NonNegativeInt = 0
     """So many of the last segments show a window of the whole frame instead of the face."""
+    face_pixels: NonNegativeInt = 0
+    """Cut faces as upright squares of so many pixels (400 in theirs); 0 for chips of the face."""
     size: PositiveInt = 256
     """Side of a face, and of a window, in pixels."""
     hidden: PositiveInt = 1024
@@ -79,10 +81,11 @@ TINY = Config(
 
 def inputs(config: Config) -> dict[str, Draw]:
     """A face per segment (random in training, the middle one otherwise), and its sound."""
+    square = {"window": config.face_pixels} if config.face_pixels else {}
     faces = Draw(
         train=Rows("segments", config.segments),
         evaluate=Rows("even", config.segments),
-        extract={"backend": "haar", "size": config.size},
+        extract={"backend": "haar", "size": config.size, **square},
     )
     drawn = face_draw(config, faces, config.size)
     if config.windows:

@@ -14,7 +14,7 @@ are missing are masked; the head ends in the target range but where ``sigmoid=fa
 third-party landmark network 68 landmarks are drawn as Gaussians on its 14 x 14 grid.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -177,7 +177,15 @@ class Model(nn.Module):
                 tensors sees would look like a result.
         """
         self.published.fill(self.backbone)
-        if self.network is not None:
+        self.complete(["network."])
+
+    def complete(self, fresh: Iterable[str]) -> None:
+        """Fill the landmark network if a run or file that training starts from did not.
+
+        Args:
+            fresh: names of the tensors that are as they were drawn.
+        """
+        if self.network is not None and any(name.startswith("network.") for name in fresh):
             load_landmark_network(self.network)
 
     def forward(self, batch: Batch) -> Output | RowScores:

@@ -3,8 +3,8 @@
 Paper: Girdhar et al., "Video Action Transformer Network", 2019, https://arxiv.org/abs/1812.02707,
 in the form of the DeepPersonality benchmark, https://arxiv.org/abs/2212.06777.
 
-The benchmark looks at 16 consecutive of 100 frames of a clip (``sampling=consecutive``, with frames
-stored at 100 / 15 per second); spread over the whole clip they see all of it.
+The benchmark looks at 16 consecutive of 100 frames of a clip (``sampling=consecutive``); spread
+over the whole clip they see all of it.
 
 Where we differ: pretrained weights are kept (they were initialised over), missing frames are not
 looked at, and the head ends in the target range.
@@ -27,6 +27,10 @@ from traitscope.types import Batch, Draw, Rows, Target
 
 STRIDE = 32
 """Of a ResNet: pixels per place of its last map."""
+
+
+RATE = 6.667
+"""Frames per second, of which 15 seconds have 100: 16 that follow each other span 2.4 seconds."""
 
 
 class Config(BaseConfig):
@@ -64,6 +68,7 @@ def inputs(config: Config) -> dict[str, Draw]:
         train=Rows("segments" if spread else "window", config.frames),
         evaluate=Rows("even" if spread else "center", config.frames),
         size=(config.height, config.height // 2),
+        extract={} if spread else {"rate": RATE},
     )
     return {config.input: draw}
 

@@ -225,6 +225,8 @@ def _initialise(network: Any, start_from: Path | str | None) -> None:
         fresh = load_weights(Path(start_from), network, start=True)
         if fresh:
             log.info("%d tensors are not in %s and start fresh", len(fresh), start_from)
+        if hasattr(network, "complete"):
+            network.complete(fresh)
     elif hasattr(network, "load_pretrained"):
         network.load_pretrained()
 
