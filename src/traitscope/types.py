@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from math import inf
+from math import inf, isfinite
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,6 +21,7 @@ Kind = Literal["apparent", "self_reported"]
 FloatArray = NDArray[np.floating[Any]]
 Hook = Callable[[int, int, str], None]
 """What is told of progress: done, total, and the name or news of what is done."""
+_PIECE = 2**17  # times checked at once: those of a long sound lie in a file
 _FORBIDDEN_IN_ID = re.compile(r"[\x00-\x1f\x7f/\\]")
 
 
@@ -103,9 +104,8 @@ class Clip:
         if not self.source:
             object.__setattr__(self, "source", self.id)
         if self.split is not None and self.split not in SPLITS:
-            raise DataError(
-                f"Clip {self.id!r} has the split {self.split!r}; it must be one of {SPLITS}."
-            )
+            wrong = f"Clip {self.id!r} has the split {self.split!r}"
+            raise DataError(f"{wrong}; it must be one of {SPLITS}.")
         if self.start is not None and self.end is not None and not 0 <= self.start < self.end:
             raise DataError(f"Clip {self.id!r} runs from {self.start} s to {self.end} s.")
 
@@ -268,10 +268,11 @@ class Stream:
             raise ValueError("A stream has either values or images.")
         if self.valid is None:
             object.__setattr__(self, "valid", np.ones(len(self.time), dtype=bool))
-        if not len(self.time) == len(rows) == len(self.mask):
-            counts = f"{len(self.time)} times, {len(rows)} rows, {len(self.mask)} in the mask"
-            raise ValueError(f"Stream rows differ: {counts}.")
-        if np.any(np.diff(self.time) < 0) or not np.all(np.isfinite(self.time)):
+        a, b, c = len(self.time), len(rows), len(self.mask)
+        if not a == b == c:
+            raise ValueError(f"Stream rows differ: {a} times, {b} rows, {c} in the mask.")
+        pieces = (self.time[at : at + _PIECE + 1] for at in range(0, len(self.time), _PIECE))
+        if not all(np.isfinite(some).all() and (np.diff(some) >= 0).all() for some in pieces):
             raise ValueError("Stream times must be finite and rising.")
         if self.columns and self.values is not None and self.values.shape[-1] != len(self.columns):
             raise ValueError(f"{len(self.columns)} column names for values {self.values.shape}.")
@@ -397,3 +398,12 @@ class Prediction:
     backend: str | None = None
     notes: tuple[str, ...] = ()
     path: str = ""
+
+    def __post_init__(self) -> None:
+        # Whoever made it: NaN beside "ok" is averaged, ranked and plotted as if it were a score.
+        odd = [name for name, score in self.scores.items() if not isfinite(score)]
+        if odd:
+            object.__setattr__(self, "scores", {})
+            object.__setattr__(self, "status", "not_finite")
+            reason = f"the network gave no number for {', '.join(odd)}: is its run damaged?"
+            object.__setattr__(self, "reason", self.reason or reason)

@@ -187,3 +187,7 @@ def _window(frame: Tensor, side: int, *, random: bool) -> Tensor:
     spare = [length - side for length in frame.shape[-2:]]
     top, left = (int(torch.randint(s + 1, ())) if random else s // 2 for s in spare)
     return frame[:, top : top + side, left : left + side]
+
+
+FOREIGN = ((r"^(?:\w+\.)*?(conv1|bn1|layer[1-4])\.", r"backbone.network.\1."),)
+"""Names in files of other programs -> ours: ResNets of torchvision and timm."""

@@ -169,3 +169,7 @@ def moments_of(rows: int, width: int, device: torch.device) -> Tensor:
     columns = torch.arange(width, device=device)
     angles = torch.arange(rows, device=device)[:, None] / 1e4 ** (2 * columns / width)
     return torch.where(columns % 2 == 0, angles.sin(), angles.cos())
+
+
+FOREIGN = ((r"^(?:\w+\.)*?(conv1|bn1|layer[1-4])\.", r"trunk.\1."),)
+"""Names in files of other programs -> ours: ResNets of torchvision and timm."""
