@@ -107,7 +107,8 @@ MODELS: dict[str, dict[str, Any]] = {
 }
 
 MIRRORED = {"senet", "hrnet", "swin", "vit", "vat", "dan", "dan_vgg", "crnet", "bimodal_resnet18"}
-MIRRORED |= {"bimodal_lstm", "bimodal_lstm_visual"}
+MIRRORED |= {"bimodal_lstm", "bimodal_lstm_visual", "cam_dan", "persemon"}
+MIRRORED |= {"resnet3d", "slowfast", "tpn"}
 STRONG = {"dan_vgg": ["resized_crop", "flip", "rotate", "colour"]}
 
 SIZES = [
@@ -174,7 +175,7 @@ def test_settings_of_the_model_are_those_of_the_system(recipe: str) -> None:
     assert {key: getattr(run_plan.options, key) for key in MODELS[recipe]} == MODELS[recipe]
 
 
-@pytest.mark.parametrize("recipe", sorted({*STAGES, *MODELS}))
+@pytest.mark.parametrize("recipe", sorted({*STAGES, *MODELS, *MIRRORED}))
 def test_transforms_are_those_of_the_system(recipe: str) -> None:
     _, run_plan = resolved(recipe)
     used = [transform.name for transform in run_plan.augment]

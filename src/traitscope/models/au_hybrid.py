@@ -5,7 +5,7 @@ every frame, five sets of them.
 
 As published: each of the 256 features has a weight of its own for every row (one additive score per
 feature and row), the gates have SiLU, a row is 100 / 30 of a time step, and dropout stands behind
-both branches and in the head. The published network counts 2.85 million values and this one 2.23:
+both branches and in the head. The published network counts 2.85 million values and this one 2.22:
 how wide its layers over time and attention are is stated nowhere.
 
 Where we differ: the LSTM runs over time instead of over the batch; padding and missing rows are

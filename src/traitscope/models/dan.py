@@ -25,12 +25,9 @@ from traitscope.nn.backbones import Share
 from traitscope.nn.heads import RangeHead, RowScores
 from traitscope.nn.images import ImagesConfig, image_draws, score_images
 from traitscope.nn.initial import from_scratch
-from traitscope.nn.pretrained import Backbone
+from traitscope.nn.vgg import BLOCKS, fill_vgg16, vgg16
 from traitscope.types import Batch, Draw, Target
 
-BLOCKS = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
-"""Channels of VGG16's convolutions; a max-pool follows each block."""
-PUBLISHED = "vgg16_bn.tv_in1k"
 STRIDE = 32
 """Pixels per place of the last map."""
 DENSE = 1024
@@ -75,17 +72,12 @@ class Model(nn.Module):
         self, config: Config, shapes: Mapping[str, tuple[int, ...]], targets: Sequence[Target]
     ) -> None:
         super().__init__()
-        layers, before = [], 3
-        for block in BLOCKS:
-            for channels in (count // config.width for count in block):
-                layers.append(_convolution(before, channels))
-                before = channels
-            layers.append(nn.Sequential(nn.MaxPool2d(2)))
+        layers, channels = vgg16(config.width), BLOCKS[-1][-1] // config.width
         self.first = nn.Sequential(*layers[:-2])  # up to relu5_2
         self.rest = nn.Sequential(*layers[-2:])
         self.input, self.plus, self.dense = config.input, config.plus, None
-        self.published = Backbone(PUBLISHED, config.pretrained, {"num_classes": 0})
-        described = 2 * before * (2 if config.plus else 1)
+        self.pretrained = config.pretrained
+        described = 2 * channels * (2 if config.plus else 1)
         if config.dense:
             values, units = described * (config.size // STRIDE) ** 2, DENSE // config.width
             self.dense = nn.Sequential(
@@ -97,18 +89,9 @@ class Model(nn.Module):
         from_scratch(self)
 
     def load_pretrained(self) -> None:
-        """Take VGG16's convolutions from the local cache, if the config asks for them.
-
-        The two networks have the same layers in the same order under other names.
-        """
-        if not self.published.pretrained:
-            return
-        network = self.published.network()
-        self.published.fill(network)
-        convolutions = nn.ModuleList([self.first, self.rest])
-        tensors = network.features.state_dict().values()
-        names = convolutions.state_dict()
-        convolutions.load_state_dict(dict(zip(names, tensors, strict=True)))
+        """Take VGG16's convolutions from the local cache, if the config asks for them."""
+        if self.pretrained:
+            fill_vgg16(nn.ModuleList([self.first, self.rest]))
 
     def forward(self, batch: Batch) -> RowScores:
         """Images (clips, images, 3, size, size) -> scores of each image and their mean."""
@@ -136,11 +119,6 @@ def neighbourhoods(maps: Tensor) -> Tensor:
     average = functional.avg_pool2d(maps, 3, 1, 1)
     largest = functional.max_pool2d(maps, 3, 1, 1)
     return torch.cat([functional.normalize(average), functional.normalize(largest)], dim=1)
-
-
-def _convolution(inputs: int, outputs: int) -> nn.Sequential:
-    convolution = nn.Conv2d(inputs, outputs, 3, padding=1)
-    return nn.Sequential(convolution, nn.BatchNorm2d(outputs), nn.ReLU(inplace=True))
 
 
 def _published_names() -> Iterator[tuple[str, str]]:
