@@ -66,6 +66,7 @@ def demonstrate(
             for each of the `MODELS`, ``evaluation``.
     """
     backend = resolve_backend(backend)
+    # By seed, so that a second demo with another one does not meet features of the first.
     corpus_folder, store = folder / f"corpus-{shape.seed}", folder / f"store-{shape.seed}"
     with stage("videos") as hook:
         generate(corpus_folder, config=shape, hook=hook)
@@ -84,6 +85,7 @@ def demonstrate(
         summary.skipped,
         len(summary.failed),
     )
+    # Videos and features take minutes and stay; runs take seconds and are made anew.
     for old in (folder / "run", folder / "runs"):
         shutil.rmtree(old, ignore_errors=True)
     runs = []
@@ -93,6 +95,7 @@ def demonstrate(
             settings.append(f"features.signals.backend={backend}")
         with stage(model) as hook:
             runs.append(train(model, settings, to=folder / "runs" / model, hook=hook))
+    # The page shows where a person looked at: a model of sound alone has no face to show.
     best = _best_with_faces(runs)
     kept = folder / "run"
     best.rename(kept)
