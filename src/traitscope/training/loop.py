@@ -25,7 +25,7 @@ from traitscope.nn.pretrained import hold_frozen
 from traitscope.registry import NOTHING, Typed
 from traitscope.runs.checkpoint import predicted, save_fitted
 from traitscope.runs.settings import RunConfig, Stage
-from traitscope.training import losses
+from traitscope.training import losses, pace
 from traitscope.training.distillation import SelfDistillation
 from traitscope.training.history import StepLog, mean_loss, record, split_scores
 from traitscope.training.optimisation import groups_of, optimizer_of, rate, schedule_of
@@ -68,15 +68,16 @@ class Session:
 
 
 class EpochSampler(Sampler[tuple[int, int]]):
-    """Shuffled (epoch, index) pairs whose order is a pure function of (seed, epoch).
+    """Shuffled (pass, index) pairs whose order is a pure function of (stage, seed, epoch).
 
     Workers ask for their first batches as soon as the loader is iterated, which Lightning does
     before it says which epoch it resumes: the sampler of a resumed training is made with that.
     """
 
-    def __init__(self, length: int, seed: int, *, epoch: int = 0, skip: int = 0) -> None:
-        self.length = length
-        self.seed = seed
+    def __init__(
+        self, length: int, seed: int, stage: Stage, *, epoch: int = 0, skip: int = 0
+    ) -> None:
+        self.length, self.seed, self.stage = length, seed, stage
         self.epoch = epoch
         self.skip = skip  # clips of the first epoch that the state has seen already
 
@@ -85,12 +86,12 @@ class EpochSampler(Sampler[tuple[int, int]]):
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return self.length
+        return pace.samples(self.stage, self.length)
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
-        order = np.random.default_rng([self.seed, self.epoch]).permutation(self.length)
+        order = pace.order(self.stage, self.length, seed=self.seed, epoch=self.epoch)
         skip, self.skip = self.skip, 0
-        return iter([(self.epoch, int(index)) for index in order[skip:]])
+        return iter(order[skip:])
 
 
 class Loop(lightning.LightningModule):
@@ -144,6 +145,7 @@ class Loop(lightning.LightningModule):
         ]
         for group, lr in zip(self.trainer.optimizers[0].param_groups, rates, strict=True):
             group["lr"] = lr
+        pace.set_decay(self.trainer.optimizers[0], self.stage, self._epoch)
         self._lr = rates[0]
 
     @property
@@ -253,6 +255,9 @@ class Loop(lightning.LightningModule):
 
     def keep(self) -> None:
         """Write the weights of this epoch if they are to be kept; after the state is written."""
+        number, trainer = self.epochs_before + self.current_epoch, self.session.config.trainer
+        if place := pace.place_of(self.session.folder, trainer, number):
+            save_fitted(place, self.model, tensors=self._scored)
         if self.kept == self.current_epoch:
             save_fitted(self.session.folder, self.model, tensors=self._scored)
 
@@ -319,16 +324,13 @@ def fitting_loader(
 ) -> DataLoader[Any]:
     """Batches of a stage; the first ones of epoch ``epoch``, without its first ``batches``."""
     examples = session.data.fitting
-    # A last batch of one breaks batch normalisation; it is dropped in this epoch's order only.
-    lonely = len(examples) % stage.batch_size == 1 and len(examples) > stage.batch_size
+    skip = batches * stage.batch_size
     return DataLoader(
         examples,  # type: ignore[arg-type]
         batch_size=stage.batch_size,
-        sampler=EpochSampler(
-            len(examples), session.config.seed, epoch=epoch, skip=batches * stage.batch_size
-        ),
+        sampler=EpochSampler(len(examples), session.config.seed, stage, epoch=epoch, skip=skip),
         collate_fn=_Collate(examples.targets),
-        drop_last=lonely,
+        drop_last=pace.ends_alone(stage, len(examples)),
         **_processes(session),
     )
 

@@ -24,6 +24,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from traitscope.errors import TraitscopeError
 from traitscope.files import replacing
 from traitscope.runs.checkpoint import load_weights, save_fitted
+from traitscope.training import pace
 from traitscope.training.history import cut
 from traitscope.training.loop import Loop, Session, evaluation_loader, fitting_loader
 from traitscope.training.notices import quiet
@@ -79,7 +80,7 @@ def _fit_stage(loop: Loop, session: Session, saved: Saved | None) -> None:
         trainer = lightning.Trainer(
             accelerator=session.accelerator,
             devices=1,
-            precision="bf16-mixed" if settings.precision == "bf16" else "32-true",
+            precision=pace.arithmetic(settings, session.accelerator),
             max_epochs=stage.epochs,
             accumulate_grad_batches=stage.accumulate,
             gradient_clip_val=stage.clip_norm or None,
