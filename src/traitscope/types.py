@@ -14,7 +14,6 @@ from traitscope.errors import DataError
 
 TRAITS = ("openness", "conscientiousness", "extraversion", "agreeableness", "neuroticism")
 """The Big Five in the order used everywhere; addressed by name."""
-
 SPLITS = ("train", "validation", "test")
 Kind = Literal["apparent", "self_reported"]
 
@@ -396,10 +395,6 @@ class Prediction:
     path: str = ""
 
     def __post_init__(self) -> None:
-        # Whoever made it: NaN beside "ok" is averaged, ranked and plotted as if it were a score.
-        odd = [name for name, score in self.scores.items() if not isfinite(score)]
-        if odd:
-            reason = f"the network gave no number for {', '.join(odd)}: is its run damaged?"
-            instead = {"scores": {}, "status": "not_finite", "reason": self.reason or reason}
-            for name, value in instead.items():
-                object.__setattr__(self, name, value)
+        # NaN beside "ok", whoever made it, would be averaged, ranked and plotted as a score.
+        if odd := ", ".join(name for name, score in self.scores.items() if not isfinite(score)):
+            self.__dict__.update(scores={}, status="not_finite", reason=f"no number for {odd}")
