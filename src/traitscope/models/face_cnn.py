@@ -12,8 +12,8 @@ The nine variants are settings::
     R101 v2: the default, with its fixed head
     R152:    backbone=resnet152 hidden=[512,64] dropouts=[0.5]
 
-Sizes and dropouts of all heads but the fixed one were searched (see ``SEARCH``): 512 and 64 with .5
-are a fair choice.
+Sizes and dropouts of all heads but the fixed one were searched, as ``SEARCH`` says; 512 and 64 with
+.5 are a fair choice.
 
 Where we differ: a frozen backbone is in evaluation mode, so that its statistics do not drift;
 unfrozen layers reach the optimiser; the head ends in the target range; faces come from the store at
