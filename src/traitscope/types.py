@@ -164,21 +164,18 @@ class Corpus:
         Raises:
             DataError: the corpus has no such target.
         """
-        known = (*self.targets, *self.optional)
-        for target in known:
-            if target.name == name:
-                return target
-        raise DataError(
-            f"{self.name} has no target {name!r}. It has: {', '.join(t.name for t in known)}."
-        )
+        known = {target.name: target for target in (*self.targets, *self.optional)}
+        if name not in known:
+            raise DataError(f"{self.name} has no target {name!r}. It has: {', '.join(known)}.")
+        return known[name]
 
     def with_clips(self, clips: Sequence[Clip]) -> "Corpus":
         """Keep the meaning of the labels, with other clips."""
         return replace(self, clips=tuple(clips))
 
-    def labels(self, names: Sequence[str] | None = None) -> NDArray[np.float64]:
+    def labels(self, names: Sequence[str] = ()) -> NDArray[np.float64]:
         """Labels as an array (clips, targets), NaN where one is missing."""
-        return label_array(self.clips, self.target_names if names is None else names)
+        return label_array(self.clips, names or self.target_names)
 
 
 def label_array(clips: Sequence[Clip], names: Sequence[str]) -> NDArray[np.float64]:
@@ -268,8 +265,7 @@ class Stream:
             raise ValueError("A stream has either values or images.")
         if self.valid is None:
             object.__setattr__(self, "valid", np.ones(len(self.time), dtype=bool))
-        a, b, c = len(self.time), len(rows), len(self.mask)
-        if not a == b == c:
+        if not (a := len(self.time)) == (b := len(rows)) == (c := len(self.mask)):
             raise ValueError(f"Stream rows differ: {a} times, {b} rows, {c} in the mask.")
         pieces = (self.time[at : at + _PIECE + 1] for at in range(0, len(self.time), _PIECE))
         if not all(np.isfinite(some).all() and (np.diff(some) >= 0).all() for some in pieces):
@@ -403,7 +399,7 @@ class Prediction:
         # Whoever made it: NaN beside "ok" is averaged, ranked and plotted as if it were a score.
         odd = [name for name, score in self.scores.items() if not isfinite(score)]
         if odd:
-            object.__setattr__(self, "scores", {})
-            object.__setattr__(self, "status", "not_finite")
             reason = f"the network gave no number for {', '.join(odd)}: is its run damaged?"
-            object.__setattr__(self, "reason", self.reason or reason)
+            instead = {"scores": {}, "status": "not_finite", "reason": self.reason or reason}
+            for name, value in instead.items():
+                object.__setattr__(self, name, value)

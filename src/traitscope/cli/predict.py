@@ -10,7 +10,7 @@ import typer
 from traitscope.cli._options import Limit, Model, Speaker, Stream, Track, Workers
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from traitscope.media.folders import LeftOut
     from traitscope.runs.checkpoint import Checkpoint
@@ -27,6 +27,7 @@ Text = Annotated[
 Recursive = Annotated[
     bool, typer.Option("--recursive", help="Look into the folders of a folder too.")
 ]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON (the default in a pipe).")]
 Csv = Annotated[
     Path | None,
     typer.Option(help="Also a table, row by row; the same command again goes on where it stopped."),
@@ -34,6 +35,12 @@ Csv = Annotated[
 LabelRows = Annotated[
     Path | None,
     typer.Option(help="Write the one OpenFace table again, with the traits in every row."),
+]
+Frames = Annotated[
+    bool, typer.Option("--frames", help="Score every frame of a corpus, for a second stage.")
+]
+Features = Annotated[
+    Path | None, typer.Option("--store", help="Store of the corpus' features, with --frames.")
 ]
 
 _NAMED = 10  # notes that are told; the rest is counted
@@ -46,9 +53,7 @@ def predict(
     text: Text = None,
     speaker: Speaker = None,
     recursive: Recursive = False,
-    json: Annotated[
-        bool, typer.Option("--json", help="Print JSON (the default in a pipe).")
-    ] = False,
+    json: Json = False,
     csv: Csv = None,
     label_rows: LabelRows = None,
     video_track: Track = None,
@@ -57,6 +62,8 @@ def predict(
     stream: Stream = None,
     workers: Workers = None,
     limit: Limit = None,
+    frames: Frames = False,
+    store: Features = None,
 ) -> None:
     """Estimate apparent or self-reported traits of clips; exit 1 if some could not be scored.
 
@@ -67,18 +74,22 @@ def predict(
     traitscope predict runs/text --text speech.txt
 
     traitscope predict runs/motion openface.csv --label-rows labelled.csv
+
+    traitscope predict runs/senet fi:/data/fi --frames --store features
     """
-    from traitscope.cli._shared import log_to_stderr, progress
+    from traitscope.cli._predict_frames import predict_frames
+    from traitscope.cli._shared import log_to_stderr
     from traitscope.errors import ConfigError
     from traitscope.media import Tracks, parse_limits
     from traitscope.prediction.clips import predict as predict_media
     from traitscope.prediction.inputs import media_in
-    from traitscope.prediction.openface import label_rows as label_table
     from traitscope.runs.checkpoint import load
 
+    if frames or store is not None:
+        return predict_frames(run, media or (), store if frames else None, model=model, json=json)
     log_to_stderr()
-    limits = parse_limits(limit or ())
-    score = partial(predict_media, text=text, speaker=speaker, table=csv, workers=workers)
+    score = partial(predict_media, text=text, speaker=speaker, workers=workers)
+    tracks, limits = Tracks(video=video_track, audio=audio_track), parse_limits(limit or ())
     # Before the run is loaded, which takes longer than to type the rest.
     if not media and text is None:
         raise ConfigError("Nothing to score: name a media file or a table, or give --text FILE.")
@@ -88,18 +99,29 @@ def predict(
     # Rows of one table are labelled; words, or a second file, have no rows in it.
     if label_rows and (text is not None or speaker is not None or len(listing.files) != 1):
         raise ConfigError("--label-rows takes one OpenFace table, and no --text or --speaker.")
-    with progress("clips") as hook:
-        if label_rows:
-            file = listing.files[0]
-            predictions = label_table(checkpoint, file, label_rows, scores=csv, hook=hook)
-        else:
-            tracks = Tracks(video=video_track, audio=audio_track)
-            files = listing.files
-            predictions = score(checkpoint, *files, tracks=tracks, limits=limits, hook=hook)
+    score = partial(score, checkpoint, *listing.files, table=csv, tracks=tracks, limits=limits)
+    predictions = _scored(checkpoint, listing.files[:1], label_rows, csv, score)
     _hand_out(checkpoint, predictions, listing.left_out, json=json)
-    # Scripts go by it: some clips have no score, and which ones was said.
     if any(p.status != "ok" for p in predictions):
         raise typer.Exit(1)
+    return None
+
+
+def _scored(
+    checkpoint: "Checkpoint",
+    table: "Sequence[Path]",
+    label_rows: Path | None,
+    csv: Path | None,
+    score: "Callable[..., list[Prediction]]",
+) -> list["Prediction"]:
+    """Score, with progress; into the rows of the one table where that is wanted."""
+    from traitscope.cli._shared import progress
+    from traitscope.prediction.openface import label_rows as label_table
+
+    with progress("clips") as hook:
+        if label_rows:
+            return label_table(checkpoint, table[0], label_rows, scores=csv, hook=hook)
+        return score(hook=hook)
 
 
 def _look_at(checkpoint: "Checkpoint", text: Path | None) -> None:

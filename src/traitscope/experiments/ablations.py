@@ -76,9 +76,8 @@ def ablate(
         raise ConfigError("There is no set of columns to train on. Name one or more.")
     part, labels = report.everything, report.corpus
     # The baselines are the same for all sets: those of the last report are everybody's.
-    for row in part.rows:
-        if row.role in _BASELINES:
-            rows.append({"set": row.name, "columns": [], "metrics": _metrics(row)})
+    for row in (row for row in part.rows if row.role in _BASELINES):
+        rows.append({"set": row.name, "columns": [], "metrics": _metrics(row)})
     return {
         "schema": 1,
         "analysis": "ablation",

@@ -128,6 +128,7 @@ def score_frames(
     store: Store | Path | str,
     *,
     batch_size: int = 32,
+    model: str | None = None,
     hook: Hook | None = None,
 ) -> Scored:
     """Write scores and features of every frame of a corpus' clips into the store.
@@ -140,6 +141,7 @@ def score_frames(
         corpus: whose prepared clips are scored.
         store: the folder of features.
         batch_size: frames, or runs of frames, at once.
+        model: the dotted path of an outside model the run was trained with.
         hook: called as hook(done, total, clip).
 
     Raises:
@@ -149,7 +151,7 @@ def score_frames(
     Example:
         ``score_frames("runs/hrnet", load_corpus("fi:/data/fi"), "store")``
     """
-    stage = run if isinstance(run, FirstStage) else open_first_stage(run)
+    stage = run if isinstance(run, FirstStage) else open_first_stage(run, model=model)
     plain = store if isinstance(store, Store) else Store(Path(store))
     served = serving(plain, corpus.clips, corpus=corpus.name)
     keys = stage.members[0].keys
@@ -174,14 +176,19 @@ def score_frames(
                 failed.append({"clip": clip.id, "status": error.status, "reason": str(error)})
         if hook:
             hook(done, len(ready), clip.id)
-    for request in requests:
-        for failure in failed:
-            row = StatusRow(failure["clip"], status=failure["status"], reason=failure["reason"])
-            plain.record(request.key, row)
-        plain.settle(request.key)
+    _settle(plain, requests, failed)
     told = ("the folds' features differ in meaning, so that only scores were written",)
     notes = told if len(stage.members) > 1 else ()
     return Scored(tuple(requests), len(corpus.clips) - len(failed), tuple(failed), seen, notes)
+
+
+def _settle(store: Store, requests: Sequence[Request], failed: Sequence[Mapping[str, str]]) -> None:
+    """Write down which clips have no series, and why."""
+    for request in requests:
+        for failure in failed:
+            row = StatusRow(failure["clip"], status=failure["status"], reason=failure["reason"])
+            store.record(request.key, row)
+        store.settle(request.key)
 
 
 def _write(

@@ -70,16 +70,7 @@ def collect(
         ConfigError: a setting is missing, wrong or without effect.
         DataError: labels or features are missing.
     """
-    for key in ("corpus", "store"):
-        if not getattr(config.data, key):
-            example = {"corpus": "table:clips.csv", "store": "store"}[key]
-            raise ConfigError(f"data.{key} is not set. Say, for example: data.{key}={example}")
-    store = Store(Path(config.data.store))
-    wanted = plan(config, typed=typed, source=source)
-    config = on_first_stage(config, frozenset(wanted.draws))
-    if config.data.first_stage:
-        wanted = plan(config, typed=typed, source=source)
-    run_plan = stored_plan(config, wanted, store)
+    config, run_plan, store = _planned(config, typed, source)
     corpus = saved_corpus(config.data.corpus, typed, source=source, words="data.corpus=")
     targets = tuple(corpus.target(name) for name in config.data.targets) or corpus.targets
     splits = split(corpus, config.protocol)
@@ -118,6 +109,23 @@ def collect(
         selection=selected_on,
         failures=(*left_out, *unseen),
     )
+
+
+def _planned(
+    config: RunConfig, typed: registry.Typed, source: str
+) -> tuple[RunConfig, Plan, Store]:
+    """Settle which stored features a run draws, of its first stage if it has one."""
+    for key in ("corpus", "store"):
+        if not getattr(config.data, key):
+            example = {"corpus": "table:clips.csv", "store": "store"}[key]
+            raise ConfigError(f"data.{key} is not set. Say, for example: data.{key}={example}")
+    store = Store(Path(config.data.store))
+    wanted = plan(config, typed=typed, source=source)
+    config = on_first_stage(config, frozenset(wanted.draws))
+    if config.data.first_stage:
+        wanted = plan(config, typed=typed, source=source)
+    run_plan = stored_plan(config, wanted, store)
+    return config, run_plan, store
 
 
 def _warn_of_leakage(splits: Splits, config: RunConfig) -> None:
