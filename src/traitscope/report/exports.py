@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from traitscope import escaping
+from traitscope.audit.findings import Audit
 from traitscope.evaluation.report import Report
 from traitscope.files import write_csv, write_text
 from traitscope.report import audit_plots, plots, tables
-from traitscope.report.audits import TITLES, Audit, AuditTable, audit_long, audit_tables
+from traitscope.report.audits import TITLES, AuditTable, audit_long, audit_tables
 from traitscope.report.content import Cell, Group, Part, read_groups
 from traitscope.report.noticed import every_note
 
@@ -68,7 +69,7 @@ def export(
         history = (histories or {}).get(name, ())
         written += plots.history(history, name, stem.with_name(f"{stem.name}-epochs.png"))
         for audit in (audits or {}).get(name, ()):
-            path = stem.with_name(f"{stem.name}-{audit['audit']}.png")
+            path = stem.with_name(f"{stem.name}-{audit.audit}.png")
             written += audit_plots.audit_figure(audit, path)
     return written + _write_audits(folder, audits or {})
 
@@ -78,13 +79,13 @@ def _write_audits(folder: Path, audits: Mapping[str, Sequence[Audit]]) -> list[P
     if not any(audits.values()):
         return []
     rows = (
-        (name, audit["audit"], *row)
+        (name, audit.audit, *row)
         for name, mine in audits.items()
         for audit in mine
         for row in audit_long(audit)
     )
     titled = [
-        (f"{name}, {TITLES[audit['audit']]}: {table.title}", table)
+        (f"{name}, {TITLES[audit.audit]}: {table.title}", table)
         for name, mine in audits.items()
         for audit in mine
         for table in audit_tables(audit)

@@ -17,6 +17,7 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
+from traitscope.audit.findings import Audit
 from traitscope.data.protocols import Protocol
 from traitscope.errors import DataError, some
 from traitscope.evaluation.report import Report
@@ -26,7 +27,7 @@ from traitscope.report import figures, tables
 from traitscope.report.audit_drawings import bars
 from traitscope.report.audit_figures import audit_panels
 from traitscope.report.audit_sentences import audit_words
-from traitscope.report.audits import TITLES, Audit, AuditTable, audit_tables
+from traitscope.report.audits import TITLES, AuditTable, audit_tables
 from traitscope.report.ceilings import CeilingView, ceiling_view
 from traitscope.report.checklist import Item, checklist
 from traitscope.report.content import ROLES, Group, Part, flatten, plain, read_groups
@@ -238,12 +239,12 @@ def _system(report: Report, group: Group, beside: Beside) -> SystemView:
 
 def _audit(audit: Audit) -> AuditView:
     return AuditView(
-        title=TITLES[audit["audit"]],
+        title=TITLES[audit.audit],
         words=audit_words(audit),
         panels=tuple(audit_panels(audit)),
         bars=tuple(bars(audit)),
         tables=tuple(audit_tables(audit)),
-        notes=tuple(audit.get("notes") or ()),
+        notes=audit.notes,
     )
 
 
