@@ -411,7 +411,7 @@ def test_systems_are_compared_on_the_clips_they_share() -> None:
     assert found["good", "poor", "openness"].p_holm < 0.1
     assert found["good", "poor", "openness"].p_holm > found["good", "poor", "openness"].p
     assert found["poor", "same", "macro"].value == 0
-    json.dumps(report, allow_nan=False)
+    json.dumps(report.model_dump(mode="json"), allow_nan=False)
 
 
 def test_systems_that_differ_by_rounding_do_not_differ() -> None:

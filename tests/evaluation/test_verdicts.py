@@ -12,6 +12,7 @@ from tests.support.made_systems import (
     labels_of,
     made_corpus,
     part_of,
+    rated_corpus,
     seeing,
     table_of,
 )
@@ -186,25 +187,8 @@ def test_what_one_seed_scores_stands_beside_their_mean() -> None:
     assert f"one of the 5 seeds alone has skill {own.mean:.3f}".replace("0.", ".", 1) in text
 
 
-def rated(noise: float = 0.1, *, raters: int = 3) -> Corpus:
-    """Labels that are means of crossed raters, with the true score as an attribute."""
-    rng = np.random.default_rng(5)
-    corpus = made_corpus(name="table:rated")
-    clips, ratings = [], {}
-    for clip in corpus.clips:
-        said = {
-            f"r{k}": {n: float(v + 0.1 * k + rng.normal(0, noise)) for n, v in clip.targets.items()}
-            for k in range(raters)
-        }
-        ratings[clip.id] = said
-        means = {n: float(np.mean([each[n] for each in said.values()])) for n in TRAITS}
-        clips.append(replace(clip, targets=means))
-    wide = tuple(replace(target, low=-1, high=2) for target in corpus.targets)
-    return replace(corpus, clips=tuple(clips), ratings=ratings, targets=wide)
-
-
 def test_the_ceiling_of_rated_labels_is_what_the_true_scores_reach() -> None:
-    corpus = rated()
+    corpus = rated_corpus()
     true = labels_of(TEST)  # before raters erred
     report = judge(corpus, true + 0.1)
     labels = labels_of(part_of(corpus))
@@ -222,7 +206,7 @@ def test_the_ceiling_of_rated_labels_is_what_the_true_scores_reach() -> None:
 
 
 def test_scores_above_the_ceiling_are_suspected() -> None:
-    corpus = rated()
+    corpus = rated_corpus()
     found = find(judge(corpus, labels_of(part_of(corpus)) + 1e-3), "above_ceiling")
     assert found.targets == TRAITS
     assert "Has it seen the labels?" in found.text

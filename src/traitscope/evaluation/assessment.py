@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from traitscope.data.protocols import Fit, Protocol
+from traitscope.data.protocols import Fit, Protocol, manifest_facts
 from traitscope.evaluation.baselines import baseline_rows, fold_constants
 from traitscope.evaluation.cautions import cautions, unknown_clusters
 from traitscope.evaluation.ceiling import ceiling_of
 from traitscope.evaluation.folds import Fold, asked_and_fitted, grave, leaks, unseen
 from traitscope.evaluation.halo import halo_of
 from traitscope.evaluation.missing import without_a_score
-from traitscope.evaluation.recorded import system_folds, unrecorded
+from traitscope.evaluation.recorded import scored_before, system_folds, unrecorded
 from traitscope.evaluation.report import (
     Columns,
     CorpusFacts,
@@ -107,7 +107,7 @@ def assess(system: System, corpus: Corpus, *, scoring: Scoring | None = None) ->
     # a verdict says what a note on the scale says
     notes = [note for note in read.notes if note not in scale_notes(read, corpus)]
     missing = without_a_score(folds, read, corpus, aggregate=str(scoring.aggregate))
-    said = (*sentences, *leaks(folds), *unrecorded(system), *notes)
+    others = (*sentences, *leaks(folds), *unrecorded(system), *notes)
     return Report(
         name=system.name,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -125,12 +125,14 @@ def assess(system: System, corpus: Corpus, *, scoring: Scoring | None = None) ->
         warnings=(
             *grave(folds),
             *unknown_clusters(read.clips),
-            *said,
+            *scored_before(system),
+            *others,
             *cautions(read, truth, corpus, asked),
         ),
         **facts,
         points=_points(truth, rows),
         run=dict(system.run),
+        manifest=manifest_facts(system.protocol).get("manifest"),
     )
 
 

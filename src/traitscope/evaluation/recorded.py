@@ -70,6 +70,17 @@ def unrecorded(system: System) -> list[str]:
     ]
 
 
+def scored_before(system: System) -> list[str]:
+    """Say that the split was scored before: then choices may have been made by it."""
+    times = system.run.get("scored", 1)
+    if not isinstance(times, int) or times < 2:
+        return []
+    return [
+        f"{system.split} was scored {times} times with {system.name}: choices that were made after "
+        f"a look at it make its numbers too good."
+    ]
+
+
 def foreign_protocol(corpus: Corpus) -> Protocol:
     """How another corpus than the run's own is split: as it says, or all of it is a test."""
     unsplit = bool(corpus.clips) and all(clip.split is None for clip in corpus.clips)

@@ -293,6 +293,8 @@ class Report(Config):
     """Metric -> macro scores of each fold apart, for a run per fold."""
     members: Members | None = None
     """Of a fusion."""
+    manifest: str | None = None
+    """File that gave the splits, with the hash of its content; of no other split."""
 
     @property
     def everything(self) -> Part:
@@ -319,7 +321,7 @@ def to_json(report: Report) -> dict[str, Any]:
     parts = list(tree["parts"].values())
     rows = [row for part in parts for row in part["rows"]]
     for place in (tree, *parts, *rows):
-        for key in {"clusters", "folds", "members", "reason", "seeds"} & set(place):
+        for key in {"clusters", "folds", "manifest", "members", "reason", "seeds"} & set(place):
             if place[key] is None:
                 del place[key]
     if not tree["noted"]:

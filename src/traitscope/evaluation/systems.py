@@ -27,7 +27,7 @@ from traitscope.sheets import open_sheet
 from traitscope.statistics.metrics import Array
 from traitscope.types import Clip, Corpus, Target
 
-_FEWEST_FOLDS = 3
+_FEWEST_FOLDS = 2
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def given_folds(table: Path | pd.DataFrame, corpus: Corpus) -> Protocol | None:
         The protocol; None where the labels have a split, or the predictions no folds.
 
     Raises:
-        DataError: there are fewer than three folds, or clips without one.
+        DataError: there are fewer than two folds, or clips without one.
     """
     if isinstance(table, pd.DataFrame) or any(clip.split for clip in corpus.clips):
         return None

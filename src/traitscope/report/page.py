@@ -18,7 +18,6 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from traitscope.audit.findings import Audit
-from traitscope.data.protocols import Protocol
 from traitscope.errors import DataError, some
 from traitscope.evaluation.report import Report
 from traitscope.files import write_text
@@ -263,16 +262,18 @@ def _facts(group: Group) -> tuple[tuple[str, str], ...]:
     for key, read in readers.items():
         values = dict.fromkeys(plain(read(report)) for report in group.reports)
         facts.append((key, " / ".join(values)))
-    protocols = dict.fromkeys(_protocol(report.protocol) for report in group.reports)
+    protocols = dict.fromkeys(map(_protocol, group.reports))
     return (*facts, ("protocol", " / ".join(protocols)))
 
 
-def _protocol(protocol: Protocol) -> str:
+def _protocol(report: Report) -> str:
     """The settings that matter for this kind of protocol; all of them stand in the card."""
+    protocol = report.protocol
     keys = {"official": (), "kfold": ("folds", "fold", "group"), "random": ("shares", "group")}
     settings = {key: getattr(protocol, key) for key in (*keys[protocol.kind], "few")}
     shown = [f"{key} {plain(value)}" for key, value in settings.items() if value is not None]
-    return ", ".join([protocol.kind, *shown])
+    given = [f"manifest {report.manifest}"] if report.manifest else []
+    return ", ".join([protocol.kind, *shown, *given])
 
 
 def _failures(group: Group) -> tuple[FailureView, ...]:
