@@ -295,3 +295,30 @@ def test_a_report_without_an_address_needs_the_labels(tmp_path: Path, address: s
     path.write_text(json.dumps(report))
     with pytest.raises(DataError, match=r"does not say where its labels are\. Evaluate again"):
         read_system(run)
+
+
+def test_members_on_another_scale_are_refused_and_ensembles_named(
+    tmp_path: Path, address: str
+) -> None:
+    good = system(tmp_path / "good", address)
+    table = frame(address, "test", seed=3)
+    scores = [name for name in table if name.startswith("predicted_")]
+    per_cent = {"test": table.assign(**{name: 100 * table[name] for name in scores})}
+    wrong = write_evaluated(tmp_path / "per-cent", address, per_cent)
+    with pytest.raises(DataError, match=r"per-cent cannot be fused.* are they per cent\?"):
+        fuse([good, wrong], to=tmp_path / "no", scoring=FAST)
+    assert not (tmp_path / "no").exists()
+    seeds = pd.concat([frame(address, "test", seed=n).assign(seed=n) for n in range(2)])
+    several = write_evaluated(tmp_path / "several", address, {"test": seeds})
+    report = fuse([good, several], to=tmp_path / "both", scoring=FAST)
+    assert any("has 2 seeds: the mean of their predictions was fused" in w for w in report.warnings)
+
+
+def test_a_comparison_says_what_is_wrong_with_a_column(tmp_path: Path, address: str) -> None:
+    good = system(tmp_path / "good", address)
+    table = frame(address, "test", noise=0.02, seed=3)
+    table["predicted_openness"] = 1 - table["predicted_openness"]
+    wrong = write_evaluated(tmp_path / "wrong", address, {"test": table})
+    notes = " ".join(compare_systems([good, wrong], scoring=FAST).notes)
+    assert f"{wrong}: Predictions run against the labels: openness" in notes
+    assert f"{good}: Predictions run" not in notes

@@ -95,8 +95,9 @@ def test_a_shift_is_named_with_its_size() -> None:
     ("values", "guess"),
     [
         (GOOD * 100, "per cent"),
-        (1 + 4 * np.clip(GOOD, 0, 1), "on a scale such as 1 to 4"),
+        (1 + 4 * np.clip(GOOD, 0, 1), "on a scale such as 1 to 5"),
         ((GOOD - 0.52) / 0.1, "z-scores"),
+        (2 * np.clip(GOOD, 0, 1) - 1, "on a scale from -1 to 1, or z-scores"),
     ],
 )
 def test_another_scale_is_guessed_first_of_all(values: np.ndarray, guess: str) -> None:
@@ -243,3 +244,12 @@ def test_subjects_that_nobody_knows_are_said() -> None:
     people = [replace(clip, subject=clip.source) for clip in CORPUS.clips]
     report = judge(CORPUS.with_clips(people), GOOD)
     assert not any("not person-disjoint" in warning for warning in report.warnings)
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.003])
+def test_predictions_that_are_all_but_the_labels_are_suspected_first(noise: float) -> None:
+    labels = labels_of(TEST)
+    report = judge(CORPUS, labels + np.random.default_rng(2).normal(0, noise, labels.shape))
+    first = report.verdicts[0]
+    assert (first.kind, first.targets) == ("above_ceiling", TRAITS)
+    assert "were labels read where predictions should be?" in first.text

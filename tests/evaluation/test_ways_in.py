@@ -150,3 +150,25 @@ def test_a_run_names_its_manifest_and_is_scored_on_labels_without_a_split(tmp_pa
     refused = type_in("train", "functionals", *second, model)
     assert refused.returncode == 2
     assert "learnt clips that are left out here" in refused.stderr
+
+
+def test_columns_that_speak_of_another_evaluation_are_named(tmp_path: Path) -> None:
+    corpus = load_corpus(address := make_corpus(tmp_path))
+    table = frame(address, "test")
+    folds = table.assign(fold=[n % 3 for n in range(len(table))], split="validation")
+    warnings = " ".join(evaluate_predictions(folds, corpus, scoring=FAST).warnings)
+    assert "have a column fold, which is not used" in warnings
+    assert "says validation, and they are scored as test" in warnings
+    copies = pd.concat([table.assign(seed=0), table.assign(seed=1)])
+    warnings = " ".join(evaluate_predictions(copies, corpus, scoring=FAST).warnings)
+    assert "Seeds 0 and 1 have equal predictions: they are copies" in warnings
+
+
+@pytest.mark.parametrize("verb", ["report", "fuse"])
+def test_a_mere_table_is_told_how_it_becomes_a_report(tmp_path: Path, verb: str) -> None:
+    tables = [tmp_path / name for name in ("a.csv", "b.csv")]
+    for table in tables:
+        table.write_text("clip,predicted_openness\nx,0.5\n")
+    refused = type_in(verb, *tables, "--to", tmp_path / "new")
+    assert refused.returncode == 2
+    assert f"evaluate --predictions {tables[0]}" in " ".join(refused.stderr.split())

@@ -47,7 +47,7 @@ def evaluate(
 
     traitscope evaluate --predictions folds.csv --labels table:clips.csv (with a column fold)
     """
-    from traitscope.cli._shared import log_to_stderr, progress, say, warn_unfinished, write_json
+    from traitscope.cli._shared import log_to_stderr, progress, warn_unfinished, write_json
     from traitscope.errors import ConfigError
 
     log_to_stderr()
@@ -73,10 +73,17 @@ def evaluate(
         write_json(to_json(report))
     else:
         print_reports([report])
-    for failure in report.failures[:_NAMED]:
-        say(f"not scored: {failure.clip}: {failure.reason}")
+    _name_failures(report)
     if report.failures:
         raise typer.Exit(1)
+
+
+def _name_failures(report: "Report") -> None:
+    """Say why the first clips without a score have none."""
+    from traitscope.cli._shared import say
+
+    for failure in report.failures[:_NAMED]:
+        say(f"not scored: {failure.clip}: {failure.reason}")
 
 
 def _outside_predictions(

@@ -10,7 +10,7 @@ import pandas as pd
 
 from traitscope.data.protocols import Fit, Protocol, manifest_facts
 from traitscope.evaluation.baselines import baseline_rows, fold_constants
-from traitscope.evaluation.cautions import cautions, unknown_clusters
+from traitscope.evaluation.cautions import cautions, unknown_clusters, unused_columns
 from traitscope.evaluation.ceiling import ceiling_of
 from traitscope.evaluation.folds import Fold, asked_and_fitted, grave, leaks, unseen
 from traitscope.evaluation.halo import halo_of
@@ -25,6 +25,7 @@ from traitscope.evaluation.report import (
     Scoring,
     TargetFacts,
 )
+from traitscope.evaluation.scales import comparable, scale_notes
 from traitscope.evaluation.scoring import (
     Row,
     Truth,
@@ -34,11 +35,7 @@ from traitscope.evaluation.scoring import (
     undefined,
 )
 from traitscope.evaluation.systems import System, given_folds, join, table_system
-from traitscope.evaluation.tables import (
-    Predictions,
-    comparable,
-    scale_notes,
-)
+from traitscope.evaluation.tables import Predictions
 from traitscope.evaluation.verdicts import Judged, verdicts
 from traitscope.statistics.metrics import Array
 from traitscope.types import Clip, Corpus, Target
@@ -126,6 +123,7 @@ def assess(system: System, corpus: Corpus, *, scoring: Scoring | None = None) ->
             *grave(folds),
             *unknown_clusters(read.clips),
             *scored_before(system),
+            *unused_columns(system),
             *others,
             *cautions(read, truth, corpus, asked),
         ),

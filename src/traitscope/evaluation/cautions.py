@@ -1,10 +1,14 @@
 """Scored clips in, sentences out on what a reader must know of them beside the numbers."""
 
 from collections.abc import Sequence
+from itertools import combinations
+
+import numpy as np
 
 from traitscope.errors import some
 from traitscope.evaluation.scoring import Truth
-from traitscope.evaluation.tables import Predictions
+from traitscope.evaluation.systems import System
+from traitscope.evaluation.tables import Predictions, open_predictions
 from traitscope.types import Clip, Corpus
 
 FEW_CLUSTERS = 30
@@ -34,12 +38,43 @@ def cautions(read: Predictions, truth: Truth, corpus: Corpus, asked: Sequence[Cl
     clusters = len(set(truth.clusters))
     if clusters < FEW_CLUSTERS:
         said.append(f"Only {clusters} sources or people: intervals are rough, or missing.")
+    copies = [
+        f"{one} and {other}"
+        for (one, first), (other, second) in combinations(
+            zip(read.seeds, read.values, strict=True), 2
+        )
+        if np.allclose(first, second, rtol=0, atol=1e-9)
+    ]
+    if copies:
+        said.append(
+            f"Seeds {some(copies)} have equal predictions: they are copies, and what another "
+            f"training would give is underestimated."
+        )
     if len(read.seeds) > 1:
         said.append(
             f"Scores are means over {len(read.seeds)} seeds, and their intervals are over seeds "
             f"and people; the ensemble, which averages predictions, has a row of its own."
         )
     return said
+
+
+def unused_columns(system: System) -> list[str]:
+    """Say that a table speaks of splits or folds, which are not those of its evaluation."""
+    _, frame = open_predictions(system.table)
+    sentences = []
+    if "fold" in frame and system.protocol.fold != "all":
+        sentences.append(
+            "The predictions have a column fold, which is not used because the labels have a split "
+            "of their own. Predictions of cross-validation were fitted on scored clips: score them "
+            "on labels without a split."
+        )
+    splits = set(frame["split"].astype(str)) - {"", "nan", "None"} if "split" in frame else set()
+    if splits and system.split not in splits:
+        sentences.append(
+            f"The column split of the predictions says {some(sorted(splits))}, and they are scored "
+            f"as {system.split}, as the labels have it."
+        )
+    return sentences
 
 
 def unknown_clusters(clips: Sequence[Clip]) -> list[str]:

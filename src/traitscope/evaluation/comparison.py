@@ -15,7 +15,9 @@ from traitscope.evaluation.baselines import fold_constants
 from traitscope.evaluation.folds import Fold, asked_and_fitted
 from traitscope.evaluation.recorded import system_folds
 from traitscope.evaluation.report import Scoring
+from traitscope.evaluation.scales import comparable
 from traitscope.evaluation.scoring import Row, Truth, mean_table
+from traitscope.evaluation.suspicions import wrong_columns
 from traitscope.evaluation.systems import (
     System,
     beside_labels,
@@ -24,7 +26,7 @@ from traitscope.evaluation.systems import (
     join,
     read_system,
 )
-from traitscope.evaluation.tables import Predictions, comparable
+from traitscope.evaluation.tables import Predictions
 from traitscope.statistics.intervals import MARGIN, Clustered, Difference, compare, correct
 from traitscope.statistics.metrics import MACRO, SCALE_FREE, Array
 from traitscope.types import Corpus
@@ -164,7 +166,7 @@ def compare_predictions(
         scores={row.name: _scores(truth, row, metrics) for row in rows},
         differences=tuple(_differences(sums, truth.names, metrics, scoring, margin)),
         families=_families(len(rows), len(truth.names)),
-        notes=(*_seed_notes(rows), *_notes(read, len(asked))),
+        notes=(*_doubts(truth, rows, corpus), *_seed_notes(rows), *_notes(read, len(asked))),
     )
 
 
@@ -241,6 +243,15 @@ def _families(systems: int, targets: int) -> str:
 
 def _count(number: int, what: str) -> str:
     return f"{number} {what}" + ("s" if number != 1 else "")
+
+
+def _doubts(truth: Truth, rows: Sequence[Row], corpus: Corpus) -> list[str]:
+    """What seems wrong with the columns of a system, as its own evaluation would say."""
+    return [
+        f"{row.name}: {verdict.text}"
+        for row in rows
+        for verdict in wrong_columns("all", truth, row.values, corpus)
+    ]
 
 
 def _seed_notes(rows: Sequence[Row]) -> list[str]:

@@ -23,6 +23,7 @@ from traitscope.evaluation.assessment import assess
 from traitscope.evaluation.baselines import fitted_means, fold_constants
 from traitscope.evaluation.recorded import system_folds
 from traitscope.evaluation.report import Failure, Members, Report, Scoring, Spread, save_report
+from traitscope.evaluation.scales import scale_notes
 from traitscope.evaluation.scoring import Row, spread
 from traitscope.evaluation.systems import (
     System,
@@ -49,7 +50,7 @@ def fuse(
     labels: str | None = None,
     scoring: Scoring | None = None,
 ) -> Report:
-    """Fuse evaluated systems and evaluate what comes out.
+    """Fuse evaluated systems and evaluate what comes out; ``members`` of the report says of what.
 
     Args:
         systems: run folders, or folders with ``predictions.csv`` and ``report.json``.
@@ -60,9 +61,6 @@ def fuse(
         labels: address of the corpus, needed where a module from outside reads it.
         scoring: aggregation, resamples and seed.
 
-    Returns:
-        The report; ``members`` holds weights, and members' macro scores on the clips that all have.
-
     Raises:
         DataError: members differ in corpus, split, protocol or targets, or share no clip.
         ConfigError: ``to`` is there already, or weights would be fitted on fitted clips.
@@ -72,12 +70,14 @@ def fuse(
     names = [target.name for target in members[0].targets or ()]
     _check(members[0], corpus, splits, method=method, split=split)
     refuse_used(folder := Path(to))
-    clips, values = _join(read := _read(members, asked := splits.part(split), names), asked, names)
-    constant = fitted_means(splits.fitted, names)  # fitted weights are taken around it
-    weights = np.full((len(members), len(names)), 1 / len(members))
+    read = _read(members, asked := splits.part(split), names)
+    _refuse_scales(read, corpus, method)
+    clips, values = _join(read, asked, names)
+    weights, around = np.full((len(members), len(names)), 1 / len(members)), None
     if method == "fitted":
-        weights = _fit_weights(systems, splits, names, corpus, constant)
-    fused = combine(values, weights, constant if method == "fitted" else None)
+        around = fitted_means(splits.fitted, names)
+        weights = _fit_weights(systems, splits, names, corpus, around)
+    fused = combine(values, weights, around)
     seeds = _seeds(read, systems) if method == "seeds" else 0
     (place := folder / "evaluation" / split).mkdir(parents=True)
     table, kept = place / "predictions.csv", values if method == "seeds" else fused
@@ -96,7 +96,7 @@ def fuse(
     report = assess(system, corpus, scoring=scoring)
     scores = _spread(values, clips, corpus, names, members[0], scoring or Scoring())
     made_of = Members.model_validate({**facts, "scores": scores})
-    report = report.model_copy(update={"members": made_of, "noted": _noted(members)})
+    report = _made_of(report, made_of, members, read)
     _save(report, system.records, place)
     write_json(folder / "fusion.json", {**facts, "split": split, "corpus": members[0].address})
     return report
@@ -203,6 +203,34 @@ def _read(
     members: Sequence[System], asked: Sequence[Clip], names: Sequence[str]
 ) -> dict[str, Predictions]:
     return {m.name: read_predictions(m.table, asked, targets=names) for m in members}
+
+
+def _refuse_scales(read: Mapping[str, Predictions], corpus: Corpus, method: Method) -> None:
+    """Refuse members on another scale: per cent beside shares make a mean without a meaning."""
+    if method == "fitted":  # its weights leave a member out that says nothing on this scale
+        return
+    for name, each in read.items():
+        if notes := scale_notes(each, corpus):
+            raise DataError(f"{name} cannot be fused. {' '.join(notes)} Bring it to that range.")
+
+
+def _made_of(
+    report: Report, made_of: Members, members: Sequence[System], read: Mapping[str, Predictions]
+) -> Report:
+    """Add what a fusion was made of, and what was noticed of that."""
+    warnings = (*report.warnings, *_averaged(read))
+    more = {"members": made_of, "noted": _noted(members), "warnings": warnings}
+    return report.model_copy(update=more)
+
+
+def _averaged(read: Mapping[str, Predictions]) -> list[str]:
+    """Say where a member is an ensemble already: it scores more than each of its trainings."""
+    return [
+        f"{name} has {len(each.seeds)} seeds: the mean of their predictions was fused, and its "
+        f"scores among the members are those of this ensemble."
+        for name, each in read.items()
+        if len(each.seeds) > 1
+    ]
 
 
 def _join(

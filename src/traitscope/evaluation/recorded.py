@@ -23,8 +23,8 @@ from traitscope.data.record import (
 )
 from traitscope.errors import DataError, TraitscopeError, some
 from traitscope.evaluation.folds import Fold, folds_of
+from traitscope.evaluation.scales import align_directions
 from traitscope.evaluation.systems import System
-from traitscope.evaluation.tables import align_directions
 from traitscope.types import SPLITS, Clip, Corpus, Target
 
 _EXAMPLES = 3

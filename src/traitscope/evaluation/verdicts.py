@@ -24,6 +24,7 @@ BLIND: frozenset[Role] = CONSTANTS | {"lookup", "lookup_shrunk", "metadata"}
 """Baselines that see no video."""
 TELLING = 0.1
 """An interval of the difference in skill that reaches above this leaves the question open."""
+_FIRST = ("above_ceiling", "other_scale")
 _OFF = 0.25  # share of the labels' sd by which a mean may be off before that is said
 
 
@@ -105,11 +106,11 @@ def verdicts(
     doubts = suspicions(
         everything.key, everything.part, everything.truth, everything.model, corpus, ceiling
     )
-    # numbers on another scale mean nothing, whatever they say of the system
-    found = [v for v in doubts if v.kind == "other_scale"]
-    is_rescaled = bool(found)
+    # numbers on another scale, or of labels, mean nothing, whatever they say of the system
+    found = [v for v in doubts if v.kind in _FIRST]
+    is_rescaled = any(v.kind == "other_scale" for v in doubts)
     found += [_standing(each, scoring, is_rescaled=is_rescaled) for each in reversed(judged)]
-    found += [v for v in doubts if v.kind not in ("other_scale", "out_of_range")]
+    found += [v for v in doubts if v.kind not in (*_FIRST, "out_of_range")]
     if halo is not None and _is_halo_alone(halo, found):
         text = f"What it knows is one general impression of a clip. {halo.text}"
         found.append(Verdict(kind="halo", part=halo.part, text=text))

@@ -267,7 +267,7 @@ class _Drawn:
         What differs between seeds because the clusters are few is in the resamples already.
         """
         seeds, clusters = len(self.point), len(self.left_out)
-        if seeds < 2:
+        if seeds < 2 or not clusters:
             return np.zeros(self.point.shape[1]), 1
         away = self.left_out - self.left_out.mean(axis=0)
         away = away - away.mean(axis=1, keepdims=True)
