@@ -199,6 +199,7 @@ def _family(
     for place, kind in enumerate(kinds):
         mine = member[:, place] > 0
         clips, clusters = int(mine.sum()), len(np.unique(scored.clusters[mine]))
+        # a mean of few people is those people: numbers would point at them
         reason = None
         if clips < minimum:
             reason = f"fewer than {minimum} clips"
@@ -259,6 +260,7 @@ def _order(kind: tuple[str, ...]) -> tuple[tuple[float, str], ...]:
 
 def _measured(scored: Scored, member: Array, groups: list[PeopleGroup], draw: Draw) -> Family:
     """Estimates and tests of groups; ``member`` (clips, groups) is 1 where a clip belongs."""
+    # sums of squares around the mean keep digits that those around 0 would lose
     known = scored.labels[np.isfinite(scored.labels)]
     shift = float(known.mean()) if known.size else 0.0
     sums = group_terms(

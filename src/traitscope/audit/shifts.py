@@ -78,6 +78,7 @@ def measure_shifts(
         clip moves; ``order``, rank correlation between before and after; ``reasons`` (names of
         REASONS) and ``flagged``.
     """
+    # paired by clip: what differs between people cancels, and 12 clips are enough
     shift = after - before
     sums = by_cluster(np.column_stack([np.ones(len(shift)), shift]), clusters)
     mean = estimate(sums, lambda s: s[..., 1:] / s[..., :1])

@@ -143,6 +143,7 @@ def compare_predictions(
     if not 0 < margin < np.inf:
         raise ConfigError(f"The margin {margin:g} must be a positive number, such as {MARGIN}.")
     scoring = (scoring or Scoring()).for_corpus(corpus)
+    # all of one protocol, so that the folds and the constant of the first are those of all
     split, protocol = systems[0].split, systems[0].protocol
     folds = system_folds(systems[0], corpus, media_hash=False)  # leaks were named before
     asked, _ = asked_and_fitted(folds)

@@ -104,11 +104,11 @@ def fuse(
 
 def _noted(members: Sequence[System]) -> dict[str, tuple[str, ...]]:
     """What was noticed of each clip by any member, once each."""
-    found: dict[str, dict[str, None]] = {}
+    noted: dict[str, dict[str, None]] = {}
     for member in members:
         for clip, notes in member.noted.items():
-            found.setdefault(clip, {}).update(dict.fromkeys(notes))
-    return {clip: tuple(notes) for clip, notes in found.items()}
+            noted.setdefault(clip, {}).update(dict.fromkeys(notes))
+    return {clip: tuple(notes) for clip, notes in noted.items()}
 
 
 def combine(values: Array, weights: Array, constant: Array | None = None) -> Array:
@@ -274,8 +274,12 @@ def _seeds(read: Mapping[str, Predictions], systems: Sequence[Path | str]) -> li
     given = {name: each.seeds for name, each in read.items()}
     seeds = [seed for mine in given.values() for seed in mine]
     if len(set(seeds)) < len(seeds) or len(seeds) > len(given):
-        said = "; ".join(f"{name}: {', '.join(map(str, mine))}" for name, mine in given.items())
-        raise DataError(f"Replicates are runs of one seed each, all different. Here are {said}.")
+        seeds_of_each = "; ".join(
+            f"{name}: {', '.join(map(str, mine))}" for name, mine in given.items()
+        )
+        raise DataError(
+            f"Replicates are runs of one seed each, all different. Here are {seeds_of_each}."
+        )
     files = [path for system in systems if (path := Path(system) / "run.yaml").is_file()]
     recipes = [{k: v for k, v in read_yaml(path).items() if k != "seed"} for path in files]
     for path, recipe in zip(files[1:], recipes[1:], strict=True):

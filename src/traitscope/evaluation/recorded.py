@@ -137,8 +137,8 @@ def recorded_fold(
     # clips that were fitted themselves make every number worthless: that comes first
     worst = [sentence for sentence in leaks if FITTED_THEMSELVES in sentence]
     rest = [sentence for sentence in leaks if sentence not in worst]
-    said = (*worst, *_selection(record, asked, address), *changed)
-    return Fold(asked, fitted, rest, learnt=learnt, grave=said)
+    serious = (*worst, *_selection(record, asked, address), *changed)
+    return Fold(asked, fitted, rest, learnt=learnt, grave=serious)
 
 
 def corpus_changes(record: Record, corpus: Corpus, splits: Splits, address: str) -> list[str]:
@@ -160,11 +160,11 @@ def corpus_changes(record: Record, corpus: Corpus, splits: Splits, address: str)
         ],
     }
     kinds["moved to another split"] = [c for c in both if part_of.get(c, "") != before[c].split]
-    said = [f"{len(ids)} {what} ({some(ids, _EXAMPLES)})" for what, ids in kinds.items() if ids]
-    if not said:
+    changes = [f"{len(ids)} {what} ({some(ids, _EXAMPLES)})" for what, ids in kinds.items() if ids]
+    if not changes:
         return []
     return [
-        f"{corpus.name} changed since the run was trained: clips {'; '.join(said)}. What was "
+        f"{corpus.name} changed since the run was trained: clips {'; '.join(changes)}. What was "
         f"fitted is taken from the run's own record."
     ]
 
@@ -231,8 +231,8 @@ def _in_meaning(clip: Clip, targets: Sequence[tuple[Target, Target]]) -> dict[st
 
 def _same_marks(record: Record, learnt: Sequence[Clip], asked: Sequence[Clip]) -> list[str]:
     """Scored clips whose media are those of a fitted clip that is not there any more."""
-    there = {clip.id for clip in learnt if clip.path is not None and Path(clip.path).is_file()}
-    gone = {r.media: r.clip for r in record.used(LEARNT) if r.media and r.clip not in there}
+    present = {clip.id for clip in learnt if clip.path is not None and Path(clip.path).is_file()}
+    gone = {r.media: r.clip for r in record.used(LEARNT) if r.media and r.clip not in present}
     pairs = [f"{c.id} = {gone[m]}" for c in asked if gone and (m := media_mark(c.path)) in gone]
     if not pairs:
         return []

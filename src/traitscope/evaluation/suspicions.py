@@ -97,25 +97,23 @@ def _outside(target: Target, values: Array) -> NDArray[np.bool_]:
 def _directions(key: str, truth: Truth, values: Array, corpus: Corpus) -> Iterator[Verdict]:
     """Targets whose predictions clearly fall where labels rise."""
     data = truth.cluster(values)
-    found = estimate(data.whole, lambda sums: FORMULAS["pearson"](data.total(sums)))
+    r = estimate(data.whole, lambda sums: FORMULAS["pearson"](data.total(sums)))
     # no cluster left out changes an r of exactly -1, so there is no error to test it against
-    exact = np.isnan(found.p) & (found.value < _EXACT) & (data.clusters >= FEWEST_CLUSTERS)
-    p = holm(np.where(exact, 0.0, found.p))
+    exact = np.isnan(r.p) & (r.value < _EXACT) & (data.clusters >= FEWEST_CLUSTERS)
+    p = holm(np.where(exact, 0.0, r.p))
     against = [
-        place
-        for place in range(len(truth.names))
-        if found.value[place] < 0 and p[place] < SIGNIFICANT
+        place for place in range(len(truth.names)) if r.value[place] < 0 and p[place] < SIGNIFICANT
     ]
     if not against:
         return
-    said = ", ".join(
-        f"{corpus.target(truth.names[i]).label} (r {short(found.value[i])})" for i in against
+    listed = ", ".join(
+        f"{corpus.target(truth.names[i]).label} (r {short(r.value[i])})" for i in against
     )
     yield Verdict(
         kind="direction",
         part=key,
         targets=tuple(truth.names[place] for place in against),
-        text=f"Predictions run against the labels: {said}. Is the direction right?",
+        text=f"Predictions run against the labels: {listed}. Is the direction right?",
     )
 
 
@@ -127,6 +125,7 @@ def _swaps(key: str, truth: Truth, values: Array, corpus: Corpus) -> Iterator[Ve
         return
     t, p = truth.target[whole], values[whole]
     _, index = np.unique(np.asarray(truth.sources, dtype=str)[whole], return_inverse=True)
+    # five traits correlate, so a pair is compared with itself swapped, not with the best match
     sums = by_cluster(_cross_terms(t, p), index)
     targets = len(truth.names)
     first, second = (np.array(side) for side in zip(*pairs, strict=True))
@@ -145,8 +144,8 @@ def _swaps(key: str, truth: Truth, values: Array, corpus: Corpus) -> Iterator[Ve
     ]
     if not candidates:
         return
-    found = estimate(sums, gain)
-    corrected = holm(found.p)
+    gains = estimate(sums, gain)
+    corrected = holm(gains.p)
     for place in candidates:
         if corrected[place] < SIGNIFICANT:
             i, j = pairs[place]
@@ -189,6 +188,7 @@ def _above(key: str, part: Part, ceiling: Ceiling, corpus: Corpus) -> Iterator[V
         limits = (("pearson", "r", each.r_max), ("accuracy", "accuracy", each.accuracy))
         for metric, word, limit in limits:
             own = metrics[metric][each.target]
+            # both ends uncertain: only an interval wholly above the other is more than luck
             most = limit.value if limit.high is None else limit.high
             if own.low is not None and most is not None and own.low > most:
                 label = corpus.target(each.target).label

@@ -196,8 +196,8 @@ def _matched(given: Sequence[str], clips: Sequence[Clip]) -> list[str]:
     loose: dict[str, set[str]] = defaultdict(set)
     for clip in clips:
         loose[_loose(clip.id)].add(clip.id)
-    meant = [loose.get(_loose(name), set()) for name in given]
-    return [next(iter(one)) if len(one) == 1 else "" for one in meant]
+    candidates = [loose.get(_loose(name), set()) for name in given]
+    return [next(iter(one)) if len(one) == 1 else "" for one in candidates]
 
 
 def _loose(name: str) -> str:

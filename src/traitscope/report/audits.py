@@ -140,6 +140,7 @@ def _fairness(audit: Fairness) -> list[AuditTable]:
 
 def _gap_row(group: PeopleGroup, cells: Gaps) -> tuple[str, ...]:
     shown = {measure: _shown(getattr(cells, measure)) for measure, _ in _GAPS}
+    # what is beyond the labels follows the group as well: the stronger mark alone
     if is_clear(cells):
         shown["prediction_gap"] += " *"
     elif follows_group(cells):
