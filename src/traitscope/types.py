@@ -14,7 +14,6 @@ from traitscope.errors import DataError
 
 TRAITS = ("openness", "conscientiousness", "extraversion", "agreeableness", "neuroticism")
 """The Big Five in the order used everywhere; addressed by name."""
-
 SPLITS = ("train", "validation", "test")
 Kind = Literal["apparent", "self_reported"]
 
