@@ -4,7 +4,6 @@ Paper: Chen et al., "MobileFaceNets", 2018, https://arxiv.org/abs/1804.07573. 1,
 in all, 565,888 up to the map; the weights are a third-party file that the user brings.
 """
 
-import pickle
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +116,7 @@ def _tensors(path: Path) -> dict[str, Tensor]:
     """Tensors of a file, in order; nothing in it is run."""
     try:
         tree: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+    except Exception as error:
         raise DataError(
             f"{path} is not readable as tensors without running what is in it: {error}"
         ) from None
