@@ -68,7 +68,7 @@ class Tracks:
 
     def see(self, frame: Frame, faces: Sequence[Face]) -> int:
         """Count the faces of one frame; return its number."""
-        height, width = frame.image.shape[:2]
+        width, height = frame.size
         for face in faces:
             left, top, right, bottom = face.box
             seen = self._seen.setdefault(face.track, _Seen())

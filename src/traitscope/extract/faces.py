@@ -17,7 +17,7 @@ from traitscope.extract._spool import Place, Spool, encode, stored
 from traitscope.tracking import Backend, alignment
 from traitscope.types import Face, Frame, Inputs, Stream
 
-VERSION = 3
+VERSION = 4
 NEEDS = ("frames", "tracks")
 
 
@@ -49,7 +49,7 @@ class Extractor:
         """Encode a chip of each face, since only the end shows which track is chosen."""
         number = self._tracks.see(frame, faces)
         for face in faces:
-            pixels = chip(frame.image, face, size=self._config.size, padding=self._config.padding)
+            pixels = chip(frame, face, size=self._config.size, padding=self._config.padding)
             place = self._spool.add(encode(pixels, self._config.quality))
             self._chips[number, face.track] = place, sharpness(pixels)
 
@@ -76,11 +76,11 @@ def sharpness(pixels: NDArray[np.uint8]) -> float:
     return float(cv2.meanStdDev(edges)[1][0, 0])
 
 
-def chip(image: NDArray[np.uint8], face: Face, *, size: int, padding: float) -> NDArray[np.uint8]:
+def chip(frame: Frame, face: Face, *, size: int, padding: float) -> NDArray[np.uint8]:
     """Cut an aligned face out of a picture.
 
     Args:
-        image: (height, width, 3) RGB.
+        frame: the picture, of which the part that the chip shows is looked at.
         face: with the landmarks that place its eyes.
         size: side of the chip in pixels.
         padding: room around the face, as a share of the unpadded chip.
@@ -89,34 +89,32 @@ def chip(image: NDArray[np.uint8], face: Face, *, size: int, padding: float) -> 
         (size, size, 3) RGB; black where it reaches beyond the picture.
     """
     matrix = alignment(face, size=size, padding=padding)
+    window = _around(frame, matrix, size)
+    image = frame.part(window)
+    # Pixel 0 of what is warped lies at the corner of the window.
+    offset = np.array(window[:2], dtype=np.float64)
+    ratio = np.ones(2)
     scale = float(np.hypot(matrix[0, 0], matrix[0, 1]))
     shrink = int(1 / scale) if scale > 0 else 1
     if shrink > 1:  # average first: warpAffine alone would skip pixels
-        image, offset = _around(image, matrix, size)
         height, width = (max(1, side // shrink) for side in image.shape[:2])
         ratio = np.array([image.shape[1] / width, image.shape[0] / height])
         image = np.asarray(
             cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA), dtype=np.uint8
         )
-        # Pixel 0 of the small picture is the mean of `ratio` pixels, whose middle lies
-        # (ratio - 1) / 2 further on: without it the face would shift by half a pixel or more.
-        matrix = np.hstack(
-            [
-                matrix[:, :2] * ratio,
-                (matrix[:, 2] + matrix[:, :2] @ (offset + (ratio - 1) / 2))[:, None],
-            ]
-        )
-    warped = cv2.warpAffine(image, matrix, (size, size), flags=cv2.INTER_LINEAR)
+        # It is now the mean of `ratio` pixels, whose middle lies (ratio - 1) / 2 further on:
+        # without it the face would shift by half a pixel or more.
+        offset += (ratio - 1) / 2
+    moved = np.column_stack([matrix[:, :2] * ratio, matrix[:, 2] + matrix[:, :2] @ offset])
+    warped = cv2.warpAffine(image, moved, (size, size), flags=cv2.INTER_LINEAR)
     return np.asarray(warped, dtype=np.uint8)
 
 
-def _around(
-    image: NDArray[np.uint8], matrix: NDArray[np.float64], size: int
-) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
-    """Cut the part of a picture that a chip shows, with the position of its corner."""
+def _around(frame: Frame, matrix: NDArray[np.float64], size: int) -> tuple[int, int, int, int]:
+    """The part of a picture that a chip shows: left, top, right, bottom."""
     back = cv2.invertAffineTransform(matrix)
     corners = np.array([[0, 0], [size, 0], [0, size], [size, size]]) @ back[:, :2].T + back[:, 2]
-    height, width = image.shape[:2]
-    left, top = np.clip(np.floor(corners.min(axis=0)).astype(int) - 2, 0, [width - 1, height - 1])
-    right, bottom = np.clip(np.ceil(corners.max(axis=0)).astype(int) + 2, [left + 1, top + 1], None)
-    return image[top:bottom, left:right], np.array([left, top], dtype=np.float64)
+    ends = np.array(frame.size)
+    low = np.clip(np.floor(corners.min(axis=0)).astype(int) - 2, 0, ends - 1)
+    high = np.clip(np.ceil(corners.max(axis=0)).astype(int) + 2, low + 1, ends)
+    return int(low[0]), int(low[1]), int(high[0]), int(high[1])

@@ -71,8 +71,7 @@ class Extractor:
                 matrix = alignment(face, size=1, padding=self._config.padding)
                 points = points @ matrix[:, :2].T + matrix[:, 2]
             else:
-                height, width = frame.image.shape[:2]
-                points = points / (width, height)
+                points = points / frame.size
             self._points[number, face.track] = points.astype(np.float32)
 
     def finish(self, inputs: Inputs) -> Stream:

@@ -58,10 +58,12 @@ def resolve_backend(backend: str) -> str:
     if weights.locate("face_landmarker.task") is None:
         _log.info("Tracking backend: dlib (face_landmarker.task of MediaPipe was not found).")
         return "dlib"
-    from traitscope.tracking.mediapipe import load_mediapipe
+    from traitscope.tracking._graph import load_mediapipe
+    from traitscope.tracking._networks import available
 
     try:
-        load_mediapipe()
+        if not available():
+            load_mediapipe()
     except MissingError as error:
         _log.info("Tracking backend: dlib (%s)", error)
         return "dlib"

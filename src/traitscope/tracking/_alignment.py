@@ -14,6 +14,7 @@ _EYE_HEIGHT = 0.221
 """In dlib's mean face: eye distance and height of the eyes, as shares of the unpadded chip."""
 
 _EYES = {
+    6: (np.array([0]), np.array([1])),
     68: (np.arange(36, 42), np.arange(42, 48)),
     478: (np.array([33, 133]), np.array([362, 263])),
 }

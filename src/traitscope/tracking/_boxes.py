@@ -1,5 +1,7 @@
 """Boxes of faces: how much two share, and where one lies in a picture of another size."""
 
+from traitscope.types import FloatArray
+
 Box = tuple[float, float, float, float]
 """Left, top, right, bottom in pixels."""
 
@@ -21,3 +23,10 @@ def resized(box: Box, old: tuple[int, int], new: tuple[int, int]) -> Box:
     across, down = new[0] / old[0], new[1] / old[1]
     left, top, right, bottom = box
     return left * across, top * down, right * across, bottom * down
+
+
+def box_of(points: FloatArray) -> Box:
+    """The box around points (n, 2 or more) in pixels."""
+    left, top = points[:, :2].min(axis=0)
+    right, bottom = points[:, :2].max(axis=0)
+    return float(left), float(top), float(right), float(bottom)

@@ -80,7 +80,12 @@ class Linker:
         self._next = self._look = 0
 
     def assign(
-        self, time: float, boxes: Sequence[Box], looks: Sequence[Appearance] | None = None
+        self,
+        time: float,
+        boxes: Sequence[Box],
+        looks: Sequence[Appearance] | None = None,
+        *,
+        cut: bool = False,
     ) -> tuple[int, ...]:
         """Link the boxes of the next frame: sure places first, then alike faces, then places.
 
@@ -88,12 +93,14 @@ class Linker:
             time: seconds; later than the last call's.
             boxes: left, top, right, bottom in pixels.
             looks: the appearance of each; None to go by place alone.
+            cut: whether another shot begins: who was somewhere else may be there now, so that
+                appearance alone can say that a face goes on.
 
         Returns:
             One track id per box, each given once.
         """
         self._look += 1
-        near = self._near(time, boxes, looks)
+        near = [] if cut else self._near(time, boxes, looks)
         given: dict[int, _Track] = {}
         if looks is not None:
             _give(given, (pair for pair in near if _same_scene(pair[0], looks[pair[1]])))

@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 
 from traitscope.errors import MissingError
+from traitscope.tracking._cuts import Cuts
 from traitscope.tracking._people import People
 from traitscope.types import Face, Frame
 
@@ -33,7 +34,7 @@ class Tracker:
 
     def restart(self) -> None:
         """Begin a new clip: forget the ids of the last one."""
-        self._people = People()
+        self._people, self._cuts = People(), Cuts()
 
     def track(self, frame: Frame) -> tuple[Face, ...]:
         """Find the faces of the next frame; confidence is the number of neighbours asked for."""
@@ -50,7 +51,7 @@ class Tracker:
             Face((float(x), float(y), float(x + w), float(y + h)), float(neighbours), nothing)
             for x, y, w, h in largest
         ]
-        return self._people.see(frame, faces)
+        return self._people.see(frame, faces, cut=self._cuts.see(frame))
 
     def notes(self) -> tuple[str, ...]:
         """What was noticed in the clip that a reader must know."""

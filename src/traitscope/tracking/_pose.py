@@ -1,0 +1,67 @@
+"""478 points of a face in a picture -> how the head is turned, by a fit of MediaPipe's face.
+
+The points carry their own depth, so the fit needs no search: points are put where a camera would
+have seen them, and the rotation that lays the face on them follows from a singular value
+decomposition (weighted Procrustes; Umeyama 1991). How far away the face is shows in how large it
+comes out, once from the points as they are and once with the perspective of that distance.
+"""
+
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from traitscope.tracking._networks import Geometry
+from traitscope.tracking._rotation import from_y_up, to_angles
+from traitscope.types import FloatArray
+
+_VIEW = np.radians(63)
+"""Angle of view from top to bottom that MediaPipe supposes of a camera."""
+
+
+class Pose:
+    """Fit a known face to points."""
+
+    def __init__(self, geometry: Geometry) -> None:
+        used = np.flatnonzero(geometry.weights)
+        self._used, self._face = used, geometry.points[used]
+        self._weights = geometry.weights[used]
+
+    def rotation(self, points: FloatArray, size: tuple[int, int]) -> tuple[float, float, float]:
+        """Pitch, yaw, roll in radians, with OpenFace's axes.
+
+        Args:
+            points: (478, 3) in pixels, z in the scale of x.
+            size: width and height of the picture, which tell where its middle is.
+        """
+        depth = float(np.asarray(points, dtype=np.float64)[:468, 2].mean())
+        width, height = size
+        # one unit is the distance of a picture plane on which the whole height is seen
+        unit = height / (2 * np.tan(_VIEW / 2))
+        plane = np.asarray(points, dtype=np.float64)[self._used] - (width / 2, height / 2, depth)
+        plane = plane / unit * (1, -1, 1)
+        flat = plane * (1, 1, -1)
+        scale = self._fit(flat)[1]
+        scale *= self._fit(_unprojected(plane, scale))[1]
+        return to_angles(from_y_up(self._fit(_unprojected(plane, scale))[0]))
+
+    @cached_property
+    def _centred(self) -> NDArray[np.float64]:
+        return self._face - np.average(self._face, axis=0, weights=self._weights)
+
+    def _fit(self, points: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
+        """Rotation (3, 3) and scale that lay the face on points (n, 3)."""
+        centred = points - np.average(points, axis=0, weights=self._weights)
+        left, _, right = np.linalg.svd((centred * self._weights[:, None]).T @ self._centred)
+        # a reflection would fit a mirrored face better; heads only turn
+        mirrored = np.sign(np.linalg.det(left @ right))
+        turn = left @ np.diag([1, 1, mirrored]) @ right
+        turned = self._centred @ turn.T
+        weighted = turned * self._weights[:, None]
+        return turn, float((weighted * centred).sum() / (weighted * turned).sum())
+
+
+def _unprojected(plane: NDArray[np.float64], scale: float) -> NDArray[np.float64]:
+    """Points (n, 3) of a picture plane, where a face of this scale has them: y up, z to us."""
+    away = (plane[:, 2:] + 1) / scale
+    return np.hstack([plane[:, :2] * away, -away])
