@@ -80,7 +80,7 @@ def apart(one: Face, other: Face) -> float:
 def test_what_the_engine_reads_off_a_face_is_what_the_graph_reads(
     frames, model: bytes, shared: Path
 ) -> None:
-    engine, graph = Engine(model, max_faces=3, detail="mesh"), Graph(model, max_faces=3)
+    engine, graph = Engine(model, max_faces=3), Graph(model, max_faces=3)
     pictures = frames(shared)
     pairs = [
         (one_of(engine.follow(frame, cut=False)), one_of(graph.follow(frame, cut=False)))
@@ -107,7 +107,7 @@ def test_what_the_engine_reads_off_a_face_is_what_the_graph_reads(
 
 @pytest.mark.shared
 def test_pose_and_blendshapes_of_the_same_points_are_the_graphs(model: bytes) -> None:
-    graph, engine = Graph(model, max_faces=1), Engine(model, max_faces=1, detail="mesh")
+    graph, engine = Graph(model, max_faces=1), Engine(model, max_faces=1)
     theirs = one_of(graph.follow(Frame(0.0, portrait(400)), cut=False))
     graph.close()
     mesh = engine._reader
@@ -134,7 +134,7 @@ def test_without_litert_the_graph_runs_the_networks(
 
 @pytest.mark.shared
 def test_a_second_face_is_seen_within_a_second_and_a_lost_one_at_once(model: bytes) -> None:
-    engine = Engine(model, max_faces=3, detail="mesh")
+    engine = Engine(model, max_faces=3)
     one = np.concatenate([portrait(300), np.full((300, 300, 3), 127, np.uint8)], axis=1)
     two = np.concatenate([portrait(300), portrait(300)[:, ::-1]], axis=1)
     seen = [len(engine.follow(Frame(n / 5, one), cut=False)) for n in range(3)]
@@ -147,7 +147,7 @@ def test_a_second_face_is_seen_within_a_second_and_a_lost_one_at_once(model: byt
 
 @pytest.mark.shared
 def test_a_picture_without_a_face_has_none(model: bytes) -> None:
-    engine = Engine(model, max_faces=3, detail="mesh")
+    engine = Engine(model, max_faces=3)
     assert len(engine.follow(Frame(0.0, portrait(300)), cut=False)) == 1
     for number in range(1, 4):
         grey = np.full((300, 300, 3), 127, np.uint8)

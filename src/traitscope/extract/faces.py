@@ -19,6 +19,8 @@ from traitscope.types import Face, Frame, Inputs, Stream
 
 VERSION = 4
 NEEDS = ("frames", "tracks")
+DETAIL = "eyes"
+"""What a chip needs of a face; alone, it pays for no points."""
 
 
 class Config(Sampled):

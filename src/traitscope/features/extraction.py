@@ -19,7 +19,7 @@ from traitscope.features.request import Request
 from traitscope.media import FrameReader, Rate, Sound, Spread, is_silent, read_frames, read_sound
 from traitscope.media.limits import DEFAULTS, Limits
 from traitscope.media.opening import unreadable
-from traitscope.tracking import FaceTracker, open_tracker
+from traitscope.tracking import DETAILS, Detail, FaceTracker, open_tracker
 from traitscope.types import Clip, Face, Frame, Inputs, Stream
 
 _log = logging.getLogger(__name__)
@@ -43,20 +43,23 @@ class Extraction:
         self.limits = limits
         self._trackers: dict[str, list[FaceTracker]] = {}
 
-    def trackers(self, passes: Iterable[Pass]) -> dict[Pass, FaceTracker]:
-        """Give each pass that tracks its tracker, fresh for the next clip."""
+    def trackers(self, passes: Mapping[Pass, Detail]) -> dict[Pass, FaceTracker]:
+        """Give each pass that tracks its tracker, fresh for the next clip.
+
+        Args:
+            passes: each with what is asked of its faces.
+        """
         given: dict[Pass, FaceTracker] = {}
         taken: Counter[str] = Counter()
-        for key in passes:
+        for key, detail in passes.items():
             backend = key[0]
             if not backend:
                 continue
             opened = self._trackers.setdefault(backend, [])
-            if taken[backend] < len(opened):
-                opened[taken[backend]].restart()
-            else:
+            if taken[backend] == len(opened):
                 opened.append(open_tracker(backend))
             given[key] = opened[taken[backend]]
+            given[key].restart(detail)
             taken[backend] += 1
         return given
 
@@ -102,6 +105,11 @@ class _Job:
     def tracking_pass(self, clip_id: str) -> Pass:
         backend = self.request.backend if "tracks" in self.request.needs else ""
         return backend, moments(self.request.config, clip_id)
+
+    @property
+    def detail(self) -> Detail:
+        """What is asked of the faces."""
+        return getattr(self.request.module, "DETAIL", "mesh")
 
     def notice(self, notes: Iterable[str], share: float = 1.0) -> None:
         """Keep what was noticed on the way, each note once, and the smallest share read."""
@@ -177,7 +185,13 @@ def _see_frames(clip: Clip, jobs: Sequence[_Job], context: Extraction) -> None:
     passes: dict[Pass, list[_Job]] = {}
     for job in jobs:
         passes.setdefault(job.tracking_pass(clip.id), []).append(job)
-    trackers = context.trackers(passes)
+    # what one of them needs, all get: they share the faces
+    trackers = context.trackers(
+        {
+            key: max((job.detail for job in group), key=DETAILS.index)
+            for key, group in passes.items()
+        }
+    )
     rates = list(dict.fromkeys(rate for _, rate in passes))
 
     def run(path: Path) -> None:

@@ -14,20 +14,18 @@ to a second later.
 """
 
 from collections.abc import Iterable
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 
 from traitscope.tracking._boxes import Box, overlap
+from traitscope.tracking._detail import Detail
 from traitscope.tracking._eyes import Eyes
 from traitscope.tracking._mesh import Mesh
 from traitscope.tracking._networks import DETECTOR_SIDE, Networks
 from traitscope.tracking._regions import Region, back, letterbox, of_seen, shown
 from traitscope.tracking._second_look import SAME_FACE, Window
 from traitscope.types import Face, Frame
-
-Detail = Literal["mesh", "eyes"]
-"""What is read off a face: 478 points, blendshapes and pose, or what places its eyes."""
 
 CONFIDENCE = 0.5
 """Of the detector for whole pictures, and of the points that there is a face: MediaPipe's own."""
@@ -61,15 +59,16 @@ class Reader(Protocol):
 class Engine:
     """Find and follow the faces of one clip after another."""
 
-    def __init__(self, model: bytes, *, max_faces: int, detail: Detail) -> None:
+    def __init__(self, model: bytes, *, max_faces: int) -> None:
         self._networks = Networks(model)
         mesh = Mesh(self._networks)
-        self._reader: Reader = mesh if detail == "mesh" else Eyes(self._networks, mesh)
+        self._readers: dict[Detail, Reader] = {"mesh": mesh, "eyes": Eyes(self._networks, mesh)}
         self._max_faces = max_faces
-        self.restart()
+        self.restart("mesh")
 
-    def restart(self) -> None:
+    def restart(self, detail: Detail) -> None:
         """Begin a new clip."""
+        self._reader = self._readers[detail]
         self._regions: list[Region] = []
         self._last = self._searched = -np.inf
 

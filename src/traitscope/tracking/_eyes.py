@@ -20,7 +20,7 @@ _CONFIDENCE = 0.5
 _ROOM = 1.55
 """Side of that square by the region's: where eyes come out surest, of 1 to 2.0."""
 
-_INWARDS, _UPWARDS = 0.031, 0.016
+_INWARDS, _UPWARDS = 0.024, 0.016
 """How far, in eye distances, the detector's eyes lie outwards of and below the mean of the mesh's
 corners, on four people."""
 

@@ -20,6 +20,7 @@ import numpy as np
 
 from traitscope.errors import MissingError
 from traitscope.tracking._boxes import box_of
+from traitscope.tracking._detail import Detail
 from traitscope.tracking._engine import CLOSE_CONFIDENCE, CONFIDENCE, STALE_SECONDS
 from traitscope.tracking._graph_results import Found, detect, from_objects
 from traitscope.tracking._quiet import quiet
@@ -42,8 +43,8 @@ class Graph:
         self._close_landmarker: Any = None
         self._open()
 
-    def restart(self) -> None:
-        """Begin a new clip: forget the faces of the last one.
+    def restart(self, detail: Detail) -> None:
+        """Begin a new clip: forget the faces of the last one; their points are always read.
 
         The landmarker keeps where faces were; in black pictures it loses them, and then gives
         the same as a new one, which would take ten times as long.

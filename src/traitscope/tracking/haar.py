@@ -8,10 +8,11 @@ import numpy as np
 
 from traitscope.errors import MissingError
 from traitscope.tracking._cuts import Cuts
+from traitscope.tracking._detail import Detail
 from traitscope.tracking._people import People
 from traitscope.types import Face, Frame
 
-VERSION = 3
+VERSION = 4
 
 SCALE_FACTOR = 1.2
 MIN_NEIGHBOURS = (10, 8, 6, 4)
@@ -32,7 +33,7 @@ class Tracker:
         self._max_faces = max_faces
         self.restart()
 
-    def restart(self) -> None:
+    def restart(self, detail: Detail = "mesh") -> None:
         """Begin a new clip: forget the ids of the last one."""
         self._people, self._cuts = People(), Cuts()
 

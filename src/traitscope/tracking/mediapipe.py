@@ -15,7 +15,8 @@ import numpy as np
 from traitscope import weights
 from traitscope.tracking._boxes import Box, overlap
 from traitscope.tracking._cuts import Cuts
-from traitscope.tracking._engine import Detail, Engine
+from traitscope.tracking._detail import Detail
+from traitscope.tracking._engine import Engine
 from traitscope.tracking._graph import Graph
 from traitscope.tracking._networks import available
 from traitscope.tracking._people import People
@@ -37,7 +38,7 @@ _log = logging.getLogger(__name__)
 class _Landmarker(Protocol):
     """What runs the networks."""
 
-    def restart(self) -> None:
+    def restart(self, detail: Detail) -> None:
         """Begin a new clip."""
 
     def follow(self, frame: Frame, *, cut: bool) -> list[Face]:
@@ -56,22 +57,22 @@ class _Landmarker(Protocol):
 class Tracker:
     """Find faces in the frames of one clip after another."""
 
-    def __init__(self, *, max_faces: int = 3, detail: Detail = "mesh") -> None:
+    def __init__(self, *, max_faces: int = 3) -> None:
         model = weights.find(WEIGHTS).read_bytes()
         self._max_faces = max_faces
         self._landmarker: _Landmarker
         if available():
             with quiet():
-                self._landmarker = Engine(model, max_faces=max_faces, detail=detail)
+                self._landmarker = Engine(model, max_faces=max_faces)
         else:
             _log.info("MediaPipe's graph runs the networks: ai-edge-litert is not installed.")
             self._landmarker = Graph(model, max_faces=max_faces)
         self._begin()
 
-    def restart(self) -> None:
+    def restart(self, detail: Detail = "mesh") -> None:
         """Begin a new clip: forget faces and ids of the last one."""
         self._begin()
-        self._landmarker.restart()
+        self._landmarker.restart(detail)
 
     def _begin(self) -> None:
         self._people, self._cuts = People(), Cuts()
