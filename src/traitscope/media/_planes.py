@@ -46,6 +46,8 @@ class Planes:
     ) -> None:
         self._frame, self._convert, self._reformatter = frame, convert, reformatter
         self.size = (int(frame.width), int(frame.height))
+        # the last part, which the next one often lies in: a chip is a little less than a face
+        self._seen, self._part = (0, 0, 0, 0), np.empty((0, 0, 3), dtype=np.uint8)
 
     @cached_property
     def image(self) -> NDArray[np.uint8]:
@@ -59,11 +61,14 @@ class Planes:
         share = (right - left) * (bottom - top) / (width * height)
         if "image" in self.__dict__ or share > _MOSTLY:
             return self.image[top:bottom, left:right]
-        x, x_end = _widened(left, right, width)
-        y, y_end = _widened(top, bottom, height)
-        cut = self._cut(x, y, x_end, y_end)
-        image: Any = self._reformatter.reformat(cut, format="rgb24").to_ndarray()
-        return np.asarray(image[top - y : bottom - y, left - x : right - x], dtype=np.uint8)
+        x, y, x_end, y_end = self._seen
+        if left < x or top < y or right > x_end or bottom > y_end:
+            x, x_end = _widened(left, right, width)
+            y, y_end = _widened(top, bottom, height)
+            self._seen = x, y, x_end, y_end
+            cut = self._reformatter.reformat(self._cut(*self._seen), format="rgb24")
+            self._part = np.asarray(cut.to_ndarray(), dtype=np.uint8)
+        return self._part[top - y : bottom - y, left - x : right - x]
 
     def sampled(self, matrix: NDArray[np.float64], size: tuple[int, int]) -> NDArray[np.uint8]:
         """A rough look through an affine matrix (2, 3), straight from the planes."""
@@ -97,7 +102,7 @@ class Planes:
 
 def _widened(first: int, end: int, length: int) -> tuple[int, int]:
     """Start and end of a cut that holds a part, even (colour comes in pairs) and of few sizes."""
-    start = first - first % 2
-    whole = -(-(end - start) // _STEP) * _STEP
-    start = max(0, min(start, (length - whole) // 2 * 2))
-    return start, min(length, start + whole)
+    whole = -(-(end - first + 1) // _STEP) * _STEP
+    start = max(0, min(first - (whole - (end - first)) // 2, length - whole))
+    start -= start % 2
+    return start, min(length, max(end, start + whole))

@@ -6,8 +6,6 @@ decomposition (weighted Procrustes; Umeyama 1991). How far away the face is show
 comes out, once from the points as they are and once with the perspective of that distance.
 """
 
-from functools import cached_property
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,13 +17,21 @@ _VIEW = np.radians(63)
 """Angle of view from top to bottom that MediaPipe supposes of a camera."""
 
 
+_OF_THE_FACE = 468
+"""Points before those of the irises, which the known face has not."""
+
+
 class Pose:
     """Fit a known face to points."""
 
     def __init__(self, geometry: Geometry) -> None:
-        used = np.flatnonzero(geometry.weights)
-        self._used, self._face = used, geometry.points[used]
-        self._weights = geometry.weights[used]
+        self._used = np.flatnonzero(geometry.weights)
+        weights = geometry.weights[self._used]
+        self._shares = weights / weights.sum()
+        face = geometry.points[self._used]
+        self._face = face - self._shares @ face
+        self._weighted = self._face * self._shares[:, None]
+        self._extent = float((self._weighted * self._face).sum())
 
     def rotation(self, points: FloatArray, size: tuple[int, int]) -> tuple[float, float, float]:
         """Pitch, yaw, roll in radians, with OpenFace's axes.
@@ -34,7 +40,7 @@ class Pose:
             points: (478, 3) in pixels, z in the scale of x.
             size: width and height of the picture, which tell where its middle is.
         """
-        depth = float(np.asarray(points, dtype=np.float64)[:468, 2].mean())
+        depth = float(points[:_OF_THE_FACE, 2].mean())
         width, height = size
         # one unit is the distance of a picture plane on which the whole height is seen
         unit = height / (2 * np.tan(_VIEW / 2))
@@ -45,20 +51,15 @@ class Pose:
         scale *= self._fit(_unprojected(plane, scale))[1]
         return to_angles(from_y_up(self._fit(_unprojected(plane, scale))[0]))
 
-    @cached_property
-    def _centred(self) -> NDArray[np.float64]:
-        return self._face - np.average(self._face, axis=0, weights=self._weights)
-
     def _fit(self, points: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
         """Rotation (3, 3) and scale that lay the face on points (n, 3)."""
-        centred = points - np.average(points, axis=0, weights=self._weights)
-        left, _, right = np.linalg.svd((centred * self._weights[:, None]).T @ self._centred)
+        centred = points - self._shares @ points
+        left, sizes, right = np.linalg.svd(centred.T @ self._weighted)
         # a reflection would fit a mirrored face better; heads only turn
-        mirrored = np.sign(np.linalg.det(left @ right))
-        turn = left @ np.diag([1, 1, mirrored]) @ right
-        turned = self._centred @ turn.T
-        weighted = turned * self._weights[:, None]
-        return turn, float((weighted * centred).sum() / (weighted * turned).sum())
+        if np.linalg.det(left @ right) < 0:
+            left[:, 2] *= -1
+            sizes[2] *= -1
+        return left @ right, float(sizes.sum()) / self._extent
 
 
 def _unprojected(plane: NDArray[np.float64], scale: float) -> NDArray[np.float64]:
