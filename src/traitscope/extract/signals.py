@@ -18,7 +18,7 @@ from traitscope.extract._selection import Policy, Tracks
 from traitscope.media.sampling import wanted
 from traitscope.types import Clip, Face, Frame, Inputs, Stream
 
-VERSION = 3
+VERSION = 4
 NEEDS = ("tracks",)
 
 UNITS = tuple(
