@@ -59,6 +59,7 @@ def log_bands(
     assert inputs.waveform is not None
     rate = config.sample_rate_hz
     length, step = (max(1, round(s * rate)) for s in (config.window_seconds, config.step_seconds))
+    # What lies beyond the last wanted window is not even looked at.
     longest = (rows - 1) * step + length if rows else None
     power = band_power(
         inputs.waveform.samples[:longest],
@@ -76,10 +77,12 @@ def log_bands(
             f"out or set a smaller window.",
             status="too_short",
         )
+    # Natural, as the filter banks of speech recognition have it: a step of 1 is 4.3 dB.
     values = np.log(np.maximum(power, _FLOOR)).astype(np.float32)
     missing = max(0, (rows or 0) - len(values))
     values = np.pad(values, ((0, missing), (0, 0)), constant_values=np.nan)
     return Stream(
+        # The time of a row is the middle of its window, where the window weighs most.
         time=(np.arange(len(values)) * step + length / 2) / rate,
         values=values,
         valid=np.arange(len(values)) < len(power),
@@ -115,10 +118,12 @@ def band_power(
         (windows, bands); (0, bands) when no window fits.
     """
     length = len(window)
+    # A power of two is what the Fourier transform is fastest at.
     points = 1 << (length - 1).bit_length()
     triangles = mel_triangles(bands, points, sample_rate_hz, low_hz, high_hz)
     if len(samples) < length:
         return np.empty((0, bands))
+    # A view: windows overlap by more than half and are not copied until they are weighed.
     every = sliding_window_view(samples, length)[::step]
     power = np.empty((len(every), bands))
     for first in range(0, len(every), _ROWS):
@@ -149,5 +154,6 @@ def mel_triangles(
     corners = 700 * (10 ** (np.linspace(ends[0], ends[1], bands + 2) / 2595) - 1)
     frequency = np.arange(points // 2 + 1) * sample_rate_hz / points
     low, middle, high = corners[:-2, None], corners[1:-1, None], corners[2:, None]
+    # Each triangle starts at the middle of the one below and ends at that of the one above.
     rising, falling = (frequency - low) / (middle - low), (high - frequency) / (high - middle)
     return np.asarray(np.maximum(0, np.minimum(rising, falling)))

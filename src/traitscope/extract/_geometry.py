@@ -53,6 +53,7 @@ def measure(face: Face) -> dict[str, float]:
     """
     points = to_front(face.landmarks, face.rotation or (0.0, 0.0, 0.0))
     inner, outer = _brows(points)
+    # Corners against the nose, not the lips: an open mouth moves the lips.
     width = points[54, 0] - points[48, 0]
     corners = points[33, 1] - points[[48, 54], 1].mean()
     lip = points[51, 1] - points[33, 1]
@@ -80,9 +81,11 @@ def of_the_mesh(face: Face) -> dict[str, float]:
     """
     points = to_front(face.landmarks[TO_68, :2], face.rotation or (0.0, 0.0, 0.0))
     inner, outer = _brows(points)
+    # A raised cheek lifts the lower lid; the upper one moves with the gaze.
     lids = points[[40, 41, 46, 47], 1].mean()
     width = points[54, 0] - points[48, 0]
     gap = _gap(points)
+    # Positive when corners hang, negative when they are lifted.
     sunk = points[[48, 54], 1].mean() - points[[62, 66], 1].mean()
     return {
         # the mesh has the inner ends of the brows a little higher than dlib does
@@ -111,6 +114,7 @@ def settle(aspect: NDArray[np.float64]) -> NDArray[np.float64]:
     """
     if not np.isfinite(aspect).any():
         return aspect
+    # The 80th percentile is open eyes even of somebody who blinks a quarter of the time.
     opened = max(float(np.nanpercentile(aspect, _OPEN_EYES)), 1e-3)
     return np.clip(5.0 * (1.0 - aspect / opened) / 0.6, 0.0, 5.0)
 

@@ -56,6 +56,7 @@ PROVENANCE = {
 def measure(face: Face) -> dict[str, float]:
     """Read the signals of one face: action units 0-5, angles in radians."""
     shapes = face.blendshapes
+    # Left and right are averaged, as OpenFace has one number for both.
     units = {
         name: 5.0 * sum(shapes.get(shape, np.nan) for shape in parts) / len(parts)
         for name, parts in SHAPES.items()
@@ -72,9 +73,11 @@ def _gaze(shapes: Mapping[str, float], rotation: tuple[float, float, float]) -> 
     # "left" is the person's own: their left lies to the right of the picture
     across = _REACH * (mean("OutLeft", "InRight") - mean("InLeft", "OutRight"))
     down = _REACH * (mean("DownLeft", "DownRight") - mean("UpLeft", "UpRight"))
+    # A line of sight in the head: straight ahead is -z, towards the camera.
     in_head = np.array(
         [np.sin(across) * np.cos(down), np.sin(down), -np.cos(across) * np.cos(down)]
     )
+    # The head turns the line; the angles are what the camera sees of it.
     x, y, z = to_matrix(*rotation) @ in_head
     return {
         "gaze_angle_x": float(np.arctan2(x, -z)),

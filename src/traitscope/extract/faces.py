@@ -60,6 +60,7 @@ class Extractor:
         self._points.update(len(face.landmarks) for face in faces)
         for face in faces:
             pixels = chip(frame, face, size=self._config.size, padding=self._config.padding)
+            # All faces are kept until the end shows whose they are; JPEG keeps that small.
             place = self._spool.add(encode(pixels, self._config.quality))
             self._chips[number, face.track] = place, sharpness(pixels)
 
@@ -83,6 +84,7 @@ class Extractor:
 
 def sharpness(pixels: NDArray[np.uint8]) -> float:
     """Standard deviation of the Laplacian of a picture, in grey levels: below 5 it is a blur."""
+    # 16 bits with a sign: edges go both ways.
     edges = cv2.Laplacian(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), cv2.CV_16S)
     return float(cv2.meanStdDev(edges)[1][0, 0])
 
@@ -100,6 +102,7 @@ def chip(frame: Frame, face: Face, *, size: int, padding: float) -> NDArray[np.u
         (size, size, 3) RGB; black where it reaches beyond the picture.
     """
     matrix = alignment(face, size=size, padding=padding)
+    # Only what the chip shows is converted to RGB.
     window = _around(frame, matrix, size)
     image = frame.part(window)
     # Pixel 0 of what is warped lies at the corner of the window.
@@ -126,6 +129,7 @@ def _around(frame: Frame, matrix: NDArray[np.float64], size: int) -> tuple[int, 
     back = cv2.invertAffineTransform(matrix)
     corners = np.array([[0, 0], [size, 0], [0, size], [size, size]]) @ back[:, :2].T + back[:, 2]
     ends = np.array(frame.size)
+    # Two pixels more are for interpolation; a chip may reach beyond the picture.
     low = np.clip(np.floor(corners.min(axis=0)).astype(int) - 2, 0, ends - 1)
     high = np.clip(np.ceil(corners.max(axis=0)).astype(int) + 2, low + 1, ends)
     return int(low[0]), int(low[1]), int(high[0]), int(high[1])

@@ -47,6 +47,7 @@ class Look:
         matrix = alignment(self._face, size=_IMPRESSION_SIDE, padding=_IMPRESSION_PADDING)
         small = self._frame.sampled(matrix, (_IMPRESSION_SIDE, _IMPRESSION_SIDE))
         values = small.ravel().astype(np.float64)
+        # Light changes within a shot; what is left after mean and length is the pattern.
         values -= values.mean()
         length = float(np.linalg.norm(values))
         return values / length if length > 0 else values
@@ -85,6 +86,7 @@ def _five_points(part: NDArray[np.uint8], face: Face, corner: NDArray[np.int_]) 
     numbers = _FIVE.get(len(face.landmarks))
     if numbers is None:
         return predictor()(part, rectangle)
+    # The corner is where the part begins in the picture.
     points = np.asarray(face.landmarks)[list(numbers), :2] - corner
     corners = np.rint(points).astype(int).tolist()
     return dlib.full_object_detection(

@@ -10,6 +10,7 @@ def overlap(one: Box, other: Box) -> float:
     """Intersection over union of two boxes."""
     width = min(one[2], other[2]) - max(one[0], other[0])
     height = min(one[3], other[3]) - max(one[1], other[1])
+    # Boxes apart would have a negative area of overlap, or a positive one of two negatives.
     if width <= 0 or height <= 0:
         return 0.0
     areas = [(b[2] - b[0]) * (b[3] - b[1]) for b in (one, other)]

@@ -39,11 +39,13 @@ class Eyes:
 
     def read(self, frame: Frame, region: Region, *, known: bool) -> tuple[Face, Region] | None:
         """The face in a region, and where to look for it next; None where there is none."""
+        # The detector alone would let hands and patterns pass for faces now and then.
         if not known:
             return self._by_mesh(frame, region)
         for _ in range(2):
             place = region._replace(side=region.side * _ROOM)
             square = shown(frame, place, DETECTOR_SIDE)
+            # Followed faces need no schedule: each look is a look of the detector.
             likely = self._networks.detect(square, confidence=_CONFIDENCE)
             if not likely:
                 return self._by_mesh(frame, region)
@@ -60,6 +62,7 @@ class Eyes:
         across = face.landmarks[1] - face.landmarks[0]
         angle = float(np.arctan2(across[1], across[0]))
         width = right - left
+        # The box was made of a centre and a width, so that is what it is read back to.
         y = top + width * _HEIGHT / _WIDTH / 2
         return Region((left + right) / 2, y, width * _REGION / _WIDTH, angle)
 
@@ -89,11 +92,13 @@ def _placed(seen: Seen, place: Region) -> Face:
     left, top, right, bottom = seen.box
     middle = np.array([((left + right) / 2, (top + bottom) / 2)])
     *points, centre = to_picture(np.vstack([seen.points, middle]), place, DETECTOR_SIDE)
+    # The offsets turn with the head, so they are taken along the line between the eyes.
     across = points[1] - points[0]
     up = np.array([across[1], -across[0]])
     points[0] += _INWARDS * across + _UPWARDS * up
     points[1] += -_INWARDS * across + _UPWARDS * up
     width = (right - left) * place.side / DETECTOR_SIDE
+    # The mesh reaches up to the hairline, the detector ends at the brows.
     raised = centre + up / np.linalg.norm(up) * _RAISED * width
     return _face(np.array(points), raised, _WIDTH * width, confidence=seen.score)
 

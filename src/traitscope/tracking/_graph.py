@@ -68,6 +68,7 @@ class Graph:
                 self._close_landmarker = self._create("IMAGE", CLOSE_CONFIDENCE)
                 self._free_close = finalize(self, _close, self._close_landmarker)
                 self._close_landmarker.detect(_picture(_BLACK))
+        # MediaPipe reads memory, not strides.
         part = np.ascontiguousarray(frame.part(window))
         results = from_objects(self._close_landmarker.detect(_picture(part)))
         return [_face(result, window) for result in results]
@@ -81,6 +82,7 @@ class Graph:
         self._free_close()
 
     def _forget(self) -> None:
+        # A landmarker cannot be told to forget; what it does not find, it forgets.
         for _ in range(_FORGETTING):
             lost = not self._detect(_BLACK, self._last_ms + 1)
         if not lost:
@@ -123,6 +125,7 @@ def _face(result: Found, window: Window) -> Face:
     """A face in pixels of the picture, from shares of a part of it."""
     left, top, right, bottom = window
     width, height = right - left, bottom - top
+    # Shares of width, height, and again width: depth is in the scale of x.
     points = result.points * np.array([width, height, width], dtype=np.float32)
     points += np.array([left, top, 0], dtype=np.float32)
     return Face(

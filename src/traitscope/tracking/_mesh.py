@@ -39,11 +39,14 @@ class Mesh:
 
     def points(self, frame: Frame, region: Region) -> tuple[FloatArray, float] | None:
         """Points (478, 3) in pixels of the picture, and how sure they are; None without a face."""
+        # Twice at most: a look at where the face is now is as good as that of the next picture.
         for _ in range(2):
             raw, presence = self._networks.mesh(shown(frame, region, MESH_SIDE))
+            # Without a face the points are those of a mean face, and would be believed.
             if presence < PRESENCE:
                 return None
             flat = to_picture(raw[:, :2], region, MESH_SIDE)
+            # Depth has no origin of its own in the picture; it grows with the region as x does.
             depth = raw[:, 2:] * (region.side / MESH_SIDE)
             points = np.hstack([flat, depth]).astype(np.float32)
             now = of_points(points)

@@ -103,6 +103,7 @@ class Networks:
             np.float32(2 / 255) * square - np.float32(1), ("regressors", "classificators")
         )
         rows, logits = regressors.reshape(-1, 16), scores.ravel()
+        # Comparing logits spares 896 exponentials for the few that are kept.
         likely = np.flatnonzero(logits >= np.log(confidence / (1 - confidence)))
         if not len(likely):
             return []
@@ -121,6 +122,8 @@ class Networks:
             0 to 1.
         """
         points, presence = self._mesh.run(np.float32(1 / 255) * square, ("Identity", "Identity_1"))
+        # The second output tells whether there is a face, as a logit; the third, about the
+        # tongue, is of no use here.
         return points.reshape(POINTS, 3), float(1 / (1 + np.exp(-presence.ravel()[0])))
 
     def shapes(self, points: NDArray[np.floating[Any]]) -> dict[str, float]:
@@ -135,6 +138,7 @@ class _Network:
     def __init__(self, model: bytes) -> None:
         from ai_edge_litert.interpreter import Interpreter
 
+        # Workers are processes; threads within them would only wait for each other.
         self._run: Any = Interpreter(model_content=model, num_threads=1)
         self._run.allocate_tensors()
         self._input = self._run.get_input_details()[0]["index"]
@@ -171,6 +175,7 @@ def _merged(places: NDArray[np.float64], scores: NDArray[np.float64]) -> list[Se
         places: (anchors, 8, 2) centre, size and six points.
         scores: (anchors,) 0 to 1.
     """
+    # The mean of all anchors that see a face trembles less than the best of them.
     low, high = places[:, 0] - places[:, 1] / 2, places[:, 0] + places[:, 1] / 2
     areas = np.prod(np.maximum(high - low, 0), axis=1)
     left, faces = np.argsort(-scores, kind="stable"), []
@@ -197,6 +202,7 @@ def _geometry(data: bytes) -> Geometry:
             mesh = value
         elif number == 2:
             basis.append(dict(_fields(value)))
+    # The mesh is kept as single floats, five for each point; only the first three place it.
     numbers = [struct.unpack("<f", value)[0] for n, value in _fields(mesh) if n == 3]
     points = np.array(numbers).reshape(-1, 5)[:, :3]
     weights = np.zeros(len(points))
@@ -222,6 +228,7 @@ def _fields(data: bytes) -> Iterator[tuple[int, Any]]:
 
     while place < len(data):
         key = varint()
+        # Of the wire types this file has integers (0), bytes (2) and 32-bit numbers (5).
         if key & 7 == 0:
             yield key >> 3, varint()
             continue

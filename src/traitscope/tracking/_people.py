@@ -27,8 +27,10 @@ class People:
             faces: that a detector found in it.
             cut: whether another shot begins with it.
         """
+        # Looks cost nothing until somebody asks: most places leave no doubt.
         looks = [Look(frame, face) for face in faces]
         ids = self._linker.assign(frame.time, [face.box for face in faces], looks, cut=cut)
+        # Faces are frozen, so each gets its track in a copy.
         tracked = [replace(face, track=track) for face, track in zip(faces, ids, strict=True)]
         return self._uprightness.upright(frame, tracked)
 

@@ -45,14 +45,18 @@ class Pose:
         # one unit is the distance of a picture plane on which the whole height is seen
         unit = height / (2 * np.tan(_VIEW / 2))
         plane = np.asarray(points, dtype=np.float64)[self._used] - (width / 2, height / 2, depth)
+        # Pictures count y downwards; the face is modelled with y upwards.
         plane = plane / unit * (1, -1, 1)
+        # First as if far away, where perspective is nothing: how large the face is tells how far.
         flat = plane * (1, 1, -1)
         scale = self._fit(flat)[1]
+        # Then with the perspective of that distance, which corrects the size by a few percent.
         scale *= self._fit(_unprojected(plane, scale))[1]
         return to_angles(from_y_up(self._fit(_unprojected(plane, scale))[0]))
 
     def _fit(self, points: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
         """Rotation (3, 3) and scale that lay the face on points (n, 3)."""
+        # Sizes of the decomposition add up to the scale, so that nothing is turned twice.
         centred = points - self._shares @ points
         left, sizes, right = np.linalg.svd(centred.T @ self._weighted)
         # a reflection would fit a mirrored face better; heads only turn

@@ -71,6 +71,8 @@ def of_seen(seen: Seen) -> Region:
 def shown(frame: Frame, region: Region, side: int) -> NDArray[np.uint8]:
     """What a frame shows in a region, (side, side, 3) RGB; black where the picture has ended."""
     matrix = region.matrix(side)
+    # Only the part of the picture under the square is converted to RGB; one pixel more on each
+    # side is for interpolation.
     corners = to_picture(np.array([(0, 0), (side, 0), (0, side), (side, side)]), region, side)
     width, height = frame.size
     left, top = np.clip(np.floor(corners.min(axis=0)).astype(int) - 1, 0, (width - 1, height - 1))
@@ -78,6 +80,7 @@ def shown(frame: Frame, region: Region, side: int) -> NDArray[np.uint8]:
     bottom = int(np.clip(np.ceil(corners[:, 1].max()) + 2, top + 1, height))
     part = frame.part((int(left), int(top), right, bottom))
     moved = matrix.copy()
+    # The part begins at its own pixel 0.
     moved[:, 2] += matrix[:, :2] @ (left, top)
     square = cv2.warpAffine(part, moved, (side, side))
     return np.asarray(square, dtype=np.uint8)
@@ -92,6 +95,7 @@ def to_picture(points: FloatArray, region: Region, side: int) -> NDArray[np.floa
 def back(inner: Region, outer: Region, side: int) -> Region:
     """A region in pixels of a shown region -> in pixels of the picture."""
     ((x, y),) = to_picture(np.array([(inner.x, inner.y)]), outer, side)
+    # Squares keep their shape when turned, so angles simply add up.
     angle = inner.angle + outer.angle
     return Region(float(x), float(y), inner.side * outer.side / side, angle)
 
@@ -105,6 +109,7 @@ def letterbox(window: tuple[int, int, int, int]) -> Region:
 
 def moved(before: Region, now: Region) -> bool:
     """Whether a face is so far from where it was looked for that it should be looked at again."""
+    # Growth counts as a ratio: half as large is as far off as twice as large.
     shift = float(np.hypot(now.x - before.x, now.y - before.y)) / max(now.side, 1e-6)
     growth = abs(float(np.log(max(now.side, 1e-6) / max(before.side, 1e-6))))
     return max(shift, growth) > _MOVED

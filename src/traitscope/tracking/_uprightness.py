@@ -95,10 +95,12 @@ def quarter_turns(frame: Frame, face: Face) -> int | None:
         return None
     part = np.ascontiguousarray(frame.part((x, y, x_end, y_end)))
     grey = cv2.cvtColor(part, cv2.COLOR_RGB2GRAY)
+    # Smaller is faster, and no face is missed at a size that it was taught on.
     scale = _FACE_SIDE / max(size, 1.0)
     method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
     shape = (max(1, round(grey.shape[1] * scale)), max(1, round(grey.shape[0] * scale)))
     small = cv2.resize(grey, shape, interpolation=method)
+    # Upright first, then the usual mistakes: a camera hung upside down, then one laid down.
     for turns in (0, 2, 1, 3):
         if len(detector().run(np.ascontiguousarray(np.rot90(small, turns)), 0, 0.0)[0]):
             return turns

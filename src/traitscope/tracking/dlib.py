@@ -81,11 +81,14 @@ class Tracker:
         cut = self._cuts.see(frame)
         missing = cut or frame.time - self._missing_since < RESCAN_SECONDS
         if self._followed and not missing and frame.time - self._scanned < RESCAN_SECONDS - 1e-6:
+            # Following searches a hundredth of the pixels that a scan of the picture does.
             scored = self._follow(grey)
         if scored is None:
             scored, self._scanned = self._scan(grey), frame.time
+            # A scan sees no face below 80 pixels, but knows where small ones were.
             scored += self._lost(grey, scored)
             if len(scored) < self._followed:
+                # Who turned away comes back soon: for a while each picture is searched.
                 self._missing_since = frame.time
         if scored:
             self._schedule.saw()
@@ -118,6 +121,7 @@ class Tracker:
         """Search the whole picture, then look again around each face, as while following it."""
         scored: Scored = []
         for box, score in self._detect(grey, self._scale(grey))[: self._max_faces]:
+            # A second look at the size of following, so that boxes do not jump at each scan.
             near = self._near(grey, box) or (box, score)
             if _is_new(near, scored):
                 scored.append(near)

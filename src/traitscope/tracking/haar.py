@@ -46,6 +46,7 @@ class Tracker:
             )
             if len(corners):
                 break
+        # The cascade gives no scores to choose by.
         largest = sorted(corners, key=lambda box: -int(box[2]) * int(box[3]))[: self._max_faces]
         nothing = np.empty((0, 2), dtype=np.float32)
         faces = [

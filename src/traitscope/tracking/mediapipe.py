@@ -60,6 +60,7 @@ class Tracker:
     def __init__(self, *, max_faces: int = 3) -> None:
         model = weights.find(WEIGHTS).read_bytes()
         self._max_faces = max_faces
+        # Both give the same faces within the tolerances of tests/tracking/test_engine.py.
         self._landmarker: _Landmarker
         if available():
             with quiet():
@@ -80,9 +81,11 @@ class Tracker:
 
     def track(self, frame: Frame) -> tuple[Face, ...]:
         """Find the faces of the next frame of the clip."""
+        # Asked first: a cut decides where faces are looked for as well as who they are.
         cut = self._cuts.see(frame)
         faces = self._landmarker.follow(frame, cut=cut)
         again = self._look_again(frame, faces)
+        # The first look is the surer one, so its faces come first where there are too many.
         faces = [*faces, *again][: self._max_faces]
         self._landmarker.keep(again)
         self._places.update([face.box for face in faces], frame.size)
@@ -99,12 +102,14 @@ class Tracker:
     def _look_again(self, frame: Frame, faces: list[Face]) -> list[Face]:
         """Faces that the look at the whole picture missed."""
         again: list[Face] = []
+        # A face that was here a moment ago is rarely gone: a closer look costs less than a gap.
         for place in self._places.without([face.box for face in faces], frame.size):
             near = self._near(frame, place)
             if near is not None and _is_new(near, [*faces, *again]):
                 again.append(near)
         if faces or again:
             self._schedule.saw()
+        # Only where nothing is seen at all: clips of near faces never pay for tiles.
         elif self._schedule.due():
             again = self._search(frame)
             if not again and self._schedule.may_be_turned:
@@ -124,6 +129,7 @@ class Tracker:
         confirmed: list[Face] = []
         for tile in tiles(width, height):
             for face in self._landmarker.closely(frame, tile):
+                # Tiles overlap, and a face cut by the edge of one is whole in the next.
                 if _is_new(face, confirmed):
                     near = self._near(frame, face.box)
                     if near is not None and _is_new(near, confirmed):
