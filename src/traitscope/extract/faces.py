@@ -40,6 +40,9 @@ class Config(Sampled):
     """Side of a chip in pixels."""
     padding: Annotated[float, Field(ge=0, le=2)] = 0.25
     """Room around the face on each side, as a share of the unpadded chip."""
+    window: Annotated[int, Field(ge=0, le=4096)] = 0
+    """Instead of the aligned chip, an upright square of so many pixels of the picture around the
+    middle of the face, as Characteristic_Prediction cuts it; 0 for the chip."""
     quality: Annotated[int, Field(ge=1, le=100)] = 90
     """JPEG quality."""
 
@@ -59,10 +62,16 @@ class Extractor:
         number = self._tracks.see(frame, faces)
         self._points.update(len(face.landmarks) for face in faces)
         for face in faces:
-            pixels = chip(frame, face, size=self._config.size, padding=self._config.padding)
+            pixels = self._cut(frame, face)
             # All faces are kept until the end shows whose they are; JPEG keeps that small.
             place = self._spool.add(encode(pixels, self._config.quality))
             self._chips[number, face.track] = place, sharpness(pixels)
+
+    def _cut(self, frame: Frame, face: Face) -> NDArray[np.uint8]:
+        size = self._config.size
+        if self._config.window:
+            return window(frame, face, size=size, side=self._config.window)
+        return chip(frame, face, size=size, padding=self._config.padding)
 
     def finish(self, inputs: Inputs) -> Stream:
         """Give the chips of the chosen track; missing ones are empty and not valid."""
@@ -103,10 +112,10 @@ def chip(frame: Frame, face: Face, *, size: int, padding: float) -> NDArray[np.u
     """
     matrix = alignment(face, size=size, padding=padding)
     # Only what the chip shows is converted to RGB.
-    window = _around(frame, matrix, size)
-    image = frame.part(window)
+    around = _around(frame, matrix, size)
+    image = frame.part(around)
     # Pixel 0 of what is warped lies at the corner of the window.
-    offset = np.array(window[:2], dtype=np.float64)
+    offset = np.array(around[:2], dtype=np.float64)
     ratio = np.ones(2)
     scale = float(np.hypot(matrix[0, 0], matrix[0, 1]))
     shrink = int(1 / scale) if scale > 0 else 1
@@ -122,6 +131,24 @@ def chip(frame: Frame, face: Face, *, size: int, padding: float) -> NDArray[np.u
     moved = np.column_stack([matrix[:, :2] * ratio, matrix[:, 2] + matrix[:, :2] @ offset])
     warped = cv2.warpAffine(image, moved, (size, size), flags=cv2.INTER_LINEAR)
     return np.asarray(warped, dtype=np.uint8)
+
+
+def window(frame: Frame, face: Face, *, size: int, side: int) -> NDArray[np.uint8]:
+    """Cut an upright square around the middle of a face out of a picture.
+
+    Returns:
+        (size, size, 3) RGB; black where it reaches beyond the picture.
+    """
+    left, top = (round((face.box[i] + face.box[i + 2] - side) / 2) for i in (0, 1))
+    square = np.zeros((side, side, 3), dtype=np.uint8)
+    width, height = frame.size
+    x_start, x_end = (min(width, max(0, x)) for x in (left, left + side))
+    y_start, y_end = (min(height, max(0, y)) for y in (top, top + side))
+    seen = frame.part((x_start, y_start, x_end, y_end))
+    y, x = max(0, -top), max(0, -left)
+    square[y : y + seen.shape[0], x : x + seen.shape[1]] = seen
+    resized = cv2.resize(square, (size, size), interpolation=cv2.INTER_AREA)
+    return np.asarray(resized, dtype=np.uint8)
 
 
 def _around(frame: Frame, matrix: NDArray[np.float64], size: int) -> tuple[int, int, int, int]:

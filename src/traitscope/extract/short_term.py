@@ -18,6 +18,7 @@ from scipy.sparse import csr_array
 
 from traitscope.config import Config as BaseConfig
 from traitscope.errors import ClipError
+from traitscope.extract._spool import room
 from traitscope.types import Inputs, Stream
 
 VERSION = 3
@@ -114,7 +115,7 @@ def short_term_features(waveform: ArrayLike, sample_rate_hz: int, window: int, s
     signal = np.asarray(waveform)
     # Whole windows only: the package leaves out the rest as well.
     starts = np.arange(0, len(signal) - window + 1, step)
-    values = np.zeros((2 * len(BASE_COLUMNS), len(starts)))
+    values: Array = room((2 * len(BASE_COLUMNS), len(starts)), np.float64)
     if not len(starts):
         return values
     # Of the whole sound, so that a batch of windows is what it would be alone.
