@@ -291,6 +291,7 @@ def test_settings_are_checked_and_settled() -> None:
             "select": "largest",
             "size": 224,
             "padding": 0.25,
+            "window": 0,
             "quality": 90,
         },
         "tracker": {"backend": "dlib", "version": 5},
