@@ -65,6 +65,7 @@ class MobileFaceNet(nn.Module):
             Bottleneck(64, 128, 256, stride=2),
             *[Bottleneck(128, 128, 256) for _ in range(6)],
         )
+        # Not used by S2D; kept because the published file holds its tensors, too.
         self.points = nn.Sequential(
             Bottleneck(128, 128, 512, stride=2),
             *[Bottleneck(128, 128, 256) for _ in range(2)],
@@ -75,6 +76,7 @@ class MobileFaceNet(nn.Module):
 
     def landmark_map(self, faces: Tensor) -> Tensor:
         """(images, 3, 112, 112) -> (images, 128, 14, 14), without gradient."""
+        # Also while S2D trains: its statistics are of faces at large, not of ours.
         with frozen(self.trunk):
             features: Tensor = self.trunk(faces)
         return features
@@ -96,6 +98,7 @@ def load_landmark_network(network: MobileFaceNet) -> None:
     """
     path = weights.find(FILE)
     tensors, own = _tensors(path), network.state_dict()
+    # All that differ are counted: one shape may fit by chance, a hundred do not.
     wrong = [
         f"{theirs} {tuple(tensors[theirs].shape)} for {name} {tuple(tensor.shape)}"
         for theirs, (name, tensor) in zip(tensors, own.items(), strict=False)
@@ -118,5 +121,6 @@ def _tensors(path: Path) -> dict[str, Tensor]:
         raise DataError(
             f"{path} is not readable as tensors without running what is in it: {error}"
         ) from None
+    # Training programs wrap tensors in a dictionary with epoch and optimiser.
     tree = tree.get("state_dict", tree) if isinstance(tree, dict) else {}
     return {name: value for name, value in tree.items() if isinstance(value, Tensor)}
