@@ -19,6 +19,7 @@ ORDER = [
     "errors",
     "escaping",
     "notes",
+    "frames",
     "types",
     "extras",
     "registry",

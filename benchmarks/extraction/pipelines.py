@@ -2,6 +2,7 @@
 
 import tempfile
 import time
+from dataclasses import dataclass
 from functools import lru_cache
 from multiprocessing import get_context
 from pathlib import Path
@@ -10,6 +11,10 @@ from typing import Any
 import av
 import cv2
 import numpy as np
+
+from traitscope.features.extraction import Extraction, extract_clip
+from traitscope.features.request import make_request
+from traitscope.types import Clip, Stream
 
 RANDOM_FRAMES = 10
 
@@ -74,6 +79,30 @@ def chips_by_seeking(path: Path) -> int:
                 get_chip(image, predictor(image, box), size=224, padding=0.25)
                 chips += 1
     return chips
+
+
+@lru_cache(maxsize=1)
+def _extraction() -> Extraction:
+    return Extraction()
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Our own extraction of pictures alone: no sound, no store.
+
+    Attributes:
+        requests: extractor and settings of each.
+    """
+
+    requests: tuple[tuple[str, tuple[tuple[str, Any], ...]], ...]
+
+    def __call__(self, path: Path) -> int:
+        """Extract one clip; return its number of chips."""
+        requests = [make_request(name, dict(settings)) for name, settings in self.requests]
+        streams = extract_clip(Clip("clip", path), requests, extraction=_extraction())
+        for stream in streams.values():
+            assert isinstance(stream, Stream), stream
+        return int(streams[requests[0].key].mask.sum())  # type: ignore[union-attr]
 
 
 def _prepare_process() -> None:

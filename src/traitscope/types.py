@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from traitscope.errors import DataError
+from traitscope.frames import Frame as Frame
+from traitscope.frames import Picture as Picture
 
 TRAITS = ("openness", "conscientiousness", "extraversion", "agreeableness", "neuroticism")
 """The Big Five in the order used everywhere; addressed by name."""
@@ -176,14 +178,6 @@ def label_array(clips: Sequence[Clip], names: Sequence[str]) -> NDArray[np.float
     """Labels as an array (clips, targets), NaN where one is missing."""
     rows = [[clip.targets.get(name, np.nan) for name in names] for clip in clips]
     return np.asarray(rows, dtype=np.float64).reshape(len(clips), len(names))
-
-
-@dataclass(frozen=True)
-class Frame:
-    """One decoded picture: seconds from the start of its clip, and RGB (height, width, 3) uint8."""
-
-    time: float
-    image: NDArray[np.uint8]
 
 
 @dataclass(frozen=True)

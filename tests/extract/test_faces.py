@@ -36,7 +36,7 @@ def spot(image: np.ndarray, channel: int) -> np.ndarray:
 @pytest.mark.parametrize("size", [112, 224])
 def test_eyes_are_level_and_a_fixed_share_apart(degrees: float, distance: float, size: int) -> None:
     image, face = drawn(1200, degrees, distance)
-    pixels = chip(image, face, size=size, padding=0.25)
+    pixels = chip(Frame(0.0, image), face, size=size, padding=0.25)
     right, left = spot(pixels, 0), spot(pixels, 1)
     assert pixels.shape == (size, size, 3)
     assert (left - right)[1] == pytest.approx(0, abs=1.5)
@@ -47,27 +47,27 @@ def test_eyes_are_level_and_a_fixed_share_apart(degrees: float, distance: float,
 
 def test_more_padding_shows_more() -> None:
     image, face = drawn()
-    near, far = (chip(image, face, size=224, padding=p) for p in (0.0, 0.5))
+    near, far = (chip(Frame(0.0, image), face, size=224, padding=p) for p in (0.0, 0.5))
     assert (spot(near, 1) - spot(near, 0))[0] > 1.8 * (spot(far, 1) - spot(far, 0))[0]
 
 
 def test_beyond_the_picture_is_black() -> None:
     image, face = drawn(120, distance=80)
-    assert chip(image, face, size=64, padding=1.0)[0, 0].tolist() == [0, 0, 0]
+    assert chip(Frame(0.0, image), face, size=64, padding=1.0)[0, 0].tolist() == [0, 0, 0]
 
 
 def test_a_face_without_points_gives_its_padded_box() -> None:
     image, _ = drawn()
     boxed = Face(box=(150, 150, 250, 250), confidence=1, landmarks=np.empty((0, 2)))
     assert eye_centres(boxed.landmarks) is None
-    pixels = chip(image, boxed, size=150, padding=0.25)
+    pixels = chip(Frame(0.0, image), boxed, size=150, padding=0.25)
     np.testing.assert_allclose(pixels, image[125:275, 125:275], atol=2)
 
 
 def test_a_wild_fit_far_outside_the_picture_is_no_crash() -> None:
     image, face = drawn()
     away = Face(box=face.box, confidence=1, landmarks=face.landmarks * 40 + 5000)
-    assert chip(image, away, size=64, padding=0.25).shape == (64, 64, 3)
+    assert chip(Frame(0.0, image), away, size=64, padding=0.25).shape == (64, 64, 3)
 
 
 def looked(*tracks_per_frame: dict[int, tuple[float, float]], select: str = "largest") -> Extractor:
@@ -148,10 +148,10 @@ def test_a_blurred_face_is_less_sharp() -> None:
 def test_a_window_is_upright_of_so_many_pixels_and_black_beyond_the_picture() -> None:
     image, face = drawn(degrees=20)
     left, top, right, bottom = face.box
-    cut = window(image, face, size=100, side=200)
+    cut = window(Frame(0.0, image), face, size=100, side=200)
     wanted = np.array([(left + right) / 2 - 100, (top + bottom) / 2 - 100])
     np.testing.assert_allclose(spot(cut, 0) * 2 + wanted, spot(image, 0), atol=2)
-    whole = window(image, face, size=120, side=1200)
+    whole = window(Frame(0.0, image), face, size=120, side=1200)
     assert not whole[:30].any()
     assert whole[60, 60].any()
     extractor = Extractor(Config(size=100, window=200, quality=100))

@@ -1,8 +1,11 @@
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
 
 from traitscope.extract import _geometry, _proxies
+from traitscope.extract.landmarks import TO_68
 from traitscope.extract.signals import COLUMNS, SIGNALS, Config, Extractor
 from traitscope.tracking._canonical import FACE
 from traitscope.tracking._rotation import to_matrix
@@ -66,13 +69,20 @@ def test_a_blink_is_measured_against_the_open_eyes_of_the_clip() -> None:
     assert np.isnan(_geometry.settle(np.array([np.nan]))).all()
 
 
+def mesh(points: np.ndarray = FACE) -> np.ndarray:
+    """478 points, of which those that stand for the 68 are the mean face's."""
+    every = np.zeros((478, 3))
+    every[TO_68, :2] = points[:, :2] * 60 + [200, 120]
+    return every
+
+
 def mediapipe_face(rotation=(0.0, 0.0, 0.0), **shapes: float) -> Face:
     every = {name for parts in _proxies.SHAPES.values() for name in parts}
     looks = {f"eyeLook{d}{s}" for d in ("In", "Out", "Up", "Down") for s in ("Left", "Right")}
     return Face(
         (10, 10, 90, 90),
         1.0,
-        np.zeros((478, 3)),
+        mesh(),
         blendshapes=dict.fromkeys(every | looks, 0.0) | shapes,
         rotation=rotation,
     )
@@ -82,8 +92,31 @@ def test_blendshapes_become_five_times_their_mean() -> None:
     row = _proxies.measure(mediapipe_face(mouthSmileLeft=0.6, mouthSmileRight=0.2, jawOpen=0.5))
     assert row["AU12_r"] == pytest.approx(2.0)
     assert row["AU26_r"] == pytest.approx(2.5)
-    assert row["AU25_r"] == pytest.approx(1.25)
-    assert row["AU01_r"] == 0
+
+
+@pytest.mark.parametrize(
+    ("column", "points"),
+    [
+        ("AU01_r", moved(up=(BROWS, (0, -0.08)))),
+        ("AU02_r", moved(up=(BROWS, (0, -0.08)))),
+        ("AU06_r", moved(up=([40, 41, 46, 47], (0, -0.04)))),
+        ("AU15_r", moved(down=([48, 54], (0, 0.12)))),
+        ("AU20_r", moved(one=([48], (-0.12, 0)), other=([54], (0.12, 0)))),
+        ("AU25_r", moved(open=(LOWER_LIP, (0, 0.2)))),
+    ],
+)
+def test_each_movement_of_the_mesh_shows_in_its_column(column: str, points: np.ndarray) -> None:
+    faces = [replace(mediapipe_face(), landmarks=mesh(p)) for p in (FACE, points)]
+    rest, active = (_proxies.measure(face)[column] for face in faces)
+    assert active - rest > 0.5
+    assert rest < 2.5
+
+
+def test_what_hardly_agrees_with_openface_says_so() -> None:
+    for name, text in _proxies.PROVENANCE.items():
+        if name.startswith("AU"):
+            assert (name in _proxies.AGREE) != ("not comparable" in text), name
+    assert "height of the inner brows" in _proxies.PROVENANCE["AU01_r"]
 
 
 def test_gaze_has_openfaces_signs_and_turns_with_the_head() -> None:

@@ -100,6 +100,35 @@ def test_one_decode_and_one_tracker_pass_serve_all(talking: Clip, monkeypatch) -
     assert calls == {"decodes": 1, "sounds": 1, "tracked": 10}
 
 
+def test_sound_alone_decodes_no_picture(talking: Clip, monkeypatch) -> None:
+    calls = counted(monkeypatch)
+    outcome = extract_clip(talking, [make_request("short_term", {}), make_request("logmel", {})])
+    assert all(isinstance(stream, Stream) for stream in outcome.values())
+    assert calls == {"decodes": 0, "sounds": 1, "tracked": 0}
+
+
+@pytest.mark.parametrize(
+    ("others", "details"),
+    [
+        ([], ["eyes"]),
+        ([("signals", {})], ["mesh"]),
+        ([("landmarks", {"rate": 2})], ["eyes", "mesh"]),
+    ],
+)
+def test_chips_alone_ask_for_eyes_alone(talking: Clip, monkeypatch, others, details) -> None:
+    from traitscope.tracking.dlib import Tracker
+
+    asked = []
+    restart = Tracker.restart
+    monkeypatch.setattr(
+        Tracker,
+        "restart",
+        lambda self, detail="-": asked.append(detail) or restart(self),
+    )
+    extract_clip(talking, [make_request("faces", {}), *(make_request(*one) for one in others)])
+    assert [detail for detail in asked if detail != "-"] == details
+
+
 def test_another_rate_is_another_pass_of_the_same_decode(talking: Clip, monkeypatch) -> None:
     calls = counted(monkeypatch)
     requests = [make_request("faces", {}), make_request("signals", {"rate": 2})]
@@ -262,9 +291,10 @@ def test_settings_are_checked_and_settled() -> None:
             "select": "largest",
             "size": 224,
             "padding": 0.25,
+            "window": 0,
             "quality": 90,
         },
-        "tracker": {"backend": "dlib", "version": 4},
+        "tracker": {"backend": "dlib", "version": 5},
     }
     assert request.key == make_request("faces", {"backend": "dlib", "rate": 5.0}).key
     assert request.key != make_request("faces", {"backend": "haar"}).key

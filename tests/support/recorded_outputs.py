@@ -71,13 +71,16 @@ def _output(request: Request) -> Stream:
         for frame, faces in zip(_frames(), _faces(request.backend), strict=True):
             extractor.see(frame, faces)
     rate = getattr(request.config, "sample_rate_hz", 16000)
-    stream: Stream = extractor.finish(
-        Inputs(
-            clip=Clip("talking", transcript=WORDS, attributes={"age": 34.0, "gender": "Female"}),
-            waveform=Waveform(voice(rate), rate),
-            streams={below.short_name: _output(below) for below in request.upstream},
-        )
+    inputs = Inputs(
+        clip=Clip("talking", transcript=WORDS, attributes={"age": 34.0, "gender": "Female"}),
+        waveform=Waveform(voice(rate), rate),
+        streams={below.short_name: _output(below) for below in request.upstream},
     )
+    if hasattr(extractor, "finish_all"):
+        (stream,) = extractor.finish_all([inputs])
+    else:
+        stream = extractor.finish(inputs)
+    assert isinstance(stream, Stream)
     return stream
 
 

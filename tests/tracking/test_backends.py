@@ -44,9 +44,10 @@ def test_auto_is_mediapipe_with_the_model_file(shared_weights: Path) -> None:
     assert resolve_backend("auto") == "mediapipe"
 
 
-def test_auto_is_dlib_where_mediapipe_lacks_its_libraries(
+def test_auto_is_dlib_where_nothing_can_run_the_networks(
     shared_weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setitem(sys.modules, "ai_edge_litert", None)
     real = builtins.__import__
 
     def broken(name, *rest, **more):

@@ -60,6 +60,7 @@ def log_bands(
     assert inputs.waveform is not None
     rate = config.sample_rate_hz
     length, step = (max(1, round(s * rate)) for s in (config.window_seconds, config.step_seconds))
+    # What lies beyond the last wanted window is not even looked at.
     longest = (rows - 1) * step + length if rows else None
     samples = inputs.waveform.samples[:longest]
     windows = 1 + (len(samples) - length) // step if len(samples) >= length else 0
@@ -82,6 +83,7 @@ def log_bands(
         preemphasis=preemphasis,
     )
     for part, power in powers:
+        # Natural, as the filter banks of speech recognition have it: a step of 1 is 4.3 dB.
         values[part] = np.log(np.maximum(power, _FLOOR))
     values[windows:] = np.nan
     return Stream(
@@ -119,6 +121,7 @@ def band_power(
     Yields:
         Numbers of some windows, and their power (windows, bands).
     """
+    # A power of two is what the Fourier transform is fastest at.
     points = 1 << (len(window) - 1).bit_length()
     triangles = mel_triangles(bands, points, sample_rate_hz, low_hz, high_hz)
     every = sliding_window_view(samples, len(window))[::step]
@@ -149,5 +152,6 @@ def mel_triangles(
     corners = 700 * (10 ** (np.linspace(ends[0], ends[1], bands + 2) / 2595) - 1)
     frequency = np.arange(points // 2 + 1) * sample_rate_hz / points
     low, middle, high = corners[:-2, None], corners[1:-1, None], corners[2:, None]
+    # Each triangle starts at the middle of the one below and ends at that of the one above.
     rising, falling = (frequency - low) / (middle - low), (high - frequency) / (high - middle)
     return np.asarray(np.maximum(0, np.minimum(rising, falling)))

@@ -73,7 +73,10 @@ _LABELLED = 0.2
 def spoken(cues: Sequence[Cue]) -> list[Cue]:
     """Keep the words of cues, in order, each cue with its speaker where there is one."""
     plain = [clean for cue in cues for clean in _cleaned(cue)]
+    # Some programs write a cue twice with the same times; without times, a word said twice
+    # would look the same.
     once = list(dict.fromkeys(plain)) if all(cue.start is not None for cue in plain) else plain
+    # Word-by-word times are only written by programs whose captions roll.
     tagged = any(_ROLLING_TAGS.search(cue.text) for cue in cues)
     return [cue for cue in _attributed(_unrolled(once, tagged=tagged)) if cue.text.strip()]
 
@@ -100,6 +103,7 @@ def _cleaned(cue: Cue) -> list[Cue]:
 def _without_markup(text: str) -> str:
     text = _TAGS.sub("", _BREAKS.sub("\n", text))
     text = _MUSIC.sub(" ", _UNSEEN.sub("", html.unescape(text)).replace("\\h", " "))
+    # A cue that is nothing but a bracket is a note, whatever stands in it.
     if _ONLY_ROUND.fullmatch(text):
         return ""
     for notes in (_SQUARE, _ROUND, _STARS):
@@ -117,6 +121,7 @@ def _unrolled(cues: Sequence[Cue], *, tagged: bool) -> list[Cue]:
     shown = [_lines(cue.text) for cue in cues]
     fresh = [_new(before, now) for before, now in pairwise(shown)]
     repeating = [new != now for new, now in zip(fresh, shown[1:], strict=True)]
+    # A refrain repeats lines too, but adds nothing to them.
     growing = [rep and bool(new) for rep, new in zip(repeating, fresh, strict=True)]
     least = 1 if tagged else 2
     if sum(repeating) < max(least, len(fresh) / 2) or sum(growing) < max(1, len(fresh) / 4):
@@ -147,6 +152,7 @@ def _attributed(cues: Sequence[Cue]) -> list[Cue]:
     found: list[Cue] = []
     speaker: str | None = None
     for cue in cues:
+        # A file that names its speakers is believed over what lines look like.
         if cue.speaker is not None:
             speaker = None
         said: list[tuple[str | None, list[str]]] = [(cue.speaker or speaker, [])]
@@ -167,6 +173,7 @@ def _attributed(cues: Sequence[Cue]) -> list[Cue]:
 def _labels(lines: Sequence[str]) -> frozenset[str]:
     """Names that are labels because they recur, in one of two styles: JOHN: and John:."""
     heads = Counter(match[1] for line in lines if (match := _NAMED.match(line)))
+    # Shouted names are labels in scripts of broadcasts; others need to be frequent as well.
     capitals = Counter({n: count for n, count in heads.items() if n.isupper() and len(n) > 1})
     mixed = Counter({n: count for n, count in (heads - capitals).items() if not n[0].islower()})
     found = set(capitals) if max(capitals.values(), default=0) > 1 else set()

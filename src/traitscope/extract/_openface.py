@@ -126,8 +126,10 @@ def read_rows(clip: Clip, columns: tuple[str, ...]) -> Rows:
             f"Run OpenFace first, or take another backend.",
             status="missing",
         )
+    # A long table is read once for all of its clips, and again when it has changed.
     stat = path.stat()
     table, groups = _read(path, columns, (stat.st_size, stat.st_mtime_ns))
+    # Clip ids may be file names with or without their suffix.
     places = groups.get("") if "" in groups else groups.get(clip.id, groups.get(Path(clip.id).stem))
     if places is None:
         raise ClipError(
@@ -173,6 +175,7 @@ def choose(
 
     best = max(faces, key=merit)
     own = np.flatnonzero(inside & (rows.face == best))
+    # The person may be away while somebody else is seen: such frames stay, as missing.
     others = np.flatnonzero(inside & ~np.isin(rows.frame, rows.frame[own]))
     others = others[np.unique(rows.frame[others], return_index=True)[1]]
     places = np.sort(np.concatenate([own, others]))
@@ -192,6 +195,7 @@ def _read(
         kept = [name for name in sheet.columns if name in wanted]
         old = [n for n, new in _OLD_NAMES.items() if n in sheet.columns and new not in kept]
         names = [name for name in sheet.columns if name.lower() in {n.lower() for n in _NAMES}]
+        # Half the memory: OpenFace writes two to six digits.
         types: dict[str, Any] = dict.fromkeys([*kept, *old], np.float32)
         types |= {name: np.float64 for name in kept if name in ("timestamp", "frame")}
         table = sheet.read(names, types).rename(columns={n: _OLD_NAMES[n] for n in old})
@@ -217,6 +221,7 @@ def _settle(
     rows = len(next(iter(found.values())))
     if not rows:
         raise ClipError(f"{path} has no rows of clip {clip.id!r}.", status="empty")
+    # Where frame numbers are no numbers, the order of rows is all there is.
     counted = np.arange(1, rows + 1, dtype=np.float64)
     numbers: Array = found.get("frame", counted)
     face = np.nan_to_num(found.get("face_id", np.zeros(rows))).astype(np.int64)
@@ -232,6 +237,7 @@ def _settle(
     numbers = counted if again else numbers
     # frames are counted from 1, or from 0; a clip of a long table may be cut out of a video
     first = numbers.min() if long else min(1.0, numbers.min())
+    # OpenFace writes several faces in the order in which it found them.
     order = np.lexsort((face, numbers))
     frame = np.maximum(numbers[order] - first, 0).astype(np.int64)
     time, fps, timing = _times(
@@ -239,6 +245,7 @@ def _settle(
     )
     timing += "; the frames start again and were numbered anew" if again else ""
     valid = found.get("success", np.ones(rows)) > 0
+    # A row without a confidence is not unsure, it is of a layout that has none.
     valid &= ~(found.get("confidence", np.ones(rows)) < MIN_CONFIDENCE)
     values = {name: found[name] for name in columns if name in found}
     values |= _gaze_angles(found) if "gaze_angle_x" not in found else {}

@@ -68,17 +68,20 @@ class Tracks:
 
     def see(self, frame: Frame, faces: Sequence[Face]) -> int:
         """Count the faces of one frame; return its number."""
-        height, width = frame.image.shape[:2]
+        width, height = frame.size
         for face in faces:
             left, top, right, bottom = face.box
             seen = self._seen.setdefault(face.track, _Seen())
             seen.frames += 1
+            # Sums, not lists: a recording of two hours has a hundred thousand looks.
             seen.area += face.area / (width * height)
             across, down = (left + right) / 2 / width - 0.5, (top + bottom) / 2 / height - 0.5
             seen.distance += float(np.hypot(across, down))
             seen.confidence += face.confidence
             seen.widths.append(right - left)
+            # Haar finds boxes only, and chips alone need no pose.
             if face.rotation is not None:
+                # Ends where no pose was measured are infinite, and are left out below.
                 seen.lowest = np.minimum(seen.lowest, face.rotation)
                 seen.highest = np.maximum(seen.highest, face.rotation)
         self._times.append(frame.time)
@@ -101,7 +104,9 @@ class Tracks:
                 f"No face was found in clip {clip_id!r}. Check the video, or try another backend.",
                 status="no_face",
             )
+        # With all faces there is nothing to choose, and each look has as many rows as faces.
         chosen = None if policy == "all" else self._choose(policy)
+        # With `all`, a look without a face still is a row, or times would be missing.
         pairs = [
             (number, track)
             for number, present in enumerate(self._present)
@@ -126,8 +131,10 @@ class Tracks:
             for axis, low, high in zip(_AXES, lowest, highest, strict=True)
             if np.isfinite(low)
         }
+        # Of looks, not of rows: two faces in one picture cover it once.
         covered = len(set(rows.frame[rows.valid].tolist())) / len(self._times)
         width = float(np.median([width for one in seen for width in one.widths]))
+        # Who else is in the picture, whether or not the person is.
         share = float(np.mean([bool(set(present) - set(tracks)) for present in self._present]))
         notes = _notes(len(self._seen) - len(tracks), share, width)
         one = {"track": tracks[0]} if len(tracks) == 1 else {"row_tracks": rows.track.tolist()}
@@ -145,6 +152,7 @@ class Tracks:
     def _choose(self, policy: Policy) -> int:
         seen = self._seen
         longest = max(one.frames for one in seen.values())
+        # A passer-by may cross the middle; who sits there stays.
         enough = [t for t, one in seen.items() if one.frames >= _SHORT * longest]
         rank: dict[str, Callable[[int], float]] = {
             "largest": lambda track: -seen[track].area,

@@ -35,6 +35,7 @@ class Spool:
 
     def add(self, data: bytes) -> Place:
         """Keep one picture, and say where."""
+        # Somebody may have read in between.
         self._file.seek(self._end)
         self._file.write(data)
         start, self._end = self._end, self._end + len(data)
@@ -60,6 +61,7 @@ class Images(Sequence[bytes]):
     @overload
     def __getitem__(self, index: slice) -> "Images": ...
     def __getitem__(self, index: int | slice) -> "bytes | Images":
+        # A part of the pictures shares the file, as a slice of a tuple shares its items.
         if isinstance(index, slice):
             return Images(self._spool, self._places[index])
         return self._spool.read(self._places[index])

@@ -66,13 +66,15 @@ class Extractor:
         """Keep the points of each face, since only the end shows which track is chosen."""
         number = self._tracks.see(frame, faces)
         for face in faces:
+            # Kept for each face: only the end shows which track is the person.
             points = chosen(face, self._config.points)
             if self._config.space == "chip":
+                # A chip of side 1, so that points are shares of it.
                 matrix = alignment(face, size=1, padding=self._config.padding)
                 points = points @ matrix[:, :2].T + matrix[:, 2]
             else:
-                height, width = frame.image.shape[:2]
-                points = points / (width, height)
+                # Width and height apart, so that 1 is the far end of either.
+                points = points / frame.size
             self._points[number, face.track] = points.astype(np.float32)
 
     def finish(self, inputs: Inputs) -> Stream:

@@ -113,13 +113,16 @@ def short_term_features(waveform: ArrayLike, sample_rate_hz: int, window: int, s
         (68, windows) in the order of `COLUMNS`; (68, 0) when no window fits.
     """
     signal = np.asarray(waveform)
+    # Whole windows only: the package leaves out the rest as well.
     starts = np.arange(0, len(signal) - window + 1, step)
     values: Array = room((2 * len(BASE_COLUMNS), len(starts)), np.float64)
     if not len(starts):
         return values
+    # Of the whole sound, so that a batch of windows is what it would be alone.
     level = _level(signal)
     base = values[: len(BASE_COLUMNS)]
     last_share: Array | None = None
+    # As many windows as fit the cache of a core.
     batch = max(1, _BATCH_SAMPLES // window)
     for first in range(0, len(starts), batch):
         rows = slice(first, first + batch)
@@ -146,6 +149,7 @@ def _level(signal: NDArray[np.generic]) -> tuple[float, float]:
 
     Both in units of the signal, which is read piece by piece: it may lie in a file.
     """
+    # Two hours of sound are 460 MB as float32: they are read in pieces.
     total, low, high = 0.0, np.inf, -np.inf
     for first in range(0, len(signal), _PIECE):
         piece = signal[first : first + _PIECE].astype(np.float64)
@@ -154,6 +158,7 @@ def _level(signal: NDArray[np.generic]) -> tuple[float, float]:
     unit = 2.0**15 if np.issubdtype(signal.dtype, np.integer) else 1.0
     mean = total / len(signal)
     peak = max(high - mean, mean - low) / unit
+    # The tiny term is the package's own; without it silence would be divided by zero.
     return mean, (peak + 1e-10) * unit
 
 
@@ -167,6 +172,7 @@ def _crossings(samples: Array, offsets: NDArray[np.intp], window: int) -> Array:
 
 def _entropy(energies: Array) -> Array:
     """Entropy in bits of the shares of ten equal blocks; (windows, samples) of energies."""
+    # A few samples at the end belong to no block, as in the package.
     length = energies.shape[1] // _BLOCKS
     total = energies.sum(axis=1, keepdims=True)
     blocks = energies[:, : length * _BLOCKS].reshape(len(energies), _BLOCKS, length)
@@ -189,6 +195,7 @@ def _from_spectrum(spectrum: Array, power: Array, last_share: Array | None) -> t
     centroid = first / (total + _EPS)
     # rounding may put the difference of a pure tone's moments below zero
     spread = np.sqrt(np.maximum(second / (total + _EPS) - centroid**2, 0))
+    # Shares, not levels: the flux is of the colour of a sound, not of its loudness.
     share = spectrum / (moments[:, :1] + _EPS)
     first_change = share[:1] - (share[:1] if last_share is None else last_share)
     change = np.concatenate([first_change, np.diff(share, axis=0)])

@@ -18,7 +18,7 @@ from traitscope.extract._selection import Policy, Tracks
 from traitscope.media.sampling import wanted
 from traitscope.types import Clip, Face, Frame, Inputs, Stream
 
-VERSION = 3
+VERSION = 4
 NEEDS = ("tracks",)
 
 UNITS = tuple(
@@ -73,6 +73,7 @@ class Extractor:
             return from_table(inputs.clip, self._config)
         rows = self._tracks.rows(self._config.select, inputs.clip.id)
         missing = np.full(len(COLUMNS), np.nan)
+        # Asked for by look and face, so that a missing face is a missing row.
         values = np.array([self._rows.get(key, missing) for key in rows.keys])
         if self._source is _geometry:
             blink = COLUMNS.index("AU45_r")
@@ -95,7 +96,9 @@ class Extractor:
 
     def _row(self, face: Face, number: int) -> NDArray[np.float64]:
         assert self._source is not None
+        # Each source measures what it can; the schema is the same, the rest NaN.
         measured = self._source.measure(face)
+        # Pose is the tracker's, in OpenFace's axes for every backend.
         pose = face.rotation if face.rotation is not None else (np.nan,) * 3
         measured |= dict(zip(("pose_Rx", "pose_Ry", "pose_Rz"), pose, strict=True))
         measured |= {"confidence": face.confidence, "success": 1.0}
@@ -106,6 +109,7 @@ class Extractor:
 def from_table(clip: Clip, config: Config) -> Stream:
     """Take the signals of a clip from its OpenFace table, at the moments that the rate asks for."""
     rows = _openface.read_rows(clip, SIGNALS)
+    # Rows of a table count from the beginning of the video, rows of a stream from the clip's.
     start, end = clip.start or 0.0, np.inf if clip.end is None else clip.end
     chosen, valid = _openface.choose(rows, config.select, (start, end), clip.id)
     times = rows.time[chosen] - start
@@ -113,6 +117,7 @@ def from_table(clip: Clip, config: Config) -> Stream:
     # A rate asks for moments, and a moment may have several faces: they stay or go together.
     _, first, inverse = np.unique(rows.frame[chosen], return_index=True, return_inverse=True)
     moments = times[first].tolist()
+    # The rule that chooses frames of videos, on the rows of a table.
     kept = wanted(moments, config.rate, end=last)[inverse]
     chosen, valid = chosen[kept], valid[kept]
     values = np.full((len(chosen), len(COLUMNS)), np.nan)

@@ -13,6 +13,7 @@ from traitscope.extract import moments
 from traitscope.features.request import Request
 from traitscope.media import Rate, Spread
 from traitscope.media.opening import unreadable
+from traitscope.tracking import Detail
 from traitscope.types import Clip, Stream
 
 _log = logging.getLogger(__name__)
@@ -54,6 +55,12 @@ class Job:
         """The tracker and the moments at which it wants to see the clip."""
         backend = self.request.backend if "tracks" in self.request.needs else ""
         return backend, moments(self.request.config, clip_id)
+
+    @property
+    def detail(self) -> Detail:
+        """What is asked of the faces: all that there is, where an extractor does not say."""
+        detail: Detail = getattr(self.request.module, "DETAIL", "mesh")
+        return detail
 
     def notice(self, notes: Iterable[str], share: float = 1.0) -> None:
         """Keep what was noticed on the way, each note once, and the smallest share read."""

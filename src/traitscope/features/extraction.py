@@ -7,7 +7,7 @@ look at faces. In this room alone an unexpected exception becomes a recorded fai
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -19,7 +19,7 @@ from traitscope.features._jobs import Job, Pass, guard, make_job
 from traitscope.features.request import Request
 from traitscope.media import FrameReader, read_frames
 from traitscope.media.limits import DEFAULTS, Limits
-from traitscope.tracking import FaceTracker, open_tracker
+from traitscope.tracking import DETAILS, Detail, FaceTracker, open_tracker
 from traitscope.types import Clip, Face, Frame, Stream
 
 _log = logging.getLogger(__name__)
@@ -38,11 +38,15 @@ class Extraction:
         self.limits = limits
         self._trackers: dict[str, list[FaceTracker]] = {}
 
-    def trackers(self, passes: Iterable[Pass]) -> dict[Pass, FaceTracker]:
-        """Give each pass that tracks its tracker, fresh for the next clip."""
+    def trackers(self, passes: Mapping[Pass, Detail]) -> dict[Pass, FaceTracker]:
+        """Give each pass that tracks its tracker, fresh for the next clip.
+
+        Args:
+            passes: each with what is asked of its faces.
+        """
         given: dict[Pass, FaceTracker] = {}
         taken: Counter[str] = Counter()
-        for key in passes:
+        for key, detail in passes.items():
             backend = key[0]
             # Frames alone: nobody is tracked in this pass.
             if not backend:
@@ -50,12 +54,11 @@ class Extraction:
             opened = self._trackers.setdefault(backend, [])
             # Passes of one backend at other rates need a tracker each: a tracker follows faces from
             # one picture to the next, and two rates would mix their times.
-            if taken[backend] < len(opened):
-                opened[taken[backend]].restart()
-            else:
+            if taken[backend] == len(opened):
                 _log.debug("Opening tracker %d of %s.", len(opened) + 1, backend)
                 opened.append(open_tracker(backend))
             given[key] = opened[taken[backend]]
+            given[key].restart(detail)
             taken[backend] += 1
         return given
 
@@ -165,7 +168,13 @@ def _see_frames(clip: Clip, jobs: Sequence[Job], context: Extraction) -> None:
     passes: dict[Pass, list[Job]] = {}
     for job in jobs:
         passes.setdefault(job.tracking_pass(clip.id), []).append(job)
-    trackers = context.trackers(passes)
+    # What one of them needs, all get: they share the faces.
+    trackers = context.trackers(
+        {
+            key: max((job.detail for job in group), key=DETAILS.index)
+            for key, group in passes.items()
+        }
+    )
     rates = list(dict.fromkeys(rate for _, rate in passes))
 
     def run(path: Path) -> None:

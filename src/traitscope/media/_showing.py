@@ -15,6 +15,8 @@ from av.sidedata.sidedata import Type
 from av.video.reformatter import ColorPrimaries, ColorTrc, Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
+from traitscope.media._planes import FORMATS, Planes
+
 HDR = {int(ColorTrc.SMPTE2084): "PQ", int(ColorTrc.ARIB_STD_B67): "HLG"}
 """Transfer characteristics of high dynamic range."""
 
@@ -81,7 +83,14 @@ class Converter:
         self.orientation: tuple[int, bool] | None = None
         self._aspect = Fraction(1)
         self._light: dict[str, Any] = {}
-        self._reformatter = VideoReformatter()
+        self._reformatter, self._of_parts = VideoReformatter(), VideoReformatter()
+
+    def picture(self, frame: Any) -> NDArray[np.uint8] | Planes:
+        """A decoded frame to look at: an ordinary one is converted only where it is looked at."""
+        ordinary = self.orientation == (0, False) and self._aspect == 1 and not self._light
+        if ordinary and frame.format.name in FORMATS:
+            return Planes(frame, self, self._of_parts)
+        return self(frame)
 
     def look(self, stream: Any, frame: Any) -> None:
         """Take in what the first frame and its track say."""

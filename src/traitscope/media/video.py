@@ -32,11 +32,10 @@ from traitscope.media.limits import DEFAULTS, Limits, check_extent, check_pixels
 from traitscope.media.opening import check_size, open_container
 from traitscope.media.sampling import TOLERANCE_SECONDS, Rate, Spread, is_wanted
 from traitscope.media.tracks import audio_stream, video_stream
-from traitscope.types import Frame
+from traitscope.types import Frame, Picture
 
-Picture = tuple[float, Callable[[], NDArray[np.uint8]]]
-"""Seconds into the file, and a function that converts the picture when it is wanted."""
-
+Shown = tuple[float, Callable[[], NDArray[np.uint8] | Picture]]
+"""Seconds into the file, and a function that makes the picture when it is wanted."""
 _EDGE = 1e-9
 _PROBLEM_LENGTH = 300
 _ASSUMED_RATE = 25.0
@@ -192,7 +191,7 @@ class FrameReader:
 
     def _frames(self) -> Iterator[tuple[Frame, tuple[bool, ...]]]:
         """Pair each picture with the time of the next to know its display interval."""
-        waiting: Picture | None = None
+        waiting: Shown | None = None
         since = last = 0.0
         for time, convert in self._pictures():
             if waiting is not None:
@@ -209,21 +208,21 @@ class FrameReader:
             raise self._nothing_found()
 
     def _deliver(
-        self, picture: Picture, since: float, until: float
+        self, picture: Shown, since: float, until: float
     ) -> Iterator[tuple[Frame, tuple[bool, ...]]]:
         flags = tuple(is_wanted(since, until, rate) for rate in self._rates)
         if not any(flags):
             return
         time, convert = picture
         try:
-            image = convert()
+            seen = convert()
         except ClipError as error:  # one bad image of a folder; the others are still good
             self._note(f"damaged: {error}")
             return
         self._delivered = True
-        yield Frame(time=time - self._start, image=image), flags
+        yield Frame(time - self._start, seen), flags
 
-    def _pictures(self) -> Iterator[Picture]:
+    def _pictures(self) -> Iterator[Shown]:
         """Pictures of the interval, from files or from a decoder."""
         source = self._from_folder() if self._path.is_dir() else self._from_decoder()
         for count, (time, convert) in enumerate(source, 1):
@@ -235,11 +234,11 @@ class FrameReader:
                 yield time, convert
         self._exhausted = True
 
-    def _from_folder(self) -> Iterator[Picture]:
+    def _from_folder(self) -> Iterator[Shown]:
         for time, file in images.timed_files(self._path, fps=self._fps):
             yield time, partial(images.load, file, self._limits)
 
-    def _from_decoder(self) -> Iterator[Picture]:
+    def _from_decoder(self) -> Iterator[Shown]:
         """Decode from the key frame before the start; from the beginning if seeking fails."""
         if self._start > 0:
             pictures = self._decode(seek=True)
@@ -252,7 +251,7 @@ class FrameReader:
             self._problems.clear()
         yield from self._decode(seek=False)
 
-    def _decode(self, *, seek: bool) -> Generator[Picture, None, None]:
+    def _decode(self, *, seek: bool) -> Generator[Shown, None, None]:
         with open_container(self._path, self._limits) as container:
             stream = video_stream(container, self._tracks.video)
             assert stream is not None
@@ -271,7 +270,8 @@ class FrameReader:
                     return
                 if frame is not None and frame.is_corrupt:
                     self._note("damaged: some pictures are not whole")
-                yield clock.seconds(pts), _left_out if frame is None else partial(convert, frame)
+                look = _left_out if frame is None else partial(convert.picture, frame)
+                yield clock.seconds(pts), look
 
     def _decoded(
         self, container: Any, stream: Any, convert: Converter, *, whole: bool

@@ -14,6 +14,7 @@ _EYE_HEIGHT = 0.221
 """In dlib's mean face: eye distance and height of the eyes, as shares of the unpadded chip."""
 
 _EYES = {
+    6: (np.array([0]), np.array([1])),
     68: (np.arange(36, 42), np.arange(42, 48)),
     478: (np.array([33, 133]), np.array([362, 263])),
 }
@@ -36,7 +37,9 @@ def alignment(face: Face, *, size: float, padding: float) -> NDArray[np.float64]
             ]
         )
     one, other = eyes
+    # The eyes alone decide: mouth and nose move with speech.
     across = other - one
+    # Eyes that fall onto each other, as of a head seen from the side, must not divide by zero.
     scale = size * _EYE_SHARE / whole / max(float(np.hypot(*across)), 1e-6)
     angle = np.arctan2(across[1], across[0])
     cos, sin = scale * np.cos(angle), scale * np.sin(angle)

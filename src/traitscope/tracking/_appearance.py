@@ -7,13 +7,13 @@ same person. It takes 40 to 100 ms, so it is made of a kept cut-out, and only wh
 from functools import cached_property
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from traitscope.tracking._alignment import alignment
 from traitscope.tracking._dlib_models import descriptor_network, load_dlib, predictor
-from traitscope.types import Face
+from traitscope.tracking._second_look import around
+from traitscope.types import Face, Frame
 
 _IMPRESSION_SIDE = 24
 _IMPRESSION_PADDING = 1.5
@@ -21,6 +21,9 @@ _IMPRESSION_PADDING = 1.5
 
 _CHIP_SIDE, _CHIP_PADDING = 150, 0.25
 """What the descriptor's network was taught on."""
+
+_CHIP_ROOM = 1.0
+"""Around the box on each side, in face widths: more than the chip of any turned head shows."""
 
 _SMALLEST = 32
 """A face of fewer pixels is told apart by its place: the descriptors of blurs resemble another."""
@@ -32,23 +35,19 @@ _FIVE = {68: (45, 42, 36, 39, 33), 478: (263, 362, 33, 133, 2)}
 class Look:
     """What a face looks like in one picture; the costly parts are made when asked for."""
 
-    def __init__(self, picture: NDArray[np.uint8], face: Face) -> None:
-        self._picture: NDArray[np.uint8] | None = picture
+    def __init__(self, frame: Frame, face: Face) -> None:
+        self._frame: Frame | None = frame
         self._face = face
-        self.size = (picture.shape[1], picture.shape[0])
+        self.size = frame.size
 
     @cached_property
     def impression(self) -> NDArray[np.float64]:
         """Face and surroundings, (n,): zero mean, length 1, so that a product is a correlation."""
-        assert self._picture is not None
+        assert self._frame is not None
         matrix = alignment(self._face, size=_IMPRESSION_SIDE, padding=_IMPRESSION_PADDING)
-        small = cv2.warpAffine(
-            self._picture,
-            matrix,
-            (_IMPRESSION_SIDE, _IMPRESSION_SIDE),
-            borderMode=cv2.BORDER_REPLICATE,
-        )
+        small = self._frame.sampled(matrix, (_IMPRESSION_SIDE, _IMPRESSION_SIDE))
         values = small.ravel().astype(np.float64)
+        # Light changes within a shot; what is left after mean and length is the pattern.
         values -= values.mean()
         length = float(np.linalg.norm(values))
         return values / length if length > 0 else values
@@ -56,12 +55,14 @@ class Look:
     @cached_property
     def _chip(self) -> NDArray[np.uint8] | None:
         """The face (150, 150, 3) as the network wants it; None where there is too little of it."""
-        assert self._picture is not None
+        assert self._frame is not None
         left, top, right, bottom = self._face.box
         if min(right - left, bottom - top) < _SMALLEST:
             return None
-        shape = _five_points(self._picture, self._face)
-        chip = load_dlib().get_face_chip(self._picture, shape, _CHIP_SIDE, _CHIP_PADDING)
+        window = around(self._face.box, *self.size, room=_CHIP_ROOM)
+        part = np.ascontiguousarray(self._frame.part(window))
+        shape = _five_points(part, self._face, np.array(window[:2]))
+        chip = load_dlib().get_face_chip(part, shape, _CHIP_SIDE, _CHIP_PADDING)
         return np.asarray(chip, dtype=np.uint8)
 
     @cached_property
@@ -74,16 +75,20 @@ class Look:
     def keep(self) -> None:
         """Cut out what a later comparison needs, and let go of the picture."""
         _ = self.impression, self._chip
-        self._picture = None  # a picture of 1080p is 6 MB, a cut-out 0.07
+        self._frame = None  # a picture of 1080p is 6 MB, a cut-out 0.07
 
 
-def _five_points(picture: NDArray[np.uint8], face: Face) -> Any:
+def _five_points(part: NDArray[np.uint8], face: Face, corner: NDArray[np.int_]) -> Any:
+    """Where eyes and nose lie in a part of a picture that begins at a corner (x, y)."""
     dlib = load_dlib()
-    rectangle = dlib.rectangle(*(round(side) for side in face.box))
+    box = np.array(face.box) - np.tile(corner, 2)
+    rectangle = dlib.rectangle(*(round(side) for side in box.tolist()))
     numbers = _FIVE.get(len(face.landmarks))
     if numbers is None:
-        return predictor()(picture, rectangle)
-    corners = np.rint(np.asarray(face.landmarks)[list(numbers), :2]).astype(int).tolist()
+        return predictor()(part, rectangle)
+    # The corner is where the part begins in the picture.
+    points = np.asarray(face.landmarks)[list(numbers), :2] - corner
+    corners = np.rint(points).astype(int).tolist()
     return dlib.full_object_detection(
         rectangle, dlib.points([dlib.point(x, y) for x, y in corners])
     )

@@ -80,7 +80,12 @@ class Linker:
         self._next = self._look = 0
 
     def assign(
-        self, time: float, boxes: Sequence[Box], looks: Sequence[Appearance] | None = None
+        self,
+        time: float,
+        boxes: Sequence[Box],
+        looks: Sequence[Appearance] | None = None,
+        *,
+        cut: bool = False,
     ) -> tuple[int, ...]:
         """Link the boxes of the next frame: sure places first, then alike faces, then places.
 
@@ -88,14 +93,18 @@ class Linker:
             time: seconds; later than the last call's.
             boxes: left, top, right, bottom in pixels.
             looks: the appearance of each; None to go by place alone.
+            cut: whether another shot begins: who was somewhere else may be there now, so that
+                appearance alone can say that a face goes on.
 
         Returns:
             One track id per box, each given once.
         """
         self._look += 1
-        near = self._near(time, boxes, looks)
+        # In another shot, another person may sit where this one did.
+        near = [] if cut else self._near(time, boxes, looks)
         given: dict[int, _Track] = {}
         if looks is not None:
+            # Sure places go first, so that a doubtful face cannot take the track of a sure one.
             _give(given, (pair for pair in near if _same_scene(pair[0], looks[pair[1]])))
             _give(given, self._alike(given, looks))
         for track, position in near:
@@ -131,6 +140,7 @@ class Linker:
         self, given: dict[int, _Track], looks: Sequence[Appearance]
     ) -> list[tuple[_Track, int]]:
         """Absent tracks and unlinked positions that show one person, most alike first."""
+        # Who is in the picture already cannot be somebody else in it.
         absent = [track for track in self._tracks if track not in given.values()]
         pairs = [
             (distance, number, position)
@@ -169,6 +179,7 @@ class Linker:
         so far stay another track's.
         """
         older = [one for one in self._tracks if one.id < track.id and one not in given.values()]
+        # The older track wins: its rows are more, and people know it by its number.
         best = min(older, key=lambda one: _unlikeness(track.kept, one.kept), default=None)
         if best is None or _unlikeness(track.kept, best.kept) > SAME_PERSON:
             return track

@@ -19,12 +19,20 @@ class People:
         self._linker = Linker()
         self._uprightness = Uprightness()
 
-    def see(self, frame: Frame, faces: Sequence[Face]) -> tuple[Face, ...]:
-        """Give the faces of the next frame their tracks; leave out those that are upside down."""
-        looks = [Look(frame.image, face) for face in faces]
-        ids = self._linker.assign(frame.time, [face.box for face in faces], looks)
+    def see(self, frame: Frame, faces: Sequence[Face], *, cut: bool = False) -> tuple[Face, ...]:
+        """Give the faces of the next frame their tracks; leave out those that are upside down.
+
+        Args:
+            frame: the picture.
+            faces: that a detector found in it.
+            cut: whether another shot begins with it.
+        """
+        # Looks cost nothing until somebody asks: most places leave no doubt.
+        looks = [Look(frame, face) for face in faces]
+        ids = self._linker.assign(frame.time, [face.box for face in faces], looks, cut=cut)
+        # Faces are frozen, so each gets its track in a copy.
         tracked = [replace(face, track=track) for face, track in zip(faces, ids, strict=True)]
-        return self._uprightness.upright(frame.image, tracked)
+        return self._uprightness.upright(frame, tracked)
 
     def saw_turned(self, turns: int) -> None:
         """Count a look at which only turning the picture, by so many quarters, showed a face."""

@@ -17,6 +17,7 @@ def to_angles(rotation: Matrix) -> tuple[float, float, float]:
     """Turn a rotation matrix (3, 3) into pitch Rx, yaw Ry, roll Rz in radians."""
     return (
         float(np.arctan2(-rotation[1, 2], rotation[2, 2])),
+        # Rounding may take the sine a little beyond 1.
         float(np.arcsin(np.clip(rotation[0, 2], -1.0, 1.0))),
         float(np.arctan2(-rotation[0, 1], rotation[0, 0])),
     )

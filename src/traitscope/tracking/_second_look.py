@@ -57,6 +57,7 @@ class Schedule:
         if self._left > 0:
             self._left -= 1
             return False
+        # Waits double: an empty room is looked at closely once in a while, not at each picture.
         self._left, self._wait = self._wait - 1, min(2 * self._wait, _LONGEST_WAIT)
         self._turnings -= 1
         return True
@@ -92,6 +93,7 @@ class Places:
             for place in self._places
             if place.away + 1 < _AWAY
         ]
+        # A place that a face has moved into is that face's now.
         empty = [p for p in missed if not any(overlap(p.box, other) > 0 for other in boxes)]
         self._places = [*(_Place(box, size) for box in boxes), *empty]
 
@@ -99,6 +101,7 @@ class Places:
 def tiles(width: int, height: int) -> list[Window]:
     """Overlapping squares that cover a picture, each small enough to show its smallest faces."""
     longer = max(width, height)
+    # Tiles are made so that the smallest face is as large in them as the detector needs.
     side = round(max(SMALLEST_PIXELS, longer * SMALLEST_SHARE) / _FACE_IN_TILE)
     stride = max(1, side - round(_OVERLAP * longer))
     starts = [

@@ -9,11 +9,10 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from traitscope.tracking._alignment import eye_centres
 from traitscope.tracking._dlib_models import detector
-from traitscope.types import Face
+from traitscope.types import Face, Frame
 
 _FACE_SIDE = 110
 """The cut-out is resized so that the face gets this size; the detector's smallest is 80."""
@@ -38,11 +37,11 @@ class Uprightness:
         self._seen_lying: Counter[int] = Counter()
         self._turns: dict[int, int] = {}
 
-    def upright(self, picture: NDArray[np.uint8], faces: Sequence[Face]) -> tuple[Face, ...]:
+    def upright(self, frame: Frame, faces: Sequence[Face]) -> tuple[Face, ...]:
         """Those faces of a picture whose landmarks can be right."""
         for face in faces:
             if face.track not in self._wrong and self._unclear[face.track] < _LOOKS:
-                self._judge(picture, face)
+                self._judge(frame, face)
         turned = [face for face in faces if self._wrong.get(face.track)]
         for turns in {self._turns[face.track] for face in turned}:
             self.saw_turned(turns)
@@ -68,8 +67,8 @@ class Uprightness:
         ]
         return (*left_out, *kept)
 
-    def _judge(self, picture: NDArray[np.uint8], face: Face) -> None:
-        turns = quarter_turns(picture, face)
+    def _judge(self, frame: Frame, face: Face) -> None:
+        turns = quarter_turns(frame, face)
         if turns is None:
             self._unclear[face.track] += 1
             return
@@ -77,7 +76,7 @@ class Uprightness:
         self._wrong[face.track] = _apart(turns, _leaning(face)) > 1
 
 
-def quarter_turns(picture: NDArray[np.uint8], face: Face) -> int | None:
+def quarter_turns(frame: Frame, face: Face) -> int | None:
     """How often a face is turned counterclockwise by a quarter before it stands upright.
 
     Returns:
@@ -87,17 +86,21 @@ def quarter_turns(picture: NDArray[np.uint8], face: Face) -> int | None:
     size = max(right - left, bottom - top)
     reach = (0.5 + _MARGIN) * size
     across, down = (left + right) / 2, (top + bottom) / 2
-    part = picture[
-        max(0, int(down - reach)) : max(0, int(down + reach)),
-        max(0, int(across - reach)) : max(0, int(across + reach)),
-    ]
-    if not part.size:
+    x, y = (max(0, int(middle - reach)) for middle in (across, down))
+    x_end, y_end = (
+        min(length, int(middle + reach))
+        for length, middle in zip(frame.size, (across, down), strict=True)
+    )
+    if x_end <= x or y_end <= y:
         return None
+    part = np.ascontiguousarray(frame.part((x, y, x_end, y_end)))
     grey = cv2.cvtColor(part, cv2.COLOR_RGB2GRAY)
+    # Smaller is faster, and no face is missed at a size that it was taught on.
     scale = _FACE_SIDE / max(size, 1.0)
     method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
     shape = (max(1, round(grey.shape[1] * scale)), max(1, round(grey.shape[0] * scale)))
     small = cv2.resize(grey, shape, interpolation=method)
+    # Upright first, then the usual mistakes: a camera hung upside down, then one laid down.
     for turns in (0, 2, 1, 3):
         if len(detector().run(np.ascontiguousarray(np.rot90(small, turns)), 0, 0.0)[0]):
             return turns

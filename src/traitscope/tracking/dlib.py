@@ -3,6 +3,14 @@
 The whole picture is searched every two seconds, and when a face is lost and for two seconds after;
 in between, a face is looked for around its last place, at a size that suits the detector. Where
 nothing is found, it is searched for small faces now and then, and turned.
+
+What HOG takes grows with the picture it is shown (milliseconds on one core)::
+
+    whole picture, 640 x 360     16    every two seconds; half as wide (4 ms) every second time,
+                                       while the known faces are so large that they show there
+    around a face, 145 x 145      1.6  each look
+    around a face, 200 x 200      3.4  where the face has moved out of the smaller part
+    68 points                     2.9  each face
 """
 
 import cv2
@@ -11,6 +19,8 @@ from numpy.typing import NDArray
 
 from traitscope.tracking._boxes import Box, overlap
 from traitscope.tracking._canonical import fit_rotation
+from traitscope.tracking._cuts import Cuts
+from traitscope.tracking._detail import Detail
 from traitscope.tracking._dlib_models import detector, load_dlib, predictor
 from traitscope.tracking._people import People
 from traitscope.tracking._rotation import to_angles
@@ -24,7 +34,7 @@ from traitscope.tracking._second_look import (
 )
 from traitscope.types import Face, Frame
 
-VERSION = 4
+VERSION = 5
 
 LONG_SIDE = 640
 """Pictures are resized to this for detection: HOG finds faces from 80 px on, 1/8 of it."""
@@ -35,11 +45,12 @@ RESCAN_SECONDS = 2.0
 _SMALLEST = 80
 """The detector's smallest face in pixels."""
 
-_FACE_SIDE = 100
-"""Around a known face the picture is resized so that the face gets this size."""
+_LARGE = 1.25 * _SMALLEST
+"""A face that a picture half as wide as `LONG_SIDE` shows with so many pixels is found there."""
 
-_ROOM = 0.5
-"""Around a known face on each side, in face sizes: more would cost more than it finds."""
+_NEAR = ((85, 0.35), (100, 0.5))
+"""Around a known face: the size that the face gets, and the room on each side in face sizes. The
+first finds faces that hardly moved; more room than the second would cost more than it finds."""
 
 Grey = NDArray[np.uint8]
 Scored = list[tuple[Box, float]]
@@ -55,10 +66,11 @@ class Tracker:
         self._max_faces = max_faces
         self.restart()
 
-    def restart(self) -> None:
+    def restart(self, detail: Detail = "mesh") -> None:
         """Begin a new clip: forget the people of the last one."""
         self._people, self._places, self._schedule = People(), Places(), Schedule()
-        self._followed = 0
+        self._cuts = Cuts()
+        self._followed = self._scans = 0
         self._scanned = self._missing_since = -np.inf
 
     def track(self, frame: Frame) -> tuple[Face, ...]:
@@ -66,13 +78,17 @@ class Tracker:
         grey = np.asarray(cv2.cvtColor(frame.image, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
         size = (grey.shape[1], grey.shape[0])
         scored: Scored | None = None
-        missing = frame.time - self._missing_since < RESCAN_SECONDS
+        cut = self._cuts.see(frame)
+        missing = cut or frame.time - self._missing_since < RESCAN_SECONDS
         if self._followed and not missing and frame.time - self._scanned < RESCAN_SECONDS - 1e-6:
+            # Following searches a hundredth of the pixels that a scan of the picture does.
             scored = self._follow(grey)
         if scored is None:
             scored, self._scanned = self._scan(grey), frame.time
+            # A scan sees no face below 80 pixels, but knows where small ones were.
             scored += self._lost(grey, scored)
             if len(scored) < self._followed:
+                # Who turned away comes back soon: for a while each picture is searched.
                 self._missing_since = frame.time
         if scored:
             self._schedule.saw()
@@ -81,7 +97,8 @@ class Tracker:
         scored = sorted(scored, key=lambda pair: -pair[1])[: self._max_faces]
         self._followed = len(scored)
         self._places.update([box for box, _ in scored], size)
-        return self._people.see(frame, [self._describe(grey, box, score) for box, score in scored])
+        faces = [self._describe(grey, box, score) for box, score in scored]
+        return self._people.see(frame, faces, cut=cut)
 
     def notes(self) -> tuple[str, ...]:
         """What was noticed in the clip that a reader must know."""
@@ -103,11 +120,20 @@ class Tracker:
     def _scan(self, grey: Grey) -> Scored:
         """Search the whole picture, then look again around each face, as while following it."""
         scored: Scored = []
-        for box, score in self._detect(grey, LONG_SIDE / max(grey.shape))[: self._max_faces]:
+        for box, score in self._detect(grey, self._scale(grey))[: self._max_faces]:
+            # A second look at the size of following, so that boxes do not jump at each scan.
             near = self._near(grey, box) or (box, score)
             if _is_new(near, scored):
                 scored.append(near)
         return scored
+
+    def _scale(self, grey: Grey) -> float:
+        """By which a whole picture is resized: to less, now and then, where all faces are large."""
+        scale: float = LONG_SIDE / max(grey.shape)
+        known = self._places.without([], (grey.shape[1], grey.shape[0]))
+        large = all((box[2] - box[0]) * scale / 2 >= _LARGE for box in known)
+        self._scans += 1
+        return scale / 2 if known and large and self._scans % 2 == 0 else scale
 
     def _lost(self, grey: Grey, scored: Scored) -> Scored:
         """Known faces that are too small for a scan of the whole picture."""
@@ -138,12 +164,14 @@ class Tracker:
 
     def _near(self, grey: Grey, box: Box) -> tuple[Box, float] | None:
         """The face around a place, the one that overlaps it most; None if there is none."""
-        left, top, right, bottom = around(box, grey.shape[1], grey.shape[0], room=_ROOM)
-        window = grey[top:bottom, left:right]
-        scale = _FACE_SIDE / max(box[2] - box[0], 1.0)
-        boxes = self._detect(window, scale, (left, top))
-        best = max(boxes, key=lambda pair: overlap(pair[0], box), default=None)
-        return best if best is not None and overlap(best[0], box) > 0 else None
+        for side, room in _NEAR:
+            left, top, right, bottom = around(box, grey.shape[1], grey.shape[0], room=room)
+            window = grey[top:bottom, left:right]
+            boxes = self._detect(window, side / max(box[2] - box[0], 1.0), (left, top))
+            best = max(boxes, key=lambda pair: overlap(pair[0], box), default=None)
+            if best is not None and overlap(best[0], box) > 0:
+                return best
+        return None
 
     def _detect(self, grey: Grey, scale: float, corner: tuple[int, int] = (0, 0)) -> Scored:
         """Boxes in pixels of the picture with their scores, best first.

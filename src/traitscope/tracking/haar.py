@@ -7,10 +7,12 @@ import cv2
 import numpy as np
 
 from traitscope.errors import MissingError
+from traitscope.tracking._cuts import Cuts
+from traitscope.tracking._detail import Detail
 from traitscope.tracking._people import People
 from traitscope.types import Face, Frame
 
-VERSION = 3
+VERSION = 4
 
 SCALE_FACTOR = 1.2
 MIN_NEIGHBOURS = (10, 8, 6, 4)
@@ -31,9 +33,9 @@ class Tracker:
         self._max_faces = max_faces
         self.restart()
 
-    def restart(self) -> None:
+    def restart(self, detail: Detail = "mesh") -> None:
         """Begin a new clip: forget the ids of the last one."""
-        self._people = People()
+        self._people, self._cuts = People(), Cuts()
 
     def track(self, frame: Frame) -> tuple[Face, ...]:
         """Find the faces of the next frame; confidence is the number of neighbours asked for."""
@@ -44,13 +46,14 @@ class Tracker:
             )
             if len(corners):
                 break
+        # The cascade gives no scores to choose by.
         largest = sorted(corners, key=lambda box: -int(box[2]) * int(box[3]))[: self._max_faces]
         nothing = np.empty((0, 2), dtype=np.float32)
         faces = [
             Face((float(x), float(y), float(x + w), float(y + h)), float(neighbours), nothing)
             for x, y, w, h in largest
         ]
-        return self._people.see(frame, faces)
+        return self._people.see(frame, faces, cut=self._cuts.see(frame))
 
     def notes(self) -> tuple[str, ...]:
         """What was noticed in the clip that a reader must know."""

@@ -60,6 +60,7 @@ def _read(result: Any, number: int) -> Found:
     points, shapes = result.face_landmarks[number], result.face_blendshapes[number]
     kind = points.landmarks._type_
     floats = ctypes.cast(points.landmarks, ctypes.POINTER(ctypes.c_float))
+    # The structure has more fields than x, y, z, and another version may have others between.
     rows = np.ctypeslib.as_array(
         floats, shape=(points.landmarks_count, ctypes.sizeof(kind) // ctypes.sizeof(ctypes.c_float))
     )

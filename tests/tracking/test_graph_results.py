@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.support.media_files import portrait
-from traitscope.tracking._mediapipe_results import detect, from_objects
+from traitscope.tracking._graph_results import detect, from_objects
 
 vision = mediapipe.tasks.vision
 

@@ -1,0 +1,108 @@
+"""A decoded frame whose colours are made when they are looked at, and only where.
+
+Most frames are YUV 4:2:0: brightness in full, two planes of colour at half the size. A cut-out of
+the planes that starts at an even pixel is such a picture itself, and FFmpeg turns it into the same
+RGB, level for level, as it would within the whole.
+"""
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any
+
+import av
+import cv2
+import numpy as np
+from av.video.reformatter import VideoReformatter
+from numpy.typing import NDArray
+
+FORMATS = ("yuv420p", "yuvj420p")
+
+_MOSTLY = 0.4
+"""Of the picture's area: a larger part takes as long as the whole."""
+
+_STEP = 64
+"""Pixels by which sizes of parts differ: a new size makes FFmpeg begin anew, as long as a part
+takes, and the part around a followed face changes by a few pixels from look to look."""
+
+_TO_RGB = np.array([[1.164, 0, 1.596], [1.164, -0.392, -0.813], [1.164, 2.017, 0]])
+_TO_RGB = np.column_stack([_TO_RGB, _TO_RGB @ (-16, -128, -128)])
+"""(3, 4) YUV to RGB of ordinary video (BT.601), for impressions; pictures go through FFmpeg."""
+
+
+class Planes:
+    """One frame; the file's own converter makes its whole picture.
+
+    Args:
+        frame: as decoded, in one of this module's `FORMATS`.
+        convert: turns it into RGB (height, width, 3).
+        reformatter: for parts; one for all frames of a file.
+    """
+
+    def __init__(
+        self,
+        frame: Any,
+        convert: Callable[[Any], NDArray[np.uint8]],
+        reformatter: VideoReformatter,
+    ) -> None:
+        self._frame, self._convert, self._reformatter = frame, convert, reformatter
+        self.size = (int(frame.width), int(frame.height))
+        # the last part, which the next one often lies in: a chip is a little less than a face
+        self._seen, self._part = (0, 0, 0, 0), np.empty((0, 0, 3), dtype=np.uint8)
+
+    @cached_property
+    def image(self) -> NDArray[np.uint8]:
+        """(height, width, 3) RGB."""
+        return self._convert(self._frame)
+
+    def part(self, window: tuple[int, int, int, int]) -> NDArray[np.uint8]:
+        """The pixels from left, top to right, bottom (exclusive), RGB."""
+        left, top, right, bottom = window
+        width, height = self.size
+        share = (right - left) * (bottom - top) / (width * height)
+        if "image" in self.__dict__ or share > _MOSTLY:
+            return self.image[top:bottom, left:right]
+        x, y, x_end, y_end = self._seen
+        if left < x or top < y or right > x_end or bottom > y_end:
+            x, x_end = _widened(left, right, width)
+            y, y_end = _widened(top, bottom, height)
+            self._seen = x, y, x_end, y_end
+            cut = self._reformatter.reformat(self._cut(*self._seen), format="rgb24")
+            self._part = np.asarray(cut.to_ndarray(), dtype=np.uint8)
+        return self._part[top - y : bottom - y, left - x : right - x]
+
+    def sampled(self, matrix: NDArray[np.float64], size: tuple[int, int]) -> NDArray[np.uint8]:
+        """A rough look through an affine matrix (2, 3), straight from the planes."""
+        planes = []
+        for plane, scale in zip(self._planes, (1, 2, 2), strict=True):
+            # pixel 0 of a plane of colour lies half a pixel into the picture
+            shift = matrix[:, :2] @ np.full(2, (scale - 1) / 2)
+            part = np.column_stack([matrix[:, :2] * scale, matrix[:, 2] + shift])
+            planes.append(cv2.warpAffine(plane, part, size, borderMode=cv2.BORDER_REPLICATE))
+        return np.asarray(cv2.transform(cv2.merge(planes), _TO_RGB), dtype=np.uint8)
+
+    @cached_property
+    def _planes(self) -> list[NDArray[np.uint8]]:
+        """Brightness and colours where the decoder put them, without copying."""
+        return [
+            np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)[:, : plane.width]
+            for plane in self._frame.planes
+        ]
+
+    def _cut(self, left: int, top: int, right: int, bottom: int) -> Any:
+        """The frame of a part, at even corners unless the picture ends."""
+        cut = av.VideoFrame(right - left, bottom - top, self._frame.format.name)
+        cut.colorspace, cut.color_range = self._frame.colorspace, self._frame.color_range
+        for plane, target, scale in zip(self._planes, cut.planes, (1, 2, 2), strict=True):
+            lines: NDArray[np.uint8] = np.frombuffer(target, np.uint8)  # type: ignore[call-overload]
+            lines = lines.reshape(target.height, target.line_size)
+            y, x = top // scale, left // scale
+            lines[:, : target.width] = plane[y : y + target.height, x : x + target.width]
+        return cut
+
+
+def _widened(first: int, end: int, length: int) -> tuple[int, int]:
+    """Start and end of a cut that holds a part, even (colour comes in pairs) and of few sizes."""
+    whole = -(-(end - first + 1) // _STEP) * _STEP
+    start = max(0, min(first - (whole - (end - first)) // 2, length - whole))
+    start -= start % 2
+    return start, min(length, max(end, start + whole))
