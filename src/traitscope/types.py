@@ -71,8 +71,7 @@ class Clip:
     Attributes:
         id: unique in its corpus; becomes a file name, so no separators or control characters.
         path: video, audio or folder of images; None when only labels are there.
-        start: seconds into the file; None for its beginning.
-        end: seconds into the file, exclusive; None for its end.
+        start, end: seconds into the file, without the end; None for its beginning and its end.
         fps: frames per second of a folder of images.
         source: the recording the clip was cut from; the clip itself when unknown.
         subject: the person, when known.
@@ -80,8 +79,7 @@ class Clip:
         targets: name -> value; a missing label is absent, never NaN.
         transcript: what is said, when known.
         attributes: age group, gender ...: for baselines and audits only.
-        video_track: which of several in the file, from 1; None for the file's default.
-        audio_track: which of several in the file, from 1; None for the file's default.
+        video_track, audio_track: which of several in the file, from 1; None for its default.
     """
 
     id: str
@@ -177,7 +175,7 @@ class Corpus:
         return replace(self, clips=tuple(clips))
 
     def labels(self, names: Sequence[str] | None = None) -> NDArray[np.float64]:
-        """Labels as an array (clips, targets), NaN where one is missing."""
+        """Labels (clips, targets), see `label_array`."""
         return label_array(self.clips, self.target_names if names is None else names)
 
 
@@ -256,7 +254,7 @@ class Stream:
 
     time: NDArray[np.float64]
     values: NDArray[Any] | None = None
-    images: tuple[bytes, ...] | None = None
+    images: Sequence[bytes] | None = None
     valid: NDArray[np.bool_] | None = None
     columns: tuple[str, ...] = ()
     info: Mapping[str, Any] = field(default_factory=dict)
@@ -356,13 +354,15 @@ class Batch:
     """Clips side by side, as a model gets them (torch tensors) or an estimator (NumPy arrays).
 
     Attributes:
-        clips: ids, in order.
+        clips: ids.
         streams: name -> (clips, rows, ...), padded; (clips, features) for pooled streams.
+            Pictures are uint8 (..., height, width, 3), and floats with colours first as tensors.
         masks: name -> (clips, rows) True where the row is there.
         targets: (clips, targets), zero where missing.
         target_mask: (clips, targets) True where there is a label.
         mixed: (clips,) True where augmentation blended a clip with another one.
         columns: name -> names of the stream's last axis, for estimators and explanations.
+        draws: transform -> (clips, n), what is to be done to the pictures when they are tensors.
     """
 
     clips: tuple[str, ...]
@@ -372,6 +372,7 @@ class Batch:
     target_mask: Any
     mixed: Any = None
     columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    draws: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

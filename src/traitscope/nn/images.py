@@ -1,16 +1,20 @@
-"""What models share that score single pictures of a clip: how they are drawn, scored and averaged.
+"""Pictures in networks: how they are normalised, and what models share that score single ones.
 
 In: a batch with a stream of pictures. Out: the scores of each picture, and of the clip.
 """
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Literal
 
+import numpy as np
+import torch
 from einops import rearrange
 from pydantic import PositiveInt
 from torch import Tensor
 
 from traitscope.config import Config as BaseConfig
+from traitscope.media.pictures import IMAGENET_MEAN, IMAGENET_SD
 from traitscope.nn.heads import RowScores
 from traitscope.types import Batch, Draw, Rows
 
@@ -32,6 +36,33 @@ def image_draws(config: ImagesConfig) -> dict[str, Draw]:
     """Draw random images in training, evenly spaced ones in evaluation."""
     train, evaluate = Rows("random", config.images), Rows("even", config.evaluation_images)
     return {config.input: Draw(train=train, evaluate=evaluate, size=config.size)}
+
+
+def normalised(images: Tensor) -> Tensor:
+    """Normalise pictures as for ImageNet, in place.
+
+    Args:
+        images: (clips, rows, height, width, 3), float RGB in 0..255, one after another in memory.
+
+    Returns:
+        (clips, rows, 3, height, width); a view, so that the colours of a pixel stay side by side
+        ("channels last"), which is how convolutions want them on a GPU and on a CPU.
+    """
+    scale, shift = _factors(images.shape[3], images.device)
+    images.flatten(3).mul_(scale).add_(shift)
+    return images.permute(0, 1, 4, 2, 3)
+
+
+@lru_cache(maxsize=16)
+def _factors(width: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Factor and summand of each number of a line: a run of three would be too short for vectors.
+
+    They are kept, for bringing them to a device anew would hold up every step.
+    """
+    scale, shift = 1 / (255 * IMAGENET_SD), -IMAGENET_MEAN / IMAGENET_SD
+    lines = torch.from_numpy(np.stack([np.tile(part, width) for part in (scale, shift)]))
+    scale_line, shift_line = lines.to(device)
+    return scale_line, shift_line
 
 
 def score_images(batch: Batch, stream: str, score: Callable[[Tensor], Tensor]) -> RowScores:

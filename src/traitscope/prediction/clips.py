@@ -5,7 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from traitscope.data.examples import collate, draw_example
+from traitscope.data.batches import collate
+from traitscope.data.drawing import draw_example
 from traitscope.errors import ClipError
 from traitscope.extract.transcript import read_words
 from traitscope.features.extraction import Extraction, extract_clip

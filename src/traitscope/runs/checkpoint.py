@@ -20,7 +20,8 @@ from safetensors.numpy import load_file, save_file
 from traitscope import __version__, registry
 from traitscope.config import build, read_yaml
 from traitscope.corpora import saved_corpus
-from traitscope.data.examples import Examples, to_tensors
+from traitscope.data.batches import to_tensors
+from traitscope.data.examples import Examples
 from traitscope.data.scaling import Scaler
 from traitscope.errors import ConfigError, DataError, shown
 from traitscope.features.request import Request, make_request

@@ -4,7 +4,7 @@ import csv
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, SupportsFloat
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,9 +18,10 @@ LOGGED = ("mae", "mse", "r2", "ccc", "accuracy", "cosine")
 """What is known of the validation clips after each epoch, macro and target by target."""
 
 
-def mean_loss(losses: Sequence[tuple[float, int]]) -> float:
+def mean_loss(losses: Sequence[tuple[SupportsFloat, int]]) -> float:
     """Mean of the losses of batches, each with its number of clips."""
-    return sum(loss * size for loss, size in losses) / max(1, sum(size for _, size in losses))
+    total = sum(size for _, size in losses)
+    return sum(float(loss) * size for loss, size in losses) / max(1, total)
 
 
 def split_scores(

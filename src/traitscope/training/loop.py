@@ -10,8 +10,8 @@ import logging
 import math
 import signal
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -22,9 +22,11 @@ import torch
 from lightning.pytorch.callbacks import EarlyStopping, EMAWeightAveraging, ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
-from torch.utils.data import DataLoader, Sampler
+from torch.utils.data import Sampler
 
-from traitscope.data.examples import collate, to_tensors
+from traitscope.data.batches import to_tensors
+from traitscope.data.loader import Loader
+from traitscope.data.readers import Readers
 from traitscope.errors import ConfigError, TraitscopeError
 from traitscope.nn.pretrained import hold_frozen
 from traitscope.runs.checkpoint import load_weights, predicted, save_fitted
@@ -147,11 +149,10 @@ def _fit_stage(loop: "Loop", session: Session, state: Path | None) -> None:
             log_every_n_steps=1,
             default_root_dir=session.folder,
         )
-        selection = _evaluation_loader(session) if session.data.selection else None
-        loaders = _fitting_loader(session, stage), selection
         ctrl_c = signal.getsignal(signal.SIGINT)
         try:
-            trainer.fit(loop, *loaders, ckpt_path=state, weights_only=True)
+            with _loaders(session, stage) as loaders:
+                trainer.fit(loop, *loaders, ckpt_path=state, weights_only=True)
         except SystemExit as error:  # what Lightning makes of Ctrl-C, after muting the next one
             signal.signal(signal.SIGINT, ctrl_c)
             raise KeyboardInterrupt from error
@@ -182,13 +183,13 @@ class Loop(lightning.LightningModule):
         self._rates: list[float] = []  # of each group of tensors, before any schedule
         self._rates_saved: list[float] = []
         self._scored: dict[str, Tensor] = {}
-        self._losses: list[tuple[float, int]] = []
-        self._validation_losses: list[tuple[float, int]] = []
+        self._losses: list[tuple[Tensor, int]] = []
+        self._validation_losses: list[tuple[Tensor, int]] = []
         self._predictions: list[Tensor] = []
 
     def transfer_batch_to_device(self, batch: Batch, device: Any, dataloader_idx: int) -> Batch:
-        """Move a batch; Lightning cannot look into a frozen one."""
-        return to_tensors(batch, device)
+        """Move a batch, and augment and normalise its pictures there."""
+        return to_tensors(batch, device, augment=self.session.data.fitting.augment)
 
     def on_train_epoch_start(self) -> None:
         """Begin the losses of the epoch, with frozen parts held still."""
@@ -211,7 +212,8 @@ class Loop(lightning.LightningModule):
             loss = loss + self.distil(output.features, predicted(output), progress)
             whole = batch.target_mask & ~batch.mixed[:, None]
             self.distil.remember(output.features, batch.targets, whole)
-        self._losses.append((float(loss.detach()), len(batch.clips)))
+        # It stays on its device: asking for the number would hold up the next step.
+        self._losses.append((loss.detach(), len(batch.clips)))
         return loss
 
     def on_validation_epoch_start(self) -> None:
@@ -224,13 +226,13 @@ class Loop(lightning.LightningModule):
         """Keep the predictions; metrics are of the whole split, never of a batch."""
         output = self.model(batch)
         loss = self.loss(output, batch.targets, batch.target_mask, 1.0)
-        self._validation_losses.append((float(loss), len(batch.clips)))
-        self._predictions.append(predicted(output).double().cpu())
+        self._validation_losses.append((loss.detach(), len(batch.clips)))
+        self._predictions.append(predicted(output).double())
 
     def on_validation_epoch_end(self) -> None:
         """Score the whole split."""
         examples = self.session.data.selection
-        predictions = torch.cat(self._predictions).numpy()
+        predictions = torch.cat(self._predictions).cpu().numpy()
         if not np.isfinite(predictions).all():
             raise _diverged("predictions")
         labels, targets = examples.labels(), self.session.data.targets
@@ -336,50 +338,27 @@ def _distillation(
     return SelfDistillation(stage.distil, session.data.fitting.labels(), num_features)
 
 
-def _fitting_loader(session: Session, stage: Stage) -> DataLoader[Any]:
-    examples = session.data.fitting
+@contextmanager
+def _loaders(session: Session, stage: Stage) -> Iterator[tuple[Loader, Loader | None]]:
+    """The batches to fit on, and to select on if there are any; both are read by one crew."""
+    fitting, selection = session.data.fitting, session.data.selection
+    sets = [fitting, selection] if selection else [fitting]
+    readers = Readers(sets, session.workers) if session.workers else None
     # A last batch of one breaks batch normalisation; it is dropped in this epoch's order only.
-    lonely = len(examples) % stage.batch_size == 1 and len(examples) > stage.batch_size
-    return DataLoader(
-        examples,  # type: ignore[arg-type]
-        batch_size=stage.batch_size,
-        sampler=EpochSampler(len(examples), session.config.seed),
-        collate_fn=_Collate(examples.targets),
-        drop_last=lonely,
-        **_processes(session),
-    )
-
-
-def _evaluation_loader(session: Session) -> DataLoader[Any]:
-    return DataLoader(
-        session.data.selection,  # type: ignore[arg-type]
-        batch_size=max(stage.batch_size for stage in session.config.stages),
-        shuffle=False,
-        drop_last=False,
-        collate_fn=_Collate(session.data.selection.targets),
-        **_processes(session),
-    )
-
-
-def _processes(session: Session) -> dict[str, Any]:
-    """Spawned, for decoders and stores have threads and locks that must not be forked."""
-    if not session.workers:
-        return {}
-    return {
-        "num_workers": session.workers,
-        "multiprocessing_context": "spawn",
-        "persistent_workers": True,
-    }
-
-
-@dataclass(frozen=True)
-class _Collate:
-    """Collate as a picklable callable, for loader workers."""
-
-    targets: Sequence[str]
-
-    def __call__(self, examples: list[Any]) -> Batch:
-        return to_tensors(collate(examples, self.targets))
+    lonely = len(fitting) % stage.batch_size == 1 and len(fitting) > stage.batch_size
+    sampler = EpochSampler(len(fitting), session.config.seed)
+    size = max(stage.batch_size for stage in session.config.stages)
+    with nullcontext() if readers is None else closing(readers):
+        yield (
+            Loader(
+                fitting,
+                batch_size=stage.batch_size,
+                sampler=sampler,
+                drop_last=lonely,
+                readers=readers,
+            ),
+            Loader(selection, batch_size=size, readers=readers, which=1) if selection else None,
+        )
 
 
 @contextmanager
