@@ -45,12 +45,14 @@ def normalised(images: Tensor) -> Tensor:
         images: (clips, rows, height, width, 3), float RGB in 0..255, one after another in memory.
 
     Returns:
-        (clips, rows, 3, height, width); a view, so that the colours of a pixel stay side by side
-        ("channels last"), which is how convolutions want them on a GPU and on a CPU.
+        (clips, rows, 3, height, width). On a GPU a view, so that the colours of a pixel stay side
+        by side ("channels last") as tensor cores want them; on a CPU one colour after another:
+        there PyTorch 2.15 ends the process in the backward pass of some convolutions otherwise.
     """
     scale, shift = _factors(images.shape[3], images.device)
     images.flatten(3).mul_(scale).add_(shift)
-    return images.permute(0, 1, 4, 2, 3)
+    images = images.permute(0, 1, 4, 2, 3)
+    return images if images.is_cuda else images.contiguous()
 
 
 @lru_cache(maxsize=16)
