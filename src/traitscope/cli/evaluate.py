@@ -36,6 +36,9 @@ def evaluate(
     to: Annotated[Path | None, typer.Option(help="Folder for the results.")] = None,
     model: Model = None,
     stream: Stream = None,
+    workers: Annotated[
+        int, typer.Option(min=0, help="Processes that read features; 0 reads them in this one.")
+    ] = 0,
     json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Print every number beside the constant and the look-up, with 95 % intervals.
@@ -62,7 +65,7 @@ def evaluate(
         where: Any = {"split": split, "corpus": corpus, "store": store, "to": to}
         where |= {"model": model, "streams": stream or ()}
         with progress("clips") as hook:
-            report = evaluate_run(run, **where, scoring=scoring, hook=hook)
+            report = evaluate_run(run, **where, scoring=scoring, workers=workers, hook=hook)
     elif labels is None or predictions is None:
         raise ConfigError("--predictions needs --labels, such as --labels fi:/data/fi")
     else:

@@ -1,13 +1,24 @@
 """Examples + an order -> batches, read here or ahead of time in other processes."""
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from itertools import count, islice
 
 from traitscope.data.batches import collate
 from traitscope.data.examples import Examples
 from traitscope.data.readers import Index, Readers, read
 from traitscope.types import Batch
+
+
+@contextmanager
+def reading(sets: Sequence[Examples], workers: int) -> Iterator[Readers | None]:
+    """Keep processes that read sets of examples, for as long as it takes; 0 for none."""
+    if not workers:
+        yield None
+        return
+    with closing(Readers(sets, workers)) as readers:
+        yield readers
 
 
 class Loader:

@@ -53,6 +53,7 @@ def evaluate(
     model: str | None = None,
     streams: Iterable[str] = (),
     scoring: Scoring | None = None,
+    workers: int = 0,
     hook: Hook | None = None,
 ) -> Report:
     """Score a run on a split and write ``predictions.csv`` and ``report.json``.
@@ -66,6 +67,7 @@ def evaluate(
         model: the dotted path of an outside model the run was trained with.
         streams: dotted paths of outside extractors that the run reads.
         scoring: aggregation, resamples, seed.
+        workers: processes that read the clips' features; 0 reads them here.
         hook: called as hook(done, total, name).
 
     Raises:
@@ -79,7 +81,9 @@ def evaluate(
     corpus = None if corpus == own else corpus
     if (Path(run) / "fold-0").is_dir() and not (corpus or store):
         how: dict[str, Any] = {"split": split, "model": model, "streams": streams}
-        return _evaluate_folds(Path(run), to, typed, how | {"scoring": scoring, "hook": hook})
+        return _evaluate_folds(
+            Path(run), to, typed, how | {"scoring": scoring, "workers": workers, "hook": hook}
+        )
     checkpoint, address = load(run, model=model, streams=streams), corpus or own
     labels = saved_corpus(address, typed, source=f"{run}/run.yaml", words="--corpus")
     protocol = foreign_protocol(labels) if corpus else checkpoint.config.protocol
@@ -87,7 +91,8 @@ def evaluate(
     where = Path(store or checkpoint.config.data.store)
     features = serving(Store(where), asked, corpus=labels.name)
     ready, failures = _prepared(checkpoint, asked, features, address)
-    values = checkpoint.predict_examples(checkpoint.examples(ready, features), hook=hook)
+    examples = checkpoint.examples(ready, features)
+    values = checkpoint.predict_examples(examples, workers=workers, hook=hook)
     folder = Path(to) if to else Path(run, "evaluation", _folder_name(split, corpus))
     table, targets = folder / "predictions.csv", checkpoint.facts.targets
     names, seed = [target.name for target in targets], checkpoint.config.seed

@@ -22,6 +22,7 @@ from traitscope.config import build, read_yaml
 from traitscope.corpora import saved_corpus
 from traitscope.data.batches import to_tensors
 from traitscope.data.examples import Examples
+from traitscope.data.loader import Loader, reading
 from traitscope.data.scaling import Scaler
 from traitscope.errors import ConfigError, DataError, shown
 from traitscope.features.request import Request, make_request
@@ -82,15 +83,24 @@ class Checkpoint:
         return plain.scaled(self.scalers)
 
     def predict_examples(
-        self, examples: Examples, *, size: int = 32, hook: Hook | None = None
+        self, examples: Examples, *, size: int = 32, workers: int = 0, hook: Hook | None = None
     ) -> NDArray[np.float64]:
-        """Predict (clips, targets) in the order of the examples, ``size`` clips at a time."""
-        parts = []
-        for first in range(0, len(examples), size):
-            done = min(first + size, len(examples))
-            parts.append(self.predict(examples.batch(range(first, done))))
-            if hook:
-                hook(done, len(examples), "")
+        """Predict (clips, targets) in the order of the examples, ``size`` clips at a time.
+
+        Args:
+            examples: drawn as in evaluation.
+            size: clips in memory together.
+            workers: processes that read them; 0 reads them here. The scores are the same.
+            hook: called as hook(done, total, "").
+        """
+        parts, done = [], 0
+        columns = examples.columns() if len(examples) else {}
+        with reading([examples], workers) as readers:
+            for batch in Loader(examples, batch_size=size, readers=readers):
+                parts.append(self.predict(replace(batch, columns=columns)))
+                done += len(batch.clips)
+                if hook:
+                    hook(done, len(examples), "")
         return np.concatenate(parts) if parts else np.empty((0, len(self.facts.targets)))
 
     @property

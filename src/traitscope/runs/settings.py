@@ -134,8 +134,8 @@ SETTLED = frozenset(
 class TrainerConfig(Config):
     """How the loop runs, whatever the model."""
 
-    precision: Literal["32", "bf16"] = "32"
-    """Arithmetic of the forward and backward pass."""
+    precision: Literal["32", "tf32", "bf16"] = "32"
+    """Arithmetic of the forward and backward pass; tf32 is that of a GPU's tensor cores."""
     monitor: Literal["mae", "mse", "r2", "ccc"] = "mae"
     """Macro score on validation that decides what is best, when to stop, and ``plateau``."""
     ema: Annotated[float, Field(ge=0, lt=1)] = 0.0

@@ -40,6 +40,19 @@ def split_scores(
     return macro, {f"{m}/{n}": value for (m, n), value in scores.items() if n != metrics.MACRO}
 
 
+def epochs(path: Path) -> list[dict[str, Any]]:
+    """Read a run's ``history.csv``: a row per epoch, numbers where they are numbers."""
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    return [{k: plain(v) if k == "stage" else _number(v) for k, v in row.items()} for row in rows]
+
+
+def _number(text: str) -> float | int | None:
+    if not text:
+        return None
+    return int(text) if text.isdecimal() else float(text)
+
+
 def record(path: Path, row: dict[str, Any]) -> None:
     """Append an epoch; rows of the same epoch from before an interruption are replaced."""
     rows: list[dict[str, Any]] = []

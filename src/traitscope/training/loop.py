@@ -11,27 +11,31 @@ import math
 import signal
 import warnings
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import lightning
 import numpy as np
 import torch
-from lightning.pytorch.callbacks import EarlyStopping, EMAWeightAveraging, ModelCheckpoint
-from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
 from torch.utils.data import Sampler
 
 from traitscope.data.batches import to_tensors
-from traitscope.data.loader import Loader
-from traitscope.data.readers import Readers
+from traitscope.data.loader import Loader, reading
 from traitscope.errors import ConfigError, TraitscopeError
 from traitscope.nn.pretrained import hold_frozen
 from traitscope.runs.checkpoint import load_weights, predicted, save_fitted
 from traitscope.runs.settings import RunConfig, Stage
 from traitscope.training import losses
+from traitscope.training._lightning import (
+    EarlyStopping,
+    EMAWeightAveraging,
+    LightningModule,
+    ModelCheckpoint,
+    TensorBoardLogger,
+    Trainer,
+)
 from traitscope.training.distillation import SelfDistillation
 from traitscope.training.history import mean_loss, record, split_scores
 from traitscope.training.optimisation import freeze, optimizer_of, renew, rescale, schedule_of
@@ -133,8 +137,8 @@ def _fit_stage(loop: "Loop", session: Session, state: Path | None) -> None:
     logger: Any = False
     if session.config.trainer.tensorboard:
         logger = TensorBoardLogger(session.folder, name="", version="tensorboard")
-    with _quiet():
-        trainer = lightning.Trainer(
+    with _quiet(), _arithmetic(session.config.trainer.precision):
+        trainer = Trainer(
             accelerator=session.accelerator,
             devices=1,
             precision="bf16-mixed" if session.config.trainer.precision == "bf16" else "32-true",
@@ -161,7 +165,7 @@ def _fit_stage(loop: "Loop", session: Session, state: Path | None) -> None:
     loop.model.to("cpu")
 
 
-class Loop(lightning.LightningModule):
+class Loop(LightningModule):
     """The LightningModule of the whole zoo: models differ in forward and loss, never here."""
 
     def __init__(
@@ -293,6 +297,8 @@ class Loop(lightning.LightningModule):
 
     def on_fit_start(self) -> None:
         """Leave a resumed stage that had stopped early as it is, unless it may now wait longer."""
+        if self.device.type == "cuda":  # as the pictures come, see nn.images
+            self.model.to(memory_format=torch.channels_last)
         early = self.trainer.early_stopping_callback
         if isinstance(early, EarlyStopping):
             early.patience = self.stage.early_stop
@@ -343,12 +349,11 @@ def _loaders(session: Session, stage: Stage) -> Iterator[tuple[Loader, Loader | 
     """The batches to fit on, and to select on if there are any; both are read by one crew."""
     fitting, selection = session.data.fitting, session.data.selection
     sets = [fitting, selection] if selection else [fitting]
-    readers = Readers(sets, session.workers) if session.workers else None
     # A last batch of one breaks batch normalisation; it is dropped in this epoch's order only.
     lonely = len(fitting) % stage.batch_size == 1 and len(fitting) > stage.batch_size
     sampler = EpochSampler(len(fitting), session.config.seed)
     size = max(stage.batch_size for stage in session.config.stages)
-    with nullcontext() if readers is None else closing(readers):
+    with reading(sets, session.workers) as readers:
         yield (
             Loader(
                 fitting,
@@ -359,6 +364,19 @@ def _loaders(session: Session, stage: Stage) -> Iterator[tuple[Loader, Loader | 
             ),
             Loader(selection, batch_size=size, readers=readers, which=1) if selection else None,
         )
+
+
+@contextmanager
+def _arithmetic(precision: str) -> Iterator[None]:
+    """Let matrices and convolutions on a GPU round to TF32 (10 bits) unless 32 bits are asked."""
+    matrices, convolutions = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
+    torch.set_float32_matmul_precision("highest" if precision == "32" else "high")
+    torch.backends.cudnn.allow_tf32 = precision != "32"
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(matrices)
+        torch.backends.cudnn.allow_tf32 = convolutions
 
 
 @contextmanager
