@@ -2,8 +2,9 @@
 
 For each model at full size: batches of generated streams are read, drawn, brought to the device and
 fitted as in training. Printed: seconds per step, seconds of them in forward, backward and update,
-and the share of the rest, with one worker (limit on 2 cores: 15 %); FLOP/s and memory. On a GPU also
-its share of --peak, and how busy it was. Interleaved: the same batches, with and without the loader.
+and the share of the rest, with one worker (limit on 2 cores: 15 %); FLOP/s and memory. On a GPU
+also its share of --peak, and how busy it was. Steps on a batch that is there already tell what the
+network takes.
 """
 
 import argparse

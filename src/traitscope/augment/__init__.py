@@ -52,7 +52,7 @@ class Augmentation:
         config: its settings.
         augment: changes the streams of one clip.
         draw: decides, for one clip, what ``pixels`` and ``points`` do.
-        pixels: changes pictures (clips, rows, height, width, 3), float in 0..255, on their device.
+        pixels: changes pictures (clips, rows, 3, height, width), float in 0..255, on their device.
         points: changes points (rows, points, 2) of one clip along with its pictures.
         share: decides how much of itself a clip keeps when it is mixed.
         mix: mixes two clips of a batch, see ``mixup``; their pictures are mixed by ``pixels``.

@@ -36,7 +36,7 @@ def draw(config: Config, rng: np.random.Generator) -> Drawn:
 
 
 def pixels(images: "Tensor", drawn: Drawn) -> "Tensor":
-    """Change (clips, rows, height, width, 3).
+    """Change (clips, rows, 3, height, width).
 
     All three are linear, so that one matrix does them: with the luma L (1, 3), brightness b,
     contrast c, saturation s and the mean grey m of a picture, a pixel p becomes
@@ -48,11 +48,10 @@ def pixels(images: "Tensor", drawn: Drawn) -> "Tensor":
     brightness, contrast, saturation = (column[:, None, None] for column in drawn.T)
     mixing = saturation * np.eye(3) + (1 - saturation) * LUMA  # rows: what goes into a colour
     factors = (
-        (contrast * brightness * mixing).transpose(0, 2, 1),
+        contrast * brightness * mixing,
         (1 - contrast[..., 0]) * brightness[..., 0] * LUMA,
     )
     matrix, grey = (torch.from_numpy(np.ascontiguousarray(f)).to(images) for f in factors)
-    rest = torch.einsum("nrc,nc->nr", images.mean(dim=(2, 3)), grey)
-    flat = images.flatten(1, 3)
-    changed = torch.bmm(flat, matrix).view_as(images)
+    rest = torch.einsum("nrc,nc->nr", images.mean(dim=(3, 4)), grey)
+    changed = torch.matmul(matrix[:, None], images.flatten(3)).view(images.shape)
     return changed.add_(rest[..., None, None, None]).clamp_(0, 255)

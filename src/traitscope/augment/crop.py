@@ -28,16 +28,15 @@ def draw(config: Config, rng: np.random.Generator) -> Drawn:
 
 
 def pixels(images: "Tensor", drawn: Drawn) -> "Tensor":
-    """Cut a square part out of (clips, rows, height, width, 3), and enlarge it, in place."""
+    """Cut a square part out of (clips, rows, 3, height, width), and enlarge it, in place."""
     from torch.nn.functional import interpolate
 
-    height, width = images.shape[2:4]
+    height, width = images.shape[-2:]
     for rows, (side, top, left) in zip(images, drawn, strict=True):
         tall, wide = max(1, round(side * height)), max(1, round(side * width))
         y, x = round(top * (height - tall)), round(left * (width - wide))
-        part = rows[:, y : y + tall, x : x + wide].permute(0, 3, 1, 2)
-        enlarged = interpolate(part, (height, width), mode="bilinear", align_corners=False)
-        rows.copy_(enlarged.permute(0, 2, 3, 1))
+        part = rows[..., y : y + tall, x : x + wide]
+        rows.copy_(interpolate(part, (height, width), mode="bilinear", align_corners=False))
     return images
 
 

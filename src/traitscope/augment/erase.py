@@ -43,12 +43,12 @@ def draw(config: Config, rng: np.random.Generator) -> Drawn:
 
 
 def pixels(images: "Tensor", drawn: Drawn) -> "Tensor":
-    """Hide a rectangle of (clips, rows, height, width, 3) behind the mean colour, in place."""
-    height, width = images.shape[2:4]
+    """Hide a rectangle of (clips, rows, 3, height, width) behind the mean colour, in place."""
+    height, width = images.shape[-2:]
     for clip in np.flatnonzero(drawn[:, 2]):
         top, left, tall, wide = drawn[clip]
         y, x = round(top * height), round(left * width)
         below, beside = y + max(1, round(tall * height)), x + max(1, round(wide * width))
         for colour, mean in enumerate(IMAGENET_MEAN.tolist()):
-            images[clip, :, y:below, x:beside, colour] = 255 * mean
+            images[clip, :, colour, y:below, x:beside] = 255 * mean
     return images

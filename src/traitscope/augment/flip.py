@@ -51,10 +51,10 @@ def draw(config: Config, rng: np.random.Generator) -> Drawn:
 
 
 def pixels(images: "Tensor", drawn: Drawn) -> "Tensor":
-    """Mirror the pictures (clips, rows, height, width, 3) of the chosen clips, in place."""
+    """Mirror the pictures (clips, rows, 3, height, width) of the chosen clips, in place."""
     # Clip by clip: which ones is known here, so that a device need not be asked.
     for clip in np.flatnonzero(drawn[:, 0]):
-        images[clip] = images[clip].flip(-2)
+        images[clip] = images[clip].flip(-1)
     return images
 
 

@@ -67,7 +67,7 @@ def mix(own: Sample, other: Sample, share: float) -> Sample:
 
 
 def pixels(images: "Tensor", drawn: Drawn) -> "Tensor":
-    """Blend pictures (clips, rows, height, width, 3) with those of the other clip."""
+    """Blend pictures (clips, rows, 3, height, width) with those of the other clip."""
     import torch
 
     others = torch.from_numpy(drawn[:, 0].astype(np.int64)).to(images.device)

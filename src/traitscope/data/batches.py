@@ -127,9 +127,9 @@ def _moved(array: Any, device: Any) -> Any:
 
 def _shown(batch: Batch, name: str, device: Any, augment: Sequence[Augmentation]) -> "Tensor":
     """Pictures as a network gets them: changed as drawn, normalised, missing ones zero."""
-    from traitscope.nn.images import normalised
+    from traitscope.nn.images import as_images, normalised
 
-    images: Tensor = _moved(batch.streams[name], device).float()
+    images = as_images(_moved(batch.streams[name], device))
     # Clips are mixed when each has been changed by itself.
     for transform in sorted(augment, key=lambda one: one.mix is not None):
         drawn: Drawn | None = batch.draws.get(transform.name)

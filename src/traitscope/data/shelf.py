@@ -67,7 +67,7 @@ def _packed(stream: Stream) -> tuple[bytes, list[NDArray[Any]]]:
     facts: dict[str, Any] = {"columns": stream.columns, "info": dict(stream.info)}
     if isinstance(stream.images, StoredPictures):
         stored = stream.images
-        facts["pictures"] = [str(stored.path), stored.start, stored.stamp]
+        facts["pictures"] = [stored.path, stored.start, stored.stamp]
         arrays.append(stored.offset)
     else:
         arrays.append(np.asarray(stream.values))
@@ -86,11 +86,11 @@ def _unpacked(memory: mmap.mmap, start: int, length: int) -> Stream:
     time, valid, values = arrays
     images = None
     if "pictures" in facts:
-        from pathlib import Path
-
         path, first, stamp = facts["pictures"]
-        images = StoredPictures(Path(path), first, values, tuple(stamp))
-    return Stream(
+        images = StoredPictures(path, first, values, tuple(stamp))
+    # It was checked when it was made: checking it again takes as long as all the rest.
+    stream = object.__new__(Stream)
+    stream.__dict__.update(
         time=time,
         values=None if images is not None else values,
         images=images,
@@ -98,6 +98,7 @@ def _unpacked(memory: mmap.mmap, start: int, length: int) -> Stream:
         columns=tuple(facts["columns"]),
         info=facts["info"],
     )
+    return stream
 
 
 def _table_bytes(streams: int) -> int:

@@ -33,7 +33,7 @@ class StoredPictures(Sequence[bytes]):
         stamp: what the file was when ``start`` was found: another one is refused.
     """
 
-    path: Path
+    path: str
     start: int
     offset: NDArray[np.int64]
     stamp: tuple[int, int, int]
@@ -56,21 +56,25 @@ class StoredPictures(Sequence[bytes]):
         Raises:
             DataError: the file has been replaced or cannot be read.
         """
-        pieces = []
+        # Without Python's file objects: they would take as long as the reading.
         try:
-            with self.path.open("rb", buffering=0) as file:
-                if stamp_of(file) != self.stamp:
+            file = os.open(self.path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+            try:
+                if _stamp(os.fstat(file)) != self.stamp:
                     raise DataError(
                         f"{self.path} changed while it was in use. Let the preparation finish, "
                         f"then run the same command again."
                     )
-                for row in rows:
-                    begin, end = int(self.offset[row]), int(self.offset[row + 1])
-                    file.seek(self.start + begin)
-                    pieces.append(file.read(end - begin) or b"")
+                return [self._piece(file, row) for row in rows]
+            finally:
+                os.close(file)
         except OSError as error:
             raise DataError(f"{self.path} cannot be read: {error.strerror or error}.") from error
-        return pieces
+
+    def _piece(self, file: int, row: int) -> bytes:
+        begin, end = int(self.offset[row]), int(self.offset[row + 1])
+        os.lseek(file, self.start + begin, os.SEEK_SET)
+        return os.read(file, end - begin)
 
 
 def rows_of(images: Sequence[bytes], rows: Iterable[int]) -> list[bytes]:
@@ -80,9 +84,8 @@ def rows_of(images: Sequence[bytes], rows: Iterable[int]) -> list[bytes]:
     return [images[row] for row in rows]
 
 
-def stamp_of(file: IO[bytes]) -> tuple[int, int, int]:
+def _stamp(stat: os.stat_result) -> tuple[int, int, int]:
     """What tells an open file from what is put in its place: number, size, time of change."""
-    stat = os.fstat(file.fileno())
     return stat.st_ino, stat.st_size, stat.st_mtime_ns
 
 
@@ -100,7 +103,7 @@ def locate(
     Raises:
         ValueError: they do not lie where the file says.
     """
-    stamp = stamp_of(file)
+    stamp = _stamp(os.fstat(file.fileno()))
     file.seek(entry.header_offset)
     name, extra = _LOCAL_HEADER.unpack(file.read(_LOCAL_HEADER.size))
     first = entry.header_offset + _LOCAL_HEADER.size + name + extra
@@ -113,4 +116,4 @@ def locate(
     rising = length >= 0 and offset[0] == 0 and bool((np.diff(offset) >= 0).all())
     if not (lies and rising and shape == (length,) and kind == np.uint8):
         raise ValueError("its pictures do not lie where it says")
-    return StoredPictures(path, start, np.asarray(offset, np.int64), stamp)
+    return StoredPictures(str(path), start, np.asarray(offset, np.int64), stamp)

@@ -38,33 +38,32 @@ def image_draws(config: ImagesConfig) -> dict[str, Draw]:
     return {config.input: Draw(train=train, evaluate=evaluate, size=config.size)}
 
 
-def normalised(images: Tensor) -> Tensor:
-    """Normalise pictures as for ImageNet, in place.
+def as_images(pixels: Tensor) -> Tensor:
+    """Turn pixels (clips, rows, height, width, 3) uint8 into (clips, rows, 3, height, width).
 
-    Args:
-        images: (clips, rows, height, width, 3), float RGB in 0..255, one after another in memory.
-
-    Returns:
-        (clips, rows, 3, height, width). On a GPU a view, so that the colours of a pixel stay side
-        by side ("channels last") as tensor cores want them; on a CPU one colour after another:
-        there PyTorch 2.15 ends the process in the backward pass of some convolutions otherwise.
+    They are float, in 0..255. On a GPU the colours of a pixel stay side by side in memory
+    ("channels last") as tensor cores want them; on a CPU one colour lies after another: there
+    PyTorch 2.15 ends the process in the backward pass of some convolutions otherwise.
     """
-    scale, shift = _factors(images.shape[3], images.device)
-    images.flatten(3).mul_(scale).add_(shift)
-    images = images.permute(0, 1, 4, 2, 3)
-    return images if images.is_cuda else images.contiguous()
+    images = pixels.permute(0, 1, 4, 2, 3)
+    return images.float() if images.is_cuda else images.contiguous().float()
+
+
+def normalised(images: Tensor) -> Tensor:
+    """Normalise (clips, rows, 3, height, width), float RGB in 0..255, as for ImageNet, in place."""
+    scale, shift = _factors(images.device)
+    return images.mul_(scale).add_(shift)
 
 
 @lru_cache(maxsize=16)
-def _factors(width: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Factor and summand of each number of a line: a run of three would be too short for vectors.
+def _factors(device: torch.device) -> tuple[Tensor, Tensor]:
+    """Factor and summand (3, 1, 1) of each colour.
 
     They are kept, for bringing them to a device anew would hold up every step.
     """
-    scale, shift = 1 / (255 * IMAGENET_SD), -IMAGENET_MEAN / IMAGENET_SD
-    lines = torch.from_numpy(np.stack([np.tile(part, width) for part in (scale, shift)]))
-    scale_line, shift_line = lines.to(device)
-    return scale_line, shift_line
+    both = np.stack([1 / (255 * IMAGENET_SD), -IMAGENET_MEAN / IMAGENET_SD])
+    scale, shift = torch.from_numpy(both)[..., None, None].to(device)
+    return scale, shift
 
 
 def score_images(batch: Batch, stream: str, score: Callable[[Tensor], Tensor]) -> RowScores:
