@@ -111,6 +111,7 @@ READERS = {
     "report/tables.py": "published results and licences of the package itself",
     "features/status.py": "status.csv, which the store writes",
     "data/record.py": "clips.csv, which a training writes",
+    "prediction/score_table.py": "scores.csv, which a prediction writes",
     "runs/scorings.py": "scorings.csv, which an evaluation writes",
     "extract/_recognised.py": "timed words, from text that is at hand",
     "evaluation/trained_runs.py": "predictions.csv of folds, which an evaluation wrote",

@@ -1,9 +1,10 @@
 """The named types that cross the borders between rooms: frozen, and checked when made."""
 
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from math import inf
+from math import inf, isfinite
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,6 +22,7 @@ Kind = Literal["apparent", "self_reported"]
 FloatArray = NDArray[np.floating[Any]]
 Hook = Callable[[int, int, str], None]
 """What is told of progress: done, total, and the name or news of what is done."""
+_PIECE = 2**17  # times checked at once: those of a long sound lie in a file
 _FORBIDDEN_IN_ID = re.compile(r"[\x00-\x1f\x7f/\\]")
 
 
@@ -101,9 +103,8 @@ class Clip:
         if not self.source:
             object.__setattr__(self, "source", self.id)
         if self.split is not None and self.split not in SPLITS:
-            raise DataError(
-                f"Clip {self.id!r} has the split {self.split!r}; it must be one of {SPLITS}."
-            )
+            wrong = f"Clip {self.id!r} has the split {self.split!r}"
+            raise DataError(f"{wrong}; it must be one of {SPLITS}.")
         if self.start is not None and self.end is not None and not 0 <= self.start < self.end:
             raise DataError(f"Clip {self.id!r} runs from {self.start} s to {self.end} s.")
 
@@ -125,7 +126,6 @@ class Corpus:
         name: how it is addressed, such as ``table:clips.csv``.
         kind: whose judgement the labels are.
         targets: what is regressed, in the order of TRAITS (then others).
-        clips: in a fixed order.
         notes: facts a user must read (licence, excluded uses, what was ignored while loading).
         aggregate: what a prediction is about before any metric: a clip, or a person (``subject``)
             whose clips are averaged, where labels belong to people.
@@ -143,9 +143,8 @@ class Corpus:
     ratings: Mapping[str, Mapping[str, Mapping[str, float]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        seen: set[str] = set()
-        twice = sorted({c.id for c in self.clips if c.id in seen or seen.add(c.id)})  # type: ignore[func-returns-value]
-        if twice:
+        count = Counter(clip.id for clip in self.clips)
+        if twice := sorted(clip for clip, times in count.items() if times > 1):
             raise DataError(
                 f"{self.name}: {len(twice)} clip ids occur more than once: "
                 f"{', '.join(twice[:10])}. Give each clip its own id."
@@ -162,21 +161,18 @@ class Corpus:
         Raises:
             DataError: the corpus has no such target.
         """
-        known = (*self.targets, *self.optional)
-        for target in known:
-            if target.name == name:
-                return target
-        raise DataError(
-            f"{self.name} has no target {name!r}. It has: {', '.join(t.name for t in known)}."
-        )
+        known = {target.name: target for target in (*self.targets, *self.optional)}
+        if name not in known:
+            raise DataError(f"{self.name} has no target {name!r}. It has: {', '.join(known)}.")
+        return known[name]
 
     def with_clips(self, clips: Sequence[Clip]) -> "Corpus":
         """Keep the meaning of the labels, with other clips."""
         return replace(self, clips=tuple(clips))
 
-    def labels(self, names: Sequence[str] | None = None) -> NDArray[np.float64]:
-        """Labels (clips, targets), see `label_array`."""
-        return label_array(self.clips, self.target_names if names is None else names)
+    def labels(self, names: Sequence[str] = ()) -> NDArray[np.float64]:
+        """Labels as an array (clips, targets), NaN where one is missing."""
+        return label_array(self.clips, names or self.target_names)
 
 
 def label_array(clips: Sequence[Clip], names: Sequence[str]) -> NDArray[np.float64]:
@@ -266,10 +262,10 @@ class Stream:
             raise ValueError("A stream has either values or images.")
         if self.valid is None:
             object.__setattr__(self, "valid", np.ones(len(self.time), dtype=bool))
-        if not len(self.time) == len(rows) == len(self.mask):
-            counts = f"{len(self.time)} times, {len(rows)} rows, {len(self.mask)} in the mask"
-            raise ValueError(f"Stream rows differ: {counts}.")
-        if np.any(np.diff(self.time) < 0) or not np.all(np.isfinite(self.time)):
+        if not (a := len(self.time)) == (b := len(rows)) == (c := len(self.mask)):
+            raise ValueError(f"Stream rows differ: {a} times, {b} rows, {c} in the mask.")
+        pieces = (self.time[at : at + _PIECE + 1] for at in range(0, len(self.time), _PIECE))
+        if not all(np.isfinite(some).all() and (np.diff(some) >= 0).all() for some in pieces):
             raise ValueError("Stream times must be finite and rising.")
         if self.columns and self.values is not None and self.values.shape[-1] != len(self.columns):
             raise ValueError(f"{len(self.columns)} column names for values {self.values.shape}.")
@@ -292,7 +288,6 @@ class Inputs:
     """What an extractor may use when it finishes a clip, according to its NEEDS.
 
     Attributes:
-        clip: the clip, with its transcript.
         waveform: the sound at the extractor's ``sample_rate_hz``, for NEEDS "audio".
         streams: streams of other extractors, for NEEDS "stream:NAME".
     """
@@ -354,12 +349,10 @@ class Batch:
     """Clips side by side, as a model gets them (torch tensors) or an estimator (NumPy arrays).
 
     Attributes:
-        clips: ids.
-        streams: name -> (clips, rows, ...), padded; (clips, features) for pooled streams.
-            Pictures are uint8 (..., height, width, 3), and floats with colours first as tensors.
+        streams: name -> (clips, rows, ...), padded, or (clips, features) of pooled streams;
+            pictures are uint8 (..., height, width, 3), as tensors float with colours first.
         masks: name -> (clips, rows) True where the row is there.
-        targets: (clips, targets), zero where missing.
-        target_mask: (clips, targets) True where there is a label.
+        targets, target_mask: (clips, targets), zero and False where there is no label.
         mixed: (clips,) True where augmentation blended a clip with another one.
         columns: name -> names of the stream's last axis, for estimators and explanations.
         draws: transform -> (clips, n), what is to be done to the pictures when they are tensors.
@@ -398,3 +391,10 @@ class Prediction:
     backend: str | None = None
     notes: tuple[str, ...] = ()
     path: str = ""
+
+    def __post_init__(self) -> None:
+        # Whoever made it: NaN beside "ok" is averaged, ranked and plotted as if it were a score.
+        odd = [name for name, score in self.scores.items() if not isfinite(score)]
+        if odd:
+            reason = f"the network gave no number for {', '.join(odd)}: is its run damaged?"
+            self.__dict__.update(scores={}, status="not_finite", reason=self.reason or reason)

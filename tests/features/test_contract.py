@@ -22,7 +22,7 @@ SETTINGS = {
 }
 """What stands in for defaults that need weights, or that are as long as published clips."""
 
-EXTRA = {"egemaps": "opensmile", "emobase": "opensmile"}
+EXTRA = dict.fromkeys(("compare", "egemaps", "emobase"), "opensmile")
 """Packages that are not installed everywhere."""
 
 

@@ -15,7 +15,7 @@ import torch
 from traitscope import registry
 from traitscope.data.batches import to_tensors
 from traitscope.runs.checkpoint import predict_batch, predicted
-from traitscope.training.losses import mse
+from traitscope.training.losses import find
 from traitscope.types import Batch, Draw, Target
 
 TARGETS = (Target("openness", 0, 1, 1), Target("neuroticism", 0, 1, -1), Target("age", None, None))
@@ -29,6 +29,11 @@ ROWS: dict[str, tuple[int, ...]] = {
     "logmel": (64,),
     "egemaps": (88,),
     "emobase": (988,),
+    "compare": (6373,),
+    "embedding": (24,),
+    "audio_embedding": (12,),
+    "frame_scores": (3,),
+    "frame_features": (12,),
     "waveform": (),
 }
 """Shape of one row of each stream; images follow the Draw's size."""
@@ -130,7 +135,7 @@ def take(batch: Batch, rows: slice) -> Batch:
 
 def step(model: Any, batch: Batch, optimizer: torch.optim.Optimizer) -> float:
     output = model(batch)
-    loss = getattr(model, "loss", mse)(predicted(output), batch.targets, batch.target_mask, 0.5)
+    loss = find("mse")(output, batch.targets, batch.target_mask, 0.5)
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()

@@ -54,6 +54,7 @@ def fetch(
     from traitscope import weights
     from traitscope.cli._shared import say
 
+    # Its size and licence are known to the hub alone, and not before it is asked.
     if name.startswith(weights.TIMM):
         say(f"Downloading {name} from the Hugging Face hub (its page states the licence)")
     else:
@@ -71,8 +72,10 @@ def verify() -> None:
     """
     from traitscope import weights
 
+    # Raises at the first that differs: a file that is not the published one must not be used.
     for name in weights.FILES:
         path = weights.locate(name)
+        # Not a failure: nobody needs all of the files.
         if path is None:
             typer.echo(f"{name}: not there")
             continue

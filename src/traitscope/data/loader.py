@@ -56,13 +56,19 @@ class Loader:
 
     def __iter__(self) -> Iterator[Batch]:
         """Give the batches of an epoch (NumPy arrays), each to be used before the next."""
-        order = iter(self.sampler)
-        batches = (list(islice(order, self.batch_size)) for _ in range(len(self)))
+        batches = self._batches()
         if self._readers is None:
             for indices in batches:
                 yield collate(read(self.examples, indices), self.examples.targets)
             return
         yield from self._read_ahead(self._readers, batches)
+
+    def _batches(self) -> Iterator[list[Index]]:
+        """The clips of each batch; fewer than usual where a sampler goes on within an epoch."""
+        order = iter(self.sampler)
+        while indices := list(islice(order, self.batch_size)):
+            if len(indices) == self.batch_size or not self.drop_last:
+                yield indices
 
     def _read_ahead(self, readers: Readers, batches: Iterator[list[Index]]) -> Iterator[Batch]:
         waiting: deque[int] = deque()

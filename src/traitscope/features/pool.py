@@ -23,8 +23,8 @@ from typing import Any
 from traitscope.errors import TraitscopeError
 from traitscope.media import cores, threads_of_children
 
-_TRIES = 2  # of a task that kills its worker
-_STARTS = 3  # of workers that die before they are ready
+TRIES = 2  # of a task that kills its worker: memory may have been short because of the others
+_STARTS = 3  # of workers that die before they are ready: more would be the same again
 _OUT_OF_MEMORY = 12  # exit code, as ENOMEM
 _PATIENCE_SECONDS = 5.0
 
@@ -51,7 +51,7 @@ class _Worker:
 
 
 def run(
-    work: Callable[[Any], Any], tasks: Sequence[Any], *, workers: int
+    work: Callable[[Any], Any], tasks: Sequence[Any], *, workers: int, tries: int = TRIES
 ) -> Generator[tuple[int, Any], None, None]:
     """Do the tasks in spawned processes; yield (place in tasks, result or Crash) as they finish.
 
@@ -59,12 +59,13 @@ def run(
         work: sent to each worker once, when it starts; must be picklable.
         tasks: sent one at a time; must be picklable.
         workers: how many processes.
+        tries: how often a task may kill its worker before it is given up.
 
     Raises:
         Exception: what the work raised; the other workers are ended.
         TraitscopeError: workers cannot be started.
     """
-    pool = _Pool(work, tasks, threads=max(1, cores() // workers))
+    pool = _Pool(work, tasks, threads=max(1, cores() // workers), tries=tries)
     try:
         for _ in range(min(workers, len(tasks))):
             pool.start()
@@ -77,8 +78,11 @@ def run(
 class _Pool:
     """The workers, what each is doing, and what is still to be done."""
 
-    def __init__(self, work: Callable[[Any], Any], tasks: Sequence[Any], *, threads: int) -> None:
+    def __init__(
+        self, work: Callable[[Any], Any], tasks: Sequence[Any], *, threads: int, tries: int
+    ) -> None:
         self.work = work
+        self.tries = tries
         self.tasks = tasks
         self.threads = threads
         self.waiting = deque(range(len(tasks)))
@@ -135,7 +139,7 @@ class _Pool:
                 f"Worker processes end before they have started ({how}). Is there enough memory? "
                 f"With workers=0 (--workers 0) the work is done in this process."
             )
-        if task is not None and self.deaths[task] < _TRIES:
+        if task is not None and self.deaths[task] < self.tries:
             self.waiting.append(task)  # last: memory may be short while the others run
         elif task is not None:
             yield task, Crash(how)

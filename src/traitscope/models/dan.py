@@ -8,7 +8,7 @@ kernel of one place both are the identity), and the head ends in the target rang
 ``audio_linear``; ``traitscope fuse`` joins the two.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 from pydantic import PositiveInt
@@ -80,3 +80,19 @@ def descriptor(maps: Tensor) -> Tensor:
 def _convolution(inputs: int, outputs: int) -> nn.Sequential:
     convolution = nn.Conv2d(inputs, outputs, 3, padding=1)
     return nn.Sequential(convolution, nn.BatchNorm2d(outputs), nn.ReLU(inplace=True))
+
+
+def _published_names() -> Iterator[tuple[str, str]]:
+    """VGG16 of torchvision numbers convolutions, norms, ReLUs and poolings in one row."""
+    layers = [channels for block in BLOCKS for channels in (*block, 0)]  # 0: a pooling
+    number = 0
+    for index, channels in enumerate(layers):
+        early = len(layers) - 2
+        ours = f"first.{index}" if index < early else f"rest.{index - early}"
+        for offset in (0, 1) if channels else ():
+            yield rf"^(?:\w+\.)*?features\.{number + offset}\.", f"{ours}.{offset}."
+        number += 3 if channels else 1
+
+
+FOREIGN = tuple(_published_names())
+"""Names in files of other programs -> ours: VGG16 with batch normalisation."""

@@ -112,3 +112,7 @@ class Model(nn.Module):
         """``faces`` (clips, images, 3, size, size) -> scores of each image and their mean."""
         features, mask = self.backbone(batch)
         return RowScores(self.to_range(self.head(features)), mask)
+
+
+FOREIGN = ((r"^(?:\w+\.)*?(conv1|bn1|layer[1-4])\.", r"backbone.network.\1."),)
+"""Names in files of other programs -> ours: ResNets of torchvision and timm."""

@@ -78,3 +78,7 @@ class Model(nn.Module):
     def _score(self, images: Tensor) -> Tensor:
         scores: Tensor = self.to_range(self.network(self.colours(images)))
         return scores
+
+
+FOREIGN = ((r"^(?:(?:model|backbone|net|encoder)\.)?", "network."),)
+"""Names in files of other programs -> ours: networks of timm and torchvision."""

@@ -135,3 +135,7 @@ class Model(nn.Module):
         if self.attention is None:
             return masked_mean(scores, mask)
         return (scores * self.attention(states, mask)).sum(dim=1)
+
+
+FOREIGN = ((r"^(?:\w+\.)*?(conv1|bn1|layer[1-4])\.", r"backbone.network.\1."),)
+"""Names in files of other programs -> ours: ResNets of torchvision and timm."""

@@ -231,3 +231,9 @@ def heatmaps(points: Tensor, tracked: Tensor, grid: int) -> Tensor:
     drawn = down[..., :, None] * across[..., None, :]
     seen = tracked[:, None] & torch.isfinite(points).all(dim=-1)
     return torch.where(seen[..., None, None], drawn, torch.zeros_like(drawn))
+
+
+FOREIGN = (
+    (r"^(?:\w+\.)??((?:cls_token|pos_embed)$|(?:patch_embed|blocks|norm)\.)", r"backbone.\1"),
+)
+"""Names in files of other programs -> ours: vision transformers of timm, from which S2D starts."""

@@ -130,3 +130,7 @@ class Model(nn.Module):
             answers.append(query[:, 0])
         joined = functional.normalize(torch.cat(answers, dim=-1), dim=-1)
         return self.to_range(self.score(joined))
+
+
+FOREIGN = ((r"^(?:\w+\.)*?(conv1|bn1|layer[1-4])\.", r"trunk.\1."),)
+"""Names in files of other programs -> ours: ResNets of torchvision and timm."""

@@ -53,17 +53,17 @@ _leave_torchmetrics()
 
 from lightning.pytorch import LightningModule, Trainer  # noqa: E402
 from lightning.pytorch.callbacks import (  # noqa: E402
+    Checkpoint,
     EarlyStopping,
     EMAWeightAveraging,
-    ModelCheckpoint,
 )
 from lightning.pytorch.loggers import TensorBoardLogger  # noqa: E402
 
 __all__ = [
+    "Checkpoint",
     "EMAWeightAveraging",
     "EarlyStopping",
     "LightningModule",
-    "ModelCheckpoint",
     "TensorBoardLogger",
     "Trainer",
 ]

@@ -3,6 +3,7 @@
 import csv
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, SupportsFloat
 
@@ -20,6 +21,7 @@ LOGGED = ("mae", "mse", "r2", "ccc", "accuracy", "cosine")
 
 def mean_loss(losses: Sequence[tuple[SupportsFloat, int]]) -> float:
     """Mean of the losses of batches, each with its number of clips."""
+    # By clips and not by batches: the last batch is smaller.
     total = sum(size for _, size in losses)
     return sum(float(loss) * size for loss, size in losses) / max(1, total)
 
@@ -28,6 +30,7 @@ def split_scores(
     labels: NDArray[np.float64], predictions: NDArray[np.float64], targets: Sequence[Target]
 ) -> tuple[dict[str, float], dict[str, float]]:
     """Scores of a whole split (clips, targets): macro, and of each target as ``mae/openness``."""
+    # Accuracy is one minus the error in shares of the range; z-scores have none.
     spans = [None if t.high is None or t.low is None else t.high - t.low for t in targets]
     names = [target.name for target in targets]
     table = metrics.score_table(labels, predictions, names=names, spans=spans)
@@ -42,9 +45,7 @@ def split_scores(
 
 def epochs(path: Path) -> list[dict[str, Any]]:
     """Read a run's ``history.csv``: a row per epoch, numbers where they are numbers."""
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    return [{k: plain(v) if k == "stage" else _number(v) for k, v in row.items()} for row in rows]
+    return [{k: v if k == "stage" else _number(v) for k, v in row.items()} for row in _read(path)]
 
 
 def _number(text: str) -> float | int | None:
@@ -54,19 +55,56 @@ def _number(text: str) -> float | int | None:
 
 
 def record(path: Path, row: dict[str, Any]) -> None:
-    """Append an epoch; rows of the same epoch from before an interruption are replaced."""
-    rows: list[dict[str, Any]] = []
-    if path.is_file():
-        with path.open(newline="", encoding="utf-8") as file:
-            rows = [{k: plain(v) for k, v in old.items()} for old in csv.DictReader(file)]
-    same = [
-        i
-        for i, old in enumerate(rows)
-        if old["stage"] == row["stage"] and int(old["epoch"]) >= row["epoch"]
-    ]
-    # A killed training resumes from the last whole epoch: what it wrote of later ones is repeated.
-    rows = [*rows[: same[0] if same else len(rows)], row]
+    """Append an epoch, in a file that appears whole: who watches reads it at any time."""
+    _write(path, [*_read(path), row])
+
+
+def cut(path: Path, stages: Sequence[str], *, stage: int, epoch: int) -> None:
+    """Take rows out that were written after a state was saved: they are written again.
+
+    Args:
+        path: of ``history.csv`` or ``steps.csv``; nothing is done where there is none.
+        stages: names of all stages, in order.
+        stage: index of the one that goes on.
+        epoch: of it, the first that is repeated.
+    """
+    if not path.is_file():
+        return
+    order = {name: index for index, name in enumerate(stages)}
+    rows = _read(path)
+    kept = [row for row in rows if (order[row["stage"]], int(row["epoch"])) < (stage, epoch)]
+    if len(kept) < len(rows):
+        _write(path, kept, list(rows[0]))
+
+
+@dataclass(frozen=True)
+class StepLog:
+    """Loss and rate of every so many batches, added to a file at once; nothing where 0."""
+
+    path: Path
+    every: int
+
+    def note(self, stage: str, epoch: int, batch: int, lr: float, loss: Any) -> None:
+        """Add a batch, if its turn has come; to look at its loss, the processor waits for it."""
+        if not self.every or batch % self.every:
+            return
+        new = not self.path.is_file()
+        with self.path.open("a", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            if new:
+                writer.writerow(["stage", "epoch", "batch", "lr", "train_loss"])
+            writer.writerow([cell(stage), epoch, batch, lr, float(loss)])
+
+
+def _read(path: Path) -> list[dict[str, Any]]:
+    if not path.is_file():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        return [{k: plain(v) for k, v in old.items()} for old in csv.DictReader(file)]
+
+
+def _write(path: Path, rows: Sequence[dict[str, Any]], header: Sequence[str] = ()) -> None:
     with replacing(path) as draft, draft.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=list(row))
+        writer = csv.DictWriter(file, fieldnames=list(header) or list(rows[-1]))
         writer.writeheader()
         writer.writerows({k: cell(v) for k, v in one.items()} for one in rows)

@@ -1,0 +1,137 @@
+"""The stages of a training one after the other, and what each leaves on the disk.
+
+In: an untrained network, examples to fit and to select on. Out: ``model.safetensors`` of the kept
+epoch, ``history.csv``, ``state.ckpt`` for resume. At the end of each epoch the state is written
+first and the kept weights after it:
+
+    epoch n ends -> state.ckpt (of n, "n is kept") -> model.safetensors (of n)
+                 ^ killed here: n is repeated      ^ killed here: written again from the state
+
+so that the weights in the folder are never those of an epoch that the state knows nothing of, also
+where the next stage has begun.
+"""
+
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from traitscope.files import replacing
+from traitscope.runs.checkpoint import load_weights, save_fitted
+from traitscope.training._lightning import (
+    Checkpoint,
+    EarlyStopping,
+    EMAWeightAveraging,
+    TensorBoardLogger,
+    Trainer,
+)
+from traitscope.training.history import cut
+from traitscope.training.loop import Loop, Session, arithmetic, loaders
+from traitscope.training.notices import quiet
+from traitscope.training.optimisation import freeze
+from traitscope.training.saved import STATE, Saved, read_saved
+
+
+def fit_stages(model: torch.nn.Module, session: Session, *, resume: bool = False) -> None:
+    """Run the stages one after the other, starting inside one of them when resuming."""
+    stages = session.config.stages
+    trainable = frozenset(name for name, t in model.named_parameters() if t.requires_grad)
+    saved = read_saved(session.folder) if resume else None
+    if saved is not None:
+        _put_back(saved, model, session)
+    first = 0 if saved is None else saved.stage
+    done = sum(stage.epochs for stage in stages[:first])
+    for index in range(first, len(stages)):
+        freeze(model, stages[index], trainable)
+        loop = Loop(model, session, index=index, epochs_before=done)
+        _fit_stage(loop, session, saved if index == first else None)
+        done += stages[index].epochs
+        if loop.best is not None:  # the next stage, and the user, get the kept epoch
+            load_weights(session.folder, model)
+        else:
+            save_fitted(session.folder, model)
+
+
+def _put_back(saved: Saved, model: torch.nn.Module, session: Session) -> None:
+    """Make the folder agree with the state: what was written of later epochs is repeated."""
+    names = [stage.name for stage in session.config.stages]
+    for file in ("history.csv", "steps.csv"):
+        cut(session.folder / file, names, stage=saved.stage, epoch=saved.done)
+    if saved.kept == saved.done - 1 >= 0:
+        save_fitted(session.folder, model, tensors=saved.weights())
+
+
+def _fit_stage(loop: Loop, session: Session, saved: Saved | None) -> None:
+    stage, settings = loop.stage, session.config.trainer
+    callbacks: list[Any] = [_Saving(session.folder / STATE, settings.save_minutes)]
+    if stage.early_stop:
+        callbacks.append(
+            # An undefined score (of predictions that do not vary yet) is no gain, and no end.
+            EarlyStopping(
+                session.monitor, patience=stage.early_stop, mode=session.mode, check_finite=False
+            )
+        )
+    averaging = [EMAWeightAveraging(decay=settings.ema)] if settings.ema else []
+    callbacks += averaging
+    logger: Any = False
+    if settings.tensorboard:
+        logger = TensorBoardLogger(session.folder, name="", version="tensorboard")
+    with quiet(), arithmetic(settings.precision):
+        trainer = Trainer(
+            accelerator=session.accelerator,
+            devices=1,
+            precision="bf16-mixed" if settings.precision == "bf16" else "32-true",
+            max_epochs=stage.epochs,
+            accumulate_grad_batches=stage.accumulate,
+            gradient_clip_val=stage.clip_norm or None,
+            callbacks=callbacks,
+            logger=logger,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+            log_every_n_steps=1,
+            default_root_dir=session.folder,
+        )
+        begin = {} if saved is None else {"epoch": saved.done, "batches": saved.batches}
+        ctrl_c = signal.getsignal(signal.SIGINT)
+        try:
+            path = None if saved is None else saved.path
+            with loaders(session, stage, **begin) as both:
+                trainer.fit(loop, *both, ckpt_path=path, weights_only=True)
+        except SystemExit as error:  # what Lightning makes of Ctrl-C, after muting the next one
+            signal.signal(signal.SIGINT, ctrl_c)
+            raise KeyboardInterrupt from error
+        for average in averaging:  # Lightning leaves it out when a resumed stage is over already
+            average.on_train_end(trainer, loop)
+    loop.model.to("cpu")
+
+
+class _Saving(Checkpoint):
+    """Write the state and then the kept weights after each epoch, and the state within long ones.
+
+    A subclass of Lightning's marker, so that it is called last, when the epoch is recorded.
+    """
+
+    def __init__(self, path: Path, minutes: float) -> None:
+        self.path, self.seconds = path, 60 * minutes
+        self.saved_at = time.monotonic()
+
+    def on_train_batch_end(self, trainer: Any, pl_module: Any, *batch: Any) -> None:
+        """Save after so many minutes, where no gradient is half accumulated."""
+        if not self.seconds or time.monotonic() < self.saved_at + self.seconds:
+            return
+        last = trainer.fit_loop.epoch_loop.batch_progress.is_last_batch
+        if not last and not trainer.fit_loop._should_accumulate():
+            self._save(trainer)
+
+    def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
+        """Save the epoch."""
+        self._save(trainer)
+        pl_module.keep()
+
+    def _save(self, trainer: Any) -> None:
+        with replacing(self.path) as draft:
+            trainer.save_checkpoint(draft)
+        self.saved_at = time.monotonic()
