@@ -64,10 +64,9 @@ def evaluate(
         corpus: address of another corpus; or the run's own, to have your module imported for it.
         store: where that corpus' features are; the run's own store by default.
         to: folder of the results; ``RUN/evaluation/SPLIT`` by default.
-        model: the dotted path of an outside model the run was trained with.
-        streams: dotted paths of outside extractors that the run reads.
+        model, streams: dotted paths of an outside model and extractors of the run.
         scoring: aggregation, resamples, seed.
-        workers: processes that read the clips' features; 0 reads them here.
+        workers: processes that read features; 0 reads them here.
         hook: called as hook(done, total, name).
 
     Raises:
@@ -76,14 +75,14 @@ def evaluate(
     Example:
         ``evaluate("runs/a").everything.model.macro("accuracy").value``
     """
+    how: dict[str, Any]
     own = read_run(Path(run)).data.corpus
     typed = registry.typed(corpus=corpus)
     corpus = None if corpus == own else corpus
     if (Path(run) / "fold-0").is_dir() and not (corpus or store):
-        how: dict[str, Any] = {"split": split, "model": model, "streams": streams}
-        return _evaluate_folds(
-            Path(run), to, typed, how | {"scoring": scoring, "workers": workers, "hook": hook}
-        )
+        how = {"split": split, "model": model, "streams": streams}
+        how |= {"scoring": scoring, "workers": workers, "hook": hook}
+        return _evaluate_folds(Path(run), to, typed, how)
     checkpoint, address = load(run, model=model, streams=streams), corpus or own
     labels = saved_corpus(address, typed, source=f"{run}/run.yaml", words="--corpus")
     protocol = foreign_protocol(labels) if corpus else checkpoint.config.protocol
@@ -95,8 +94,8 @@ def evaluate(
     values = checkpoint.predict_examples(examples, workers=workers, hook=hook)
     folder = Path(to) if to else Path(run, "evaluation", _folder_name(split, corpus))
     table, targets = folder / "predictions.csv", checkpoint.facts.targets
-    names, seed = [target.name for target in targets], checkpoint.config.seed
-    write_predictions(table, ready, values, targets=names, split=split, seed=seed)
+    how = {"targets": examples.targets, "split": split, "seed": checkpoint.config.seed}
+    write_predictions(table, ready, values, **how)
     system = System(
         *(str(run), table, split, protocol, address),
         targets=targets if corpus else None,
