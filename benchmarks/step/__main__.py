@@ -143,6 +143,9 @@ class _Endless:
     def __init__(self, examples: Examples) -> None:
         self._epoch, self._length = -1, len(examples)
 
+    def __len__(self) -> int:
+        return self._length
+
     def __iter__(self) -> Iterator[tuple[int, int]]:
         self._epoch += 1
         return iter([(self._epoch, index) for index in range(self._length)])

@@ -82,7 +82,7 @@ def test_show_prints_settings_and_layers(capsys: pytest.CaptureFixture[str]) -> 
     told = capsys.readouterr().out
     assert "signals: au" in told
     assert "70 x 17" in told
-    assert f"{2_156_861:,}" in told
+    assert f"{2_222_141:,}" in told
     with pytest.raises(SystemExit):
         main(["show", "au_hybrid", "model.longest=70", "--json", "--depth", "1"])
     tree = json.loads(capsys.readouterr().out)

@@ -58,7 +58,7 @@ def fill_store(folder: Path, address: str, name: str, settings: list[str], rows:
             time = np.arange(count) / (config.sample_rate_hz if sound else 5)
             if sound:
                 stream = Stream(time=time, values=rng.normal(size=count).astype(np.float32))
-            elif request.name in {"faces", "frames"}:
+            elif request.name in {"faces", "frames", "drawings"}:
                 side = config.size
                 noise = rng.integers(0, 255, (count, side, side, 3)).astype(np.uint8)
                 jpegs = [cv2.imencode(".jpg", image)[1].tobytes() for image in noise]

@@ -28,7 +28,7 @@ from traitscope.errors import ConfigError
 if TYPE_CHECKING:  # whoever reads examples does without torch
     from torch import Tensor
 
-IMAGES = ("faces", "frames")
+IMAGES = ("faces", "frames", "drawings")
 POINTS = ("landmarks",)
 """Points in the images, x and y as shares of them: they move with what they mark."""
 PARTS = ("augment", "draw", "pixels", "points", "share", "mix")

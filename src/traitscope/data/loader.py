@@ -1,9 +1,10 @@
 """Examples + an order -> batches, read here or ahead of time in other processes."""
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from itertools import count, islice
+from typing import Protocol
 
 from traitscope.data.batches import collate
 from traitscope.data.examples import Examples
@@ -19,6 +20,14 @@ def reading(sets: Sequence[Examples], workers: int) -> Iterator[Readers | None]:
         return
     with closing(Readers(sets, workers)) as readers:
         yield readers
+
+
+class Order(Protocol):
+    """The clips of an epoch; a stage may take fewer than there are, or some of them twice."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[Index]: ...
 
 
 class Loader:
@@ -37,7 +46,7 @@ class Loader:
         examples: Examples,
         *,
         batch_size: int,
-        sampler: Iterable[Index] | None = None,
+        sampler: Order | None = None,
         drop_last: bool = False,
         readers: Readers | None = None,
         which: int = 0,
@@ -45,13 +54,13 @@ class Loader:
         """Batches of ``examples``, which is the set number ``which`` of ``readers``."""
         self.examples = examples
         self.batch_size = batch_size
-        self.sampler: Iterable[Index] = range(len(examples)) if sampler is None else sampler
+        self.sampler: Order = range(len(examples)) if sampler is None else sampler
         self.drop_last = drop_last
         self._readers = readers
         self._which = which
 
     def __len__(self) -> int:
-        whole, rest = divmod(len(self.examples), self.batch_size)
+        whole, rest = divmod(len(self.sampler), self.batch_size)
         return whole + bool(rest and not self.drop_last)
 
     def __iter__(self) -> Iterator[Batch]:

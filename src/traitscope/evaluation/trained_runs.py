@@ -59,12 +59,13 @@ def evaluate(
     """Score a run on a split and write ``predictions.csv`` and ``report.json``.
 
     Args:
-        run: folder of a trained run, or of one per fold: then all their predictions together.
+        run: a trained run, or the folder of one per fold: then all their predictions together.
         split: which clips.
         corpus: address of another corpus; or the run's own, to have your module imported for it.
         store: where that corpus' features are; the run's own store by default.
         to: folder of the results; ``RUN/evaluation/SPLIT`` by default.
-        model, streams: dotted paths of an outside model and extractors of the run.
+        model: dotted path of an outside model.
+        streams: dotted paths of outside extractors.
         scoring: aggregation, resamples, seed.
         workers: processes that read features; 0 reads them here.
         hook: called as hook(done, total, name).
@@ -75,20 +76,17 @@ def evaluate(
     Example:
         ``evaluate("runs/a").everything.model.macro("accuracy").value``
     """
-    how: dict[str, Any]
-    own = read_run(Path(run)).data.corpus
-    typed = registry.typed(corpus=corpus)
+    own, typed = read_run(Path(run)).data.corpus, registry.typed(corpus=corpus)
     corpus = None if corpus == own else corpus
     if (Path(run) / "fold-0").is_dir() and not (corpus or store):
-        how = {"split": split, "model": model, "streams": streams}
-        how |= {"scoring": scoring, "workers": workers, "hook": hook}
-        return _evaluate_folds(Path(run), to, typed, how)
+        how: dict[str, Any] = {"split": split, "scoring": scoring, "workers": workers, "hook": hook}
+        return _evaluate_folds(Path(run), to, typed, how | {"model": model, "streams": streams})
     checkpoint, address = load(run, model=model, streams=streams), corpus or own
     labels = saved_corpus(address, typed, source=f"{run}/run.yaml", words="--corpus")
     protocol = foreign_protocol(labels) if corpus else checkpoint.config.protocol
     asked = protocols.split(labels, protocol).part(split)
-    where = Path(store or checkpoint.config.data.store)
-    features = serving(Store(where), asked, corpus=labels.name)
+    opened = Store(Path(store or checkpoint.config.data.store))
+    features = serving(opened, asked, corpus=labels.name)
     ready, failures = _prepared(checkpoint, asked, features, address)
     examples = checkpoint.examples(ready, features)
     values = checkpoint.predict_examples(examples, workers=workers, hook=hook)

@@ -173,6 +173,8 @@ def origin_of(clip: Clip, request: Request, media: Media | None, *, corpus: str)
     # Words lie in files of their own, which change without the media.
     if "text" in needs:
         span.append(f"text {crc(words_of(clip, request.config.model_dump()) or '')}")
+    if "attributes" in needs:
+        span.append(f"attributes {crc(repr(sorted(clip.attributes.items())))}")
     return Origin(size, ", ".join(span), _written(path), record(corpus, clip))
 
 

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from traitscope.nn.heads import RangeHead, RowScores
 from traitscope.nn.images import ImagesConfig, image_draws, score_images
+from traitscope.nn.initial import from_scratch
 from traitscope.nn.vgg import BLOCKS, fill_vgg16, vgg16
 from traitscope.types import Batch, Draw, Target
 
@@ -49,6 +50,7 @@ class Model(nn.Module):
         self.see = nn.Sequential(*vgg16(config.width)[:-1])
         self.score = nn.Linear(BLOCKS[-1][-1] // config.width, len(targets))
         self.to_range = RangeHead(targets)
+        from_scratch(self)
 
     def load_pretrained(self) -> None:
         """Take ImageNet weights from the local cache, if the config asks for them."""

@@ -18,6 +18,12 @@ from traitscope.media.pictures import IMAGENET_MEAN, IMAGENET_SD
 from traitscope.nn.heads import RowScores
 from traitscope.types import Batch, Draw, Rows
 
+Images = PositiveInt | Literal["all"]
+"""How many of the stored images of a clip."""
+
+AT_ONCE = 64
+"""Images that go through a network together in evaluation: all of several clips are too many."""
+
 
 class ImagesConfig(BaseConfig):
     """On what, and how many images of a clip."""
@@ -28,13 +34,13 @@ class ImagesConfig(BaseConfig):
     """Side of an image in pixels."""
     images: PositiveInt = 1
     """Random images of a clip per training epoch."""
-    evaluation_images: PositiveInt = 8
-    """Evenly spaced images of a clip in evaluation."""
+    evaluation_images: Images = 8
+    """Evenly spaced images of a clip in evaluation, or all that are stored."""
 
 
 def image_draws(config: ImagesConfig) -> dict[str, Draw]:
     """Draw random images in training, evenly spaced ones in evaluation."""
-    train, evaluate = Rows("random", config.images), Rows("even", config.evaluation_images)
+    train, evaluate = Rows("random", config.images), evaluated(config.evaluation_images)
     return {config.input: Draw(train=train, evaluate=evaluate, size=config.size)}
 
 
@@ -66,6 +72,11 @@ def _factors(device: torch.device) -> tuple[Tensor, Tensor]:
     return scale, shift
 
 
+def evaluated(images: Images) -> Rows:
+    """The rows that are scored of a clip: evenly spaced ones, or all."""
+    return Rows("all") if images == "all" else Rows("even", images)
+
+
 def score_images(batch: Batch, stream: str, score: Callable[[Tensor], Tensor]) -> RowScores:
     """Score every picture by itself.
 
@@ -75,5 +86,22 @@ def score_images(batch: Batch, stream: str, score: Callable[[Tensor], Tensor]) -
         score: (images, 3, height, width) -> (images, targets).
     """
     mask = batch.masks[stream]
-    scores = score(rearrange(batch.streams[stream], "clips rows ... -> (clips rows) ..."))
+    scores = each_image(batch, stream, score)
     return RowScores(rearrange(scores, "(clips rows) t -> clips rows t", clips=len(mask)), mask)
+
+
+def each_image(batch: Batch, stream: str, see: Callable[[Tensor], Tensor]) -> Tensor:
+    """Put every picture of a batch through a network, in evaluation a few at a time.
+
+    Args:
+        batch: with a stream (clips, rows, 3, height, width).
+        stream: its name.
+        see: (images, 3, height, width) -> (images, ...).
+
+    Returns:
+        (clips x rows, ...), a clip's rows together.
+    """
+    images = rearrange(batch.streams[stream], "clips rows ... -> (clips rows) ...")
+    if torch.is_grad_enabled():  # its batch normalisation takes the statistics of all of them
+        return see(images)
+    return torch.cat([see(part) for part in images.split(AT_ONCE)])

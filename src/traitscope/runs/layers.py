@@ -120,7 +120,7 @@ def row_shape(request: Request, draw: Draw) -> tuple[int, ...]:
     """
     config: Any = request.config
     module = request.module
-    if request.name in {"faces", "frames"}:
+    if request.name in {"faces", "frames", "drawings"}:
         side = draw.size or config.size
         return (3, *((side, side) if isinstance(side, int) else side))
     if request.name == "waveform":

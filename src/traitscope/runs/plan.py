@@ -24,6 +24,9 @@ from traitscope.types import Draw
 IMPORTED = "imported"
 """The extractor that stands for tables brought into the store."""
 
+METADATA = "metadata"
+"""The extractor of attributes of people, which a model takes only with leave."""
+
 log = logging.getLogger(__name__)
 
 
@@ -193,6 +196,7 @@ def plan(config: RunConfig, *, typed: registry.Typed = registry.NOTHING, source:
         raise ConfigError(
             f"features.{idle[0]} has no effect: {name} takes {', '.join(sorted(draws)) or 'none'}."
         )
+    _check_attributes(config, draws)
     if hasattr(module, "Estimator") and (config.stages or config.augment):
         raise ConfigError(
             f"{name} is fitted in one step: stages, train.* and augment.* settings have no effect "
@@ -204,6 +208,22 @@ def plan(config: RunConfig, *, typed: registry.Typed = registry.NOTHING, source:
     }
     changes = settle(config.augment, draws)
     return Plan(module, options, _sized(draws, requests), requests, changes, typed)
+
+
+def _check_attributes(config: RunConfig, draws: Mapping[str, Draw]) -> None:
+    """Let a model see age, gender and the like only where the user has said so."""
+    sees, allowed = METADATA in draws, config.data.allow_attributes
+    if sees and not allowed:
+        raise ConfigError(
+            f"{config.model['name']} takes attributes of people (the stream {METADATA!r}). If it "
+            f"may see age, gender and the like: data.allow_attributes=true."
+        )
+    if allowed and not sees:
+        raise ConfigError(
+            f"data.allow_attributes=true has no effect: {config.model['name']} takes "
+            f"{', '.join(sorted(draws)) or 'none'}. A model of any streams sees them with, for "
+            f"example: functionals model.streams=[short_term,{METADATA}]"
+        )
 
 
 def _sized(draws: Mapping[str, Draw], requests: Mapping[str, Request]) -> dict[str, Draw]:

@@ -28,7 +28,7 @@ class DataConfig(Config):
     targets: tuple[str, ...] = ()
     """Targets to regress; empty for all of the corpus."""
     allow_attributes: bool = False
-    """Let the model see age, gender ...; said in its card."""
+    """Let the model take the stream ``metadata`` (age, gender ...); said in its card."""
     first_stage: str = ""
     """Run whose scores of frames a second stage learns from, see ``predict --frames``."""
     out_of_fold: bool = False
@@ -85,8 +85,14 @@ class Stage(Config):
     """Floor of ``cosine`` and ``plateau``."""
     warmup_epochs: NonNegativeInt = 0
     """Epochs of linear warm-up, before any schedule but ``plateau``."""
+    weight_decay_end: NonNegativeFloat = 0.0
+    """Weight decay of the last epoch, to which it goes in half a cosine; 0 for no change."""
     epochs: PositiveInt = 30
-    """Passes over the fitting clips."""
+    """How often the validation clips are scored; each time after ``passes`` or so many steps."""
+    passes: PositiveInt = 1
+    """Passes over the fitting clips in an epoch; rows and augmentation are drawn anew in each."""
+    steps_per_epoch: NonNegativeInt = 0
+    """Steps of an epoch instead of whole passes, which go on in the next; 0 for passes."""
     batch_size: PositiveInt = 32
     """Clips per step."""
     accumulate: PositiveInt = 1
@@ -148,6 +154,8 @@ class Stage(Config):
                 f"{', '.join(idle)} would have no effect with optimizer={self.optimizer} and "
                 f"schedule={self.schedule}"
             )
+        if self.steps_per_epoch and self.passes > 1:
+            raise ValueError("steps_per_epoch and passes both say how long an epoch is: leave one")
         if self.schedule == "step" and not self.milestones:
             raise ValueError("schedule=step needs milestones")
         return self
@@ -176,8 +184,10 @@ class Start(Config):
 class TrainerConfig(Config):
     """How the loop runs, whatever the model."""
 
-    precision: Literal["32", "tf32", "bf16"] = "32"
-    """Arithmetic of the forward and backward pass; tf32 is that of a GPU's tensor cores."""
+    precision: Literal["32", "tf32", "bf16", "16"] = "32"
+    """Arithmetic of the forward and backward pass; 16 (float16) and tf32 on a GPU alone."""
+    keep_every: NonNegativeInt = 0
+    """Keep the weights of every so many epochs, too, in ``epochs``; 0 for none."""
     monitor: Literal["mae", "mse", "r2", "ccc"] = "mae"
     """Macro score on validation that decides what is best, when to stop, and ``plateau``."""
     ema: Annotated[float, Field(ge=0, lt=1)] = 0.0

@@ -277,6 +277,8 @@ def _network(
         return _Ready(data, scalers, facts, network, account)
     if start.start_from is not None:
         account = begin_with(network, Path(start.start_from), data.plan, facts, data.config)
+        if hasattr(network, "complete"):
+            network.complete(account.fresh)
     elif hasattr(network, "load_pretrained"):
         network.load_pretrained()
     rehearse(network, data, start.typed)

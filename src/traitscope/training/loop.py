@@ -25,7 +25,7 @@ from traitscope.nn.pretrained import hold_frozen
 from traitscope.registry import NOTHING, Typed
 from traitscope.runs.checkpoint import predicted, save_fitted
 from traitscope.runs.settings import RunConfig, Stage
-from traitscope.training import losses
+from traitscope.training import losses, pace
 from traitscope.training._lightning import EarlyStopping, LightningModule
 from traitscope.training.distillation import SelfDistillation
 from traitscope.training.history import StepLog, mean_loss, record, split_scores
@@ -69,15 +69,16 @@ class Session:
 
 
 class EpochSampler(Sampler[tuple[int, int]]):
-    """Shuffled (epoch, index) pairs whose order is a pure function of (seed, epoch).
+    """Shuffled (pass, index) pairs whose order is a pure function of (stage, seed, epoch).
 
     Workers ask for their first batches as soon as the loader is iterated, which Lightning does
     before it says which epoch it resumes: the sampler of a resumed training is made with that.
     """
 
-    def __init__(self, length: int, seed: int, *, epoch: int = 0, skip: int = 0) -> None:
-        self.length = length
-        self.seed = seed
+    def __init__(
+        self, length: int, seed: int, stage: Stage, *, epoch: int = 0, skip: int = 0
+    ) -> None:
+        self.length, self.seed, self.stage = length, seed, stage
         self.epoch = epoch
         self.skip = skip  # clips of the first epoch that the state has seen already
 
@@ -86,12 +87,12 @@ class EpochSampler(Sampler[tuple[int, int]]):
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return self.length
+        return pace.samples(self.stage, self.length)
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
-        order = np.random.default_rng([self.seed, self.epoch]).permutation(self.length)
+        order = pace.order(self.stage, self.length, seed=self.seed, epoch=self.epoch)
         skip, self.skip = self.skip, 0
-        return iter([(self.epoch, int(index)) for index in order[skip:]])
+        return iter(order[skip:])
 
 
 class Loop(LightningModule):
@@ -145,6 +146,7 @@ class Loop(LightningModule):
         ]
         for group, lr in zip(self.trainer.optimizers[0].param_groups, rates, strict=True):
             group["lr"] = lr
+        pace.set_decay(self.trainer.optimizers[0], self.stage, self._epoch)
         self._lr = rates[0]
 
     @property
@@ -254,6 +256,9 @@ class Loop(LightningModule):
 
     def keep(self) -> None:
         """Write the weights of this epoch if they are to be kept; after the state is written."""
+        number, trainer = self.epochs_before + self.current_epoch, self.session.config.trainer
+        if place := pace.place_of(self.session.folder, trainer, number):
+            save_fitted(place, self.model, tensors=self._scored)
         if self.kept == self.current_epoch:
             save_fitted(self.session.folder, self.model, tensors=self._scored)
 
@@ -325,20 +330,18 @@ def loaders(
 
     Args:
         session: what is fitted on.
-        stage: its batch size.
+        stage: its batch size and pace.
         epoch: which one comes first.
         batches: of it, how many have been seen already.
     """
     fitting, selection = session.data.fitting, session.data.selection
     sets = [fitting, selection] if selection else [fitting]
-    # A last batch of one breaks batch normalisation; it is dropped in this epoch's order only.
-    lonely = len(fitting) % stage.batch_size == 1 and len(fitting) > stage.batch_size
     skip = batches * stage.batch_size
-    sampler = EpochSampler(len(fitting), session.config.seed, epoch=epoch, skip=skip)
+    sampler = EpochSampler(len(fitting), session.config.seed, stage, epoch=epoch, skip=skip)
     size = max(stage.batch_size for stage in session.config.stages)
     with reading(sets, session.workers) as readers:
         first = Loader(fitting, batch_size=stage.batch_size, sampler=sampler, readers=readers)
-        first.drop_last = lonely
+        first.drop_last = pace.ends_alone(stage, len(fitting))
         second = Loader(selection, batch_size=size, readers=readers, which=1)
         yield first, second if selection else None
 

@@ -20,6 +20,7 @@ import torch
 
 from traitscope.files import replacing
 from traitscope.runs.checkpoint import load_weights, save_fitted
+from traitscope.training import pace
 from traitscope.training._lightning import (
     Checkpoint,
     EarlyStopping,
@@ -82,7 +83,7 @@ def _fit_stage(loop: Loop, session: Session, saved: Saved | None) -> None:
         trainer = Trainer(
             accelerator=session.accelerator,
             devices=1,
-            precision="bf16-mixed" if settings.precision == "bf16" else "32-true",
+            precision=pace.arithmetic(settings, session.accelerator),
             max_epochs=stage.epochs,
             accumulate_grad_batches=stage.accumulate,
             gradient_clip_val=stage.clip_norm or None,
