@@ -22,6 +22,7 @@ ORDER = [
     "frames",
     "types",
     "extras",
+    "notebook",
     "registry",
     "files",
     "config",
@@ -47,6 +48,7 @@ ORDER = [
     "analysis",
     "report",
     "experiments",
+    "interface",
     "doctor",
     "cli",
 ]
@@ -138,6 +140,7 @@ IMPORTERS = {
     "__init__.py": "the public verbs, from a fixed table",
     "cli/__init__.py": "the verbs of the command line, from a fixed table",
     "report/__init__.py": "the writers of a report, from a fixed table",
+    "training/_lightning.py": "torchmetrics, from a fixed table, when somebody wants it",
 }
 """Files that import by name, and what."""
 

@@ -1,6 +1,7 @@
 """The named types that cross the borders between rooms: frozen, and checked when made."""
 
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import inf, isfinite
@@ -73,8 +74,7 @@ class Clip:
     Attributes:
         id: unique in its corpus; becomes a file name, so no separators or control characters.
         path: video, audio or folder of images; None when only labels are there.
-        start: seconds into the file; None for its beginning.
-        end: seconds into the file, exclusive; None for its end.
+        start, end: seconds into the file, without the end; None for its beginning and its end.
         fps: frames per second of a folder of images.
         source: the recording the clip was cut from; the clip itself when unknown.
         subject: the person, when known.
@@ -82,8 +82,7 @@ class Clip:
         targets: name -> value; a missing label is absent, never NaN.
         transcript: what is said, when known.
         attributes: age group, gender ...: for baselines and audits only.
-        video_track: which of several in the file, from 1; None for the file's default.
-        audio_track: which of several in the file, from 1; None for the file's default.
+        video_track, audio_track: which of several in the file, from 1; None for its default.
     """
 
     id: str
@@ -126,7 +125,6 @@ class Corpus:
         name: how it is addressed, such as ``table:clips.csv``.
         kind: whose judgement the labels are.
         targets: what is regressed, in the order of TRAITS (then others).
-        clips: in a fixed order.
         notes: facts a user must read (licence, excluded uses, what was ignored while loading).
         aggregate: what is scored: a clip, or a person (``subject``) whose clips are averaged.
         optional: targets that clips may carry too, regressed only when asked for by name.
@@ -143,9 +141,8 @@ class Corpus:
     ratings: Mapping[str, Mapping[str, Mapping[str, float]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        seen: set[str] = set()
-        twice = sorted({c.id for c in self.clips if c.id in seen or seen.add(c.id)})  # type: ignore[func-returns-value]
-        if twice:
+        count = Counter(clip.id for clip in self.clips)
+        if twice := sorted(clip for clip, times in count.items() if times > 1):
             what = f"{len(twice)} clip ids occur more than once: {', '.join(twice[:10])}"
             raise DataError(f"{self.name}: {what}. Give each clip its own id.")
 
@@ -241,7 +238,7 @@ class Stream:
 
     time: NDArray[np.float64]
     values: NDArray[Any] | None = None
-    images: tuple[bytes, ...] | None = None
+    images: Sequence[bytes] | None = None
     valid: NDArray[np.bool_] | None = None
     columns: tuple[str, ...] = ()
     info: Mapping[str, Any] = field(default_factory=dict)
@@ -280,7 +277,6 @@ class Inputs:
     """What an extractor may use when it finishes a clip, according to its NEEDS.
 
     Attributes:
-        clip: the clip, with its transcript.
         waveform: the sound at the extractor's ``sample_rate_hz``, for NEEDS "audio".
         streams: streams of other extractors, for NEEDS "stream:NAME".
     """
@@ -342,13 +338,13 @@ class Batch:
     """Clips side by side, as a model gets them (torch tensors) or an estimator (NumPy arrays).
 
     Attributes:
-        clips: ids, in order.
-        streams: name -> (clips, rows, ...), padded; (clips, features) for pooled streams.
+        streams: name -> (clips, rows, ...), padded, or (clips, features) of pooled streams;
+            pictures are uint8 (..., height, width, 3), as tensors float with colours first.
         masks: name -> (clips, rows) True where the row is there.
-        targets: (clips, targets), zero where missing.
-        target_mask: (clips, targets) True where there is a label.
+        targets, target_mask: (clips, targets), zero and False where there is no label.
         mixed: (clips,) True where augmentation blended a clip with another one.
         columns: name -> names of the stream's last axis, for estimators and explanations.
+        draws: transform -> (clips, n), what is to be done to the pictures when they are tensors.
     """
 
     clips: tuple[str, ...]
@@ -358,6 +354,7 @@ class Batch:
     target_mask: Any
     mixed: Any = None
     columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    draws: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

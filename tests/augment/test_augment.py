@@ -2,18 +2,23 @@
 
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
+from tests.support.augmented import as_seen, pixels
 from traitscope import registry
 from traitscope.augment import blend, change, settle
 from traitscope.augment.decimate_shift_slice import Config as CopiesConfig
 from traitscope.augment.decimate_shift_slice import copies
 from traitscope.augment.flip import partners
+from traitscope.data.batches import collate, to_tensors
+from traitscope.data.drawing import Example
 from traitscope.errors import ConfigError
 from traitscope.extract.landmarks import TO_68
-from traitscope.media.pictures import IMAGENET_MEAN, IMAGENET_SD
 from traitscope.tracking._canonical import FACE
+from traitscope.types import Clip
 
 NAMES = registry.names("augment")
 ALWAYS: dict[str, dict[str, float]] = {
@@ -28,8 +33,7 @@ ONE_CLIP = [name for name in NAMES if name != "mixup"]
 def material(rows: int = 6) -> tuple[dict[str, Any], dict[str, Any]]:
     """Streams of every kind; each image row holds the same picture; row 2 is missing."""
     rng = np.random.default_rng(0)
-    picture = rng.uniform(0, 1, (3, 20, 24)).astype(np.float32)
-    images = np.repeat(((picture - 0.45) / 0.22)[None], rows, axis=0).astype(np.float32)
+    images = np.repeat(rng.integers(0, 256, (1, 20, 24, 3), np.uint8), rows, axis=0)
     streams = {
         "faces": images,
         "frames": images.copy(),
@@ -52,7 +56,7 @@ def drawn(name: str, streams: dict[str, Any]) -> set[str]:
 def changed(name: str, *, seed: int = 0, **settings: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     streams, masks = material()
     chosen = settle({name: {**ALWAYS.get(name, {}), **settings}}, drawn(name, streams))
-    return change(streams, masks, chosen, np.random.default_rng(seed))
+    return as_seen(streams, masks, chosen, seed)
 
 
 @pytest.mark.parametrize("name", ONE_CLIP)
@@ -60,13 +64,14 @@ def test_a_transform_changes_its_streams_and_no_others(name: str) -> None:
     streams, masks = material()
     chosen = settle({name: ALWAYS.get(name, {})}, drawn(name, streams))
     own = set(chosen[0].config.streams)
+    plain, _ = as_seen(streams, masks, ())
     moved: set[str] = set()
     for seed in range(6):
-        after, _ = change(streams, masks, chosen, np.random.default_rng(seed))
-        moved |= {k for k in streams if not np.array_equal(after[k], streams[k])}
+        after, _ = as_seen(streams, masks, chosen, seed)
+        moved |= {k for k in streams if not np.array_equal(after[k], plain[k])}
         for key in streams:
-            assert after[key].shape[1:] == streams[key].shape[1:]
-            assert after[key].dtype == streams[key].dtype
+            assert after[key].shape[1:] == plain[key].shape[1:]
+            assert after[key].dtype == np.float32
     assert moved == own & set(streams)
 
 
@@ -75,8 +80,8 @@ def test_what_comes_in_is_left_alone_and_a_seed_repeats_it(name: str) -> None:
     streams, masks = material()
     before = {key: values.copy() for key, values in streams.items()}
     chosen = settle({name: ALWAYS.get(name, {})}, drawn(name, streams))
-    one = change(streams, masks, chosen, np.random.default_rng(5))
-    two = change(streams, masks, chosen, np.random.default_rng(5))
+    one = as_seen(streams, masks, chosen, 5)
+    two = as_seen(streams, masks, chosen, 5)
     for key in streams:
         np.testing.assert_array_equal(streams[key], before[key])
         np.testing.assert_array_equal(one[0][key], two[0][key])
@@ -105,11 +110,11 @@ def test_all_images_of_a_clip_change_alike_in_every_stream(name: str) -> None:
 
 
 def test_flip_mirrors_left_and_right_half_of_the_time() -> None:
-    streams, _ = material()
+    plain, _ = as_seen(*material(), ())
     after, _ = changed("flip")
-    np.testing.assert_array_equal(after["faces"][0], streams["faces"][0, :, :, ::-1])
+    np.testing.assert_array_equal(after["faces"][0], plain["faces"][0, :, :, ::-1])
     flips = [
-        not np.array_equal(changed("flip", seed=s, probability=0.5)[0]["faces"], streams["faces"])
+        not np.array_equal(changed("flip", seed=s, probability=0.5)[0]["faces"], plain["faces"])
         for s in range(100)
     ]
     assert 35 < sum(flips) < 65
@@ -138,12 +143,12 @@ def test_flip_mirrors_points_and_what_they_mean() -> None:
     points[0, 8] = 0.5, 1.0  # chin
     chosen = settle({"flip": {"probability": 1}}, ["landmarks"])
     given = {"landmarks": points}, {"landmarks": np.ones(1, bool)}
-    after, _ = change(*given, chosen, np.random.default_rng(0))
+    after, _, _ = change(*given, chosen, np.random.default_rng(0))
     moved = after["landmarks"][0]
     assert moved[36].tolist() == [0.125, 0.5625]
     assert moved[45].tolist() == [0.75, 0.5]
     assert moved[8].tolist() == [0.5, 1.0]
-    again, _ = change(after, given[1], chosen, np.random.default_rng(0))
+    again, _, _ = change(after, given[1], chosen, np.random.default_rng(0))
     np.testing.assert_array_equal(again["landmarks"], points)
 
 
@@ -151,17 +156,18 @@ def test_flip_mirrors_points_and_what_they_mean() -> None:
 def test_a_point_stays_on_what_it_marks(name: str) -> None:
     x, y = 0.3, 0.6  # of a bright spot
     down, across = np.mgrid[:200, :200] / 200 + 1 / 400
-    spot = np.exp(-((across - x) ** 2 + (down - y) ** 2) / 0.002).astype(np.float32)
-    streams = {"faces": np.broadcast_to(spot, (2, 3, 200, 200)).copy()}
+    spot = 255 * np.exp(-((across - x) ** 2 + (down - y) ** 2) / 0.002)
+    streams: dict[str, Any] = {"faces": np.broadcast_to(spot[..., None], (2, 200, 200, 3))}
+    streams["faces"] = streams["faces"].astype(np.uint8)
     streams["landmarks"] = np.full((2, 68, 2), (x, y), np.float32)
     masks = {stream: np.ones(2, bool) for stream in streams}
     chosen = settle({name: ALWAYS.get(name, {})}, streams)
     farthest = 0.0
     for seed in range(5):
-        after, _ = change(streams, masks, chosen, np.random.default_rng(seed))
+        after, _ = as_seen(streams, masks, chosen, seed)
         row, column = np.divmod(int(after["faces"][1, 0].argmax()), 200)
-        found = (column + 0.5) / 200, (row + 0.5) / 200
-        np.testing.assert_allclose(after["landmarks"][1, 0], found, atol=0.02)
+        spotted = (column + 0.5) / 200, (row + 0.5) / 200
+        np.testing.assert_allclose(after["landmarks"][1, 0], spotted, atol=0.02)
         farthest = max(farthest, float(np.abs(after["landmarks"][1, 0] - (x, y)).max()))
     assert farthest > 0.05
 
@@ -172,25 +178,45 @@ def test_flip_is_refused_beside_signals_that_it_cannot_mirror() -> None:
 
 
 def test_crop_shows_a_part_enlarged() -> None:
-    ramp = np.broadcast_to(np.linspace(0, 1, 50, dtype=np.float32), (2, 3, 50, 50)).copy()
+    ramp = np.linspace(0, 255, 50).astype(np.uint8)[None, None, :, None]
+    faces = np.broadcast_to(ramp, (2, 50, 50, 3)).copy()
     masks = {"faces": np.ones(2, bool)}
     chosen = settle({"crop": {"smallest": 0.5}}, ["faces"])
     for seed in range(10):
-        after, _ = change({"faces": ramp}, masks, chosen, np.random.default_rng(seed))
-        span = after["faces"][0, 0, 25]
-        assert 0.4 < span.max() - span.min() <= 1
-        assert (np.diff(span) >= 0).all()
-        np.testing.assert_allclose(after["faces"][0, 0, 10], span, atol=1e-6)
+        span = pixels(as_seen({"faces": faces}, masks, chosen, seed)[0]["faces"])[0, 0]
+        assert 0.4 < np.ptp(span[25]) <= 1
+        assert (np.diff(span[25]) >= -1e-6).all()
+        np.testing.assert_allclose(span[10], span[25], atol=1e-6)
+
+
+def test_crop_enlarges_as_opencv_does() -> None:
+    faces = np.random.default_rng(0).integers(0, 256, (1, 60, 80, 3), np.uint8)
+    chosen = settle({"crop": {"smallest": 0.5}}, ["faces"])
+    after, _ = as_seen({"faces": faces}, {"faces": np.ones(1, bool)}, chosen, 4)
+    side, top, left = chosen[0].draw(chosen[0].config, np.random.default_rng(4))
+    tall, wide = round(side * 60), round(side * 80)
+    y, x = round(top * (60 - tall)), round(left * (80 - wide))
+    part = faces[0, y : y + tall, x : x + wide].astype(np.float32) / 255
+    expected = cv2.resize(part, (80, 60)).transpose(2, 0, 1)
+    np.testing.assert_allclose(pixels(after["faces"])[0], expected, atol=1e-5)
+
+
+def recoloured(picture: NDArray[Any], seed: int, **settings: float) -> NDArray[Any]:
+    """What colour makes of one picture (height, width, 3) uint8, in 0..1."""
+    nothing = {"brightness": 0, "contrast": 0, "saturation": 0}
+    chosen = settle({"colour": {**nothing, **settings}}, ["faces"])
+    given = {"faces": picture[None]}, {"faces": np.ones(1, bool)}
+    return pixels(as_seen(*given, chosen, seed)[0]["faces"][0]).transpose(1, 2, 0)
 
 
 def test_resized_crop_may_be_of_another_shape() -> None:
     down, across = np.mgrid[:200, :200] / 200
-    slopes = np.stack([across, down, across + down]).astype(np.float32)
+    slopes = (127 * np.stack([across, down, across + down], axis=-1)).astype(np.uint8)
     chosen = settle({"resized_crop": {"area": 0.3, "flattest": 0.5}}, {"faces": None})
     ratios = []
     for seed in range(8):
         given = {"faces": slopes[None]}, {"faces": np.ones(1, bool)}
-        after = change(*given, chosen, np.random.default_rng(seed))[0]["faces"][0]
+        after = pixels(as_seen(*given, chosen, seed)[0]["faces"][0]) * 255 / 127
         sides = np.ptp(after[0]), np.ptp(after[1])  # shares of the picture that are left of it
         assert sides[0] * sides[1] > 0.25
         ratios.append(float(sides[0] / sides[1]))
@@ -204,7 +230,7 @@ def test_rotation_is_no_farther_than_asked() -> None:
     angles = []
     for seed in range(40):
         masks = {"landmarks": np.ones(1, bool)}
-        after, _ = change(streams, masks, chosen, np.random.default_rng(seed))
+        after, _, _ = change(streams, masks, chosen, np.random.default_rng(seed))
         x, y = after["landmarks"][0, 0] - 0.5
         assert np.hypot(x, y) == pytest.approx(0.5, abs=1e-6)
         angles.append(float(np.degrees(np.arctan2(y, x))))
@@ -213,48 +239,43 @@ def test_rotation_is_no_farther_than_asked() -> None:
 
 
 def test_colour_of_a_grey_image_changes_by_its_brightness_alone() -> None:
-    mean, sd = IMAGENET_MEAN[:, None, None], IMAGENET_SD[:, None, None]
-    grey = np.full((1, 3, 8, 8), 0.5, np.float32)
-    chosen = settle({"colour": {"brightness": 0.4}}, ["faces"])
-    given = {"faces": ((grey - mean) / sd).astype(np.float32)}
-    after, _ = change(given, {"faces": np.ones(1, bool)}, chosen, np.random.default_rng(1))
-    pixels = after["faces"] * sd + mean
-    assert np.ptp(pixels) < 1e-5
-    assert 0.3 <= pixels.mean() <= 0.7
-    assert abs(pixels.mean() - 0.5) > 0.001
+    grey = np.full((8, 8, 3), 128, np.uint8)
+    after = recoloured(grey, 1, brightness=0.4, contrast=0.2, saturation=0.2)
+    assert np.ptp(after) < 1e-5
+    assert 0.3 <= after.mean() <= 0.71
+    assert abs(after.mean() - 128 / 255) > 0.001
+
+
+def test_colour_is_brightness_then_saturation_then_contrast() -> None:
+    picture = np.random.default_rng(0).integers(90, 160, (8, 8, 3), np.uint8)
+    settings = {"brightness": 0.3, "contrast": 0.4, "saturation": 0.5}
+    spreads = np.array(list(settings.values()))
+    brightness, contrast, saturation = 1 + np.random.default_rng(3).uniform(-spreads, spreads)
+    bright = picture / 255 * brightness
+    grey = bright @ [0.299, 0.587, 0.114]
+    coloured = grey[..., None] + saturation * (bright - grey[..., None])
+    expected = grey.mean() + contrast * (coloured - grey.mean())
+    np.testing.assert_allclose(recoloured(picture, 3, **settings), expected, atol=1e-5)
 
 
 def test_saturation_and_contrast_keep_the_mean_grey() -> None:
-    mean, sd = IMAGENET_MEAN[:, None, None], IMAGENET_SD[:, None, None]
-    pixels = np.random.default_rng(0).uniform(0.3, 0.7, (1, 3, 8, 8)).astype(np.float32)
-    luma = np.array([0.299, 0.587, 0.114])
+    picture = np.random.default_rng(0).integers(80, 180, (8, 8, 3), np.uint8)
+    luma = [0.299, 0.587, 0.114]
     for setting in ("contrast", "saturation"):
-        chosen = settle(
-            {"colour": {"brightness": 0, "contrast": 0, "saturation": 0, setting: 0.5}}, ["faces"]
-        )
-        given = {"faces": ((pixels - mean) / sd).astype(np.float32)}
-        after, _ = change(given, {"faces": np.ones(1, bool)}, chosen, np.random.default_rng(3))
-        shown = after["faces"] * sd + mean
-        grey, before = (np.einsum("rchw,c->rhw", p, luma) for p in (shown, pixels))
-        assert grey.mean() == pytest.approx(before.mean(), abs=1e-5)
-        assert not np.allclose(shown, pixels, atol=1e-3)
+        after = recoloured(picture, 3, **{setting: 0.5})
+        assert (after @ luma).mean() == pytest.approx((picture / 255 @ luma).mean(), abs=1e-5)
+        assert not np.allclose(after, picture / 255, atol=1e-3)
         if setting == "saturation":
-            np.testing.assert_allclose(grey, before, atol=1e-5)
-        else:
-            factor = grey.std() / before.std()
-            assert 0.5 <= factor <= 1.5
-            np.testing.assert_allclose(
-                shown - before.mean(), factor * (pixels - before.mean()), atol=1e-4
-            )
+            np.testing.assert_allclose(after @ luma, picture / 255 @ luma, atol=1e-5)
 
 
 def test_erase_hides_a_rectangle_of_the_asked_size() -> None:
-    ones = {"faces": np.ones((3, 3, 100, 100), np.float32)}
+    white = {"faces": np.full((3, 100, 100, 3), 255, np.uint8)}
     masks = {"faces": np.ones(3, bool)}
     chosen = settle({"erase": {"probability": 1.0, "area": [0.1, 0.2]}}, ["faces"])
     for seed in range(20):
-        after, _ = change(ones, masks, chosen, np.random.default_rng(seed))
-        hidden = after["faces"][0, 0] == 0
+        after, _ = as_seen(white, masks, chosen, seed)
+        hidden = np.abs(after["faces"][0, 0]) < 1e-5  # the mean colour is zero
         assert 0.08 < hidden.mean() < 0.23
         rows, columns = np.flatnonzero(hidden.any(axis=1)), np.flatnonzero(hidden.any(axis=0))
         assert len(rows) * len(columns) == hidden.sum()
@@ -292,7 +313,7 @@ def test_every_copy_is_drawn_about_equally_often_and_rows_move_together() -> Non
     chosen = settle({"decimate_shift_slice": {}}, ["signals"])
     counts: dict[tuple[int, ...], int] = {}
     for seed in range(600):
-        after, _ = change(
+        after, _, _ = change(
             {"signals": values},
             {"signals": np.ones(250, bool)},
             chosen,
@@ -306,7 +327,7 @@ def test_every_copy_is_drawn_about_equally_often_and_rows_move_together() -> Non
 
 def test_noise_has_the_asked_spread() -> None:
     streams, masks = material(rows=200)
-    after, _ = change(
+    after, _, _ = change(
         streams, masks, settle({"noise": {"sd": 0.3}}, streams), np.random.default_rng(0)
     )
     added = (after["signals"] - streams["signals"])[masks["signals"]]
@@ -324,7 +345,9 @@ def test_time_mask_hides_spans_and_never_a_whole_clip() -> None:
     one = {"signals": np.ones((1, 2), np.float32)}
     chosen = settle({"time_mask": {"spans": 9, "longest": 0.99}}, one)
     for seed in range(20):
-        _, masks = change(one, {"signals": np.ones(1, bool)}, chosen, np.random.default_rng(seed))
+        _, masks, _ = change(
+            one, {"signals": np.ones(1, bool)}, chosen, np.random.default_rng(seed)
+        )
         assert masks["signals"].all()
 
 
@@ -346,7 +369,7 @@ def test_sound_noise_has_the_asked_ratio_and_leaves_silence() -> None:
     assert 10 * np.log10(ratio) == pytest.approx(20, abs=0.3)
     silent = {"waveform": np.zeros(50, np.float32)}
     chosen = settle({"sound_noise": {}}, silent)
-    after, _ = change(silent, {"waveform": np.ones(50, bool)}, chosen, np.random.default_rng(0))
+    after, _, _ = change(silent, {"waveform": np.ones(50, bool)}, chosen, np.random.default_rng(0))
     assert not after["waveform"].any()
 
 
@@ -355,7 +378,7 @@ def test_sound_shift_moves_and_fills_with_silence() -> None:
     chosen = settle({"sound_shift": {"farthest": 0.3}}, ramp)
     shifts = set()
     for seed in range(20):
-        after, _ = change(
+        after, _, _ = change(
             ramp, {"waveform": np.ones(100, bool)}, chosen, np.random.default_rng(seed)
         )
         kept = np.flatnonzero(after["waveform"])
@@ -374,7 +397,7 @@ def test_mixup_blends_rows_and_labels_where_both_are_there() -> None:
     samples = [(*one, {"a": 0.0, "b": 1.0}), (*two, {"a": 1.0})]
     chosen = settle({"mixup": {"alpha": 1.0}}, ["signals"])
     for seed in range(10):
-        mixed = blend(samples, chosen, np.random.default_rng(seed))
+        mixed, _ = blend(samples, chosen, np.random.default_rng(seed))
         streams, masks, labels = mixed[0]
         if len(streams["signals"]) == 4:  # mixed with itself
             assert labels == {"a": 0.0, "b": 1.0}
@@ -394,9 +417,43 @@ def test_mixup_leaves_the_unchosen_alone() -> None:
     samples = [(streams, masks, {"a": 0.0}), (streams, masks, {"a": 1.0})]
     chosen = settle({"mixup": {"probability": 0.0}}, streams)
     for sample, mixed in zip(
-        samples, blend(samples, chosen, np.random.default_rng(0)), strict=True
+        samples, blend(samples, chosen, np.random.default_rng(0))[0], strict=True
     ):
         assert mixed is sample
+
+
+def test_mixup_blends_pictures_after_each_was_changed_by_itself() -> None:
+    rng = np.random.default_rng(0)
+    faces = rng.integers(0, 256, (2, 3, 6, 8, 3), np.uint8)
+    shown = np.array([[True, True, False], [True, True, True]])
+    settings = {"mixup": {"alpha": 1.0}, "flip": {"probability": 0.5}}
+    chosen = settle(settings, ["faces"])
+    clips = [Clip(name, targets={"a": float(place)}) for place, name in enumerate("xy")]
+    given = [({"faces": f}, {"faces": m}) for f, m in zip(faces, shown, strict=True)]
+    samples = [(*one, clip.targets) for one, clip in zip(given, clips, strict=True)]
+    for seed in range(50):
+        draws = [change(*one, chosen, rng)[2] for one in given]
+        mixed, more = blend(samples, chosen, np.random.default_rng(seed))
+        own = [d | m for d, m in zip(draws, more, strict=True)]
+        if own[0]["mixup"][0] == 1 and own[0]["flip"][0] != own[1]["flip"][0]:
+            break
+    examples = [
+        Example(clip, streams, masks, draws=d)
+        for clip, (streams, masks, _), d in zip(clips, mixed, own, strict=True)
+    ]
+    after = to_tensors(collate(examples, ["a"]), augment=chosen)
+    share = own[0]["mixup"][1]
+    one, two = (f[:, :, ::-1] if d["flip"][0] else f for f, d in zip(faces / 255, own, strict=True))
+    expected = (share * one + (1 - share) * two).transpose(0, 3, 1, 2)
+    seen = pixels(after.streams["faces"].numpy())[0]
+    np.testing.assert_allclose(seen[:2], expected[:2], atol=1e-5)
+    assert not after.streams["faces"][0, 2].any()  # one of the two has no such row
+
+
+def test_pictures_are_refused_by_what_changes_numbers() -> None:
+    chosen = settle({"noise": {"streams": ["faces"]}}, ["faces"])
+    with pytest.raises(ConfigError, match="faces holds pictures, and this transform changes num"):
+        change(*material(), chosen, np.random.default_rng(0))
 
 
 def test_an_idle_or_unknown_transform_is_an_error() -> None:

@@ -8,7 +8,8 @@ import pytest
 from tests.support.prepared import make_corpus, make_store, requests
 from traitscope.augment import settle
 from traitscope.corpora import load_corpus
-from traitscope.data.examples import Examples, collate
+from traitscope.data.batches import collate
+from traitscope.data.examples import Examples
 from traitscope.errors import ConfigError
 from traitscope.runs.plan import load_run, plan
 from traitscope.types import Draw

@@ -9,18 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from traitscope.data.examples import (
-    Examples,
-    collate,
-    draw_example,
-    draw_rows,
-    fit_scalers,
-    gather,
-    to_tensors,
-)
+from tests.support.augmented import pixels
+from traitscope.data.batches import collate, to_tensors
+from traitscope.data.drawing import draw_example, draw_rows
+from traitscope.data.examples import Examples, fit_scalers, gather
 from traitscope.errors import ClipError, DataError
 from traitscope.features.store import StatusRow, Store
-from traitscope.media.pictures import IMAGENET_MEAN, IMAGENET_SD, decode
+from traitscope.media.pictures import decode_rows
 from traitscope.types import Clip, Draw, Rows, Stream
 
 RULES = ("even", "random", "segments")
@@ -129,12 +124,15 @@ def jpeg(colour: tuple[int, int, int], size: int = 16) -> bytes:
     return data.tobytes()
 
 
-def test_images_are_rgb_normalised_and_channel_first() -> None:
+def test_images_are_rgb_bytes_and_on_their_device_normalised_and_channel_first() -> None:
     images = Stream(time=np.arange(2) / 5, images=(jpeg((255, 0, 0)), jpeg((0, 0, 255))))
-    drawn = example({"faces": images}, {"faces": Draw(size=8)}).streams["faces"]
-    assert drawn.shape == (2, 3, 8, 8)
-    red = drawn[0, :, 4, 4] * IMAGENET_SD + IMAGENET_MEAN
-    np.testing.assert_allclose(red, [1, 0, 0], atol=0.02)
+    drawn = example({"faces": images}, {"faces": Draw(size=8)})
+    assert drawn.streams["faces"].shape == (2, 8, 8, 3)
+    assert drawn.streams["faces"].dtype == np.uint8
+    tensor = to_tensors(collate([drawn], [])).streams["faces"]
+    assert tensor.shape == (1, 2, 3, 8, 8)
+    np.testing.assert_allclose(pixels(tensor.numpy())[0, 0, :, 4, 4], [1, 0, 0], atol=0.02)
+    assert tensor.is_contiguous()
 
 
 def test_a_picture_of_another_shape_loses_its_margins_and_is_not_squeezed() -> None:
@@ -142,10 +140,9 @@ def test_a_picture_of_another_shape_loses_its_margins_and_is_not_squeezed() -> N
     image[:, 10:30] = 255  # the middle square
     ok, data = cv2.imencode(".png", image)
     assert ok
-    square = decode([data.tobytes()], 10)[0].transpose(1, 2, 0) * IMAGENET_SD + IMAGENET_MEAN
-    np.testing.assert_allclose(square, 1, atol=1e-5)
-    assert decode([data.tobytes()], (20, 10)).shape == (1, 3, 20, 10)
-    assert decode([data.tobytes()], None).shape == (1, 3, 20, 40)
+    assert decode_rows([data.tobytes()], 10)[0].min() == 255
+    assert decode_rows([data.tobytes()], (20, 10))[0].shape == (1, 20, 10, 3)
+    assert decode_rows([data.tobytes()], None)[0].shape == (1, 20, 40, 3)
 
 
 def test_a_missing_image_is_masked() -> None:
@@ -153,7 +150,7 @@ def test_a_missing_image_is_masked() -> None:
     images = Stream(time=np.arange(2) / 5, images=(jpeg((255, 0, 0)), b""), valid=valid)
     drawn = example({"faces": images}, {"faces": Draw()})
     assert drawn.masks["faces"].tolist() == [True, False]
-    assert not drawn.streams["faces"][1].any()
+    assert not to_tensors(collate([drawn], [])).streams["faces"][0, 1].any()
 
 
 def test_batches_are_padded_in_order_with_masks_and_label_masks() -> None:

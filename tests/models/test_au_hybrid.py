@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from traitscope.data.examples import chosen_columns
+from traitscope.data.drawing import chosen_columns
 from traitscope.extract.signals import COLUMNS
 from traitscope.models.au_hybrid import SETS, TINY, Config, Model, inputs
 from traitscope.nn.heads import sinusoids

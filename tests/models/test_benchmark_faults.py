@@ -14,7 +14,8 @@ from tests.support.prepared import make_corpus
 from tests.support.prepared_streams import fill_store, tiny_settings
 from traitscope import registry, weights
 from traitscope.augment import change, settle
-from traitscope.data.examples import draw_example, to_tensors
+from traitscope.data.batches import to_tensors
+from traitscope.data.drawing import draw_example
 from traitscope.models import crnet
 from traitscope.nn.heads import RangeHead
 from traitscope.nn.pretrained import colours_of, timm_backbone

@@ -8,7 +8,7 @@ import torch
 
 from tests.models.test_contracts import batch_of, shapes_of
 from traitscope import registry
-from traitscope.data.examples import to_tensors
+from traitscope.data.batches import to_tensors
 from traitscope.errors import ConfigError
 from traitscope.models.persemon import Output, Reversed
 from traitscope.models.tpn import Shifted

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from traitscope import registry
-from traitscope.data.examples import to_tensors
+from traitscope.data.batches import to_tensors
 from traitscope.runs.checkpoint import predict_batch, predicted
 from traitscope.training.losses import find
 from traitscope.types import Batch, Draw, Target

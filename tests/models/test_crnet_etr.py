@@ -14,7 +14,7 @@ from safetensors.numpy import load_file, save_file
 from tests.models.test_contracts import TARGETS, batch_of, take
 from tests.support.prepared import data, make_corpus
 from tests.support.prepared_streams import fill_store, tiny_settings
-from traitscope.data.examples import to_tensors
+from traitscope.data.batches import to_tensors
 from traitscope.errors import ConfigError, DataError
 from traitscope.evaluation.trained_runs import evaluate
 from traitscope.models import crnet_etr

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from tests.models.test_contracts import batch_of, shapes_of
 from tests.models.test_s2d import literal_mcp, literal_tma
 from traitscope import registry
-from traitscope.data.examples import to_tensors
+from traitscope.data.batches import to_tensors
 from traitscope.models.au_hybrid import Convolution
 from traitscope.models.dan import descriptor, neighbourhoods
 from traitscope.models.s2d import heatmaps

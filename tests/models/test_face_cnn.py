@@ -123,7 +123,7 @@ def test_a_frozen_backbone_is_in_evaluation_mode_whatever_is_asked(unfreeze: str
 
 
 def batch_of_tensors() -> Batch:
-    from traitscope.data.examples import to_tensors
+    from traitscope.data.batches import to_tensors
 
     return to_tensors(batch(pictures()))
 

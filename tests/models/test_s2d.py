@@ -6,7 +6,7 @@ import torch
 from torch.nn import functional
 
 from tests.models.test_contracts import TARGETS, batch_of, shapes_of
-from traitscope.data.examples import to_tensors
+from traitscope.data.batches import to_tensors
 from traitscope.models.s2d import TINY, Config, Model, heatmaps, inputs
 from traitscope.nn.mobilefacenet import MobileFaceNet
 from traitscope.nn.pretrained import hold_frozen

@@ -56,7 +56,7 @@ def batch(texts: list[str] = TEXTS) -> Batch:
 
 def trained(config: Config) -> tuple[Model, set[str]]:
     """A model after some steps, and the names of the tensors that moved."""
-    from traitscope.data.examples import to_tensors
+    from traitscope.data.batches import to_tensors
 
     torch.manual_seed(0)
     model = Model(config, {}, TARGETS)

@@ -11,7 +11,8 @@ import torch
 from tests.support.prepared import data, make_corpus
 from tests.support.prepared_streams import fill_store, tiny_settings
 from traitscope.corpora import load_corpus
-from traitscope.data.examples import collate, draw_example
+from traitscope.data.batches import collate
+from traitscope.data.drawing import draw_example
 from traitscope.errors import ConfigError
 from traitscope.features.store import Store
 from traitscope.prediction.frames import FEATURES, SCORES, SEEN, open_first_stage, score_frames

@@ -1,4 +1,4 @@
-"""What the transforms share: changing the valid rows of named streams, and no others."""
+"""What transforms of numbers share: changing the valid rows of named streams, and no others."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -7,10 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from traitscope.augment import Changed, Masks, Streams
-
-IMAGES = ("faces", "frames", "drawings")
-POINTS = ("landmarks",)
-"""Points in the images, x and y as shares of them: they move with what they mark."""
+from traitscope.errors import ConfigError
 
 
 def change_rows(
@@ -26,10 +23,18 @@ def change_rows(
         masks: name -> (rows,).
         names: the streams to change, where they are there.
         change: gives rows of the same shape.
+
+    Raises:
+        ConfigError: a stream is of pictures.
     """
     changed = dict(streams)
     for name in names:
         if name in streams:
+            if streams[name].dtype == np.uint8:
+                raise ConfigError(
+                    f"{name} holds pictures, and this transform changes numbers: take {name} out "
+                    f"of its streams."
+                )
             valid = masks[name]
             changed[name] = np.zeros_like(streams[name])
             changed[name][valid] = change(streams[name][valid])

@@ -1,15 +1,15 @@
 """Change brightness, contrast and saturation, alike in every image of a clip."""
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
-from traitscope.augment import Changed, Masks, Streams
-from traitscope.augment._rows import IMAGES, change_rows
+from traitscope.augment import IMAGES, Drawn
 from traitscope.config import Config as BaseConfig
-from traitscope.media.pictures import IMAGENET_MEAN, IMAGENET_SD
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
@@ -29,18 +29,29 @@ class Config(BaseConfig):
     """Factor on the distance of each pixel from its own grey."""
 
 
-def augment(streams: Streams, masks: Masks, config: Config, rng: np.random.Generator) -> Changed:
-    """Change (rows, 3, height, width), which are normalised as for ImageNet."""
-    mean, sd = IMAGENET_MEAN[:, None, None], IMAGENET_SD[:, None, None]
+def draw(config: Config, rng: np.random.Generator) -> Drawn:
+    """Decide the factors of brightness, contrast and saturation."""
     spreads = np.array([config.brightness, config.contrast, config.saturation])
-    brightness, contrast, saturation = (1 + rng.uniform(-spreads, spreads)).astype(np.float32)
+    return 1 + rng.uniform(-spreads, spreads)
 
-    def recolour(rows: NDArray[Any]) -> NDArray[Any]:
-        pixels = (rows * sd + mean) * brightness
-        grey = np.einsum("rchw,c->rhw", pixels, LUMA)[:, None]
-        middle = grey.mean(axis=(2, 3), keepdims=True)
-        pixels = grey + saturation * (pixels - grey)
-        pixels = middle + contrast * (pixels - middle)
-        return np.asarray((np.clip(pixels, 0, 1) - mean) / sd, dtype=np.float32)
 
-    return change_rows(streams, masks, config.streams, recolour)
+def pixels(images: "Tensor", drawn: Drawn) -> "Tensor":
+    """Change (clips, rows, 3, height, width).
+
+    All three are linear, so that one matrix does them: with the luma L (1, 3), brightness b,
+    contrast c, saturation s and the mean grey m of a picture, a pixel p becomes
+
+        c b (s p + (1 - s) L p) + (1 - c) m
+    """
+    import torch
+
+    brightness, contrast, saturation = (column[:, None, None] for column in drawn.T)
+    mixing = saturation * np.eye(3) + (1 - saturation) * LUMA  # rows: what goes into a colour
+    factors = (
+        contrast * brightness * mixing,
+        (1 - contrast[..., 0]) * brightness[..., 0] * LUMA,
+    )
+    matrix, grey = (torch.from_numpy(np.ascontiguousarray(f)).to(images) for f in factors)
+    rest = torch.einsum("nrc,nc->nr", images.mean(dim=(3, 4)), grey)
+    changed = torch.matmul(matrix[:, None], images.flatten(3)).view(images.shape)
+    return changed.add_(rest[..., None, None, None]).clamp_(0, 255)

@@ -1,14 +1,16 @@
 """Cut the same part out of every image of a clip, with its points, and enlarge it."""
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from traitscope.augment import Changed, Masks, Streams
-from traitscope.augment._rows import IMAGES, POINTS, change_rows
+from traitscope.augment import IMAGES, POINTS, Drawn
 from traitscope.config import Config as BaseConfig
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class Config(BaseConfig):
@@ -20,28 +22,26 @@ class Config(BaseConfig):
     """Smallest side of the part, as a share of the image's."""
 
 
-def augment(streams: Streams, masks: Masks, config: Config, rng: np.random.Generator) -> Changed:
-    """Cut a square of random side and place out of (rows, 3, height, width)."""
-    side, top, left = rng.uniform(config.smallest, 1), rng.random(), rng.random()
+def draw(config: Config, rng: np.random.Generator) -> Drawn:
+    """Decide side, top and left, as shares: of the picture, and twice of the room that is left."""
+    return np.array([rng.uniform(config.smallest, 1), rng.random(), rng.random()])
 
-    def cut(rows: NDArray[Any]) -> NDArray[Any]:
-        import cv2
 
-        height, width = rows.shape[-2:]
+def pixels(images: "Tensor", drawn: Drawn) -> "Tensor":
+    """Cut a square part out of (clips, rows, 3, height, width), and enlarge it, in place."""
+    from torch.nn.functional import interpolate
+
+    height, width = images.shape[-2:]
+    for rows, (side, top, left) in zip(images, drawn, strict=True):
         tall, wide = max(1, round(side * height)), max(1, round(side * width))
         y, x = round(top * (height - tall)), round(left * (width - wide))
-        enlarged = np.empty_like(rows)
-        for index, row in enumerate(rows[:, :, y : y + tall, x : x + wide]):
-            image = cv2.resize(np.ascontiguousarray(row.transpose(1, 2, 0)), (width, height))
-            enlarged[index] = image.transpose(2, 0, 1)
-        return enlarged
+        part = rows[..., y : y + tall, x : x + wide]
+        rows.copy_(interpolate(part, (height, width), mode="bilinear", align_corners=False))
+    return images
 
-    # Points are shares of the picture's width and height: no size is needed to move them along.
-    def move(points: NDArray[Any]) -> NDArray[Any]:
-        corner = np.array([left, top], dtype=points.dtype) * (1 - side)
-        return np.asarray((points - corner) / side, dtype=points.dtype)
 
-    images = [name for name in config.streams if name not in POINTS]
-    points = [name for name in config.streams if name in POINTS]
-    changed, shown = change_rows(streams, masks, images, cut)
-    return change_rows(changed, shown, points, move)
+def points(points: NDArray[Any], drawn: Drawn) -> NDArray[Any]:
+    """Move points (rows, points, 2) along; they are shares of the sides, so no size is needed."""
+    side, top, left = drawn
+    corner = np.array([left, top], dtype=points.dtype) * (1 - side)
+    return np.asarray((points - corner) / side, dtype=points.dtype)

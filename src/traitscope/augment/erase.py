@@ -4,15 +4,17 @@ Paper: Zhong et al., "Random Erasing Data Augmentation", 2020, https://arxiv.org
 The rectangle is filled with the mean colour, not with noise.
 """
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
-from traitscope.augment import Changed, Masks, Streams
-from traitscope.augment._rows import IMAGES, change_rows
+from traitscope.augment import IMAGES, Drawn
 from traitscope.config import Config as BaseConfig
+from traitscope.media.pictures import IMAGENET_MEAN
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Share = Annotated[float, Field(gt=0, lt=1)]
 
@@ -30,21 +32,23 @@ class Config(BaseConfig):
     """Smallest ratio of the shorter to the longer side, for a square image."""
 
 
-def augment(streams: Streams, masks: Masks, config: Config, rng: np.random.Generator) -> Changed:
-    """Hide a rectangle of (rows, 3, height, width) behind zeros, the mean colour."""
+def draw(config: Config, rng: np.random.Generator) -> Drawn:
+    """Decide top, left, height and width, as shares of the picture; nothing is (0, 0, 0, 0)."""
     if rng.random() >= config.probability:
-        return dict(streams), dict(masks)
+        return np.zeros(4)
     area = rng.uniform(min(config.area), max(config.area))
     ratio = np.exp(rng.uniform(np.log(config.flattest), -np.log(config.flattest)))
     tall, wide = min(1.0, np.sqrt(area * ratio)), min(1.0, np.sqrt(area / ratio))
-    top, left = rng.random() * (1 - tall), rng.random() * (1 - wide)
+    return np.array([rng.random() * (1 - tall), rng.random() * (1 - wide), tall, wide])
 
-    def hide(rows: NDArray[Any]) -> NDArray[Any]:
-        height, width = rows.shape[-2:]
+
+def pixels(images: "Tensor", drawn: Drawn) -> "Tensor":
+    """Hide a rectangle of (clips, rows, 3, height, width) behind the mean colour, in place."""
+    height, width = images.shape[-2:]
+    for clip in np.flatnonzero(drawn[:, 2]):
+        top, left, tall, wide = drawn[clip]
         y, x = round(top * height), round(left * width)
         below, beside = y + max(1, round(tall * height)), x + max(1, round(wide * width))
-        hidden = rows.copy()
-        hidden[:, :, y:below, x:beside] = 0
-        return hidden
-
-    return change_rows(streams, masks, config.streams, hide)
+        for colour, mean in enumerate(IMAGENET_MEAN.tolist()):
+            images[clip, :, colour, y:below, x:beside] = 255 * mean
+    return images

@@ -4,15 +4,17 @@ A mirrored face is a face, so its points keep their meaning: what was the left e
 right eye is, and becomes the right eye's points.
 """
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from traitscope.augment import Changed, Masks, Streams
-from traitscope.augment._rows import IMAGES, POINTS, change_rows
+from traitscope.augment import IMAGES, POINTS, Drawn
 from traitscope.config import Config as BaseConfig
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 CLASHES = {"signals": "gaze and head turns would keep their side while the pictures change it"}
 """Streams that cannot be mirrored here beside mirrored pictures, and why."""
@@ -43,14 +45,22 @@ class Config(BaseConfig):
     """Share of the clips that are mirrored."""
 
 
-def augment(streams: Streams, masks: Masks, config: Config, rng: np.random.Generator) -> Changed:
-    """Mirror (rows, 3, height, width), and points (rows, points, 2), left to right."""
-    if rng.random() >= config.probability:
-        return dict(streams), dict(masks)
-    images = [name for name in config.streams if name not in POINTS]
-    points = [name for name in config.streams if name in POINTS]
-    changed, shown = change_rows(streams, masks, images, lambda rows: rows[..., ::-1])
-    return change_rows(changed, shown, points, mirrored)
+def draw(config: Config, rng: np.random.Generator) -> Drawn:
+    """Decide: 1 to mirror, 0 to leave."""
+    return np.array([rng.random() < config.probability], dtype=np.float64)
+
+
+def pixels(images: "Tensor", drawn: Drawn) -> "Tensor":
+    """Mirror the pictures (clips, rows, 3, height, width) of the chosen clips, in place."""
+    # Clip by clip: which ones is known here, so that a device need not be asked.
+    for clip in np.flatnonzero(drawn[:, 0]):
+        images[clip] = images[clip].flip(-1)
+    return images
+
+
+def points(points: NDArray[Any], drawn: Drawn) -> NDArray[Any]:
+    """Mirror the points (rows, points, 2) of a chosen clip."""
+    return mirrored(points) if drawn[0] else points
 
 
 def mirrored(points: NDArray[Any]) -> NDArray[Any]:

@@ -12,6 +12,11 @@ if TYPE_CHECKING:
     from traitscope.evaluation.report import Repeated, Report
 
 app = typer.Typer(rich_markup_mode=None)
+Aggregate = Annotated[
+    Literal["clip", "subject"] | None,
+    typer.Option(help="Score clips, or people (mean of their clips); as the corpus says."),
+]
+Workers = Annotated[int, typer.Option(min=0, help="Processes that read features; 0 for none.")]
 _NAMED = 10  # clips without a score; the report names all
 
 
@@ -30,13 +35,11 @@ def evaluate(
         typer.Option(help="Another corpus than the run's own; or that, if your module reads it."),
     ] = None,
     store: Annotated[Path | None, typer.Option(help="Store of --corpus.")] = None,
-    aggregate: Annotated[
-        Literal["clip", "subject"] | None,
-        typer.Option(help="Score clips, or people (mean of their clips); as the corpus says."),
-    ] = None,
+    aggregate: Aggregate = None,
     to: Annotated[Path | None, typer.Option(help="Folder for the results.")] = None,
     model: Model = None,
     stream: Stream = None,
+    workers: Workers = 0,
     json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Print every number beside the constant and the look-up, with 95 % intervals.
@@ -61,7 +64,7 @@ def evaluate(
 
         warn_unfinished(run)
         where: Any = {"split": split, "corpus": corpus, "store": store, "to": to}
-        where |= {"model": model, "streams": stream or ()}
+        where |= {"model": model, "streams": stream or (), "workers": workers}
         with progress("clips") as hook:
             report = evaluate_run(run, **where, scoring=scoring, hook=hook)
     elif labels is None or predictions is None:

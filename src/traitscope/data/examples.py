@@ -1,41 +1,28 @@
 """Corpus + store + draws -> examples and batches in an exact order.
 
-What a model sees of a clip is decided here and nowhere else: which rows are drawn, how images are
-normalised, how clips are padded. Everything random is a pure function of (seed, epoch, clip).
+Which clips, in which state, and where their streams are read from. What is drawn of one clip is
+decided in `drawing`. Everything random is a pure function of (seed, epoch, clip), so that it does
+not matter which process reads a clip, or when.
 """
 
-import fnmatch
 from collections.abc import Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from mmap import mmap
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from traitscope.augment import Augmentation, Sample, blend, change
+from traitscope.data.batches import collate
+from traitscope.data.drawing import Example, chosen_columns, draw_example
 from traitscope.data.pooling import pool, pooled_columns
 from traitscope.data.scaling import Moments, Scaler
-from traitscope.errors import ClipError, DataError
-from traitscope.features.store import Store
-from traitscope.media.pictures import decode_rows
-from traitscope.types import Batch, Clip, Draw, Rows, Stream, label_array
-
-KEPT_BYTES = 1 << 30
-"""Numbers kept in memory between epochs, per set of examples."""
-
-Array = NDArray[np.float32]
-AnyArray = NDArray[Any]
-
-
-@dataclass(frozen=True)
-class Example:
-    """What is drawn of one clip: stream -> rows (rows, ...) or a pooled vector, and masks."""
-
-    clip: Clip
-    streams: Mapping[str, AnyArray]
-    masks: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
-    mixed: bool = False
+from traitscope.data.shelf import Shelf, places, shelf_bytes
+from traitscope.errors import DataError
+from traitscope.features.store import Chooser, StatusRow, Store
+from traitscope.types import Batch, Clip, Draw, Stream, label_array
 
 
 def gather(
@@ -69,152 +56,6 @@ def gather(
     return ready, failures
 
 
-def draw_example(
-    clip: Clip,
-    streams: Mapping[str, Stream],
-    draws: Mapping[str, Draw],
-    *,
-    rng: np.random.Generator | None,
-    scalers: Mapping[str, Scaler],
-) -> Example:
-    """Draw what the model takes of one clip.
-
-    Args:
-        clip: the clip.
-        streams: its streams, by name.
-        draws: what the model takes.
-        rng: the source of randomness in training; None in evaluation.
-        scalers: fitted scalers of the standardised streams.
-
-    Raises:
-        ClipError: a stream has no valid row.
-    """
-    values: dict[str, AnyArray] = {}
-    masks: dict[str, NDArray[np.bool_]] = {}
-    drawn_times: dict[str, NDArray[np.float64]] = {}
-    for name, draw in draws.items():
-        stream = chosen_columns(streams[name], draw.columns)
-        if not stream.mask.any():
-            raise ClipError(f"Clip {clip.id!r} has no usable row of {name}.", status="empty")
-        if draw.pool:
-            vector = pool(stream, draw.pool)
-            values[name] = scalers[name](vector) if name in scalers else vector
-            continue
-        rows = _rows(draw, stream, rng, drawn_times)
-        if draw.group:
-            drawn_times.setdefault(draw.group, stream.time[rows])
-        masks[name] = stream.mask[rows]
-        if stream.images is not None:
-            what = f"{name} of clip {clip.id!r}"
-            values[name], shown = decode_rows([stream.images[r] for r in rows], draw.size, what)
-            masks[name] = masks[name] & shown
-        else:
-            values[name] = _take(stream, rows, scalers.get(name))
-    return Example(clip, values, masks)
-
-
-def chosen_columns(stream: Stream, patterns: Sequence[str]) -> Stream:
-    """Keep the columns of a stream whose name matches a pattern such as ``AU*_r``.
-
-    Raises:
-        DataError: a pattern matches none of the stream's columns.
-    """
-    if not patterns:
-        return stream
-    for pattern in patterns:
-        if not fnmatch.filter(stream.columns, pattern):
-            raise DataError(
-                f"No column matches {pattern!r}. There are: {', '.join(stream.columns) or 'none'}."
-            )
-    kept = [
-        index
-        for index, column in enumerate(stream.columns)
-        if any(fnmatch.fnmatchcase(column, pattern) for pattern in patterns)
-    ]
-    assert stream.values is not None
-    names = tuple(stream.columns[index] for index in kept)
-    return replace(stream, values=stream.values[..., kept], columns=names)
-
-
-def _rows(
-    draw: Draw,
-    stream: Stream,
-    rng: np.random.Generator | None,
-    drawn_times: Mapping[str, NDArray[np.float64]],
-) -> NDArray[np.intp]:
-    if draw.group in drawn_times:
-        candidates = np.flatnonzero(stream.mask)
-        times = drawn_times[str(draw.group)]
-        return candidates[_nearest(stream.time[candidates], times)]
-    return draw_rows(draw.evaluate if rng is None else draw.train, stream.time, stream.mask, rng)
-
-
-def draw_rows(
-    rows: Rows,
-    time: NDArray[np.float64],
-    mask: NDArray[np.bool_],
-    rng: np.random.Generator | None,
-) -> NDArray[np.intp]:
-    """Choose row indices, rising, by a rule; ``even`` and ``segments`` choose among valid rows.
-
-    Args:
-        rows: the rule and its count.
-        time: (rows,) seconds.
-        mask: (rows,) True where the row is there; at least one is.
-        rng: needed by the random rules.
-    """
-    total, count = len(time), rows.count
-    if rows.rule == "all" and (count is None or total <= count):
-        return np.arange(total)
-    assert count is not None
-    if rows.rule in {"all", "center", "window"}:
-        spare = max(0, total - count)
-        if rows.rule == "window" and rng is not None:
-            first = int(rng.integers(spare + 1))
-        else:
-            first = spare // 2
-        return np.arange(first, first + min(count, total))
-    candidates = np.flatnonzero(mask)
-    if rows.rule == "random":
-        assert rng is not None
-        few = len(candidates) < count
-        return np.sort(rng.choice(candidates, size=count, replace=few))
-    step = float(np.median(np.diff(time))) if total > 1 else 1.0
-    edges = np.linspace(time[0], time[-1] + step, count + 1)
-    middles = (edges[:-1] + edges[1:] - step) / 2
-    chosen = candidates[_nearest(time[candidates], middles)]
-    if rows.rule == "segments":
-        assert rng is not None
-        share = (time[candidates] - edges[0]) / (edges[-1] - edges[0])
-        part = (share * count + 1e-9).astype(int)  # a row on an edge begins the part
-        for index in range(count):
-            inside = candidates[part == index]
-            if len(inside):  # an empty part keeps the row nearest to its middle
-                chosen[index] = rng.choice(inside)
-    return chosen
-
-
-def _nearest(time: NDArray[np.float64], wanted: NDArray[np.float64]) -> NDArray[np.intp]:
-    """Index of the time nearest to each wanted time; the earlier of two equals."""
-    right = np.clip(np.searchsorted(time, wanted), 1, max(1, len(time) - 1))
-    left = right - 1
-    right = np.minimum(right, len(time) - 1)
-    return np.where(np.abs(wanted - time[left]) <= np.abs(time[right] - wanted), left, right)
-
-
-def _take(stream: Stream, rows: NDArray[np.intp], scaler: Scaler | None) -> AnyArray:
-    assert stream.values is not None
-    values = stream.values[rows]
-    if values.dtype.kind not in "fiub":
-        return values
-    numbers = scaler(values) if scaler else values.astype(np.float32)
-    gone = ~stream.mask[rows]
-    if gone.any():
-        numbers = numbers.copy()
-        numbers[gone] = 0.0  # hidden by the mask
-    return numbers
-
-
 class Examples:
     """The examples of some clips: indexed by (epoch, index) in training, by index in evaluation."""
 
@@ -238,8 +79,32 @@ class Examples:
         self._forget()
 
     def _forget(self) -> None:
-        self._kept: dict[tuple[str, str], Stream] = {}
-        self._kept_bytes = 0
+        self._shelf: Shelf | None = None
+        self._places = places(self.clips, list(self.keys))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave what is kept in memory behind: another process has its own, or shares it."""
+        return {**self.__dict__, "_shelf": None}
+
+    def sharing(self, memory: mmap, *, part: int, parts: int) -> "Examples":
+        """The same examples, whose streams are kept in memory that others use as well.
+
+        Args:
+            memory: `shelf_bytes` of as many streams as there are clips and keys.
+            part: which of ``parts`` equal parts is written here.
+            parts: how many processes write.
+        """
+        other = copy(self)
+        other._shelf = Shelf(memory, len(self._places), part=part, parts=parts)
+        return other
+
+    def lean(self) -> "Examples":
+        """The same examples with only what reading takes, to be sent to another process."""
+        other = copy(self)
+        other.clips = tuple(Clip(clip.id, targets=clip.targets) for clip in self.clips)
+        if (chooser := self.store.chooser) is not None:
+            other.store = Store(self.store.folder, _Files.of(chooser, self))
+        return other
 
     def scaled(self, scalers: Mapping[str, Scaler]) -> "Examples":
         """The same examples, standardised; they begin without the streams kept in memory."""
@@ -267,36 +132,43 @@ class Examples:
         if not self.augment:
             return example
         rng = np.random.default_rng([self.seed or 0, epoch, position, 1])
-        return Example(clip, *change(example.streams, example.masks, self.augment, rng))
+        changed, masks, draws = change(example.streams, example.masks, self.augment, rng)
+        return Example(clip, changed, masks, draws=draws)
 
     def __getitems__(self, indices: Sequence[int | tuple[int, int]]) -> list[Example]:
-        """Give the examples of a batch; a loader calls this, so that clips may be mixed."""
-        examples = [self[index] for index in indices]
+        """Give the examples of a batch."""
+        return self.mixed([self[index] for index in indices], indices)
+
+    def mixed(
+        self, examples: list[Example], indices: Sequence[int | tuple[int, int]]
+    ) -> list[Example]:
+        """Mix the examples of a batch, if a transform says so."""
         if not any(transform.mix for transform in self.augment):
             return examples
         rng = np.random.default_rng([self.seed or 0, *np.ravel(np.asarray(indices)).tolist()])
         samples: list[Sample] = [(e.streams, e.masks, e.clip.targets) for e in examples]
+        mixed, draws = blend(samples, self.augment, rng)
         return [  # a mixed example keeps the name of its clip and gets mixed labels
             Example(
                 replace(example.clip, targets=labels),
                 streams,
                 masks,
                 mixed=streams is not example.streams,
+                draws={**example.draws, **drawn},
             )
-            for example, (streams, masks, labels) in zip(
-                examples, blend(samples, self.augment, rng), strict=True
-            )
+            for example, (streams, masks, labels), drawn in zip(examples, mixed, draws, strict=True)
         ]
 
     def stream(self, name: str, clip_id: str) -> Stream:
-        """Read a stream of a clip; numbers stay in memory up to a limit, images do not."""
-        kept = self._kept.get((name, clip_id))
-        if kept is not None:
-            return kept
-        stream = self.store.read(self.keys[name], clip_id)
-        if stream.values is not None and self._kept_bytes < KEPT_BYTES:
-            self._kept[name, clip_id] = stream
-            self._kept_bytes += stream.values.nbytes
+        """Read a stream of a clip; it stays in memory up to a limit, its pictures do not."""
+        if self._shelf is None:
+            size = shelf_bytes(len(self._places))
+            self._shelf = Shelf(mmap(-1, size), len(self._places))
+        place = self._places[name, clip_id]
+        stream = self._shelf.get(place)
+        if stream is None:
+            stream = self.store.read(self.keys[name], clip_id, in_place=True)
+            self._shelf.put(place, stream)
         return stream
 
     def labels(self) -> NDArray[np.float64]:
@@ -319,65 +191,34 @@ class Examples:
         return collate([self[i] for i in chosen], self.targets, columns=self.columns())
 
 
-def collate(
-    examples: Sequence[Example],
-    targets: Sequence[str],
-    *,
-    columns: Mapping[str, tuple[str, ...]] | None = None,
-) -> Batch:
-    """Pad examples to the longest of each stream and lay them side by side (NumPy arrays).
+@dataclass(frozen=True)
+class _Files:
+    """Which file holds a clip's stream, as was found out before: a chooser of a store.
 
-    Labels are (clips, targets) with zeros and a False mask where one is missing.
+    Attributes:
+        names: key -> clip -> file; of those alone that are not the plain one.
     """
-    labels = label_array([example.clip for example in examples], targets)
-    known = np.isfinite(labels)
-    streams, masks = {}, {}
-    for name in examples[0].streams:
-        parts = [example.streams[name] for example in examples]
-        if name not in examples[0].masks:
-            streams[name] = np.stack(parts)
-            continue
-        longest = max(len(part) for part in parts)
-        streams[name] = np.stack([_pad(part, longest) for part in parts])
-        masks[name] = np.stack([_pad(example.masks[name], longest) for example in examples])
-    return Batch(
-        clips=tuple(example.clip.id for example in examples),
-        streams=streams,
-        masks=masks,
-        targets=np.where(known, labels, 0.0).astype(np.float32),
-        target_mask=known,
-        mixed=np.array([example.mixed for example in examples]),
-        columns=dict(columns or {}),
-    )
 
+    names: Mapping[str, Mapping[str, str]]
 
-def to_tensors(batch: Batch, device: Any = "cpu") -> Batch:
-    """Move a batch to a device; NumPy arrays become tensors, text stays as it is."""
-    import torch
+    @classmethod
+    def of(cls, chooser: Chooser, examples: Examples) -> "_Files":
+        """Ask a chooser for all clips."""
+        store, clips = examples.store, examples.clips
+        return cls(
+            {
+                key: {c.id: f for c in clips if (f := chooser.file(store, key, c.id))}
+                for key in examples.keys.values()
+            }
+        )
 
-    def move(array: Any) -> Any:
-        if isinstance(array, np.ndarray):
-            if array.dtype.kind not in "fiub":
-                return array
-            array = torch.from_numpy(array)
-            array = array.float() if array.dtype == torch.float64 else array
-        return array.to(device, non_blocking=True) if hasattr(array, "to") else array
+    def choose(self, store: Store, key: str, rows: Sequence[StatusRow]) -> dict[str, StatusRow]:
+        """Choose nothing: the clips that are read are settled."""
+        raise NotImplementedError
 
-    return replace(
-        batch,
-        streams={name: move(array) for name, array in batch.streams.items()},
-        masks={name: move(array) for name, array in batch.masks.items()},
-        targets=move(batch.targets),
-        target_mask=move(batch.target_mask),
-        mixed=move(batch.mixed),
-    )
-
-
-def _pad(array: AnyArray, length: int) -> AnyArray:
-    if len(array) == length:
-        return array
-    padding = np.zeros((length - len(array), *array.shape[1:]), dtype=array.dtype)
-    return np.concatenate([array, padding])
+    def file(self, store: Store, key: str, clip_id: str) -> str:
+        """Name the file of a clip's stream, if it is not the plain one."""
+        return self.names[key].get(clip_id, "")
 
 
 def fit_scalers(examples: Examples) -> dict[str, Scaler]:

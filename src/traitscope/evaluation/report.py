@@ -6,7 +6,7 @@ foreign ``report.json`` is refused here.
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import ConfigDict, NonNegativeInt, PositiveInt, ValidationError
 
@@ -18,6 +18,9 @@ from traitscope.statistics.intervals import RESAMPLES
 from traitscope.statistics.metrics import Score
 from traitscope.statistics.rank_intervals import RANK_RESAMPLES
 from traitscope.types import Corpus, Target
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SCHEMA = 2
 """Raised when a key changes its meaning or goes; reports of other schemas are made again."""
@@ -287,8 +290,7 @@ class Report(Config):
     run: Mapping[str, Any]
     """Facts about the system behind the numbers, shown as they are; empty for a mere table."""
     noted: Mapping[str, tuple[str, ...]] = {}
-    """Clip -> what was noticed of its media and its people (`traitscope.notes`), where anything
-    was."""
+    """Clip -> what was noticed of its media and its people (`traitscope.notes`)."""
     folds: Mapping[str, Repeated] | None = None
     """Metric -> macro scores of each fold apart, for a run per fold."""
     members: Members | None = None
@@ -312,6 +314,15 @@ class Report(Config):
         """What was predicted: the targets of the labels, or of the corpus that was fitted."""
         predicted = {target.name: target for target in self.predicted or ()}
         return tuple(predicted.get(facts.name, facts.target) for facts in self.corpus.targets)
+
+    def to_frame(self) -> "pd.DataFrame":
+        """Systems by metrics over all scored clips; NaN where one is undefined."""
+        from traitscope.evaluation.scoring import macro_frame
+
+        return macro_frame(self)
+
+    def _repr_html_(self) -> str:
+        return str(self.to_frame().round(3).to_html(border=0))
 
 
 def to_json(report: Report) -> dict[str, Any]:

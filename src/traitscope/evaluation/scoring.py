@@ -7,6 +7,7 @@ were never seen in fitting. ``table_rows`` writes a part as the terminal shows i
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +32,9 @@ from traitscope.statistics.metrics import (
 )
 from traitscope.statistics.rank_intervals import spearman_intervals
 from traitscope.types import Clip, Corpus
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 COLUMNS = ("accuracy", "skill", "mae", "r2", "pearson", "ccc")
 """Metrics of the short table, in order."""
@@ -232,6 +236,17 @@ def table_rows(report: Report, part: str, *, target: str = MACRO) -> list[tuple[
         (row.name, [shown(row.metrics[metric][target]) for metric in COLUMNS])
         for row in report.parts[part].rows
     ]
+
+
+def macro_frame(report: Report) -> "pd.DataFrame":
+    """The macro metrics of all scored clips as numbers: a row per system, see COLUMNS."""
+    import pandas as pd
+
+    rows = [
+        {"system": row.name, **{metric: row.macro(metric).value for metric in COLUMNS}}
+        for row in report.everything.rows
+    ]
+    return pd.DataFrame(rows).set_index("system")
 
 
 def _score_row(truth: Truth, row: Row, scoring: Scoring) -> ScoredRow:

@@ -53,19 +53,21 @@ def evaluate(
     model: str | None = None,
     streams: Iterable[str] = (),
     scoring: Scoring | None = None,
+    workers: int = 0,
     hook: Hook | None = None,
 ) -> Report:
     """Score a run on a split and write ``predictions.csv`` and ``report.json``.
 
     Args:
-        run: folder of a trained run, or of one per fold: then all their predictions together.
+        run: a trained run, or the folder of one per fold: then all their predictions together.
         split: which clips.
         corpus: address of another corpus; or the run's own, to have your module imported for it.
         store: where that corpus' features are; the run's own store by default.
         to: folder of the results; ``RUN/evaluation/SPLIT`` by default.
-        model: the dotted path of an outside model the run was trained with.
-        streams: dotted paths of outside extractors that the run reads.
+        model: dotted path of an outside model.
+        streams: dotted paths of outside extractors.
         scoring: aggregation, resamples, seed.
+        workers: processes that read features; 0 reads them here.
         hook: called as hook(done, total, name).
 
     Raises:
@@ -74,24 +76,24 @@ def evaluate(
     Example:
         ``evaluate("runs/a").everything.model.macro("accuracy").value``
     """
-    own = read_run(Path(run)).data.corpus
-    typed = registry.typed(corpus=corpus)
+    own, typed = read_run(Path(run)).data.corpus, registry.typed(corpus=corpus)
     corpus = None if corpus == own else corpus
     if (Path(run) / "fold-0").is_dir() and not (corpus or store):
-        how: dict[str, Any] = {"split": split, "model": model, "streams": streams}
-        return _evaluate_folds(Path(run), to, typed, how | {"scoring": scoring, "hook": hook})
+        how: dict[str, Any] = {"split": split, "scoring": scoring, "workers": workers, "hook": hook}
+        return _evaluate_folds(Path(run), to, typed, how | {"model": model, "streams": streams})
     checkpoint, address = load(run, model=model, streams=streams), corpus or own
     labels = saved_corpus(address, typed, source=f"{run}/run.yaml", words="--corpus")
     protocol = foreign_protocol(labels) if corpus else checkpoint.config.protocol
     asked = protocols.split(labels, protocol).part(split)
-    where = Path(store or checkpoint.config.data.store)
-    features = serving(Store(where), asked, corpus=labels.name)
+    opened = Store(Path(store or checkpoint.config.data.store))
+    features = serving(opened, asked, corpus=labels.name)
     ready, failures = _prepared(checkpoint, asked, features, address)
-    values = checkpoint.predict_examples(checkpoint.examples(ready, features), hook=hook)
+    examples = checkpoint.examples(ready, features)
+    values = checkpoint.predict_examples(examples, workers=workers, hook=hook)
     folder = Path(to) if to else Path(run, "evaluation", _folder_name(split, corpus))
     table, targets = folder / "predictions.csv", checkpoint.facts.targets
-    names, seed = [target.name for target in targets], checkpoint.config.seed
-    write_predictions(table, ready, values, targets=names, split=split, seed=seed)
+    how = {"targets": examples.targets, "split": split, "seed": checkpoint.config.seed}
+    write_predictions(table, ready, values, **how)
     system = System(
         *(str(run), table, split, protocol, address),
         targets=targets if corpus else None,

@@ -9,7 +9,7 @@ import struct
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from traitscope.errors import DataError
+from traitscope.features.stored_pictures import locate
 from traitscope.types import Stream
 
 ROW = "row"
@@ -47,24 +48,25 @@ def write_stream(path: Path, stream: Stream, row: Mapping[str, Any]) -> None:
                 _write_bytes(entry, stream.images, int(arrays["offset"][-1]))
 
 
-def read_stream(path: Path, owner: Mapping[str, str]) -> Stream:
+def read_stream(path: Path, owner: Mapping[str, str], *, in_place: bool = False) -> Stream:
     """Read a stream.
 
     Args:
         path: of its file.
         owner: what the file has to say of itself: its clip, key and file, where it says so.
+        in_place: pictures stay in the file until one is asked for. Then no sum is checked over
+            them: a damaged one shows when it is decoded, or in ``features verify``.
 
     Raises:
         DataError: the file is damaged, or the stream is another one's.
         FileNotFoundError: it is not there.
     """
     with naming(path):
-        arrays = _read_arrays(path)
+        arrays, images = _read_arrays(path, in_place=in_place)
         said = json.loads(str(arrays[ROW]))
         if not isinstance(said, dict):
             raise ValueError("it does not say whose stream it is")
         _check_owner(path, said, owner)
-        images = None
         if "jpeg" in arrays:
             images = _pictures(arrays["jpeg"], arrays["offset"])
         values = arrays.get("values")
@@ -140,10 +142,21 @@ def _check_owner(path: Path, row: Mapping[str, Any], owner: Mapping[str, str]) -
             )
 
 
-def _read_arrays(path: Path) -> dict[str, NDArray[Any]]:
+def _read_arrays(
+    path: Path, *, in_place: bool
+) -> tuple[dict[str, NDArray[Any]], Sequence[bytes] | None]:
+    """Read all arrays; of pictures that stay in place, where they are instead of their bytes."""
     with regular(path).open("rb") as file, zipfile.ZipFile(file) as archive:
         _check_sizes(archive, path)
-        return {name.removesuffix(".npy"): _entry(archive, name) for name in archive.namelist()}
+        names = archive.namelist()
+        left = {"jpeg.npy"} & set(names) if in_place else set()
+        arrays = {
+            name.removesuffix(".npy"): _entry(archive, name) for name in names if name not in left
+        }
+        images = None
+        if left:
+            images = locate(path, file, archive.getinfo("jpeg.npy"), arrays["offset"])
+        return arrays, images
 
 
 def _check_sizes(archive: zipfile.ZipFile, path: Path) -> None:

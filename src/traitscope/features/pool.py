@@ -93,15 +93,8 @@ class _Pool:
         return bool(self.waiting) or any(worker.task is not None for worker in self.workers)
 
     def start(self) -> None:
-        context = multiprocessing.get_context("spawn")
-        ours, theirs = context.Pipe()
-        process = context.Process(
-            target=_serve, args=(theirs, self.work, self.threads), daemon=True
-        )
-        with _without_main(), _without_interrupts(), threads_of_children(self.threads):
-            process.start()
-        theirs.close()  # so that the end of the worker is the end of the pipe
-        self.workers.append(_Worker(process, ours))
+        process, connection = spawn(_serve, self.work, self.threads, threads=self.threads)
+        self.workers.append(_Worker(process, connection))
 
     def step(self) -> Iterator[tuple[int, Any]]:
         """Wait until something happens, and pass on what has come."""
@@ -139,10 +132,7 @@ class _Pool:
     def _bury(self, worker: _Worker, task: int | None) -> Iterator[tuple[int, Crash]]:
         self.workers.remove(worker)
         worker.connection.close()
-        worker.process.join()
-        code = worker.process.exitcode
-        how = f"signal {-code}" if code < 0 else f"exit code {code}"
-        how = "out of memory" if code == _OUT_OF_MEMORY else how
+        how = how_it_ended(worker.process)
         self.deaths[task] += 1
         if task is None and self.deaths[None] == _STARTS:
             raise TraitscopeError(
@@ -157,12 +147,46 @@ class _Pool:
             self.start()
 
 
-def _serve(connection: Connection, work: Callable[[Any], Any], threads: int) -> None:
-    """What a worker does until it is told to end, or whoever started it is gone."""
+def spawn(target: Callable[..., None], *args: Any, threads: int) -> tuple[Any, Connection]:
+    """Start a process that runs ``target(connection, *args)``, and nothing of the caller's script.
+
+    Args:
+        target: a function of a module; it begins with `settle_in`.
+        args: of it; must be picklable.
+        threads: how many its libraries of arrays use, unless the user said.
+
+    Returns:
+        The process, and our end of its pipe, which ends when it does.
+    """
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=target, args=(theirs, *args), daemon=True)
+    with _without_main(), _without_interrupts(), threads_of_children(threads):
+        process.start()
+    theirs.close()  # so that the end of the worker is the end of the pipe
+    return process, ours
+
+
+def settle_in(threads: int) -> None:
+    """Make a fresh process a worker: quiet, deaf to Ctrl-C, with its share of the processors."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     _use_threads(threads)
     _keep_freed_memory()
     os.dup2(2, 1)  # libraries that print must not write into the result
+
+
+def how_it_ended(process: Any) -> str:
+    """Say how a process ended: "signal 9", "exit code 1" or "out of memory"."""
+    process.join()
+    code = process.exitcode
+    if code == _OUT_OF_MEMORY:
+        return "out of memory"
+    return f"signal {-code}" if code < 0 else f"exit code {code}"
+
+
+def _serve(connection: Connection, work: Callable[[Any], Any], threads: int) -> None:
+    """What a worker does until it is told to end, or whoever started it is gone."""
+    settle_in(threads)
     with suppress(EOFError, OSError):
         connection.send(None)
         while True:

@@ -131,7 +131,7 @@ def prepare(
     Example:
         >>> import traitscope
         >>> summary = traitscope.prepare(
-        ...     "table:study/clips.csv", {"faces": {"rate": 5}}, store="store"
+        ...     "table:study/clips.csv", "store", {"faces": {"rate": 5}}
         ... )  # doctest: +SKIP
     """
     started = time.monotonic()

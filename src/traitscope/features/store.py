@@ -142,8 +142,14 @@ class Store:
             row = replace(row, sha256=checksum(draft))
         return row
 
-    def read(self, key: str, clip_id: str, *, file: str = "") -> Stream:
+    def read(self, key: str, clip_id: str, *, file: str = "", in_place: bool = False) -> Stream:
         """Read the stream of a clip.
+
+        Args:
+            key: of its features.
+            clip_id: the clip.
+            file: its file, if it is not the plain one.
+            in_place: leave pictures in the file; each is read when it is asked for.
 
         Raises:
             DataError: it is not there, its file is damaged, or it holds another stream.
@@ -153,7 +159,8 @@ class Store:
             file = self.chooser.file(self, key, clip_id)
         path = self.path(key, clip_id, file)
         try:
-            return _files.read_stream(path, {"clip": clip_id, "key": key, "file": path.stem})
+            owner = {"clip": clip_id, "key": key, "file": path.stem}
+            return _files.read_stream(path, owner, in_place=in_place)
         except FileNotFoundError as error:
             raise DataError(
                 f"No {key} features for clip {clip_id!r}. Make them with: "

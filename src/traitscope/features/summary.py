@@ -3,10 +3,14 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from traitscope.features.store import OK, StatusRow, Store
 from traitscope.notes import Counted, count
 from traitscope.types import Clip, Corpus
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,16 @@ class Summary:
     changed: tuple[str, ...] = ()
     notes: tuple[Counted, ...] = ()
     seconds: float = 0.0
+
+    def to_frame(self) -> "pd.DataFrame":
+        """One row per feature: key, clips that have it, why others have not, coverage, size."""
+        import pandas as pd
+
+        return pd.DataFrame([vars(feature) for feature in self.features])
+
+    def _repr_html_(self) -> str:
+        table = self.to_frame().to_html(index=False, border=0)
+        return f"<p>{self.clips} clips, {len(self.failed)} lack something</p>{table}"
 
     @property
     def failed(self) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Stored pictures -> arrays as image networks expect them."""
+"""Stored pictures -> arrays of pixels; networks get them normalised, see ``nn.images``."""
 
 import logging
 from collections.abc import Sequence
@@ -15,10 +15,8 @@ from traitscope.media.limits import DEFAULTS, Limits, check_pixels
 log = logging.getLogger(__name__)
 
 IMAGENET_MEAN = np.array([0.485, 0.456, 0.406], dtype=np.float32)
-
-
 IMAGENET_SD = np.array([0.229, 0.224, 0.225], dtype=np.float32)
-"""Of red, green and blue in [0, 1]; every image a model gets is standardised with them."""
+"""Of red, green and blue in [0, 1]; every image a model gets is normalised with them."""
 
 _STORED = Path("a stored picture")
 
@@ -54,29 +52,19 @@ LARGEST_BYTES = 8 * 2**30
 """Of the pictures of one clip in memory: settings of strangers may ask for any number."""
 
 
-def decode(images: Sequence[bytes], size: int | tuple[int, int] | None) -> NDArray[np.float32]:
-    """Decode JPEGs to (rows, 3, height, width): RGB, normalised as for ImageNet.
-
-    Args:
-        images: one per row; an empty one gives zeros.
-        size: side of a square, or height and width; the middle of a picture of another shape is
-            cut out, so that faces are never squeezed. None keeps pictures as they are.
-    """
-    return decode_rows(images, size)[0]
-
-
 def decode_rows(
     images: Sequence[bytes], size: int | tuple[int, int] | None, what: str = "The stream"
-) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Decode JPEGs as `decode` does, and say which rows have a picture.
+) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """Decode JPEGs to RGB, and say which rows have a picture.
 
     Args:
         images: one per row; an empty one gives zeros, and so does one that is damaged.
-        size: see `decode`.
+        size: side of a square, or height and width; the middle of a picture of another shape is
+            cut out, so that faces are never squeezed. None keeps pictures as they are.
         what: of which clip, for messages.
 
     Returns:
-        (rows, 3, height, width), and (rows,) False where there are zeros for want of a picture.
+        (rows, height, width, 3), and (rows,) False where there are zeros for want of a picture.
 
     Raises:
         DataError: there is none that can be decoded, or all of them are too large together.
@@ -84,7 +72,8 @@ def decode_rows(
     import cv2
 
     height, width = (size, size) if isinstance(size, int) else size or (1, 1)
-    taken = 12 * len(images) * height * width  # three colours of four bytes
+    # Three colours of four bytes, which they become on their way into a network.
+    taken = 12 * len(images) * height * width
     if taken > LARGEST_BYTES:
         raise DataError(
             f"{what}: {len(images)} pictures of {width} x {height} take {taken / 2**30:.0f} GB. "
@@ -105,12 +94,9 @@ def decode_rows(
     shape = next((image.shape for image in arrays if image is not None), None)
     if shape is None:
         raise DataError(f"No picture can be decoded. {cure}")
-    stacked = np.zeros((len(images), *shape), dtype=np.float32)
-    for row, image in enumerate(arrays):
-        if image is not None:
-            stacked[row] = (image.astype(np.float32) / 255 - IMAGENET_MEAN) / IMAGENET_SD
     shown = np.array([image is not None for image in arrays])
-    return np.ascontiguousarray(stacked.transpose(0, 3, 1, 2)), shown
+    blank = np.zeros(shape, dtype=np.uint8)
+    return np.stack([blank if image is None else image for image in arrays]), shown
 
 
 def middle(image: NDArray[Any], shape: float) -> NDArray[Any]:

@@ -24,7 +24,7 @@ from pydantic import NonNegativeInt, PositiveInt
 from torch import Tensor
 
 from traitscope.config import Config as BaseConfig
-from traitscope.data.examples import to_tensors
+from traitscope.data.batches import to_tensors
 from traitscope.learners.folds import inside, labels_of
 from traitscope.learners.trees import ExtraTrees, Forest, damaged, grow_extra
 from traitscope.models import crnet as _crnet

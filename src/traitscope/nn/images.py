@@ -1,17 +1,20 @@
-"""What models share that score single pictures of a clip: how they are drawn, scored and averaged.
+"""Pictures in networks: how they are normalised, and what models share that score single ones.
 
 In: a batch with a stream of pictures. Out: the scores of each picture, and of the clip.
 """
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Literal
 
+import numpy as np
 import torch
 from einops import rearrange
 from pydantic import PositiveInt
 from torch import Tensor
 
 from traitscope.config import Config as BaseConfig
+from traitscope.media.pictures import IMAGENET_MEAN, IMAGENET_SD
 from traitscope.nn.heads import RowScores
 from traitscope.types import Batch, Draw, Rows
 
@@ -39,6 +42,34 @@ def image_draws(config: ImagesConfig) -> dict[str, Draw]:
     """Draw random images in training, evenly spaced ones in evaluation."""
     train, evaluate = Rows("random", config.images), evaluated(config.evaluation_images)
     return {config.input: Draw(train=train, evaluate=evaluate, size=config.size)}
+
+
+def as_images(pixels: Tensor) -> Tensor:
+    """Turn pixels (clips, rows, height, width, 3) uint8 into (clips, rows, 3, height, width).
+
+    They are float, in 0..255. On a GPU the colours of a pixel stay side by side in memory
+    ("channels last") as tensor cores want them; on a CPU one colour lies after another: there
+    PyTorch 2.15 ends the process in the backward pass of some convolutions otherwise.
+    """
+    images = pixels.permute(0, 1, 4, 2, 3)
+    return images.float() if images.is_cuda else images.contiguous().float()
+
+
+def normalised(images: Tensor) -> Tensor:
+    """Normalise (clips, rows, 3, height, width), float RGB in 0..255, as for ImageNet, in place."""
+    scale, shift = _factors(images.device)
+    return images.mul_(scale).add_(shift)
+
+
+@lru_cache(maxsize=16)
+def _factors(device: torch.device) -> tuple[Tensor, Tensor]:
+    """Factor and summand (3, 1, 1) of each colour.
+
+    They are kept, for bringing them to a device anew would hold up every step.
+    """
+    both = np.stack([1 / (255 * IMAGENET_SD), -IMAGENET_MEAN / IMAGENET_SD])
+    scale, shift = torch.from_numpy(both)[..., None, None].to(device)
+    return scale, shift
 
 
 def evaluated(images: Images) -> Rows:

@@ -19,7 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from traitscope import registry
-from traitscope.data.examples import Example, collate, draw_example, gather, to_tensors
+from traitscope.data.batches import collate, to_tensors
+from traitscope.data.drawing import Example, draw_example
+from traitscope.data.examples import gather
 from traitscope.data.record import LEARNT, SELECTED, read_records
 from traitscope.errors import ClipError, ConfigError, DataError
 from traitscope.extract.imported import PICTURES, POINTS

@@ -12,7 +12,8 @@ from itertools import groupby
 from pathlib import Path
 
 from traitscope import registry
-from traitscope.data.examples import Example, collate, draw_example
+from traitscope.data.batches import collate
+from traitscope.data.drawing import Example, draw_example
 from traitscope.errors import ClipError
 from traitscope.features.dealing import deal, failure_of, processes_for
 from traitscope.features.extraction import Extraction, clips_at_once, extract_clips, is_short

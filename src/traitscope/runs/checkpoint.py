@@ -20,7 +20,9 @@ from safetensors.numpy import load_file, save_file
 from traitscope import __version__, registry
 from traitscope.config import build, read_yaml
 from traitscope.corpora import saved_corpus
-from traitscope.data.examples import Examples, to_tensors
+from traitscope.data.batches import to_tensors
+from traitscope.data.examples import Examples
+from traitscope.data.loader import Loader, reading
 from traitscope.data.scaling import Scaler
 from traitscope.errors import ConfigError, DataError, shown
 from traitscope.features.request import Request, make_request
@@ -86,15 +88,17 @@ class Checkpoint:
         return plain.scaled(self.scalers)
 
     def predict_examples(
-        self, examples: Examples, *, size: int = 32, hook: Hook | None = None
+        self, examples: Examples, *, size: int = 32, workers: int = 0, hook: Hook | None = None
     ) -> NDArray[np.float64]:
-        """Predict (clips, targets) in the order of the examples, ``size`` clips at a time."""
-        parts = []
-        for first in range(0, len(examples), size):
-            done = min(first + size, len(examples))
-            parts.append(self.predict(examples.batch(range(first, done))))
-            if hook:
-                hook(done, len(examples), "")
+        """Predict (clips, targets), ``size`` clips at a time, read here or by ``workers``."""
+        parts, done = [], 0
+        columns = examples.columns() if len(examples) else {}
+        with reading([examples], workers) as readers:
+            for batch in Loader(examples, batch_size=size, readers=readers):
+                parts.append(self.predict(replace(batch, columns=columns)))
+                done += len(batch.clips)
+                if hook:
+                    hook(done, len(examples), "")
         return np.concatenate(parts) if parts else np.empty((0, len(self.facts.targets)))
 
     @property
@@ -263,18 +267,11 @@ def open_run(folder: Path, typed: registry.Typed) -> Checkpoint:
     fitted = build_fitted(run_plan, facts)
     _restore(folder, fitted)
     check_learned(folder)
-    _to_accelerator(fitted)
+    if hasattr(fitted, "forward"):  # an estimator stays where it is
+        import torch
+
+        fitted.to("cuda" if torch.cuda.is_available() else "cpu")
     return Checkpoint(folder, config, run_plan.draws, facts, scalers, fitted, typed)
-
-
-def _to_accelerator(fitted: Any) -> None:
-    """Put a network where it predicts fastest; an estimator stays where it is."""
-    if not hasattr(fitted, "forward"):
-        return
-    import torch
-
-    if torch.cuda.is_available():
-        fitted.to("cuda")
 
 
 def run_facts(folder: Path, typed: registry.Typed = registry.NOTHING) -> Facts:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from traitscope.data.examples import chosen_columns
+from traitscope.data.drawing import chosen_columns
 from traitscope.errors import DataError
 from traitscope.features.request import Request
 from traitscope.nn.pretrained import timm_backbone

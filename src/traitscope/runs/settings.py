@@ -184,8 +184,8 @@ class Start(Config):
 class TrainerConfig(Config):
     """How the loop runs, whatever the model."""
 
-    precision: Literal["32", "bf16", "16"] = "32"
-    """Arithmetic of the forward and backward pass; 16 (float16) on a GPU alone."""
+    precision: Literal["32", "tf32", "bf16", "16"] = "32"
+    """Arithmetic of the forward and backward pass; 16 (float16) and tf32 on a GPU alone."""
     keep_every: NonNegativeInt = 0
     """Keep the weights of every so many epochs, too, in ``epochs``; 0 for none."""
     monitor: Literal["mae", "mse", "r2", "ccc"] = "mae"

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from traitscope.data.examples import Examples, chosen_columns
+from traitscope.data.drawing import chosen_columns
+from traitscope.data.examples import Examples
 from traitscope.errors import DataError
 from traitscope.training.training_set import TrainingSet
 from traitscope.types import Stream

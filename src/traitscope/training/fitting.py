@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from traitscope.config import save_config
-from traitscope.data.examples import Example, Examples, collate, fit_scalers
+from traitscope.data.batches import collate, row_shape
+from traitscope.data.drawing import Example
+from traitscope.data.examples import Examples, fit_scalers
 from traitscope.data.protocols import each_fold, groups
 from traitscope.data.record import save_records
 from traitscope.data.scaling import Scaler
@@ -290,7 +292,7 @@ def _network(
 def _facts(data: TrainingSet) -> Facts:
     """What prediction must know; shapes are of one row, or of the pooled vector."""
     draws, streams = data.plan.draws, data.fitting[0].streams
-    shapes = {n: a.shape if draws[n].pool else a.shape[1:] for n, a in streams.items()}
+    shapes = {n: a.shape if draws[n].pool else row_shape(a) for n, a in streams.items()}
     return Facts(
         corpus=data.corpus.name,
         kind=data.corpus.kind,

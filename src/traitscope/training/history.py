@@ -5,7 +5,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, SupportsFloat
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,10 +19,11 @@ LOGGED = ("mae", "mse", "r2", "ccc", "accuracy", "cosine")
 """What is known of the validation clips after each epoch, macro and target by target."""
 
 
-def mean_loss(losses: Sequence[tuple[float, int]]) -> float:
+def mean_loss(losses: Sequence[tuple[SupportsFloat, int]]) -> float:
     """Mean of the losses of batches, each with its number of clips."""
     # By clips and not by batches: the last batch is smaller.
-    return sum(loss * size for loss, size in losses) / max(1, sum(size for _, size in losses))
+    total = sum(size for _, size in losses)
+    return sum(float(loss) * size for loss, size in losses) / max(1, total)
 
 
 def split_scores(
@@ -40,6 +41,17 @@ def split_scores(
     }
     macro = {metric: scores[metric, metrics.MACRO] for metric in LOGGED}
     return macro, {f"{m}/{n}": value for (m, n), value in scores.items() if n != metrics.MACRO}
+
+
+def epochs(path: Path) -> list[dict[str, Any]]:
+    """Read a run's ``history.csv``: a row per epoch, numbers where they are numbers."""
+    return [{k: v if k == "stage" else _number(v) for k, v in row.items()} for row in _read(path)]
+
+
+def _number(text: str) -> float | int | None:
+    if not text:
+        return None
+    return int(text) if text.isdecimal() else float(text)
 
 
 def record(path: Path, row: dict[str, Any]) -> None:

@@ -7,25 +7,26 @@ epoch and batch: a resumed run repeats an uninterrupted one to the bit on a CPU.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import lightning
 import numpy as np
 import torch
-from lightning.pytorch.callbacks import EarlyStopping
 from torch import Tensor
-from torch.utils.data import DataLoader, Sampler
+from torch.utils.data import Sampler
 
-from traitscope.data.examples import collate, to_tensors
+from traitscope.data.batches import to_tensors
+from traitscope.data.loader import Loader, reading
 from traitscope.errors import ConfigError, TraitscopeError
 from traitscope.nn.pretrained import hold_frozen
 from traitscope.registry import NOTHING, Typed
 from traitscope.runs.checkpoint import predicted, save_fitted
 from traitscope.runs.settings import RunConfig, Stage
 from traitscope.training import losses, pace
+from traitscope.training._lightning import EarlyStopping, LightningModule
 from traitscope.training.distillation import SelfDistillation
 from traitscope.training.history import StepLog, mean_loss, record, split_scores
 from traitscope.training.optimisation import groups_of, optimizer_of, rate, schedule_of
@@ -94,7 +95,7 @@ class EpochSampler(Sampler[tuple[int, int]]):
         return iter(order[skip:])
 
 
-class Loop(lightning.LightningModule):
+class Loop(LightningModule):
     """The LightningModule of the whole zoo: models differ in forward and loss, never here."""
 
     def __init__(
@@ -122,13 +123,13 @@ class Loop(lightning.LightningModule):
         self._decisive: list[float] = []  # the score of each epoch, for ``plateau``
         self._scored: dict[str, Tensor] = {}
         self._losses: list[tuple[Tensor, int]] = []
-        self._validation_losses: list[tuple[float, int]] = []
+        self._validation_losses: list[tuple[Tensor, int]] = []
         self._predictions: list[Tensor] = []
         self._steps = StepLog(session.folder / "steps.csv", session.config.trainer.log_steps)
 
     def transfer_batch_to_device(self, batch: Batch, device: Any, dataloader_idx: int) -> Batch:
-        """Move a batch; Lightning cannot look into a frozen one."""
-        return to_tensors(batch, device)
+        """Move a batch, and augment and normalise its pictures there."""
+        return to_tensors(batch, device, augment=self.session.data.fitting.augment)
 
     def on_train_epoch_start(self) -> None:
         """Begin the losses of an epoch."""
@@ -188,13 +189,13 @@ class Loop(lightning.LightningModule):
         """Keep the predictions; metrics are of the whole split, never of a batch."""
         output = self.model(batch)
         loss = self.loss(output, batch.targets, batch.target_mask, 1.0)
-        self._validation_losses.append((float(loss), len(batch.clips)))
-        self._predictions.append(predicted(output).double().cpu())
+        self._validation_losses.append((loss.detach(), len(batch.clips)))
+        self._predictions.append(predicted(output).double())
 
     def on_validation_epoch_end(self) -> None:
         """Score the whole split."""
         examples = self.session.data.selection
-        predictions = torch.cat(self._predictions).numpy()
+        predictions = torch.cat(self._predictions).cpu().numpy()
         # Here and not at the end: hours of epochs behind NaN are lost hours.
         if not np.isfinite(predictions).all():
             raise _diverged("predictions")
@@ -280,6 +281,8 @@ class Loop(lightning.LightningModule):
 
     def on_fit_start(self) -> None:
         """Leave a resumed stage that had stopped early as it is, unless it may now wait longer."""
+        if self.device.type == "cuda":  # as the pictures come, see nn.images
+            self.model.to(memory_format=torch.channels_last)
         early = self.trainer.early_stopping_callback
         if isinstance(early, EarlyStopping):
             early.patience = self.stage.early_stop
@@ -319,50 +322,38 @@ def _distillation(
     return SelfDistillation(stage.distil, labels, num_features)
 
 
-def fitting_loader(
+@contextmanager
+def loaders(
     session: Session, stage: Stage, *, epoch: int = 0, batches: int = 0
-) -> DataLoader[Any]:
-    """Batches of a stage; the first ones of epoch ``epoch``, without its first ``batches``."""
-    examples = session.data.fitting
+) -> Iterator[tuple[Loader, Loader | None]]:
+    """The batches to fit on, and to select on if there are any; both are read by one crew.
+
+    Args:
+        session: what is fitted on.
+        stage: its batch size and pace.
+        epoch: which one comes first.
+        batches: of it, how many have been seen already.
+    """
+    fitting, selection = session.data.fitting, session.data.selection
+    sets = [fitting, selection] if selection else [fitting]
     skip = batches * stage.batch_size
-    return DataLoader(
-        examples,  # type: ignore[arg-type]
-        batch_size=stage.batch_size,
-        sampler=EpochSampler(len(examples), session.config.seed, stage, epoch=epoch, skip=skip),
-        collate_fn=_Collate(examples.targets),
-        drop_last=pace.ends_alone(stage, len(examples)),
-        **_processes(session),
-    )
+    sampler = EpochSampler(len(fitting), session.config.seed, stage, epoch=epoch, skip=skip)
+    size = max(stage.batch_size for stage in session.config.stages)
+    with reading(sets, session.workers) as readers:
+        first = Loader(fitting, batch_size=stage.batch_size, sampler=sampler, readers=readers)
+        first.drop_last = pace.ends_alone(stage, len(fitting))
+        second = Loader(selection, batch_size=size, readers=readers, which=1)
+        yield first, second if selection else None
 
 
-def evaluation_loader(session: Session) -> DataLoader[Any]:
-    """Batches of the validation clips, in their order."""
-    return DataLoader(
-        session.data.selection,  # type: ignore[arg-type]
-        batch_size=max(stage.batch_size for stage in session.config.stages),
-        shuffle=False,
-        drop_last=False,
-        collate_fn=_Collate(session.data.selection.targets),
-        **_processes(session),
-    )
-
-
-def _processes(session: Session) -> dict[str, Any]:
-    """Spawned, for decoders and stores have threads and locks that must not be forked."""
-    if not session.workers:
-        return {}
-    return {
-        "num_workers": session.workers,
-        "multiprocessing_context": "spawn",
-        "persistent_workers": True,
-    }
-
-
-@dataclass(frozen=True)
-class _Collate:
-    """Collate as a picklable callable, for loader workers."""
-
-    targets: Sequence[str]
-
-    def __call__(self, examples: list[Any]) -> Batch:
-        return to_tensors(collate(examples, self.targets))
+@contextmanager
+def arithmetic(precision: str) -> Iterator[None]:
+    """Let matrices and convolutions on a GPU round to TF32 (10 bits) unless 32 bits are asked."""
+    matrices, convolutions = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
+    torch.set_float32_matmul_precision("highest" if precision == "32" else "high")
+    torch.backends.cudnn.allow_tf32 = precision != "32"
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(matrices)
+        torch.backends.cudnn.allow_tf32 = convolutions

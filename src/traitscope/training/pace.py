@@ -13,7 +13,12 @@ import torch
 from traitscope.errors import ConfigError
 from traitscope.runs.settings import Stage, TrainerConfig
 
-_PRECISION: dict[str, Any] = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
+_PRECISION: dict[str, Any] = {
+    "32": "32-true",
+    "tf32": "32-true",
+    "bf16": "bf16-mixed",
+    "16": "16-mixed",
+}
 """Our word for an arithmetic -> Lightning's."""
 
 

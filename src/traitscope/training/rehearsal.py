@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from traitscope.data.examples import collate, to_tensors
+from traitscope.data.batches import collate, to_tensors
 from traitscope.errors import ConfigError, TraitscopeError, shown
 from traitscope.nn.pretrained import hold_frozen
 from traitscope.registry import NOTHING, Typed

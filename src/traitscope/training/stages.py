@@ -16,17 +16,20 @@ import time
 from pathlib import Path
 from typing import Any
 
-import lightning
 import torch
-from lightning.pytorch.callbacks import Checkpoint, EarlyStopping, EMAWeightAveraging
-from lightning.pytorch.loggers import TensorBoardLogger
 
-from traitscope.errors import TraitscopeError
 from traitscope.files import replacing
 from traitscope.runs.checkpoint import load_weights, save_fitted
 from traitscope.training import pace
+from traitscope.training._lightning import (
+    Checkpoint,
+    EarlyStopping,
+    EMAWeightAveraging,
+    TensorBoardLogger,
+    Trainer,
+)
 from traitscope.training.history import cut
-from traitscope.training.loop import Loop, Session, evaluation_loader, fitting_loader
+from traitscope.training.loop import Loop, Session, arithmetic, loaders
 from traitscope.training.notices import quiet
 from traitscope.training.optimisation import freeze
 from traitscope.training.saved import STATE, Saved, read_saved
@@ -76,8 +79,8 @@ def _fit_stage(loop: Loop, session: Session, saved: Saved | None) -> None:
     logger: Any = False
     if settings.tensorboard:
         logger = TensorBoardLogger(session.folder, name="", version="tensorboard")
-    with quiet():
-        trainer = lightning.Trainer(
+    with quiet(), arithmetic(settings.precision):
+        trainer = Trainer(
             accelerator=session.accelerator,
             devices=1,
             precision=pace.arithmetic(settings, session.accelerator),
@@ -93,17 +96,14 @@ def _fit_stage(loop: Loop, session: Session, saved: Saved | None) -> None:
             default_root_dir=session.folder,
         )
         begin = {} if saved is None else {"epoch": saved.done, "batches": saved.batches}
-        selection = evaluation_loader(session) if session.data.selection else None
-        loaders = fitting_loader(session, stage, **begin), selection
         ctrl_c = signal.getsignal(signal.SIGINT)
         try:
             path = None if saved is None else saved.path
-            trainer.fit(loop, *loaders, ckpt_path=path, weights_only=True)
+            with loaders(session, stage, **begin) as both:
+                trainer.fit(loop, *both, ckpt_path=path, weights_only=True)
         except SystemExit as error:  # what Lightning makes of Ctrl-C, after muting the next one
             signal.signal(signal.SIGINT, ctrl_c)
             raise KeyboardInterrupt from error
-        except TraitscopeError as error:
-            raise _in_one_line(error) from error
         for average in averaging:  # Lightning leaves it out when a resumed stage is over already
             average.on_train_end(trainer, loop)
     loop.model.to("cpu")
@@ -136,13 +136,3 @@ class _Saving(Checkpoint):
         with replacing(self.path) as draft:
             trainer.save_checkpoint(draft)
         self.saved_at = time.monotonic()
-
-
-def _in_one_line(error: TraitscopeError) -> TraitscopeError:
-    """An error of a process that reads, without the traceback that torch writes into it."""
-    text = str(error)
-    if "Original Traceback" not in text:
-        return error
-    last = text.rstrip().splitlines()[-1]
-    name, colon, message = last.partition(": ")
-    return TraitscopeError(message if colon and name.endswith("Error") else last)

@@ -1,0 +1,184 @@
+"""Pictures per second from a store, beside a folder of JPEGs of the same pixels, in one run.
+
+Rows: 1 and 30 of 75 pictures of a clip, at 112 and 224 px, with 0, 1 and 2 workers, with and
+without augmentation (then all the way to normalised floats); the folder is read with PIL to
+normalised floats and with OpenCV to bytes, by one process. Each row is the median of interleaved
+rounds; a first one, which fills what is kept between epochs, is not counted. Then the memory that
+is a worker's alone, and the time to the first batch beside that of importing NumPy and OpenCV.
+
+Limits, on an idle machine: 3 x PIL, .8 x OpenCV, 250 MB, 3 x the import.
+"""
+
+import argparse
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+from typing import Any
+
+import cv2
+import numpy as np
+import psutil
+
+from traitscope.augment import settle
+from traitscope.data.batches import to_tensors
+from traitscope.data.examples import Examples
+from traitscope.data.loader import Loader, reading
+from traitscope.features.store import StatusRow, Store
+from traitscope.media.pictures import IMAGENET_MEAN, IMAGENET_SD
+from traitscope.types import Clip, Draw, Rows, Stream
+
+ROWS, BATCH, KEY = 75, 8, "faces-0"
+AUGMENT: dict[str, dict[str, Any]] = {"flip": {}, "crop": {}, "colour": {}, "erase": {}}
+
+
+def main() -> None:
+    """Print one table, then memory and start."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--short", action="store_true", help="few clips, one round")
+    short = parser.parse_args().short
+    clips, rounds = (8, 1) if short else (64, 5)
+    print("| pictures | px | way | images/s | x PIL float | x OpenCV uint8 |")
+    print("|--:|--:|---|--:|--:|--:|")
+    with tempfile.TemporaryDirectory() as place:
+        for size in (112,) if short else (112, 224):
+            store = make(Path(place) / str(size), clips, size)
+            for count in (1, 30):
+                _table(store, clips, size, count, rounds)
+        print()
+        _memory_and_start(Path(place) / "112" / "store", clips)
+
+
+def make(folder: Path, clips: int, size: int) -> Store:
+    """Write the same JPEGs into a store and into a folder per clip."""
+    rng = np.random.default_rng(0)
+    store = Store(folder / "store")
+    store.add(KEY, {"extractor": "faces"})
+    pool = []
+    for _ in range(ROWS):  # as coarse as makes of 224 px the 12 kB of a face chip
+        pixels = cv2.resize(rng.integers(0, 256, (48, 48, 3), np.uint8), (size, size))
+        pool.append(cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, 90])[1].tobytes())
+    for number in range(clips):
+        images = pool[number % ROWS :] + pool[: number % ROWS]
+        store.write(KEY, f"c{number}", Stream(np.arange(ROWS) / 5, images=tuple(images)))
+        store.record(KEY, StatusRow(f"c{number}", rows=ROWS, coverage=1.0))
+        jpegs = folder / "jpegs" / f"c{number}"
+        jpegs.mkdir(parents=True)
+        for row, image in enumerate(images):
+            (jpegs / f"{row}.jpg").write_bytes(image)
+    return store
+
+
+def examples_of(store: Store, clips: int, size: int, count: int, augment: bool) -> Examples:
+    """Random rows of each clip, as in training."""
+    draws = {"faces": Draw(train=Rows("random", count), evaluate=Rows("even", count), size=size)}
+    chosen = settle(AUGMENT, ["faces"]) if augment else ()
+    all_clips = [Clip(f"c{number}") for number in range(clips)]
+    return Examples(all_clips, store, {"faces": KEY}, draws, targets=[]).for_training(0, chosen)
+
+
+def _table(store: Store, clips: int, size: int, count: int, rounds: int) -> None:
+    jpegs = store.folder.parent / "jpegs"
+    order = [
+        [(n, int(row)) for row in np.random.default_rng(n).choice(ROWS, count, replace=False)]
+        for n in range(clips)
+    ]
+    ways: dict[str, Callable[[], object]] = {
+        "folder, PIL float": lambda: [_pil(jpegs, rows) for rows in order],
+        "folder, OpenCV uint8": lambda: [_opencv(jpegs, rows) for rows in order],
+    }
+    with _open_ways(store, clips, size, count) as more:
+        ways |= more
+        seconds: dict[str, list[float]] = {name: [] for name in ways}
+        for number in range(rounds + 1):  # the first fills what is kept between epochs
+            for name, way in ways.items():
+                begin = perf_counter()
+                way()
+                if number:
+                    seconds[name].append(perf_counter() - begin)
+    rates = {name: clips * count / median(times) for name, times in seconds.items()}
+    pil, opencv = rates["folder, PIL float"], rates["folder, OpenCV uint8"]
+    for name, rate in rates.items():
+        what = f"| {count} of {ROWS} | {size} | {name} | {rate:.0f} "
+        print(f"{what}| {rate / pil:.2f} | {rate / opencv:.2f} |", flush=True)
+
+
+class _open_ways:  # noqa: N801
+    """The ways through our loader, each with its workers started."""
+
+    def __init__(self, store: Store, clips: int, size: int, count: int) -> None:
+        self._what = store, clips, size, count
+        self._open: list[Any] = []
+
+    def __enter__(self) -> dict[str, Callable[[], object]]:
+        ways: dict[str, Callable[[], object]] = {}
+        for augment in (False, True):
+            examples = examples_of(*self._what, augment)
+            for workers in (0, 1, 2):
+                crew = reading([examples], workers)
+                readers = crew.__enter__()
+                self._open.append(crew)
+                loader = Loader(examples, batch_size=BATCH, readers=readers)
+                name = f"store, {workers} workers"
+                if augment:
+                    ways[f"{name}, augmented float tensors"] = lambda one=loader: _tensors(one)
+                else:
+                    ways[name] = lambda one=loader: _drain(iter(one))
+        return ways
+
+    def __exit__(self, *error: object) -> None:
+        for crew in self._open:
+            crew.__exit__(None, None, None)
+
+
+def _drain(batches: Iterator[Any]) -> None:
+    for _ in batches:
+        pass
+
+
+def _tensors(loader: Loader) -> None:
+    """All the way to what a network gets: normalised and augmented."""
+    for batch in loader:
+        to_tensors(batch, augment=loader.examples.augment)
+
+
+def _pil(folder: Path, rows: list[tuple[int, int]]) -> np.ndarray[Any, Any]:
+    from PIL import Image
+
+    pictures = [
+        np.asarray(Image.open(folder / f"c{n}" / f"{row}.jpg").convert("RGB"), np.float32) / 255
+        for n, row in rows
+    ]
+    return ((np.stack(pictures) - IMAGENET_MEAN) / IMAGENET_SD).transpose(0, 3, 1, 2)
+
+
+def _opencv(folder: Path, rows: list[tuple[int, int]]) -> np.ndarray[Any, Any]:
+    paths = [str(folder / f"c{n}" / f"{row}.jpg") for n, row in rows]
+    return np.stack([cv2.imread(path, cv2.IMREAD_COLOR_RGB) for path in paths])
+
+
+def _memory_and_start(folder: Path, clips: int) -> None:
+    examples = examples_of(Store(folder), clips, 112, 30, augment=False)
+    begin = perf_counter()
+    with reading([examples], 1) as readers:
+        batches = iter(Loader(examples, batch_size=BATCH, readers=readers))
+        next(batches)
+        first = perf_counter() - begin
+        _drain(batches)
+        children = psutil.Process().children()
+        used = max(child.memory_full_info().uss for child in children) / 1e6
+    begin = perf_counter()
+    subprocess.run([sys.executable, "-c", "import numpy, cv2"], check=True)
+    imports = perf_counter() - begin
+    print(f"unique memory of a worker: {used:.0f} MB (limit 250)")
+    print(
+        f"first batch with a worker: {first:.2f} s, {first / imports:.1f} x a process that imports "
+        f"NumPy and OpenCV (limit 3)"
+    )
+
+
+if __name__ == "__main__":
+    main()

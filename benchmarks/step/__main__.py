@@ -1,0 +1,211 @@
+"""What share of a training step is not the network, and what a GPU makes of the network.
+
+For each model at full size: batches of generated streams are read, drawn, brought to the device and
+fitted as in training. Printed: seconds per step, seconds of them in forward, backward and update,
+and the share of the rest, with one worker (limit on 2 cores: 15 %); FLOP/s and memory. On a GPU
+also its share of --peak, and how busy it was. Steps on a batch that is there already tell what the
+network takes.
+"""
+
+import argparse
+import resource
+import tempfile
+from collections.abc import Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from benchmarks.loader.__main__ import ROWS
+from traitscope.data.batches import row_shape, to_tensors
+from traitscope.data.examples import Examples
+from traitscope.data.loader import Loader, reading
+from traitscope.features.store import StatusRow, Store
+from traitscope.runs.checkpoint import predicted
+from traitscope.runs.plan import load_run, plan
+from traitscope.training.optimisation import optimizer_of
+from traitscope.types import TRAITS, Batch, Clip, Draw, Stream, Target
+
+MODELS = {"face_cnn": 32, "s2d_112": 1, "crnet": 2, "au_hybrid": 16}
+"""Recipe -> clips per step on a CPU; on a GPU --batch times as many."""
+TARGETS = tuple(Target(name, 0, 1, 1) for name in TRAITS)
+SECONDS, SAMPLE_RATE_HZ = 15, 16_000
+
+
+@dataclass
+class Times:
+    """Seconds of steps: of all, and of the network alone."""
+
+    whole: float
+    network: float
+
+    @property
+    def rest(self) -> float:
+        """Share of a step outside the network."""
+        return max(0.0, 1 - self.network / self.whole)
+
+
+def main() -> None:
+    """Print one line per model."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--short", action="store_true", help="two steps of the small models")
+    parser.add_argument("--batch", type=int, default=4, help="times as many clips on a GPU")
+    parser.add_argument("--steps", type=int, default=6)
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--peak", type=float, default=989e12, help="bf16 FLOP/s of the GPU")
+    chosen = parser.parse_args()
+    gpu = torch.cuda.is_available()
+    steps = 2 if chosen.short else chosen.steps
+    print("| model | clips | s/step | s network | outside | TFLOP/s | of peak | busy | GiB |")
+    print("|---|--:|--:|--:|--:|--:|--:|--:|--:|")
+    for name, clips in MODELS.items():
+        if chosen.short and not gpu and name not in {"face_cnn", "au_hybrid"}:
+            continue
+        size = clips * chosen.batch if gpu else min(clips, 8) if chosen.short else clips
+        with tempfile.TemporaryDirectory() as place:
+            times, flops, busy, gib = measure(name, size, steps, chosen.workers, Path(place))
+        speed = flops / times.network
+        share = f"{speed / chosen.peak:.1%} | {busy:.0%}" if gpu else "- | -"
+        print(
+            f"| {name} | {size} | {times.whole:.3f} | {times.network:.3f} | {times.rest:.1%} "
+            f"| {speed / 1e12:.3f} | {share} | {gib:.1f} |",
+            flush=True,
+        )
+
+
+def measure(
+    name: str, size: int, steps: int, workers: int, folder: Path
+) -> tuple[Times, int, float, float]:
+    """Train a recipe's model for some steps on made streams.
+
+    Returns:
+        Seconds per step, FLOPs of one, the share of time in which the GPU worked, memory in GiB.
+    """
+    torch.manual_seed(0)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    planned = plan(load_run(name))
+    pretrained = {"pretrained": False} if hasattr(planned.options, "pretrained") else {}
+    options = planned.options.model_copy(update=pretrained)
+    examples = _made(planned.draws, folder, clips=size * 2)
+    drawn, draws = examples[0, 0], planned.draws
+    shapes = {
+        stream: array.shape if draws[stream].pool else row_shape(array)
+        for stream, array in drawn.streams.items()
+    }
+    network = planned.module.Model(options, shapes, TARGETS).to(device).train()
+    if device == "cuda":
+        network.to(memory_format=torch.channels_last)
+    optimizer = optimizer_of(network, load_run(name).stages[0])
+
+    def fit(batch: Batch) -> None:
+        with torch.autocast(device, torch.bfloat16) if device == "cuda" else nullcontext():
+            loss = predicted(network(batch)).float().square().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+    one = to_tensors(examples.batch(range(size)), device)
+    with FlopCounterMode(display=False) as counter:
+        fit(one)
+    with reading([examples], workers) as readers:
+        loader = Loader(examples, batch_size=size, readers=readers, sampler=_Endless(examples))
+        times, busy = _timed(fit, loader, one, steps, device)
+    return times, counter.get_total_flops(), busy, _gib(device)
+
+
+def _timed(fit: Any, loader: Loader, one: Batch, steps: int, device: str) -> tuple[Times, float]:
+    """Whole steps, and the same steps on a batch that is there already."""
+    for batch in islice(_epochs(loader), 2):  # readers start, kernels are chosen
+        fit(to_tensors(batch, device))
+    _wait(device)
+    begin = perf_counter()
+    for batch in islice(_epochs(loader), steps):
+        fit(to_tensors(batch, device))
+    _wait(device)
+    whole = (perf_counter() - begin) / steps
+    begin = perf_counter()
+    for _ in range(steps):
+        fit(one)
+    _wait(device)
+    network = (perf_counter() - begin) / steps
+    return Times(whole, network), min(1.0, network / whole)
+
+
+class _Endless:
+    """Pairs of epoch and clip; a new epoch each time."""
+
+    def __init__(self, examples: Examples) -> None:
+        self._epoch, self._length = -1, len(examples)
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        self._epoch += 1
+        return iter([(self._epoch, index) for index in range(self._length)])
+
+
+def _epochs(loader: Loader) -> Iterator[Batch]:
+    while True:
+        yield from loader
+
+
+def _made(draws: dict[str, Draw] | Any, folder: Path, *, clips: int) -> Examples:
+    """Streams of noise in a store, in the shapes that extractors give."""
+    store, rng = Store(folder), np.random.default_rng(0)
+    keys = {stream: f"{stream}-0" for stream in draws}
+    ids = [f"c{number}" for number in range(clips)]
+    for stream, key in keys.items():
+        store.add(key, {"extractor": stream})
+        made = _stream(stream, rng)
+        for clip in ids:
+            store.write(key, clip, made)
+            store.record(key, StatusRow(clip, rows=len(made.time), coverage=1.0))
+    all_clips = [Clip(clip) for clip in ids]
+    return Examples(all_clips, store, keys, draws, targets=[]).for_training(0)
+
+
+def _stream(name: str, rng: np.random.Generator) -> Stream:
+    from traitscope.extract.signals import COLUMNS
+
+    time = np.arange(ROWS) / 5
+    if name in {"faces", "frames"}:
+        import cv2
+
+        size = 224 if name == "faces" else 256
+        smooth = [cv2.resize(p, (size, size)) for p in rng.integers(0, 256, (ROWS, 24, 24, 3), "B")]
+        return Stream(time, images=tuple(cv2.imencode(".jpg", p)[1].tobytes() for p in smooth))
+    if name == "waveform":
+        samples = SECONDS * SAMPLE_RATE_HZ
+        noise = rng.normal(0, 0.1, samples).astype(np.float32)
+        return Stream(np.arange(samples) / SAMPLE_RATE_HZ, values=noise)
+    if name == "landmarks":
+        return Stream(time, values=rng.random((ROWS, 68, 2), np.float32))
+    width = len(COLUMNS) if name == "signals" else 136
+    columns = tuple(COLUMNS) if name == "signals" else ()
+    rows = 450 if name == "signals" else ROWS
+    values = rng.normal(size=(rows, width)).astype(np.float32)
+    return Stream(np.arange(rows) / (rows / SECONDS), values=values, columns=columns)
+
+
+def _wait(device: str) -> None:
+    if device == "cuda":
+        torch.cuda.synchronize()
+
+
+def _gib(device: str) -> float:
+    if device == "cuda":
+        peak = torch.cuda.max_memory_allocated() / 2**30
+        torch.cuda.reset_peak_memory_stats()
+        return peak
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+
+
+if __name__ == "__main__":
+    main()

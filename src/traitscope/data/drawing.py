@@ -1,0 +1,184 @@
+"""Streams of a clip + what a model takes of them -> one example; only here rows are chosen."""
+
+import fnmatch
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from traitscope.augment import Drawn
+from traitscope.data.pooling import pool
+from traitscope.data.scaling import Scaler
+from traitscope.errors import ClipError, DataError
+from traitscope.features.stored_pictures import rows_of
+from traitscope.media.pictures import decode_rows
+from traitscope.types import Clip, Draw, Rows, Stream
+
+AnyArray = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Example:
+    """What is drawn of one clip.
+
+    Attributes:
+        clip: with its labels.
+        streams: stream -> (rows, ...), pictures (rows, height, width, 3) uint8; or pooled (n,).
+        masks: stream -> (rows,) True where the row is there.
+        mixed: whether augmentation blended it with another clip.
+        draws: transform -> (n,), what it will do to the pictures when they are on their device.
+    """
+
+    clip: Clip
+    streams: Mapping[str, AnyArray]
+    masks: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
+    mixed: bool = False
+    draws: Mapping[str, Drawn] = field(default_factory=dict)
+
+
+def draw_example(
+    clip: Clip,
+    streams: Mapping[str, Stream],
+    draws: Mapping[str, Draw],
+    *,
+    rng: np.random.Generator | None,
+    scalers: Mapping[str, Scaler],
+) -> Example:
+    """Draw what the model takes of one clip.
+
+    Args:
+        clip: the clip.
+        streams: its streams, by name.
+        draws: what the model takes.
+        rng: the source of randomness in training; None in evaluation.
+        scalers: fitted scalers of the standardised streams.
+
+    Raises:
+        ClipError: a stream has no valid row.
+    """
+    values: dict[str, AnyArray] = {}
+    masks: dict[str, NDArray[np.bool_]] = {}
+    drawn_times: dict[str, NDArray[np.float64]] = {}
+    for name, draw in draws.items():
+        stream = chosen_columns(streams[name], draw.columns)
+        if not stream.mask.any():
+            raise ClipError(f"Clip {clip.id!r} has no usable row of {name}.", status="empty")
+        if draw.pool:
+            vector = pool(stream, draw.pool)
+            values[name] = scalers[name](vector) if name in scalers else vector
+            continue
+        rows = _rows(draw, stream, rng, drawn_times)
+        if draw.group:
+            drawn_times.setdefault(draw.group, stream.time[rows])
+        masks[name] = stream.mask[rows]
+        if stream.images is not None:
+            what = f"{name} of clip {clip.id!r}"
+            values[name], shown = decode_rows(rows_of(stream.images, rows), draw.size, what)
+            masks[name] = masks[name] & shown
+        else:
+            values[name] = _take(stream, rows, scalers.get(name))
+    return Example(clip, values, masks)
+
+
+def chosen_columns(stream: Stream, patterns: Sequence[str]) -> Stream:
+    """Keep the columns of a stream whose name matches a pattern such as ``AU*_r``.
+
+    Raises:
+        DataError: a pattern matches none of the stream's columns.
+    """
+    if not patterns:
+        return stream
+    for pattern in patterns:
+        if not fnmatch.filter(stream.columns, pattern):
+            raise DataError(
+                f"No column matches {pattern!r}. There are: {', '.join(stream.columns) or 'none'}."
+            )
+    kept = [
+        index
+        for index, column in enumerate(stream.columns)
+        if any(fnmatch.fnmatchcase(column, pattern) for pattern in patterns)
+    ]
+    assert stream.values is not None
+    names = tuple(stream.columns[index] for index in kept)
+    return replace(stream, values=stream.values[..., kept], columns=names)
+
+
+def _rows(
+    draw: Draw,
+    stream: Stream,
+    rng: np.random.Generator | None,
+    drawn_times: Mapping[str, NDArray[np.float64]],
+) -> NDArray[np.intp]:
+    if draw.group in drawn_times:
+        candidates = np.flatnonzero(stream.mask)
+        times = drawn_times[str(draw.group)]
+        return candidates[_nearest(stream.time[candidates], times)]
+    return draw_rows(draw.evaluate if rng is None else draw.train, stream.time, stream.mask, rng)
+
+
+def draw_rows(
+    rows: Rows,
+    time: NDArray[np.float64],
+    mask: NDArray[np.bool_],
+    rng: np.random.Generator | None,
+) -> NDArray[np.intp]:
+    """Choose row indices, rising, by a rule; ``even`` and ``segments`` choose among valid rows.
+
+    Args:
+        rows: the rule and its count.
+        time: (rows,) seconds.
+        mask: (rows,) True where the row is there; at least one is.
+        rng: needed by the random rules.
+    """
+    total, count = len(time), rows.count
+    if rows.rule == "all" and (count is None or total <= count):
+        return np.arange(total)
+    assert count is not None
+    if rows.rule in {"all", "center", "window"}:
+        spare = max(0, total - count)
+        if rows.rule == "window" and rng is not None:
+            first = int(rng.integers(spare + 1))
+        else:
+            first = spare // 2
+        return np.arange(first, first + min(count, total))
+    candidates = np.flatnonzero(mask)
+    if rows.rule == "random":
+        assert rng is not None
+        few = len(candidates) < count
+        return np.sort(rng.choice(candidates, size=count, replace=few))
+    step = float(np.median(np.diff(time))) if total > 1 else 1.0
+    edges = np.linspace(time[0], time[-1] + step, count + 1)
+    middles = (edges[:-1] + edges[1:] - step) / 2
+    chosen = candidates[_nearest(time[candidates], middles)]
+    if rows.rule == "segments":
+        assert rng is not None
+        share = (time[candidates] - edges[0]) / (edges[-1] - edges[0])
+        part = (share * count + 1e-9).astype(int)  # a row on an edge begins the part
+        for index in range(count):
+            inside = candidates[part == index]
+            if len(inside):  # an empty part keeps the row nearest to its middle
+                chosen[index] = rng.choice(inside)
+    return chosen
+
+
+def _nearest(time: NDArray[np.float64], wanted: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Index of the time nearest to each wanted time; the earlier of two equals."""
+    right = np.clip(np.searchsorted(time, wanted), 1, max(1, len(time) - 1))
+    left = right - 1
+    right = np.minimum(right, len(time) - 1)
+    return np.where(np.abs(wanted - time[left]) <= np.abs(time[right] - wanted), left, right)
+
+
+def _take(stream: Stream, rows: NDArray[np.intp], scaler: Scaler | None) -> AnyArray:
+    assert stream.values is not None
+    values = stream.values[rows]
+    if values.dtype.kind not in "fiub":
+        return values
+    numbers = scaler(values) if scaler else values.astype(np.float32)
+    gone = ~stream.mask[rows]
+    if gone.any():
+        numbers = numbers.copy()
+        numbers[gone] = 0.0  # hidden by the mask
+    return numbers

@@ -1,0 +1,193 @@
+"""Batches read ahead by other processes: the same ones, and one line when something goes wrong."""
+
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+
+from tests.support.pictures import KEY, KILLING, make_pictures, pictures
+from traitscope.data import shelf
+from traitscope.data.batches import to_tensors
+from traitscope.data.loader import Loader
+from traitscope.data.readers import Readers
+from traitscope.errors import DataError, TraitscopeError
+from traitscope.types import Stream
+
+AUGMENT = {"flip": {}, "crop": {}, "colour": {}, "erase": {}, "mixup": {}}
+ORDER = [(epoch, clip) for epoch, clip in zip([4] * 6, [3, 1, 5, 0, 2, 4], strict=True)]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("pictures") / "store"
+    make_pictures(folder)
+    return folder
+
+
+def store(folder: Path):
+    from traitscope.features.store import Store
+
+    return Store(folder)
+
+
+def test_other_processes_read_the_same_batches_of_several_sets(folder: Path) -> None:
+    examples = pictures(store(folder), augment=AUGMENT)
+    plain = pictures(store(folder))
+    with closing(Readers([examples, plain], 2)) as readers:
+        here = Loader(examples, batch_size=4, sampler=ORDER)
+        there = Loader(examples, batch_size=4, sampler=ORDER, readers=readers)
+        others = iter(Loader(plain, batch_size=1, readers=readers, which=1))
+        for _ in range(3):  # slots and what is kept in memory are used again
+            for one, other in zip(here, there, strict=True):
+                next(others)  # a set may be read while another is
+                assert one.clips == other.clips
+                np.testing.assert_array_equal(one.masks["faces"], other.masks["faces"])
+                seen = [to_tensors(batch, augment=examples.augment) for batch in (one, other)]
+                np.testing.assert_array_equal(*(batch.streams["faces"] for batch in seen))
+
+
+def test_what_becomes_of_a_batch_does_not_hang_on_the_next_one(folder: Path) -> None:
+    examples = pictures(store(folder))
+    with closing(Readers([examples], 1)) as readers:
+        batches = Loader(examples, batch_size=1, readers=readers)
+        tensors = [to_tensors(batch) for batch in batches]
+        again = [to_tensors(batch) for batch in batches]
+    for one, other in zip(tensors, again, strict=True):
+        np.testing.assert_array_equal(one.streams["faces"], other.streams["faces"])
+        np.testing.assert_array_equal(one.masks["faces"], other.masks["faces"])
+
+
+def test_an_epoch_may_be_left_early(folder: Path) -> None:
+    examples = pictures(store(folder))
+    with closing(Readers([examples], 1)) as readers:
+        batches = Loader(examples, batch_size=1, readers=readers)
+        for batch in batches:
+            assert batch.clips == ("clip_0",)
+            break
+        assert [batch.clips[0] for batch in batches] == [f"clip_{n}" for n in range(6)]
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_clip_that_cannot_be_read_is_named_in_one_line(tmp_path: Path, workers: int) -> None:
+    made = make_pictures(tmp_path / "store")
+    made.path(KEY, "clip_4").write_bytes(b"PK no zip")
+    examples = pictures(made)
+    readers = Readers([examples], workers) if workers else None
+    with pytest.raises(DataError, match=r"clip_4.* is damaged") as error:
+        list(Loader(examples, batch_size=2, readers=readers))
+    assert "\n" not in str(error.value)
+    if readers:
+        readers.close()
+
+
+def test_a_process_that_is_killed_names_its_clip(folder: Path) -> None:
+    examples = pictures(store(folder), augment=[KILLING])
+    with closing(Readers([examples], 1)) as readers:
+        loader = Loader(examples, batch_size=6, readers=readers)
+        with pytest.raises(TraitscopeError, match=r"ended \(signal 9\) at clip 'clip_\d'") as error:
+            list(loader)
+    assert "\n" not in str(error.value)
+
+
+def test_pictures_are_read_where_they_lie(tmp_path: Path) -> None:
+    made = make_pictures(tmp_path / "store", clips=1)
+    whole, lying = made.read(KEY, "clip_0"), made.read(KEY, "clip_0", in_place=True)
+    assert list(lying.images or ()) == list(whole.images or ())
+    assert lying.images[-2:] == whole.images[-2:]  # type: ignore[index]
+    np.testing.assert_array_equal(lying.mask, whole.mask)
+
+
+def test_a_store_that_changes_meanwhile_is_refused(tmp_path: Path) -> None:
+    made = make_pictures(tmp_path / "store", clips=2)
+    examples = pictures(made, clips=2)
+    examples.batch()
+    other = made.read(KEY, "clip_1")
+    made.write(KEY, "clip_1", other)
+    with pytest.raises(DataError, match=r"clip_1\.npz changed while it was in use"):
+        examples.batch()
+
+
+@pytest.mark.parametrize("at", ["offset", "length"])
+def test_pictures_that_lie_elsewhere_are_damage(tmp_path: Path, at: str) -> None:
+    made = make_pictures(tmp_path / "store", clips=1)
+    path = made.path(KEY, "clip_0")
+    data = bytearray(path.read_bytes())
+    if at == "length":
+        data = data.replace(
+            b"'|u1', 'fortran_order': False, 'shape': (",
+            b"'|u1', 'fortran_order': False, 'shape': (1",
+        )
+    else:
+        ends = made.read(KEY, "clip_0").images
+        length = sum(map(len, ends or ())).to_bytes(8, "little")
+        data = data.replace(length, (10**9).to_bytes(8, "little"))
+    path.write_bytes(bytes(data))
+    with pytest.raises(DataError, match="damaged"):
+        made.read(KEY, "clip_0", in_place=True)
+
+
+def test_readers_import_no_torch() -> None:
+    code = "import sys, traitscope.data.readers; print(*sys.modules)"
+    answer = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert {"cv2", "numpy"} & set(answer)
+    assert not {"torch", "lightning", "pandas", "scipy", "sklearn", "matplotlib"} & set(answer)
+
+
+def test_a_reader_takes_little_memory(folder: Path) -> None:
+    examples = pictures(store(folder))
+    with closing(Readers([examples], 1)) as readers:
+        list(Loader(examples, batch_size=2, readers=readers))
+        [child] = [
+            one
+            for one in psutil.Process().children()
+            if "resource_tracker" not in str(one.cmdline())
+        ]
+        assert child.memory_full_info().uss < 250e6
+
+
+def test_a_script_without_a_main_guard_reads_with_workers(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from pathlib import Path\n"
+        "from tests.support.pictures import make_pictures, pictures\n"
+        "from traitscope.data.loader import Loader\n"
+        "from traitscope.data.readers import Readers\n"
+        "examples = pictures(make_pictures(Path('store')))\n"
+        "readers = Readers([examples], 2)\n"
+        "print(sum(len(b.clips) for b in Loader(examples, batch_size=2, readers=readers)))\n"
+    )
+    import os
+
+    root = Path(__file__).resolve().parents[2]
+    environ = {**os.environ, "PYTHONPATH": os.pathsep.join([str(root), str(root / "src")])}
+    done = subprocess.run(
+        [sys.executable, str(script)], capture_output=True, text=True, cwd=tmp_path, env=environ
+    )
+    assert (done.stdout, done.returncode) == ("6\n", 0), done.stderr
+
+
+def test_a_shelf_is_shared_and_bounded_by_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    from mmap import mmap
+
+    monkeypatch.setattr(shelf, "KEPT_BYTES", 4000)
+    memory = mmap(-1, shelf.shelf_bytes(10))
+    one, two = (shelf.Shelf(memory, 10, part=part, parts=2) for part in range(2))
+    values = np.arange(60, dtype=np.float32).reshape(20, 3)
+    stream = Stream(np.arange(20.0), values=values, columns=("a", "b", "c"), info={"notes": ["x"]})
+    for place in range(10):
+        (one if place % 2 else two).put(place, stream)
+    kept = [place for place in range(10) if one.get(place) is not None]
+    assert 2 <= len(kept) < 10
+    for place in kept:
+        other = two.get(place)
+        assert other is not None
+        np.testing.assert_array_equal(other.values, values)
+        np.testing.assert_array_equal(other.time, stream.time)
+        assert (other.columns, other.info) == (stream.columns, stream.info)
+        assert not other.values.flags.writeable  # type: ignore[union-attr]

@@ -1,0 +1,110 @@
+"""The notebook of examples/, run as a script, and what a notebook shows of results."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import traitscope
+from traitscope.errors import ConfigError
+from traitscope.interface import Predictions, Run, as_overrides
+from traitscope.notebook import bar, progress
+from traitscope.runs.plan import load_run
+from traitscope.types import Prediction
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.slow
+def test_the_notebook_runs_from_raw_clips_to_a_report_as_a_script(tmp_path: Path) -> None:
+    from traitscope.corpora.synthetic import Config, generate
+
+    shape = Config(subjects=7, sources_per_subject=1, clips_per_source=2, seconds=2.0)
+    generate(tmp_path / "corpus", config=shape)
+    (tmp_path / "no-weights").mkdir()
+    script = ROOT / "examples" / "first_study.py"
+    environ = {**os.environ, "TRAITSCOPE_WEIGHTS": str(tmp_path / "no-weights")}
+    done = subprocess.run(
+        [sys.executable, str(script)], capture_output=True, text=True, cwd=tmp_path, env=environ
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("14 clips, targets: openness")
+    assert "neuroticism (high = stable)" in (tmp_path / "page.html").read_text(encoding="utf-8")
+
+
+def test_every_name_is_there_and_in_the_stub() -> None:
+    stub = (ROOT / "src" / "traitscope" / "__init__.pyi").read_text(encoding="utf-8")
+    for name in traitscope.__all__:
+        assert name in dir(traitscope)
+        assert getattr(traitscope, name) is not None
+        assert f" as {name}\n" in stub or f"{name}: " in stub
+
+
+def test_settings_may_be_a_dictionary_of_any_values() -> None:
+    settings = {"train.lr": 1e-5, "train.epochs": np.int64(3), "data.store": Path("a b/store")}
+    settings |= {"model": {"hidden": 8}, "data.targets": ("openness",)}
+    config = load_run("audio_lstm", as_overrides(settings))
+    assert config.stages[0].lr == 1e-5
+    assert config.stages[0].epochs == 3
+    assert config.data.store == str(Path("a b/store"))
+    assert config.data.targets == ("openness",)
+    assert config.model["hidden"] == 8
+    assert as_overrides(["train.lr=1"]) == ["train.lr=1"]
+
+
+def test_predictions_are_a_table() -> None:
+    scored = Predictions(
+        [
+            Prediction("a", status="no_face", reason="no face"),
+            Prediction("b", {"openness": 0.5, "extraversion": 0.25}),
+        ]
+    )
+    frame = scored.to_frame()
+    assert list(frame.columns[:3]) == ["clip", "openness", "extraversion"]
+    assert frame["openness"].isna().tolist() == [True, False]
+    assert repr(scored) == "Predictions of 2 clips, 1 without scores"
+    assert "no face" in scored._repr_html_()
+    assert scored[-1:][0] == scored[1]
+
+
+def test_a_run_is_a_path_and_shows_its_epochs(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    assert Path(run) == tmp_path
+    assert run.to_frame().empty
+    history = "stage,epoch,lr,train_loss,validation_mae\nfit,0,0.001,0.25,\nfit,1,0.001,0.2,0.1\n"
+    (tmp_path / "history.csv").write_text(history)
+    assert run.to_frame()["epoch"].tolist() == [0, 1]
+    assert run.to_frame()["validation_mae"].tolist()[1] == 0.1
+    assert "2 epochs" in run._repr_html_()
+
+
+def test_progress_is_drawn_in_notebooks_alone() -> None:
+    with progress("clips") as hook:
+        assert hook is None
+    assert bar(1, 4, "clips", "<a>") == (
+        '<progress value="1" max="4"></progress> 1/4 clips &middot; &lt;a&gt;'
+    )
+
+
+def test_prepare_asks_for_one_way_to_say_what(tmp_path: Path) -> None:
+    for how in ({}, {"for_": "functionals", "extract": ["faces"]}):
+        with pytest.raises(ConfigError, match=r"either extract=.*or for_="):
+            traitscope.prepare("table:clips.csv", tmp_path, **how)  # type: ignore[arg-type]
+
+
+@pytest.mark.slow
+def test_what_lightning_leaves_is_there_when_it_is_wanted() -> None:
+    code = (
+        "import sys, traitscope.training.loop, lightning.pytorch.core.module as module\n"
+        "heavy = {'transformers', 'scipy.signal'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+        "import torchmetrics\n"
+        "assert torchmetrics.Metric is module.Metric\n"
+        "assert issubclass(torchmetrics.MeanMetric, module.Metric)\n"
+        "from torchmetrics.functional import accuracy\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
