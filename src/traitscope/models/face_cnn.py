@@ -12,9 +12,6 @@ The nine variants are settings::
     R101 v2: the default, with its fixed head
     R152:    backbone=resnet152 hidden=[512,64] dropouts=[0.5]
 
-Sizes and dropouts of all heads but the fixed one were searched, as ``SEARCH`` says; 512 and 64 with
-.5 are a fair choice.
-
 Where we differ: a frozen backbone is in evaluation mode, so that its statistics do not drift;
 unfrozen layers reach the optimiser; the head ends in the target range; faces come from the store at
 its rate, and the images of a training clip are drawn anew in every epoch. The loss sees every image
@@ -80,7 +77,8 @@ SEARCH: dict[str, tuple[str, Sequence[Any]]] = {
     "model.dropouts": ("choice", ([0.3], [0.5], [0.7])),
 }
 """Setting -> how it is searched, between what or among what, as pascalmi did; theirs were batches
-of 128, 256 and 512 images, which are 4, 9 and 17 clips of 30."""
+of 128, 256 and 512 images, which are 4, 9 and 17 clips of 30. All heads but the fixed one were
+searched so: 512 and 64 with a dropout of .5 are a fair choice."""
 
 
 def inputs(config: Config) -> dict[str, Draw]:

@@ -4,16 +4,12 @@ Paper: Chen et al., "MobileFaceNets", 2018, https://arxiv.org/abs/1804.07573. 1,
 in all, 565,888 up to the map; the weights are a third-party file that the user brings.
 """
 
-import pickle
-from pathlib import Path
-from typing import Any
-
-import torch
 from torch import Tensor, nn
 
 from traitscope import weights
 from traitscope.errors import DataError
 from traitscope.nn.pretrained import frozen
+from traitscope.nn.tensor_files import read_tensors
 
 FILE = "landmark_network.pth"
 """What `weights` calls its tensors."""
@@ -97,7 +93,7 @@ def load_landmark_network(network: MobileFaceNet) -> None:
         DataError: it is not this network.
     """
     path = weights.find(FILE)
-    tensors, own = _tensors(path), network.state_dict()
+    tensors, own = read_tensors(path), network.state_dict()
     # All that differ are counted: one shape may fit by chance, a hundred do not.
     wrong = [
         f"{theirs} {tuple(tensors[theirs].shape)} for {name} {tuple(tensor.shape)}"
@@ -111,16 +107,3 @@ def load_landmark_network(network: MobileFaceNet) -> None:
             f"{len(own)}, {len(wrong)} of another shape{first}. Bring the file that S2D names."
         )
     network.load_state_dict(dict(zip(own, tensors.values(), strict=True)))
-
-
-def _tensors(path: Path) -> dict[str, Tensor]:
-    """Tensors of a file, in order; nothing in it is run."""
-    try:
-        tree: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
-        raise DataError(
-            f"{path} is not readable as tensors without running what is in it: {error}"
-        ) from None
-    # Training programs wrap tensors in a dictionary with epoch and optimiser.
-    tree = tree.get("state_dict", tree) if isinstance(tree, dict) else {}
-    return {name: value for name, value in tree.items() if isinstance(value, Tensor)}
