@@ -49,6 +49,13 @@ def test_a_jump_across_the_picture_is_somebody_else() -> None:
     assert linker.assign(0.2, [box(300)]) == (1,)
 
 
+def test_after_a_cut_the_place_of_a_face_says_nothing() -> None:
+    linker = Linker()
+    assert linker.assign(0.0, [box(100)]) == (0,)
+    assert linker.assign(0.2, [box(100)], cut=True) == (1,)
+    assert linker.assign(0.4, [box(102)]) == (1,)
+
+
 def test_a_face_of_another_size_is_somebody_else() -> None:
     linker = Linker()
     linker.assign(0.0, [box(100, size=40)])

@@ -68,6 +68,8 @@ class _Track:
     impression: NDArray[np.float64] | None = None
     kept: list[Appearance] = field(default_factory=list)
     seen: int = 0
+    shot: int = 0
+    """The shot in which its place is known; in later ones it is nowhere."""
     doubtful: bool = False
     """It began while somebody else was away: later looks may show that it is them after all."""
 
@@ -77,7 +79,7 @@ class Linker:
 
     def __init__(self) -> None:
         self._tracks: list[_Track] = []
-        self._next = self._look = 0
+        self._next = self._look = self._shot = 0
 
     def assign(
         self,
@@ -101,7 +103,8 @@ class Linker:
         """
         self._look += 1
         # In another shot, another person may sit where this one did.
-        near = [] if cut else self._near(time, boxes, looks)
+        self._shot += cut
+        near = self._near(time, boxes, looks)
         given: dict[int, _Track] = {}
         if looks is not None:
             # Sure places go first, so that a doubtful face cannot take the track of a sure one.
@@ -130,6 +133,7 @@ class Linker:
         pairs = [
             (gap, number, position)
             for number, track in enumerate(self._tracks)
+            if track.shot == self._shot
             if time - track.time <= MAX_GAP_SECONDS or self._look - track.look <= MAX_GAP_LOOKS + 1
             for position, box in enumerate(boxes)
             if (gap := _distance(_placed(track, size), box)) <= MAX_DISTANCE
@@ -171,6 +175,7 @@ class Linker:
                 if track.doubtful and track.seen in _KEPT_LOOKS[1:]:
                     track = given[position] = self._rightful(track, given)
         track.box, track.time, track.look = box, time, self._look
+        track.shot = self._shot
 
     def _rightful(self, track: _Track, given: dict[int, _Track]) -> _Track:
         """The person that was away, if a track that began in doubt turns out to be them.
