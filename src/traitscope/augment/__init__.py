@@ -142,6 +142,7 @@ def blend(
         if transform.mix is None or transform.share is None:
             continue
         before = list(mixed)
+        # A permutation, so that every clip is the other one exactly once.
         for place, other in enumerate(rng.permutation(len(mixed))):
             share = transform.share(transform.config, rng)
             draws[place][transform.name] = np.array([other, share])

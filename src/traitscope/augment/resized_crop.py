@@ -35,6 +35,7 @@ def draw(config: Config, rng: np.random.Generator) -> Drawn:
     side = np.sqrt(rng.uniform(config.area, 1))
     # In logarithms: twice as tall is as likely as twice as wide.
     ratio = np.exp(rng.uniform(np.log(config.flattest), -np.log(config.flattest)) / 2)
+    # A long part may be cut off at the picture: then it is a little less long.
     sides = np.minimum(1.0, [side * ratio, side / ratio])
     return np.concatenate([sides, rng.random(2) * (1 - sides)])
 
@@ -47,6 +48,7 @@ def pixels(images: "Tensor", drawn: Drawn) -> "Tensor":
     size = np.array([width, height])
     for rows, place in zip(images, drawn, strict=True):
         wide, tall = np.maximum(1, np.rint(place[:2] * size)).astype(int)
+        # Rounded corner and side together may lie a pixel beyond the edge.
         x, y = np.minimum(np.rint(place[2:] * size).astype(int), size - (wide, tall))
         part = rows[..., y : y + tall, x : x + wide]
         rows.copy_(interpolate(part, (height, width), mode="bilinear", align_corners=False))
