@@ -47,6 +47,7 @@ def pixels(images: "Tensor", drawn: Drawn) -> "Tensor":
     size = np.array([width, height])
     for rows, place in zip(images, drawn, strict=True):
         wide, tall = np.maximum(1, np.rint(place[:2] * size)).astype(int)
+        # Rounded corner and side together may lie a pixel beyond the edge.
         x, y = np.minimum(np.rint(place[2:] * size).astype(int), size - (wide, tall))
         part = rows[..., y : y + tall, x : x + wide]
         rows.copy_(interpolate(part, (height, width), mode="bilinear", align_corners=False))

@@ -28,6 +28,7 @@ class Config(BaseConfig):
 
 def draw(config: Config, rng: np.random.Generator) -> Drawn:
     """Decide the angle, in radians."""
+    # One angle for the clip: a head that trembles from row to row would be a signal.
     return np.array([np.deg2rad(rng.uniform(-config.degrees, config.degrees))])
 
 

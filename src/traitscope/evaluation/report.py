@@ -6,21 +6,19 @@ foreign ``report.json`` is refused here.
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from pydantic import ConfigDict, NonNegativeInt, PositiveInt, ValidationError
 
 from traitscope.config import Config
 from traitscope.data.protocols import Protocol
 from traitscope.errors import DataError, TraitscopeError
+from traitscope.evaluation.framed import Framed
 from traitscope.files import read_json, write_json
 from traitscope.statistics.intervals import RESAMPLES
 from traitscope.statistics.metrics import Score
 from traitscope.statistics.rank_intervals import RANK_RESAMPLES
 from traitscope.types import Corpus, Target
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 SCHEMA = 2
 """Raised when a key changes its meaning or goes; reports of other schemas are made again."""
@@ -264,7 +262,7 @@ class Members(Config):
     """Of the members, on the clips that all of them have."""
 
 
-class Report(Config):
+class Report(Framed):
     """Everything one evaluation says: the content of ``report.json``."""
 
     name: str
@@ -314,15 +312,6 @@ class Report(Config):
         """What was predicted: the targets of the labels, or of the corpus that was fitted."""
         predicted = {target.name: target for target in self.predicted or ()}
         return tuple(predicted.get(facts.name, facts.target) for facts in self.corpus.targets)
-
-    def to_frame(self) -> "pd.DataFrame":
-        """Systems by metrics over all scored clips; NaN where one is undefined."""
-        from traitscope.evaluation.scoring import macro_frame
-
-        return macro_frame(self)
-
-    def _repr_html_(self) -> str:
-        return str(self.to_frame().round(3).to_html(border=0))
 
 
 def to_json(report: Report) -> dict[str, Any]:
