@@ -7,6 +7,7 @@ decoders must not be forked; they do not run the caller's script again, and they
 """
 
 import ctypes
+import errno
 import multiprocessing
 import os
 import signal
@@ -20,12 +21,13 @@ from multiprocessing.connection import Connection, wait
 from types import ModuleType
 from typing import Any
 
-from traitscope.errors import TraitscopeError
+from traitscope.errors import TraitscopeError, lacks_memory
 from traitscope.media import cores, threads_of_children
 
 _TRIES = 2  # of a task that kills its worker
 _STARTS = 3  # of workers that die before they are ready
-_OUT_OF_MEMORY = 12  # exit code, as ENOMEM
+_ENOMEM = errno.ENOMEM  # exit code of a worker
+OUT_OF_MEMORY = "out of memory"
 _PATIENCE_SECONDS = 5.0
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of mallopt(3)
@@ -37,7 +39,7 @@ class Crash:
     """A task killed its worker each time.
 
     Attributes:
-        how: "signal 9", "exit code 1" or "out of memory", of the last worker.
+        how: "signal 9", "exit code 1" or OUT_OF_MEMORY, of the last worker.
     """
 
     how: str
@@ -138,14 +140,16 @@ class _Pool:
         worker.process.join()
         code = worker.process.exitcode
         how = f"signal {-code}" if code < 0 else f"exit code {code}"
-        how = "out of memory" if code == _OUT_OF_MEMORY else how
+        how = OUT_OF_MEMORY if code == _ENOMEM else how
         self.deaths[task] += 1
         if task is None and self.deaths[None] == _STARTS:
             raise TraitscopeError(
                 f"Worker processes end before they have started ({how}). Is there enough memory? "
                 f"With workers=0 (--workers 0) the work is done in this process."
             )
-        if task is not None and self.deaths[task] < _TRIES:
+        # Memory is as short on the next try: whoever gave the task knows when the others are done.
+        tried = self.deaths[task] >= _TRIES or how == OUT_OF_MEMORY
+        if task is not None and not tried:
             self.waiting.append(task)  # last: memory may be short while the others run
         elif task is not None:
             yield task, Crash(how)
@@ -171,9 +175,9 @@ def _answer(work: Callable[[Any], Any], task: Any) -> Any:
         return work(task)
     except TraitscopeError as error:
         return error
-    except MemoryError:  # to be tried once more, when the others have finished
-        os._exit(_OUT_OF_MEMORY)
-    except Exception:
+    except Exception as error:
+        if lacks_memory(error):  # to be tried once more, when the others have finished
+            os._exit(_ENOMEM)
         return RuntimeError(f"in a worker process:\n{traceback.format_exc()}")
 
 

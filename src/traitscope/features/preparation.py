@@ -12,7 +12,7 @@ from typing import Any
 
 from traitscope import registry
 from traitscope.corpora import load_corpus
-from traitscope.errors import ClipError, ConfigError, DataError
+from traitscope.errors import ClipError, ConfigError, DataError, lacks_memory
 from traitscope.features import pool as _pool
 from traitscope.features.extraction import Extraction, extract_clip, out_of_memory
 from traitscope.features.forecast import Forecast, try_clips
@@ -48,7 +48,7 @@ class _Work:
     requests: Mapping[str, Request]
     extraction: Extraction
     again: bool = False
-    """Memory may be enough when the other workers have finished: to be tried once more then."""
+    """Whether it is tried once more: memory may be enough when the others have finished."""
 
     def __call__(self, task: _Task) -> Rows:
         requests = [self.requests[key] for key in task.origins]
@@ -164,6 +164,7 @@ def estimate(
     workers: int | None = None,
     retry: bool = False,
     samples: int = 5,
+    limits: Limits = DEFAULTS,
 ) -> Forecast:
     """Estimate time and disk of `prepare` with the same arguments, from a few of the clips.
 
@@ -176,10 +177,11 @@ def estimate(
         workers: processes that `prepare` would have.
         retry: count all failed clips, as `prepare` would try them.
         samples: clips to try.
+        limits: of what one clip may take; a clip beyond fails.
     """
     corpus, wanted, store, workers = _settled(corpus, requests, store, workers)
     plan = _plan(corpus, wanted, store, retry=retry)
-    with Extraction() as extraction:
+    with Extraction(limits) as extraction:
 
         def work(scratch: Store, place: int) -> Rows:
             return _Work(scratch, wanted, extraction)(plan.tasks[place])
@@ -252,7 +254,7 @@ def _extract(
     """Do the tasks, and record each as it finishes."""
     with Extraction(limits) as extraction:  # each worker gets its own, empty, opens its trackers
         work = _Work(Store(store.folder), requests, extraction, again=bool(workers))
-        results = _pool.run(work, tasks, workers=workers) if workers else _here(work, tasks)
+        results = _there(work, tasks, workers) if workers else _here(work, tasks)
         with closing(results):  # ends the workers when recording fails
             for done, (place, result) in enumerate(results, 1):
                 task = tasks[place]
@@ -262,12 +264,30 @@ def _extract(
                     hook(done, len(tasks), task.clip.id)
 
 
+def _there(
+    work: _Work, tasks: Sequence[_Task], workers: int
+) -> Generator[tuple[int, Any], None, None]:
+    """Do the tasks in workers; where memory was short, once more, when no other is at work."""
+    short = []
+    for place, result in _pool.run(work, tasks, workers=workers):
+        if result == _pool.Crash(_pool.OUT_OF_MEMORY):
+            short.append(place)
+        else:
+            yield place, result
+    # Now only what is short fails: other features of the clip are kept.
+    alone = _pool.run(replace(work, again=False), [tasks[place] for place in short], workers=1)
+    for number, result in alone:
+        yield short[number], result
+
+
 def _here(work: _Work, tasks: Sequence[_Task]) -> Generator[tuple[int, Any], None, None]:
     """Do the tasks in this process."""
     for place, task in enumerate(tasks):
         try:
             rows = work(task)
-        except MemoryError:  # while its features are written
+        except Exception as error:
+            if not lacks_memory(error):  # while its features are written
+                raise
             failure = out_of_memory(task.clip)
             rows = _failed(task, failure.status, str(failure))
         yield place, rows
@@ -282,6 +302,9 @@ def _record(store: Store, rows: Iterable[tuple[str, StatusRow]]) -> None:
 
 
 def _crashed(task: _Task, crash: _pool.Crash) -> Rows:
+    if crash.how == _pool.OUT_OF_MEMORY:  # even alone, or while its features were written
+        failure = out_of_memory(task.clip)
+        return _failed(task, failure.status, str(failure))
     reason = (
         f"The worker process ended twice on this clip ({crash.how}): short of memory, or a fault "
         f"in a decoder. Re-encode the clip or leave it out."

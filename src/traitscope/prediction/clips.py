@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from traitscope.data.examples import collate, draw_example
-from traitscope.errors import ClipError
+from traitscope.errors import ClipError, lacks_memory
 from traitscope.extract.transcript import read_words
-from traitscope.features.extraction import Extraction, extract_clip
+from traitscope.features.extraction import Extraction, extract_clip, out_of_memory
 from traitscope.features.request import Request, of_speaker
 from traitscope.media import Tracks
 from traitscope.media.folders import LeftOut
@@ -45,8 +45,8 @@ def predict(
 
     Args:
         run: a run folder, or a loaded checkpoint.
-        media: video or audio files, folders of images, text files, or tables with the columns
-            of the run's imported features (or ``transcript``) and one or more rows per clip.
+        media: video or audio files, folders of them or of images, text files, or tables with the
+            columns of the run's imported features (or ``transcript``), one or more rows per clip.
         text: a file with the words of the one clip (.txt, .srt, .json ...), alone if there is none.
         speaker: whose words count where speakers are labelled.
         tracks: which tracks of the files; their default ones if not said.
@@ -131,12 +131,16 @@ def predict_clip(
         example = draw_example(
             clip, streams, checkpoint.draws, rng=None, scalers=checkpoint.scalers
         )
+        # A batch of one: the same path as in training and evaluation, so that no number can differ.
+        targets = checkpoint.facts.targets
+        batch = collate([example], [t.name for t in targets], columns=checkpoint.facts.columns)
+        scores = checkpoint.predict(batch)[0]
     except ClipError as error:
         return _failed(clip, error, notes, streams, checkpoint)
-    # A batch of one: the same path as in training and evaluation, so that no number can differ.
-    targets = checkpoint.facts.targets
-    batch = collate([example], [t.name for t in targets], columns=checkpoint.facts.columns)
-    scores = checkpoint.predict(batch)[0]
+    except Exception as error:
+        if not lacks_memory(error):
+            raise
+        return _failed(clip, out_of_memory(clip), notes, streams, checkpoint)
     return Prediction(
         clip=clip.id,
         scores={t.name: float(score) for t, score in zip(targets, scores, strict=True)},

@@ -35,6 +35,7 @@ from traitscope.training.start import (
     remember_start,
     unused_folder,
 )
+from traitscope.training.state import check_state, has_state
 from traitscope.training.training_set import TrainingSet, collect
 from traitscope.types import Batch, Hook
 
@@ -115,6 +116,8 @@ def _train_one(
     start_from, typed = start.start_from, start.typed
     config = on_network(config, start_from, typed=typed)
     check_start(data := collect(config, typed=typed, source=start.source), start_from)
+    if resume and not data.plan.is_estimator:
+        check_state(folder, data)  # before anything of the run is changed
     folder.mkdir(parents=True, exist_ok=True)
     remove_drafts(folder)
     forget_checksums(folder)
@@ -214,7 +217,7 @@ def _fit_network(
     save_facts(folder, facts, scalers)
     torch.manual_seed(data.config.seed)  # of the initial weights; the loop seeds its own steps
     network = build_fitted(data.plan, facts)
-    if not (resume and (folder / "state.ckpt").is_file()):  # a state brings all tensors with it
+    if not (resume and has_state(folder)):  # a state brings all tensors with it
         _initialise(network, start_from)
     fit_stages(network, Session(data, folder, **how), resume=resume)
 

@@ -1,6 +1,5 @@
 """What is known of each epoch: losses of batches and predictions in, scores and a row out."""
 
-import csv
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from traitscope.escaping import cell, plain
-from traitscope.files import replacing
+from traitscope.errors import DataError
+from traitscope.files import read_csv, write_csv
 from traitscope.statistics import metrics
 from traitscope.types import Target
 
@@ -41,10 +40,7 @@ def split_scores(
 
 def record(path: Path, row: dict[str, Any]) -> None:
     """Append an epoch; rows of the same epoch from before an interruption are replaced."""
-    rows: list[dict[str, Any]] = []
-    if path.is_file():
-        with path.open(newline="", encoding="utf-8") as file:
-            rows = [{k: plain(v) for k, v in old.items()} for old in csv.DictReader(file)]
+    rows: list[dict[str, Any]] = list(read_history(path)) if path.is_file() else []
     same = [
         i
         for i, old in enumerate(rows)
@@ -52,7 +48,19 @@ def record(path: Path, row: dict[str, Any]) -> None:
     ]
     # A killed training resumes from the last whole epoch: what it wrote of later ones is repeated.
     rows = [*rows[: same[0] if same else len(rows)], row]
-    with replacing(path) as draft, draft.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=list(row))
-        writer.writeheader()
-        writer.writerows({k: cell(v) for k, v in one.items()} for one in rows)
+    write_csv(path, list(row), ([one.get(name, "") for name in row] for one in rows))
+
+
+def read_history(path: Path) -> list[dict[str, str]]:
+    """Read what a training recorded of its epochs, one dict each.
+
+    Raises:
+        DataError: the file is damaged.
+    """
+    rows = read_csv(path, ("stage", "epoch"), damaged=_CURE)
+    if odd := [row["epoch"] for row in rows if not row["epoch"].isdecimal()]:
+        raise DataError(f"{path} is damaged (it has the epoch {odd[0]!r}). {_CURE}")
+    return rows
+
+
+_CURE = "Bring it back from a copy, or delete it: only the curves of earlier epochs are lost."

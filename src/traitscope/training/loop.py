@@ -6,12 +6,9 @@ and epoch (each stage begins with the same ones), dropout is one of seed, stage,
 resumed run repeats an uninterrupted one to the bit on a CPU.
 """
 
-import logging
 import math
 import signal
-import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -32,7 +29,9 @@ from traitscope.runs.settings import RunConfig, Stage
 from traitscope.training import losses
 from traitscope.training.distillation import SelfDistillation
 from traitscope.training.history import mean_loss, record, split_scores
+from traitscope.training.notices import quiet
 from traitscope.training.optimisation import freeze, optimizer_of, renew, rescale, schedule_of
+from traitscope.training.state import has_state, mark, naming_state, read_state
 from traitscope.training.training_set import TrainingSet
 from traitscope.types import Batch, Hook
 
@@ -94,9 +93,8 @@ def fit_stages(model: torch.nn.Module, session: Session, *, resume: bool = False
     stages = session.config.stages
     trainable = frozenset(name for name, t in model.named_parameters() if t.requires_grad)
     state = session.folder / "state.ckpt"
-    first, resume = 0, resume and state.is_file()  # none before the end of the first epoch
-    if resume:
-        first = int(torch.load(state, map_location="cpu", weights_only=True)["stage"])
+    resume = resume and has_state(session.folder)  # none before the end of the first epoch
+    first: int = read_state(state, session.data)["stage"] if resume else 0
     done = sum(stage.epochs for stage in stages[:first])
     for index in range(first, len(stages)):
         freeze(model, stages[index], trainable)
@@ -131,7 +129,7 @@ def _fit_stage(loop: "Loop", session: Session, state: Path | None) -> None:
     logger: Any = False
     if session.config.trainer.tensorboard:
         logger = TensorBoardLogger(session.folder, name="", version="tensorboard")
-    with _quiet():
+    with quiet():
         trainer = lightning.Trainer(
             accelerator=session.accelerator,
             devices=1,
@@ -151,7 +149,8 @@ def _fit_stage(loop: "Loop", session: Session, state: Path | None) -> None:
         loaders = _fitting_loader(session, stage), selection
         ctrl_c = signal.getsignal(signal.SIGINT)
         try:
-            trainer.fit(loop, *loaders, ckpt_path=state, weights_only=True)
+            with naming_state(state, lambda: loop.begun):
+                trainer.fit(loop, *loaders, ckpt_path=state, weights_only=True)
         except SystemExit as error:  # what Lightning makes of Ctrl-C, after muting the next one
             signal.signal(signal.SIGINT, ctrl_c)
             raise KeyboardInterrupt from error
@@ -173,6 +172,7 @@ class Loop(lightning.LightningModule):
         self.stage: Stage = session.config.stages[index]
         self.loss = losses.find(self.stage.loss)
         self.epochs_before = epochs_before
+        self.begun = False  # a resumed state is in place by then
         self.best: float | None = None
         self.validation: dict[str, float] = {}
         self._by_target: dict[str, float] = {}
@@ -281,6 +281,7 @@ class Loop(lightning.LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Say which stage the state belongs to, the best so far, and the rates it began with."""
         checkpoint["stage"] = self.index
+        checkpoint["training"] = mark(self.session.data)
         checkpoint["best"] = self.best
         checkpoint["rates"] = self._rates
 
@@ -304,6 +305,7 @@ class Loop(lightning.LightningModule):
         if self._rates_saved and self._rates_saved != self._rates:
             ratios = [new / old for new, old in zip(self._rates, self._rates_saved, strict=True)]
             rescale(self.trainer.optimizers[0], schedule, ratios)
+        self.begun = True
 
     def configure_optimizers(self) -> Any:
         """The stage's optimiser over the tensors that train, and its schedule."""
@@ -380,20 +382,3 @@ class _Collate:
 
     def __call__(self, examples: list[Any]) -> Batch:
         return to_tensors(collate(examples, self.targets))
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep Lightning's notices and hints out of the user's terminal."""
-    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
-    levels = [logger.level for logger in loggers]
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module="lightning")
-        warnings.filterwarnings("ignore", message=".*lightning.*")
-        try:
-            for logger in loggers:
-                logger.setLevel(logging.ERROR)
-            yield
-        finally:
-            for logger, level in zip(loggers, levels, strict=True):
-                logger.setLevel(level)

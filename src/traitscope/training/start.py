@@ -12,6 +12,7 @@ from traitscope.runs.checkpoint import open_run
 from traitscope.runs.checksums import check_learned
 from traitscope.runs.plan import load_run
 from traitscope.runs.settings import SETTLED, RunConfig
+from traitscope.training.history import read_history
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +78,8 @@ def interrupted_run(folder: Path, overrides: Sequence[str]) -> RunConfig:
     if changes:
         path = folder / "changes.json"
         earlier = read_json(path, root=list, damaged="Delete it.") if path.is_file() else []
-        write_json(path, [*earlier, {"epochs_done": _epochs_done(folder), "changes": changes}])
+        done = _epochs_done(folder)  # what is damaged is said before a change is noted
+        write_json(path, [*earlier, {"epochs_done": done, "changes": changes}])
     return config
 
 
@@ -95,7 +97,7 @@ def remember_start(folder: Path, start_from: Path | str | None) -> Path | str | 
 
 def _epochs_done(folder: Path) -> int:
     path = folder / "history.csv"
-    return len(path.read_text(encoding="utf-8").splitlines()) - 1 if path.is_file() else 0
+    return len(read_history(path)) if path.is_file() else 0
 
 
 def unused_folder(name: str) -> Path:
