@@ -8,6 +8,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import shutil
 import socket
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,11 +38,19 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket.socket, "connect", guarded)
 
 
-@pytest.fixture(autouse=True)
-def only_embedded_weights(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Look for third-party weights only where a test says so."""
-    monkeypatch.setenv("TRAITSCOPE_WEIGHTS", str(tmp_path / "no-weights"))
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "no-cache"))
+@pytest.fixture(autouse=True, scope="session")
+def nothing_of_this_machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Third-party weights only where a test says so, and nothing in the home of who runs them.
+
+    Of the session, so that it holds for what a whole file prepares, too.
+    """
+    nowhere = tmp_path_factory.getbasetemp() / "nowhere"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TRAITSCOPE_WEIGHTS", str(nowhere / "weights"))
+        patch.setenv("XDG_CACHE_HOME", str(nowhere / "cache"))
+        # else each child process that draws looks for the fonts of this machine anew
+        patch.setenv("MPLCONFIGDIR", str(tmp_path_factory.getbasetemp()))
+        yield
 
 
 @pytest.fixture

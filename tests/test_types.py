@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from traitscope.errors import ClipError, DataError
-from traitscope.types import Clip, Corpus, Draw, Face, Rows, Stream, Target, Waveform
+from traitscope.types import Clip, Corpus, Draw, Face, Prediction, Rows, Stream, Target, Waveform
 
 
 def test_neuroticism_that_means_stability_says_so() -> None:
@@ -103,3 +103,10 @@ def test_a_clip_error_survives_the_way_between_processes() -> None:
     function, arguments = error.__reduce__()
     again = function(*arguments)
     assert (str(again), again.status) == ("no face in 'x'", "no_face")
+
+
+def test_scores_that_are_no_numbers_are_never_ok() -> None:
+    odd = Prediction("c", {"openness": 0.5, "extraversion": float("nan")})
+    assert (odd.status, odd.scores) == ("not_finite", {})
+    assert "no number for extraversion" in odd.reason
+    assert Prediction("c", {"openness": 0.5}).status == "ok"

@@ -1,4 +1,4 @@
-"""Peak memory of extracting one clip, in a process of its own: ``memory.py VIDEO BACKEND``."""
+"""Peak memory of one clip in a process of its own: ``memory.py MEDIA BACKEND [EXTRACTOR ...]``."""
 
 import json
 import resource
@@ -7,6 +7,8 @@ import tempfile
 import threading
 import time
 from pathlib import Path
+
+TRACKED = ("faces", "signals")
 
 
 def anonymous_bytes() -> int:
@@ -24,11 +26,10 @@ def main() -> None:
     from traitscope.features.store import Store
     from traitscope.types import Clip, Stream
 
-    video, backend = Path(sys.argv[1]), sys.argv[2]
+    media, backend = Path(sys.argv[1]), sys.argv[2]
     requests = [
-        make_request("faces", {"backend": backend}),
-        make_request("signals", {"backend": backend}),
-        make_request("short_term", {}),
+        make_request(name, {"backend": backend} if name in TRACKED else {})
+        for name in sys.argv[3:] or (*TRACKED, "short_term")
     ]
     peak, done = 0, threading.Event()
 
@@ -43,7 +44,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, Extraction() as extraction:
         for request in requests:
             Store(Path(folder)).add(request.key, request.fingerprint)
-        found = extract_clip(Clip("long", video), requests, extraction=extraction)
+        found = extract_clip(Clip("long", media), requests, extraction=extraction)
         for key, stream in found.items():
             assert isinstance(stream, Stream), stream
             Store(Path(folder)).write(key, "long", stream)

@@ -59,6 +59,8 @@ _RESNET = (
     "train.batch_size=8",
     "augment.colour.brightness=0.2",
 )
+_UNMIRRORED = ("augment.flip.probability=0",)
+"""To which side a head turns is a trait here, which nobody who was mirrored could show."""
 _CHANNELS = ("model.channels=[8,16,32,64]",)
 _S2D = (
     "model.size=112",
@@ -95,6 +97,7 @@ CASES = {
             "train.lr=0.002",
             "train.epochs=40",
             "train.batch_size=16",
+            "train.passes=1",
         ),
         ("signals",),
         VOICE,
@@ -117,6 +120,9 @@ CASES = {
         "resnet_lstm",
         (
             *_RESNET,
+            "train.steps_per_epoch=0",
+            "model.windows=0",
+            "model.face_pixels=0",
             "model.size=64",
             "model.hidden=64",
             "model.embedding=32",
@@ -141,15 +147,19 @@ CASES = {
     ),
     "bimodal_lstm": Case(
         "bimodal_lstm",
-        (*_FACES, "model.units=128", "model.hidden=64", *_adam(0.001, 60, 16)),
+        (*_FACES, *_UNMIRRORED, "model.units=128", "model.hidden=64", *_adam(0.001, 60, 16)),
         ("faces",),
     ),
-    "bimodal_resnet18": Case("bimodal_resnet18", (*_FRAMES, *_CHANNELS, *_adam(0.001, 40, 16))),
+    "bimodal_resnet18": Case(
+        "bimodal_resnet18", (*_FRAMES, *_UNMIRRORED, *_CHANNELS, *_adam(0.001, 40, 16))
+    ),
     "dan": Case(
         "dan",
         (
             "model.input=faces",
             *_FACES,
+            *_UNMIRRORED,
+            "model.dense=false",
             "model.width=8",
             "model.images=8",
             "model.evaluation_images=20",
@@ -179,8 +189,10 @@ CASES = {
         (
             "model.input=faces",
             "features.faces.size=64",
+            *_UNMIRRORED,
             "model.frames=8",
             "model.height=64",
+            "model.sampling=spread",
             "model.backbone=test_resnet",
             "model.pretrained=false",
             "model.dim=64",
@@ -196,6 +208,7 @@ CASES = {
         "crnet",
         (
             *_FRAMES,
+            *_UNMIRRORED,
             "features.faces.size=64",
             "model.face_size=64",
             "model.samples=60000",

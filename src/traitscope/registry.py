@@ -12,7 +12,7 @@ from difflib import get_close_matches
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
-from typing import Literal
+from typing import Any, Literal
 
 from traitscope.errors import ConfigError, MissingError, shown
 
@@ -34,11 +34,13 @@ class Typed:
         models: names of models.
         extract: names of extractors, which are the names of streams.
         corpora: names of corpora, without their paths.
+        functions: dotted paths of losses and schedules.
     """
 
     models: frozenset[str] = frozenset()
     extract: frozenset[str] = frozenset()
     corpora: frozenset[str] = frozenset()
+    functions: frozenset[str] = frozenset()
 
     def has(self, room: Room, name: str) -> bool:
         """Whether this name was typed for this role."""
@@ -106,6 +108,30 @@ def load(
     return importlib.import_module(f"traitscope.{room}.{name}")
 
 
+def function(name: str, *, typed: Typed, words: str) -> Any:
+    """Import a function or class from outside, such as ``my_lab.losses.huber``.
+
+    Args:
+        name: the module and what is defined in it.
+        typed: what the user typed; nothing else is imported.
+        words: what to type to have it imported.
+
+    Raises:
+        ConfigError: it was not typed, or the module has no such function.
+        MissingError: the module cannot be found.
+    """
+    if name not in typed.functions:
+        raise ConfigError(
+            f"{shown(name)} is code from outside, and not imported by a name that a file holds. If "
+            f"you trust it, type it yourself: {words}"
+        )
+    module, _, attribute = name.rpartition(".")
+    found = getattr(_load_outside(module), attribute, None)
+    if not callable(found):
+        raise ConfigError(f"The module {module!r} has no function {attribute!r}.")
+    return found
+
+
 def unknown(name: str, known: list[str], room: str) -> str:
     """Write the sentence for a name that does not exist, with the nearest that does."""
     near = get_close_matches(name[:200], known, n=1)
@@ -114,7 +140,7 @@ def unknown(name: str, known: list[str], room: str) -> str:
 
 
 def _load_outside(name: str) -> ModuleType:
-    if not re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", name):
+    if not re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", name):
         raise ConfigError(f"{shown(name)} is not a dotted module path such as my_lab.my_model.")
     try:
         spec = find_spec(name)
@@ -123,6 +149,6 @@ def _load_outside(name: str) -> ModuleType:
     if spec is None:
         raise MissingError(
             f"The module {name!r} cannot be found. Put its folder on PYTHONPATH, for example: "
-            f"PYTHONPATH=. traitscope train {name} ..."
+            f"PYTHONPATH=. traitscope train ..."
         )
     return importlib.import_module(name)

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from math import inf
+from math import inf, isfinite
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,6 +21,7 @@ Kind = Literal["apparent", "self_reported"]
 FloatArray = NDArray[np.floating[Any]]
 Hook = Callable[[int, int, str], None]
 """What is told of progress: done, total, and the name or news of what is done."""
+_PIECE = 2**17  # times checked at once: those of a long sound lie in a file
 _FORBIDDEN_IN_ID = re.compile(r"[\x00-\x1f\x7f/\\]")
 
 
@@ -103,9 +104,8 @@ class Clip:
         if not self.source:
             object.__setattr__(self, "source", self.id)
         if self.split is not None and self.split not in SPLITS:
-            raise DataError(
-                f"Clip {self.id!r} has the split {self.split!r}; it must be one of {SPLITS}."
-            )
+            wrong = f"Clip {self.id!r} has the split {self.split!r}"
+            raise DataError(f"{wrong}; it must be one of {SPLITS}.")
         if self.start is not None and self.end is not None and not 0 <= self.start < self.end:
             raise DataError(f"Clip {self.id!r} runs from {self.start} s to {self.end} s.")
 
@@ -164,21 +164,18 @@ class Corpus:
         Raises:
             DataError: the corpus has no such target.
         """
-        known = (*self.targets, *self.optional)
-        for target in known:
-            if target.name == name:
-                return target
-        raise DataError(
-            f"{self.name} has no target {name!r}. It has: {', '.join(t.name for t in known)}."
-        )
+        known = {target.name: target for target in (*self.targets, *self.optional)}
+        if name not in known:
+            raise DataError(f"{self.name} has no target {name!r}. It has: {', '.join(known)}.")
+        return known[name]
 
     def with_clips(self, clips: Sequence[Clip]) -> "Corpus":
         """Keep the meaning of the labels, with other clips."""
         return replace(self, clips=tuple(clips))
 
-    def labels(self, names: Sequence[str] | None = None) -> NDArray[np.float64]:
+    def labels(self, names: Sequence[str] = ()) -> NDArray[np.float64]:
         """Labels as an array (clips, targets), NaN where one is missing."""
-        return label_array(self.clips, self.target_names if names is None else names)
+        return label_array(self.clips, names or self.target_names)
 
 
 def label_array(clips: Sequence[Clip], names: Sequence[str]) -> NDArray[np.float64]:
@@ -268,10 +265,10 @@ class Stream:
             raise ValueError("A stream has either values or images.")
         if self.valid is None:
             object.__setattr__(self, "valid", np.ones(len(self.time), dtype=bool))
-        if not len(self.time) == len(rows) == len(self.mask):
-            counts = f"{len(self.time)} times, {len(rows)} rows, {len(self.mask)} in the mask"
-            raise ValueError(f"Stream rows differ: {counts}.")
-        if np.any(np.diff(self.time) < 0) or not np.all(np.isfinite(self.time)):
+        if not (a := len(self.time)) == (b := len(rows)) == (c := len(self.mask)):
+            raise ValueError(f"Stream rows differ: {a} times, {b} rows, {c} in the mask.")
+        pieces = (self.time[at : at + _PIECE + 1] for at in range(0, len(self.time), _PIECE))
+        if not all(np.isfinite(some).all() and (np.diff(some) >= 0).all() for some in pieces):
             raise ValueError("Stream times must be finite and rising.")
         if self.columns and self.values is not None and self.values.shape[-1] != len(self.columns):
             raise ValueError(f"{len(self.columns)} column names for values {self.values.shape}.")
@@ -397,3 +394,12 @@ class Prediction:
     backend: str | None = None
     notes: tuple[str, ...] = ()
     path: str = ""
+
+    def __post_init__(self) -> None:
+        # Whoever made it: NaN beside "ok" is averaged, ranked and plotted as if it were a score.
+        odd = [name for name, score in self.scores.items() if not isfinite(score)]
+        if odd:
+            reason = f"the network gave no number for {', '.join(odd)}: is its run damaged?"
+            instead = {"scores": {}, "status": "not_finite", "reason": self.reason or reason}
+            for name, value in instead.items():
+                object.__setattr__(self, name, value)

@@ -14,7 +14,10 @@ from traitscope.files import replacing
 
 @dataclass(frozen=True)
 class WeightsFile:
-    """One third-party file: where it comes from, how it is verified, what it may be used for."""
+    """One third-party file: where it comes from, how it is verified, what it may be used for.
+
+    Without ``url`` nobody may pass it on and no sum of it is published: the user brings it.
+    """
 
     name: str
     url: str
@@ -35,6 +38,14 @@ FILES = {
         size_bytes=3_758_596,
         licence="Apache-2.0 (Google)",
         purpose="face mesh, blendshapes and head pose of the mediapipe backend",
+    ),
+    "landmark_network.pth": WeightsFile(
+        name="landmark_network.pth",
+        url="",
+        sha256="",
+        size_bytes=0,
+        licence="its publisher's; see the page of S2D",
+        purpose="MobileFaceNet for 68 landmarks, of s2d with model.landmarks=network",
     ),
 }
 
@@ -67,11 +78,19 @@ def find(name: str) -> Path:
     if path is None:
         places = " and ".join(str(folder) for folder in folders())
         raise MissingError(
-            f"The model file {name!r} ({entry(name).purpose}) is not in {places}. "
-            f"Fetch it with: traitscope weights fetch {name}"
+            f"The model file {name!r} ({entry(name).purpose}) is not in {places}. {_cure(name)}"
         )
     verify(path)
     return path
+
+
+def _cure(name: str) -> str:
+    if entry(name).url:
+        return f"Fetch it with: traitscope weights fetch {name}"
+    return (
+        f"It cannot be fetched: take it from its publisher ({entry(name).licence}) and copy it to "
+        f"{folders()[0] / name}"
+    )
 
 
 def find_network(name: str, *, setting: str) -> Path:
@@ -122,6 +141,8 @@ def verify(path: Path) -> None:
 
 def _check_published(path: Path, name: str) -> None:
     known = entry(name)
+    if not known.sha256:
+        return
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     if digest != known.sha256:
         raise TraitscopeError(
@@ -141,6 +162,8 @@ def fetch(name: str) -> Path:
     if name.startswith(TIMM):
         return _fetch_network(name.removeprefix(TIMM))
     known = entry(name)
+    if not known.url:
+        raise TraitscopeError(f"{name} ({known.purpose}): {_cure(name)}")
     folder = folders()[0]
     path = folder / name
     try:

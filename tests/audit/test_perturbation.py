@@ -18,10 +18,17 @@ MODEL = "tests.audit.brightness_model"
 FACES = {"faces": {"rate": 2, "size": 64, "backend": "dlib"}}
 
 
-def trained(folder: Path, *, confound: str, subjects: int) -> Path:
+def trained(folder: Path, *, confound: str, subjects: int, clips: int = 2) -> Path:
     """A run that predicts traits from the brightness of face chips, evaluated on test."""
     shape = Config(
-        subjects=subjects, seconds=1.0, size=192, fps=10, confound=confound, seed=1, workers=1
+        subjects=subjects,
+        clips_per_source=clips,
+        seconds=1.0,
+        size=192,
+        fps=10,
+        confound=confound,
+        seed=1,
+        workers=1,
     )
     generate(folder / "corpus", config=shape)
     address = f"synthetic:{folder / 'corpus'}"
@@ -35,7 +42,9 @@ def trained(folder: Path, *, confound: str, subjects: int) -> Path:
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return trained(tmp_path_factory.mktemp("confounded"), confound="brightness", subjects=12)
+    return trained(
+        tmp_path_factory.mktemp("confounded"), confound="brightness", subjects=12, clips=1
+    )
 
 
 def test_the_unchanged_copy_is_exact_and_the_confound_is_flagged(run: Path) -> None:
@@ -56,7 +65,7 @@ def test_the_unchanged_copy_is_exact_and_the_confound_is_flagged(run: Path) -> N
     )
     assert audit["flagged"][0]["reasons"]
     assert {f["perturbation"] for f in audit["flagged"]} == {"brightness"}
-    assert any("validation (8 clips, too few for 95%" in note for note in audit["notes"])
+    assert any("validation (4 clips, too few for 95%" in note for note in audit["notes"])
 
 
 def test_what_a_clip_may_take_is_set_for_its_copies_too(run: Path) -> None:

@@ -16,7 +16,12 @@ from traitscope.media.pictures import IMAGENET_MEAN, IMAGENET_SD
 from traitscope.tracking._canonical import FACE
 
 NAMES = registry.names("augment")
-ALWAYS = {"flip": {"probability": 1.0}, "erase": {"probability": 1.0}}
+ALWAYS: dict[str, dict[str, float]] = {
+    "flip": {"probability": 1.0},
+    "erase": {"probability": 1.0},
+    "resized_crop": {"area": 0.6},
+    "rotate": {"degrees": 40},
+}
 ONE_CLIP = [name for name in NAMES if name != "mixup"]
 
 
@@ -142,7 +147,7 @@ def test_flip_mirrors_points_and_what_they_mean() -> None:
     np.testing.assert_array_equal(again["landmarks"], points)
 
 
-@pytest.mark.parametrize("name", ["flip", "crop"])
+@pytest.mark.parametrize("name", ["flip", "crop", "resized_crop", "rotate"])
 def test_a_point_stays_on_what_it_marks(name: str) -> None:
     x, y = 0.3, 0.6  # of a bright spot
     down, across = np.mgrid[:200, :200] / 200 + 1 / 400
@@ -176,6 +181,35 @@ def test_crop_shows_a_part_enlarged() -> None:
         assert 0.4 < span.max() - span.min() <= 1
         assert (np.diff(span) >= 0).all()
         np.testing.assert_allclose(after["faces"][0, 0, 10], span, atol=1e-6)
+
+
+def test_resized_crop_may_be_of_another_shape() -> None:
+    down, across = np.mgrid[:200, :200] / 200
+    slopes = np.stack([across, down, across + down]).astype(np.float32)
+    chosen = settle({"resized_crop": {"area": 0.3, "flattest": 0.5}}, {"faces": None})
+    ratios = []
+    for seed in range(8):
+        given = {"faces": slopes[None]}, {"faces": np.ones(1, bool)}
+        after = change(*given, chosen, np.random.default_rng(seed))[0]["faces"][0]
+        sides = np.ptp(after[0]), np.ptp(after[1])  # shares of the picture that are left of it
+        assert sides[0] * sides[1] > 0.25
+        ratios.append(float(sides[0] / sides[1]))
+    assert min(ratios) < 0.85
+    assert 1.15 < max(ratios) < 2.1
+
+
+def test_rotation_is_no_farther_than_asked() -> None:
+    streams = {"landmarks": np.tile(np.array([1.0, 0.5], np.float32), (1, 68, 1))}
+    chosen = settle({"rotate": {"degrees": 10.0}}, streams)
+    angles = []
+    for seed in range(40):
+        masks = {"landmarks": np.ones(1, bool)}
+        after, _ = change(streams, masks, chosen, np.random.default_rng(seed))
+        x, y = after["landmarks"][0, 0] - 0.5
+        assert np.hypot(x, y) == pytest.approx(0.5, abs=1e-6)
+        angles.append(float(np.degrees(np.arctan2(y, x))))
+    assert -10 <= min(angles) < -5
+    assert 5 < max(angles) <= 10
 
 
 def test_colour_of_a_grey_image_changes_by_its_brightness_alone() -> None:

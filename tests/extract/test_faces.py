@@ -5,7 +5,7 @@ import pytest
 from tests.support.media_files import portrait
 from traitscope.errors import ClipError
 from traitscope.extract._selection import Tracks
-from traitscope.extract.faces import Config, Extractor, chip, sharpness
+from traitscope.extract.faces import Config, Extractor, chip, sharpness, window
 from traitscope.tracking import eye_centres
 from traitscope.tracking._canonical import FACE
 from traitscope.types import Clip, Face, Frame, Inputs
@@ -143,3 +143,20 @@ def test_a_blurred_face_is_less_sharp() -> None:
     blurred = cv2.GaussianBlur(sharp, (0, 0), 4)
     assert sharpness(sharp) > 3 * sharpness(blurred)
     assert sharpness(np.full((32, 32, 3), 80, np.uint8)) == 0
+
+
+def test_a_window_is_upright_of_so_many_pixels_and_black_beyond_the_picture() -> None:
+    image, face = drawn(degrees=20)
+    left, top, right, bottom = face.box
+    cut = window(image, face, size=100, side=200)
+    wanted = np.array([(left + right) / 2 - 100, (top + bottom) / 2 - 100])
+    np.testing.assert_allclose(spot(cut, 0) * 2 + wanted, spot(image, 0), atol=2)
+    whole = window(image, face, size=120, side=1200)
+    assert not whole[:30].any()
+    assert whole[60, 60].any()
+    extractor = Extractor(Config(size=100, window=200, quality=100))
+    extractor.see(Frame(0.0, image), (face,))
+    stored = extractor.finish(Inputs(clip=Clip("clip"))).images
+    assert stored is not None
+    pixels = cv2.imdecode(np.frombuffer(stored[0], np.uint8), cv2.IMREAD_COLOR_RGB)
+    assert np.abs(pixels.astype(int) - cut).mean() < 4

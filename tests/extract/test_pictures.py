@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from tests.support.media_files import number_of, portrait, write_video
-from traitscope.errors import ConfigError, MissingError
+from traitscope.errors import ClipError, ConfigError, MissingError
 from traitscope.extract._sampling import Sampled, moments
 from traitscope.extract._spool import Spool, stored
 from traitscope.extract.embedding import open_network
 from traitscope.extract.frames import shrink
 from traitscope.extract.landmarks import TO_68
-from traitscope.features.extraction import extract_clip
+from traitscope.features.extraction import extract_clip, extract_clips
 from traitscope.features.request import make_request
 from traitscope.media import probe
 from traitscope.types import Clip, Stream
@@ -260,3 +260,21 @@ def test_many_pictures_are_kept_in_a_file(monkeypatch: pytest.MonkeyPatch) -> No
     assert images[3] == pieces[56]
     assert images[1:3] == (pieces[58], pieces[57])
     assert images != (b"",)
+
+
+def test_pictures_of_several_clips_are_embedded_as_those_of_each(counted: Clip, tmp_path) -> None:
+    other = write_video(tmp_path / "b.mp4", frames=30, picture=lambda n: portrait(160 + n))
+    clips = [counted, Clip("gone", tmp_path / "gone.mp4"), Clip("b", other)]
+    frames = {"rule": "even", "count": 3}
+    settings = {"model": "resnet10t", "pretrained": False, "size": 64, "source": "frames"}
+    request = make_request("embedding", {**settings, "frames": frames})
+    together = [found[request.key] for found in extract_clips(clips, [request])]
+    alone = [extract_clip(clip, [request])[request.key] for clip in clips]
+    assert isinstance(together[1], ClipError)
+    assert (together[1].status, str(together[1])) == (alone[1].status, str(alone[1]))
+    for place in (0, 2):
+        assert together[place].values.shape[0] == 3
+        np.testing.assert_allclose(
+            together[place].values, alone[place].values, rtol=1e-5, atol=1e-5
+        )
+        assert together[place].info == alone[place].info

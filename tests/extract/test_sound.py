@@ -1,13 +1,16 @@
 """Waveform, bands, spectrum and functionals, by hand."""
 
 import sys
+import tracemalloc
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from traitscope.errors import ClipError, ConfigError, MissingError
-from traitscope.extract import filterbank, logmel, spectrum, waveform
+from traitscope.extract import _spool, filterbank, logmel, spectrum, waveform
 from traitscope.extract._bands import mel_triangles
+from traitscope.features import _stream_files
 from traitscope.features.request import make_request
 from traitscope.types import Clip, Inputs, Waveform
 
@@ -100,7 +103,9 @@ def test_a_sine_has_its_amplitude_at_its_frequency() -> None:
     assert offset[0] == pytest.approx(0.3, rel=1e-4)
 
 
-@pytest.mark.parametrize(("name", "features"), [("egemaps", 88), ("emobase", 988)])
+@pytest.mark.parametrize(
+    ("name", "features"), [("egemaps", 88), ("emobase", 988), ("compare", 6373)]
+)
 def test_opensmile_gives_named_functionals(name: str, features: int) -> None:
     pytest.importorskip("opensmile", reason="the extra audio is not installed")
     request = make_request(name, {})
@@ -128,3 +133,43 @@ def test_without_opensmile_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -
 def test_bands_above_half_the_sample_rate_are_refused() -> None:
     with pytest.raises(ConfigError, match="low_hz must be below half the sample rate"):
         make_request("logmel", {"sample_rate_hz": 8000, "low_hz": 4000})
+
+
+def long_sound(seconds: int) -> Inputs:
+    """Noise that lies in a file, as long sound does."""
+    samples = _spool.room((seconds * RATE,), np.float32)
+    samples[:] = np.resize(np.random.default_rng(0).normal(0, 0.1, 99_991), len(samples))
+    return sound(samples)
+
+
+@pytest.mark.parametrize(
+    ("module", "seconds", "settings"),
+    [
+        (waveform, 300, {}),
+        (waveform, 300, {"dtype": "int16", "samples": 310 * RATE}),
+        (logmel, 200, {"bands": 256}),
+        (filterbank, 200, {"bands": 256, "rows": 20_000}),
+    ],
+)
+def test_long_sound_takes_no_memory_and_gives_what_it_gives_in_memory(
+    module, seconds, settings, tmp_path, monkeypatch
+) -> None:
+    inputs = long_sound(seconds)
+    finish(module, sound(sine(440)), **settings)  # makes the tables that are kept
+    tracemalloc.start()
+    stream = finish(module, inputs, **settings)
+    stream = replace(stream, info={**stream.info, "more": 1})
+    _stream_files.write_stream(tmp_path / "a.npz", stream, {})
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    # NumPy writes 16 MB at a time, and copies them; all of it would be 50 to 130 MB and more
+    assert peak < 40e6
+    monkeypatch.setattr(_spool, "_IN_MEMORY", 2**40)
+    whole = finish(module, inputs, **settings)
+    kept = _stream_files.read_stream(tmp_path / "a.npz", {})
+    for one in (stream, kept):
+        np.testing.assert_array_equal(one.values, whole.values)
+        np.testing.assert_array_equal(one.time, whole.time)
+        np.testing.assert_array_equal(one.mask, whole.mask)
+    if module is waveform:
+        np.testing.assert_array_equal(whole.time, np.arange(len(whole.values)) / RATE)

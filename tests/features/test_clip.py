@@ -10,6 +10,7 @@ from tests.support.declared_files import write_tracks
 from tests.support.media_files import portrait, tone, write_sound, write_video
 from traitscope.config import Config
 from traitscope.errors import ClipError, ConfigError, MissingError
+from traitscope.features import _finishing
 from traitscope.features import extraction as _clip
 from traitscope.features.extraction import extract_clip
 from traitscope.features.request import make_request
@@ -79,7 +80,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
     from traitscope.tracking.dlib import Tracker
 
     monkeypatch.setattr(_clip, "read_frames", counting("decodes", _clip.read_frames))
-    monkeypatch.setattr(_clip, "read_sound", counting("sounds", _clip.read_sound))
+    monkeypatch.setattr(_finishing, "read_sound", counting("sounds", _finishing.read_sound))
     monkeypatch.setattr(Tracker, "track", counting("tracked", Tracker.track))
     return calls
 

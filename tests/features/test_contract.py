@@ -14,7 +14,8 @@ from traitscope.features.request import make_request
 from traitscope.types import Clip, Stream
 
 NAMES = registry.names("extract")
-KINDS = {"frames", "tracks", "audio", "text", "table"}
+KINDS = {"frames", "tracks", "audio", "text", "attributes", "table"}
+KNOWN = {"age": 34.0, "gender": "female"}
 
 SETTINGS = {
     "embedding": {"model": "resnet10t", "pretrained": False, "size": 64},
@@ -22,7 +23,7 @@ SETTINGS = {
 }
 """What stands in for defaults that need weights, or that are as long as published clips."""
 
-EXTRA = {"egemaps": "opensmile", "emobase": "opensmile"}
+EXTRA = dict.fromkeys(("compare", "egemaps", "emobase"), "opensmile")
 """Packages that are not installed everywhere."""
 
 
@@ -47,13 +48,15 @@ def talking(folder: Path) -> Clip:
         sound=tone(1.2),
         options={},
     )
-    return Clip("talking", path, transcript="So, what do I do? I talk, and I talk.")
+    return Clip(
+        "talking", path, transcript="So, what do I do? I talk, and I talk.", attributes=KNOWN
+    )
 
 
 @pytest.fixture(scope="module")
 def faceless(folder: Path) -> Clip:
     path = write_video(folder / "faceless.mp4", frames=20, sound=tone(0.8))
-    return Clip("faceless", path, transcript="Nobody here.")
+    return Clip("faceless", path, transcript="Nobody here.", attributes=KNOWN)
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +67,7 @@ def silent(folder: Path) -> Clip:
         picture=lambda n: portrait(320),
         sound=np.zeros((1, 19200), np.float32),
     )
-    return Clip("silent", path, transcript="")
+    return Clip("silent", path, transcript="", attributes=KNOWN)
 
 
 @pytest.fixture(scope="module")
@@ -163,6 +166,7 @@ def test_the_fingerprint_changes_with_config_and_version(name: str) -> None:
             ("size", 64),
             ("name", "another"),
             ("encoder", "another"),
+            ("levels", {"gender": ["f", "m"]}),
         )
         if field in module.Config.model_fields
     )

@@ -13,6 +13,7 @@ from traitscope.cli import main
 from traitscope.corpora import load_corpus
 from traitscope.errors import ClipError, ConfigError, DataError
 from traitscope.extract._folders import read_images, read_points
+from traitscope.extract.imported import VERSION
 from traitscope.extract.landmarks import TO_68
 from traitscope.features.imports import import_images
 from traitscope.features.store import Store
@@ -331,7 +332,7 @@ def test_drawings_of_landmarks_beside_faces_are_no_faces(
     assert len(timed_files(tmp_path / "clip", fps=25)) == 3
 
 
-def test_drawings_are_named_when_they_are_left_out(
+def test_drawings_beside_faces_come_in_as_a_stream_of_their_own(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     address = make_corpus(tmp_path / "corpus", clips=8)
@@ -341,8 +342,16 @@ def test_drawings_are_named_when_they_are_left_out(
     with pytest.raises(SystemExit) as stopped:
         main([*command, "--name", "faces", "--corpus", address, "--fps", "5"])
     assert not stopped.value.code
-    said = capsys.readouterr().err
-    assert "24 drawings of landmarks beside the images, such as face_landmark_1.jpg" in said
+    assert "drawings: images for 8 clips" in capsys.readouterr().out
+    store, clip = Store(tmp_path / "store"), load_corpus(address).clips[0].id
+    faces, drawn = (
+        store.read(store.matching("imported", {"name": name}, version=VERSION)[0], clip)
+        for name in ("faces", "drawings")
+    )
+    assert np.array_equal(faces.time, drawn.time)
+    assert faces.images is not None
+    assert drawn.images is not None
+    assert not set(faces.images) & set(drawn.images)
 
 
 def test_pictures_of_landmarks_alone_are_pictures(tmp_path: Path) -> None:

@@ -7,19 +7,14 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.support.expressions import DIE, unless_there
 from tests.support.interrupts import hear_interrupts
 from traitscope.errors import ClipError, TraitscopeError
 from traitscope.features.pool import Crash, run
 from traitscope.media import cores
 
 # The work is `eval`, which every spawned process has, and the tasks are expressions.
-DIE = "__import__('os').kill(__import__('os').getpid(), 9)"
 EXIT = "__import__('os')._exit(3)"
-
-
-def unless_there(path: Path, otherwise: str) -> str:
-    there = f"__import__('os').path.exists({str(path)!r})"
-    return f"7 if {there} else (open({str(path)!r}, 'x'), {otherwise})"
 
 
 def children() -> list[psutil.Process]:
@@ -135,7 +130,7 @@ def test_no_worker_outlives_the_process_that_started_it(number: int) -> None:
             os.killpg(process.pid, number)  # as a terminal does
         else:
             process.send_signal(number)
-        _, err = process.communicate(timeout=20)
-    _, alive = psutil.wait_procs(family, timeout=10)
+        _, err = process.communicate(timeout=120)
+    _, alive = psutil.wait_procs(family, timeout=60)
     assert not alive
     assert err.count("Traceback") == (1 if number == signal.SIGINT else 0), err

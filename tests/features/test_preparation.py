@@ -207,22 +207,23 @@ import traitscope
 from traitscope.types import Clip, Corpus, Target
 clips = tuple(Clip(f"c{n:02d}", transcript=f"so we say {n}") for n in range(12))
 corpus = Corpus("test", "apparent", (Target("openness", 0, 1, 1),), clips)
-traitscope.prepare(corpus, {"my_lab.words": {"seconds": 0.15}}, store=sys.argv[1], workers=2)
+wanted = {"my_lab.words": {"waits_from": "c06", "until": sys.argv[2]}}
+traitscope.prepare(corpus, wanted, store=sys.argv[1], workers=2)
 """
 
 
 @pytest.fixture
 def running(tmp_path: Path, my_lab: Path) -> Iterator[subprocess.Popen[str]]:
-    """A preparation in a process group of its own, with three clips finished."""
+    """A preparation in a process group of its own, that stays where some clips are finished."""
     with subprocess.Popen(
-        [sys.executable, "-c", SCRIPT, tmp_path / "store"],
+        [sys.executable, "-c", SCRIPT, tmp_path / "store", tmp_path / "go on"],
         env={**os.environ, "PYTHONPATH": f"{my_lab}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"},
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
         preexec_fn=hear_interrupts,
     ) as process:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 200
         while len(times(tmp_path / "store")) < 3 and time.monotonic() < deadline:
             time.sleep(0.02)
         yield process
@@ -234,15 +235,16 @@ def test_a_preparation_that_was_stopped_goes_on_to_the_same_store(
 ) -> None:
     family = psutil.Process(running.pid).children(recursive=True)
     os.killpg(running.pid, number) if number == signal.SIGINT else running.kill()
-    _, errors = running.communicate(timeout=30)
-    _, alive = psutil.wait_procs(family, timeout=10)
+    (tmp_path / "go on").touch()  # a worker ends with the clip that it has in hand
+    _, errors = running.communicate(timeout=120)
+    _, alive = psutil.wait_procs(family, timeout=60)
     assert not alive
     assert errors.count("Traceback") == (number == signal.SIGINT), errors
     before = times(tmp_path / "store")
     assert 3 <= len(before) < 12
     if number == signal.SIGINT:
         assert len(list(tmp_path.glob("store/*/status.csv"))) == 1
-    request = {"my_lab.words": {"seconds": 0.15}}
+    request = {"my_lab.words": {"waits_from": "c06", "until": str(tmp_path / "go on")}}
     again = traitscope.prepare(spoken(12), request, store=tmp_path / "store", workers=2)
     after = times(tmp_path / "store")
     assert {name: after[name] for name in before} == before

@@ -22,7 +22,7 @@ from tests.support.recorded_outputs import (
 )
 from traitscope import registry
 
-OPTIONAL = {"egemaps": "opensmile", "emobase": "opensmile"}
+OPTIONAL = dict.fromkeys(("compare", "egemaps", "emobase"), "opensmile")
 """Packages that are not installed everywhere."""
 
 CLOSE = (0.002, 1e-5)

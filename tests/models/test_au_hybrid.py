@@ -116,7 +116,7 @@ def test_hidden_rows_are_not_the_same_as_rows_of_zeros() -> None:
 
 def test_the_head_has_a_relu_between_its_layers() -> None:
     kinds = [type(part) for part in Model(Config(), {"signals": (22,)}, TARGETS).head]
-    assert kinds == [nn.Linear, nn.ReLU, nn.Linear, nn.ReLU, nn.Linear]
+    assert kinds == [nn.Linear, nn.ReLU, nn.Dropout, nn.Linear, nn.ReLU, nn.Linear]
 
 
 def test_both_branches_have_a_say() -> None:

@@ -18,44 +18,16 @@ from traitscope.types import TRAITS, Target
 
 TARGETS = [Target(name, 0, 1, 1) for name in TRAITS]
 
-PUBLISHED = [
-    ("image_backbone", {"backbone": "seresnet50"}, 26.03),
-    ("image_backbone", {"backbone": "hrnet_w18"}, 19.26),
-    ("dan", {}, 14.73),
-    ("audio_resnet18", {}, 2.80),
-    ("bimodal_resnet18", {}, 5.73),
-    ("bimodal_lstm", {}, 2.60),
-    ("crnet", {}, 63.97),
-    ("crnet", {"senses": "visual"}, 42.65),
-    ("crnet", {"senses": "audio"}, 21.32),
-    ("vat", {}, 82.45),
-]
 
-
-def built(name: str, settings: dict[str, Any], *, meta: bool = True) -> Any:
+def built(name: str) -> Any:
     module = registry.load("models", name)
-    config = module.Config.model_validate(settings)
-    with torch.device("meta" if meta else "cpu"):
-        return module.Model(config, shapes_of(module.inputs(config)), TARGETS)
-
-
-@pytest.mark.parametrize(("name", "settings", "millions"), PUBLISHED)
-def test_the_published_size(name: str, settings: dict[str, Any], millions: float) -> None:
-    count = sum(p.numel() for p in built(name, settings).parameters())
-    assert count / 1e6 == pytest.approx(millions, rel=0.005)
+    with torch.device("meta"):
+        return module.Model(module.Config(), shapes_of(module.inputs(module.Config())), TARGETS)
 
 
 def test_the_audio_layer_of_dan_has_a_weight_per_value() -> None:
-    count = sum(p.numel() for p in built("audio_linear", {}).parameters())
+    count = sum(p.numel() for p in built("audio_linear").parameters())
     assert count == 39_754 * 5 + 5
-
-
-def test_the_vision_transformer_of_the_benchmark() -> None:
-    options = {"img_size": 256, "embed_dim": 1024, "depth": 6, "num_heads": 16, "mlp_ratio": 2.0}
-    settings = {"backbone": "vit_base_patch32_224", "size": 256, "options": options}
-    assert sum(p.numel() for p in built("image_backbone", settings).parameters()) == pytest.approx(
-        53.6e6, rel=0.005
-    )
 
 
 def test_average_and_maximum_pooling_differ_and_have_unit_length() -> None:
@@ -133,11 +105,11 @@ def test_both_senses_have_a_say(name: str) -> None:
     torch.manual_seed(0)
     model = module.Model(module.TINY, shapes_of(draws), TARGETS).eval()
     batch = to_tensors(batch_of(draws))
-    before = model(batch)
+    before = predicted(model(batch))
     for stream in batch.streams.values():
         kept = stream.clone()
         stream += torch.randn_like(stream)
-        assert not torch.allclose(model(batch), before, atol=1e-7)
+        assert not torch.allclose(predicted(model(batch)), before, atol=1e-7)
         stream.copy_(kept)
 
 

@@ -15,7 +15,7 @@ import torch
 from traitscope import registry
 from traitscope.data.examples import to_tensors
 from traitscope.runs.checkpoint import predict_batch, predicted
-from traitscope.training.losses import mse
+from traitscope.training.losses import find
 from traitscope.types import Batch, Draw, Target
 
 TARGETS = (Target("openness", 0, 1, 1), Target("neuroticism", 0, 1, -1), Target("age", None, None))
@@ -29,6 +29,11 @@ ROWS: dict[str, tuple[int, ...]] = {
     "logmel": (64,),
     "egemaps": (88,),
     "emobase": (988,),
+    "compare": (6373,),
+    "embedding": (24,),
+    "audio_embedding": (12,),
+    "frame_scores": (3,),
+    "frame_features": (12,),
     "waveform": (),
 }
 """Shape of one row of each stream; images follow the Draw's size."""
@@ -68,7 +73,7 @@ def row_shape(stream: str, draw: Draw) -> tuple[int, ...]:
         return ()
     if draw.pool:
         return (ROWS[stream][0] * len(draw.pool),)
-    if stream in {"faces", "frames"}:
+    if stream in {"faces", "frames", "drawings"}:
         size = draw.size or draw.extract.get("size", 224)
         return (3, *((size, size) if isinstance(size, int) else size))
     return ROWS[stream]
@@ -130,7 +135,7 @@ def take(batch: Batch, rows: slice) -> Batch:
 
 def step(model: Any, batch: Batch, optimizer: torch.optim.Optimizer) -> float:
     output = model(batch)
-    loss = getattr(model, "loss", mse)(predicted(output), batch.targets, batch.target_mask, 0.5)
+    loss = find("mse")(output, batch.targets, batch.target_mask, 0.5)
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()
@@ -225,6 +230,40 @@ def test_full_size_can_be_counted_without_memory(name: str) -> None:
     with torch.device("meta"):
         model = module.Model(module.Config(), shapes_of(draws), TARGETS)
     assert sum(p.numel() for p in model.parameters()) > 0
+
+
+def of_lengths(batch: Batch, draws: Mapping[str, Draw]) -> dict[str, tuple[int, ...]]:
+    """End the clips of a batch after one row, some, all but one, and all; give rows by stream."""
+    ends = {}
+    for stream, draw in draws.items():
+        rows = batch.streams[stream].shape[1]
+        # Other rules give as many rows of any clip.
+        shorter = draw.evaluate.rule in {"all", "center"} and not draw.group and rows > 1
+        ends[stream] = (1, rows // 2, rows - 1, rows) if shorter else (rows,) * 4
+        for clip, end in enumerate(ends[stream]):
+            batch.masks[stream][clip] = np.arange(rows) < end
+            batch.streams[stream][clip, end:] = 0
+    return ends
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_clip_of_any_length_scores_alone_as_beside_longer_ones(name: str) -> None:
+    _, model, draws = build(name)
+    if any("running_mean" in tensor for tensor in model.state_dict()):
+        with torch.no_grad():  # fresh statistics would make a deep network deaf
+            for _ in range(5):
+                model.train()(to_tensors(batch_of(draws)))
+    if "transcript" in draws:
+        return  # a row of words, padded inside the model: see the test of company above
+    batch = batch_of(draws)
+    ends = of_lengths(batch, draws)
+    together = predict_batch(model, batch)
+    for row in range(4):
+        alone = take(batch, slice(row, row + 1))
+        for stream, rows in ends.items():
+            alone.streams[stream] = alone.streams[stream][:, : rows[row]]
+            alone.masks[stream] = alone.masks[stream][:, : rows[row]]
+        np.testing.assert_allclose(predict_batch(model, alone)[0], together[row], atol=1e-6)
 
 
 def fitted(name: str, seed: int = 0) -> tuple[Any, Any, Batch]:

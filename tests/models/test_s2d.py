@@ -9,6 +9,7 @@ from tests.models.test_contracts import TARGETS, batch_of, shapes_of
 from traitscope.data.examples import to_tensors
 from traitscope.models.s2d import TINY, Config, Model, heatmaps, inputs
 from traitscope.nn.mobilefacenet import MobileFaceNet
+from traitscope.nn.pretrained import hold_frozen
 from traitscope.nn.prompts import MultiViewPrompter, Prompt, TemporalAdapter
 from traitscope.types import Target
 
@@ -134,6 +135,34 @@ def test_a_frozen_backbone_keeps_everything_but_its_last_norm() -> None:
     assert training == {"norm.weight", "norm.bias"}
     free = Model(TINY.model_copy(update={"freeze_backbone": False}), {}, TARGETS)
     assert all(p.requires_grad for p in free.parameters())
+
+
+def test_dropout_works_inside_frozen_blocks_in_training_alone() -> None:
+    torch.manual_seed(0)
+    model = Model(TINY.model_copy(update={"block_dropout": 0.5}), {}, TARGETS)
+    batch = to_tensors(batch_of(inputs(TINY)))
+    model.train()
+    hold_frozen(model)  # as the loop does before each epoch
+    one, other = (model(batch).features for _ in range(2))
+    assert not torch.allclose(one, other)
+    model.eval()
+    torch.testing.assert_close(model(batch).features, model(batch).features)
+
+
+def test_without_a_sigmoid_scores_may_leave_the_range() -> None:
+    model = Model(TINY.model_copy(update={"sigmoid": False}), {}, TARGETS).eval()
+    batch = to_tensors(batch_of(inputs(TINY)))
+    with torch.no_grad():
+        before = model(batch).prediction
+        model.score.bias += 3
+    torch.testing.assert_close(model(batch).prediction, before + 3)
+
+
+def test_settings_of_stills_need_stills() -> None:
+    with pytest.raises(ValueError, match="no effect without still=true"):
+        Config(images=3)
+    with pytest.raises(ValueError, match="13 prompts for 12 blocks"):
+        Config(prompts=13)
 
 
 def test_checkpointing_changes_memory_not_gradients() -> None:

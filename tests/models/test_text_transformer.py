@@ -7,11 +7,13 @@ import pytest
 import torch
 
 from traitscope.config import build
-from traitscope.errors import ConfigError, DataError, MissingError
-from traitscope.features.extraction import extract_clip
+from traitscope.errors import ClipError, ConfigError, DataError, MissingError
+from traitscope.features.extraction import extract_clip, extract_clips
+from traitscope.features.preparation import prepare
 from traitscope.features.request import make_request
+from traitscope.features.store import Store
 from traitscope.runs.checkpoint import predict_batch
-from traitscope.types import Batch, Clip, Stream, Target
+from traitscope.types import Batch, Clip, Corpus, Stream, Target
 
 pytest.importorskip("transformers", reason="needs the extra text")
 
@@ -165,3 +167,49 @@ def test_the_embedding_is_the_mean_of_the_tokens(folder: Path) -> None:
     empty = extract_clip(Clip("b", transcript=""), [request])[request.key]
     assert isinstance(empty, Stream)
     assert text_transformer.EXTRA == "text"
+
+
+def many_texts(count: int = 40) -> list[str]:
+    """Texts of one to thirty words in no order, two of them without any."""
+    rng = np.random.default_rng(0)
+    words = ["hello", "there", "i", "like", "it", "so", "unknown"]
+    texts = [" ".join(rng.choice(words, size=rng.integers(1, 31))) for _ in range(count)]
+    return ["", *texts, ""]
+
+
+def test_texts_computed_together_are_what_each_is_alone(folder: Path, monkeypatch) -> None:
+    monkeypatch.setattr("traitscope.nn.text_encoder._TOKENS", 64)  # several parts
+    request = make_request("text_embedding", {"encoder": str(folder), "max_tokens": 20})
+    clips = [Clip(f"c{number}", transcript=text) for number, text in enumerate(many_texts())]
+    clips.insert(3, Clip("none"))
+    together = [found[request.key] for found in extract_clips(clips, [request])]
+    for clip, stream in zip(clips, together, strict=True):
+        alone = extract_clip(clip, [request])[request.key]
+        if clip.id == "none":
+            assert isinstance(stream, ClipError)
+            assert (stream.status, str(stream)) == (alone.status, str(alone))
+            continue
+        np.testing.assert_allclose(stream.values, alone.values, rtol=0, atol=1e-5)
+        assert stream.info == alone.info
+        assert stream.info["tokens"] <= 20
+
+
+def test_a_corpus_of_texts_is_prepared_together(folder: Path, tmp_path: Path) -> None:
+    clips = [Clip(f"c{number}", transcript=text) for number, text in enumerate(TEXTS)]
+    corpus = Corpus("texts", "apparent", TARGETS, (*clips, Clip("none")))
+    request = make_request("text_embedding", {"encoder": str(folder)})
+    summary = prepare(corpus, [request], store=tmp_path, workers=0)
+    assert summary.failed == ("none",)
+    stored = Store(tmp_path).read(request.key, "c1")
+    alone = extract_clip(clips[1], [request])[request.key]
+    np.testing.assert_allclose(stored.values, alone.values, rtol=0, atol=1e-5)
+
+
+def test_a_model_scores_many_texts_as_it_scores_each(monkeypatch) -> None:
+    monkeypatch.setattr("traitscope.nn.text_encoder._TOKENS", 64)
+    model = trained(TINY)[0].eval()
+    texts = many_texts()
+    together = predict_batch(model, batch(texts))
+    alone = np.concatenate([predict_batch(model, batch([text])) for text in texts])
+    np.testing.assert_allclose(together, alone, rtol=0, atol=1e-5)
+    assert np.ptp(alone[:, 1]) > 1e-3

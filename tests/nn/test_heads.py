@@ -3,7 +3,7 @@
 import torch
 
 from traitscope.models import vat
-from traitscope.nn.heads import RangeHead, masked_mean, sinusoids
+from traitscope.nn.heads import RangeHead, masked_mean
 from traitscope.types import TRAITS, Batch, Target
 
 
@@ -44,5 +44,5 @@ def test_moments_in_half_precision_are_those_of_full_precision_rounded() -> None
     mask = torch.ones(1, frames, dtype=torch.bool)
     with torch.autocast("cpu", dtype=torch.bfloat16), torch.no_grad():
         model(Batch(("x",), {"frames": images}, {"frames": mask}, nothing, nothing > 0))
-    wanted = sinusoids(frames, channels).bfloat16()
+    wanted = vat.moments_of(frames, channels, torch.device("cpu")).bfloat16()
     torch.testing.assert_close(seen[0][:, :, 0, 0], wanted, atol=0, rtol=0)

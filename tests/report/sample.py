@@ -34,34 +34,7 @@ def make_report(
     systems = _systems(name, true, predicted, rng)
     disjoint = np.arange(clips) % 4 == 0
     return {
-        "schema": SCHEMA,
-        "name": name,
-        "created": "2025-03-04T05:06:07",
-        "corpus": {
-            "name": corpus,
-            "kind": "apparent",
-            "targets": [_target(trait) for trait in TRAITS],
-            "notes": ["CC BY-NC 4.0; registration with ChaLearn.", "No decisions about people."],
-            "address": corpus,
-        },
-        "predicted": None,
-        "protocol": {"kind": "official", "fit": "train"},
-        "scoring": {"aggregate": "clip"},
-        "split": "test",
-        "fit": ["train"],
-        "counts": {
-            "clips": clips + 3,
-            "scored": clips,
-            "failed": 3,
-            "sources": clips // 5 + 1,
-            "subjects": None,
-            "fitted_clips": 6000,
-        },
-        "failures": [
-            {"clip": "dark.001", "status": "no_face", "reason": "No face in 75 sampled frames."},
-            {"clip": "mute.004", "status": "no_audio", "reason": "The file has no audio stream."},
-            {"clip": "cut.002", "status": "undecodable", "reason": "Unexpected end of file."},
-        ],
+        **_head(name, corpus, clips),
         "parts": {
             "all": _part("All scored clips", systems, true, np.ones(clips, dtype=bool)),
             "source_disjoint": _part("Source-disjoint part", systems, true, disjoint),
@@ -172,6 +145,40 @@ CALIBRATION += ("prediction_sd", "sd_ratio", "correlation")
 
 def _cell(value: float) -> dict[str, Any]:
     return {"value": value, "low": value - 0.1, "high": value + 0.1}
+
+
+def _head(name: str, corpus: str, clips: int) -> dict[str, Any]:
+    """What was scored on what, and what could not be."""
+    return {
+        "schema": SCHEMA,
+        "name": name,
+        "created": "2025-03-04T05:06:07",
+        "corpus": {
+            "name": corpus,
+            "kind": "apparent",
+            "targets": [_target(trait) for trait in TRAITS],
+            "notes": ["CC BY-NC 4.0; registration with ChaLearn.", "No decisions about people."],
+            "address": corpus,
+        },
+        "predicted": None,
+        "protocol": {"kind": "official", "fit": "train"},
+        "scoring": {"aggregate": "clip"},
+        "split": "test",
+        "fit": ["train"],
+        "counts": {
+            "clips": clips + 3,
+            "scored": clips,
+            "failed": 3,
+            "sources": clips // 5 + 1,
+            "subjects": None,
+            "fitted_clips": 6000,
+        },
+        "failures": [
+            {"clip": "dark.001", "status": "no_face", "reason": "No face in 75 sampled frames."},
+            {"clip": "mute.004", "status": "no_audio", "reason": "The file has no audio stream."},
+            {"clip": "cut.002", "status": "undecodable", "reason": "Unexpected end of file."},
+        ],
+    }
 
 
 def _groups() -> list[dict[str, Any]]:

@@ -61,8 +61,9 @@ def test_the_table_of_a_small_network_by_hand() -> None:
 
 def test_columns_that_are_drawn_decide_the_width() -> None:
     for signals, width in {"au": 17, "gaze_rotation": 5}.items():
-        layers = layers_of(plan(load_run("au_hybrid", [f"model.signals={signals}"])))
-        assert layers[0].shape == (700, width)
+        settings = [f"model.signals={signals}", "model.longest=70"]
+        layers = layers_of(plan(load_run("au_hybrid", settings)))
+        assert layers[0].shape == (70, width)
 
 
 def test_a_picture_is_drawn(tmp_path: Path) -> None:
@@ -77,13 +78,13 @@ def test_a_picture_is_drawn(tmp_path: Path) -> None:
 
 def test_show_prints_settings_and_layers(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
-        main(["show", "au_hybrid", "model.signals=au"])
+        main(["show", "au_hybrid", "model.signals=au", "model.longest=70"])
     told = capsys.readouterr().out
     assert "signals: au" in told
-    assert "700 x 17" in told
-    assert f"{2_156_861:,}" in told
+    assert "70 x 17" in told
+    assert f"{2_222_141:,}" in told
     with pytest.raises(SystemExit):
-        main(["show", "au_hybrid", "--json", "--depth", "1"])
+        main(["show", "au_hybrid", "model.longest=70", "--json", "--depth", "1"])
     tree = json.loads(capsys.readouterr().out)
     assert tree["settings"]["augment"]["decimate_shift_slice"]["slice"] == 100
     assert sum(layer["parameters"] for layer in tree["layers"]) == 2_164_541

@@ -21,7 +21,7 @@ def test_the_stages_of_crnet_are_named_and_can_be_changed_by_name() -> None:
     config = load_run("crnet", ["train.ranges.epochs=2", "train.regression.lr=0.1"])
     assert [(s.name, s.epochs, s.lr) for s in config.stages] == [
         ("ranges", 2, 0.002),
-        ("regression", 100, 0.1),
+        ("regression", 98, 0.1),
     ]
 
 

@@ -16,7 +16,11 @@ pytestmark = pytest.mark.slow
 ONE_STAGE = ["train.epochs=2"]
 RESNETS = ["model.channels=[4,4,8,8]"]
 CRNET = [*RESNETS, "model.depth=18", "model.size=64", "model.face_size=64", "model.samples=8192"]
-CRNET_STAGES = ["train.ranges.epochs=1", "train.regression.epochs=2"]
+CRNET_STAGES = [
+    "train.ranges.epochs=1",
+    "train.regression.epochs=2",
+    "train.regression.milestones=[1]",
+]
 PICTURES = ["model.pretrained=false", "model.size=64", "model.evaluation_images=3"]
 BIMODAL = [*RESNETS, "model.size=64"]
 FACES = ["model.units=64", "model.size=64", "model.hidden=16"]

@@ -53,12 +53,12 @@ def four_commands(folder: Path, videos: Path, backend: str) -> None:
     """Prepare, train, evaluate, predict: report and prediction are complete."""
     corpus = f"synthetic:{videos}"
     backends = [f"faces.backend={backend}", f"landmarks.backend={backend}"]
-    prepare = ["prepare", corpus, "--store", "store", "--for", "s2d_112", "model.size=32"]
+    prepare = ["prepare", corpus, "--store", "store", "--for", "s2d_112_clip", "model.size=32"]
     settings = [*data(videos), *model(), *QUICK, "augment.flip.probability=0.5"]
     clip = sorted(videos.rglob("*.mp4"))[0]
 
     command([*prepare, *backends], folder)
-    command(["train", "s2d_112", *settings, "trainer.plots=true", "--to", "run"], folder)
+    command(["train", "s2d_112_clip", *settings, "trainer.plots=true", "--to", "run"], folder)
     report = json.loads(command(["evaluate", "run", "--json"], folder).stdout)
     predicted = json.loads(command(["predict", "run", clip], folder).stdout)
 
@@ -93,9 +93,9 @@ def test_from_raw_video_with_mediapipe(tmp_path: Path, videos: Path, shared_weig
 
 def test_a_clip_model_starts_from_an_image_model(place: Path, videos: Path, tmp_path: Path) -> None:
     stored = [f"data.corpus=synthetic:{videos}", f"data.store={place / 'store'}", *QUICK]
-    static = train("s2d_112", [*stored, *model(frames=1)], to=tmp_path / "static")
-    dynamic = train("s2d_112", [*stored, *model()], to=tmp_path / "dynamic", start_from=static)
-    fresh = train("s2d_112", [*stored, *model()], to=tmp_path / "fresh")
+    static = train("s2d_112_clip", [*stored, *model(frames=1)], to=tmp_path / "static")
+    dynamic = train("s2d_112_clip", [*stored, *model()], to=tmp_path / "dynamic", start_from=static)
+    fresh = train("s2d_112_clip", [*stored, *model()], to=tmp_path / "fresh")
     losses = [float(history(run)[0]["train_loss"]) for run in (dynamic, fresh)]
     assert losses[0] < losses[1]
     facts = json.loads((dynamic / "metrics.json").read_text())
@@ -113,7 +113,7 @@ def test_from_folders_of_faces_as_another_program_left_them(
     given = ["features", "import", "given", frames, "--name", "faces", "--corpus", corpus]
     assert "faces: images for 14 clips" in command(given, tmp_path).stdout
     stored = [f"data.corpus={corpus}", f"data.store={tmp_path / 'given'}", *QUICK]
-    run = train("s2d_112", [*stored, *model(landmarks="none")], to=tmp_path / "run")
+    run = train("s2d_112_clip", [*stored, *model(landmarks="none")], to=tmp_path / "run")
     evaluate(run)
     with (run / "evaluation" / "test" / "predictions.csv").open(newline="") as file:
         row = next(csv.DictReader(file))

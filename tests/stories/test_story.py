@@ -2,15 +2,15 @@
 
 import csv
 import json
-import os
-import subprocess
-import sys
-from collections.abc import Sequence
+import shutil
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
-CLI = [sys.executable, "-c", "import sys; from traitscope.cli import main; sys.exit(main())"]
+from tests.support.command_line import Done, in_a_process, type_in
+from tests.support.media_files import write_video
+from traitscope.corpora.synthetic import Config, generate
 
 OUTSIDE_MODEL = '''
 """A network from outside the package."""
@@ -70,34 +70,31 @@ class Estimator:
 
 
 def run(
-    arguments: Sequence[object], cwd: Path, expect: int = 0
-) -> subprocess.CompletedProcess[str]:
-    """Run the command line as a user would, in a process of its own."""
-    environment = {**os.environ, "PYTHONPATH": str(cwd)}
-    result = subprocess.run(
-        [*CLI, *map(str, arguments)], cwd=cwd, env=environment, capture_output=True, text=True
-    )
+    arguments: Sequence[object], cwd: Path, expect: int = 0, *, way: Callable[..., Done] = type_in
+) -> Done:
+    """Type a command line in a folder."""
+    result = way(*arguments, cwd=cwd)
     assert result.returncode == expect, result.stdout + result.stderr
     return result
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a small corpus of videos, its features, and two trained runs."""
-    from traitscope.corpora.synthetic import Config, generate
-
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder with a small corpus of videos, its features, and models of somebody's own."""
     folder = tmp_path_factory.mktemp("story")
-    (folder / "no-weights").mkdir()
-    os.environ["TRAITSCOPE_WEIGHTS"] = str(folder / "no-weights")
-    shape = Config(subjects=7, sources_per_subject=1, clips_per_source=2, seconds=2.0)
+    shape = Config(
+        subjects=7, sources_per_subject=1, clips_per_source=2, seconds=2.0, size=256, workers=1
+    )
     generate(folder / "corpus", config=shape)
     (folder / "lab").mkdir()
     (folder / "lab" / "network.py").write_text(OUTSIDE_MODEL)
     (folder / "lab" / "average.py").write_text(OUTSIDE_ESTIMATOR)
     corpus = "table:corpus/clips.csv"
-    run(["prepare", corpus, "--store", "store", "--for", "functionals", "--workers", 1], folder)
-    run(["prepare", corpus, "--store", "store", "--extract", "mid_term"], folder)
-    return folder
+    run(["prepare", corpus, "--store", "store", "--for", "functionals", "--workers", 0], folder)
+    run(["prepare", corpus, "--store", "store", "--extract", "mid_term", "--workers", 0], folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(folder)
+        yield folder
 
 
 DATA = ["data.corpus=table:corpus/clips.csv", "data.store=store"]
@@ -110,13 +107,17 @@ def functionals(place: Path) -> Path:
     return place / "runs" / "f"
 
 
-def test_numbers_stand_beside_baselines_and_a_page_is_written(
-    place: Path, functionals: Path
-) -> None:
-    table = run(["evaluate", "runs/f"], place).stdout
+@pytest.fixture(scope="module")
+def table(place: Path, functionals: Path) -> str:
+    """What evaluating the run on the test clips prints."""
+    return run(["evaluate", "runs/f"], place).stdout
+
+
+def test_numbers_stand_beside_baselines_and_a_page_is_written(place: Path, table: str) -> None:
     for row in ("runs/f", "constant", "look-up by source", "permuted labels"):
         assert row in table
-    report = json.loads(run(["evaluate", "runs/f", "--json"], place).stdout)
+    again = ["evaluate", "runs/f", "--json"]
+    report = json.loads(run(again, place, way=in_a_process).stdout)
     assert report["corpus"]["kind"] == "apparent"
     run(["report", "runs/f", "--to", "page.html", "--tables", "tables"], place)
     page = (place / "page.html").read_text()
@@ -124,8 +125,9 @@ def test_numbers_stand_beside_baselines_and_a_page_is_written(
     assert list((place / "tables").glob("*.png"))
 
 
-def test_anyones_predictions_are_scored_without_a_model(place: Path, functionals: Path) -> None:
-    run(["evaluate", "runs/f"], place)
+def test_anyones_predictions_are_scored_without_a_model(
+    place: Path, functionals: Path, table: str
+) -> None:
     theirs = functionals / "evaluation" / "test" / "predictions.csv"
     arguments = [
         "evaluate",
@@ -135,7 +137,7 @@ def test_anyones_predictions_are_scored_without_a_model(place: Path, functionals
         "table:corpus/clips.csv",
         "--json",
     ]
-    ours = json.loads(run(["evaluate", "runs/f", "--json"], place).stdout)
+    ours = json.loads((theirs.parent / "report.json").read_text())
     outside = json.loads(run(arguments, place).stdout)
 
     def numbers(report: dict) -> dict:
@@ -171,12 +173,13 @@ def test_a_batch_of_odd_files_is_scored_where_it_can_be(place: Path, functionals
     assert [bool(row["predicted_openness"]) for row in rows] == [True, False, False, False, False]
 
 
-def test_prediction_equals_evaluation_on_the_same_clip(place: Path, functionals: Path) -> None:
-    run(["evaluate", "runs/f"], place)
+def test_prediction_in_a_fresh_process_equals_evaluation_on_the_same_clip(
+    place: Path, functionals: Path, table: str
+) -> None:
     with (functionals / "evaluation" / "test" / "predictions.csv").open(newline="") as file:
         row = next(csv.DictReader(file))
     media = place / "corpus" / "media" / f"{row['clip']}.mp4"
-    tree = json.loads(run(["predict", "runs/f", media], place).stdout)
+    tree = json.loads(run(["predict", "runs/f", media], place, way=in_a_process).stdout)
     for name, score in tree["clips"][0]["scores"].items():
         assert score == pytest.approx(float(row[f"predicted_{name}"]), abs=1e-9)
 
@@ -199,8 +202,6 @@ def test_a_silent_world_fails_clearly_for_a_model_that_listens(place: Path) -> N
         ["train", "audio_lstm", *DATA, "train.epochs=1", "train.milestones=[1]", "--to", "runs/l"],
         place,
     )
-    from tests.support.media_files import write_video
-
     write_video(place / "mute.mp4")
     result = run(["predict", "runs/l", "mute.mp4"], place, expect=1)
     assert json.loads(result.stdout)["clips"][0]["status"] == "no_audio"
@@ -256,10 +257,13 @@ def test_doctor_names_what_works(tmp_path: Path) -> None:
 def test_a_mediapipe_run_without_its_model_file_names_the_cure(
     place: Path, shared_weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    corpus = "table:corpus/clips.csv"
-    run(["prepare", corpus, "--store", "store", "--for", "functionals"], place)
-    backend = "features.signals.backend=mediapipe"
-    run(["train", "functionals", *DATA, backend, "--to", "runs/m"], place)
+    rows = (place / "corpus" / "clips.csv").read_text().splitlines()
+    (place / "corpus" / "half.csv").write_text("\n".join(rows[:1] + rows[1::2]))
+    shutil.copy(place / "corpus" / "clips.yaml", place / "corpus" / "half.yaml")
+    half, store = "table:corpus/half.csv", "half-store"
+    run(["prepare", half, "--store", store, "--for", "functionals", "--workers", 0], place)
+    data = [f"data.corpus={half}", f"data.store={store}"]
+    run(["train", "functionals", *data, "--to", "runs/m"], place)
     clip = next((place / "corpus" / "media").glob("*.mp4"))
     assert json.loads(run(["predict", "runs/m", clip], place).stdout)["backend"] == "mediapipe"
     monkeypatch.setenv("TRAITSCOPE_WEIGHTS", str(place / "no-weights"))

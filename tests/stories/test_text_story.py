@@ -3,8 +3,6 @@
 import csv
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +11,7 @@ import pytest
 import yaml
 from safetensors.numpy import load_file, save_file
 
-from tests.support.command_line import type_in
+from tests.support.command_line import Done, in_a_process, type_in
 from tests.support.media_files import write_video
 from tests.support.text_corpus import TARGETS, make_texts
 from traitscope.errors import ConfigError, DataError, TraitscopeError
@@ -23,12 +21,7 @@ from traitscope.prediction.clips import predict
 from traitscope.runs.checkpoint import load
 from traitscope.types import TRAITS
 
-CLI = [sys.executable, "-c", "import sys; from traitscope.cli import main; sys.exit(main())"]
 SMALL = ("model.components=10", "model.folds=3", "model.boosting.rounds=20")
-
-
-def cli(*words: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*CLI, *map(str, words)], capture_output=True, text=True)
 
 
 @pytest.fixture(scope="module")
@@ -59,17 +52,17 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def scores(done: subprocess.CompletedProcess[str]) -> dict[str, dict[str, float]]:
+def scores(done: Done) -> dict[str, dict[str, float]]:
     assert done.stdout, done.stderr
     return {clip["clip"]: clip["scores"] for clip in json.loads(done.stdout)["clips"]}
 
 
-def test_evaluation_and_prediction_in_fresh_processes_agree(place: Path) -> None:
+def test_evaluation_and_prediction_in_a_fresh_process_agree(place: Path) -> None:
     report = evaluate(place / "run")
     rows = {row.role: row for row in report.everything.rows}
     assert rows["model"].macro("pearson").value > 0.2
     assert rows["model"].macro("skill").value > rows["lookup"].macro("skill").value
-    table = cli("predict", place / "run", place / "clips.csv", "--json")
+    table = in_a_process("predict", place / "run", place / "clips.csv", "--json")
     assert table.returncode == 1  # the clip without words is named, not guessed
     found = scores(table)
     assert found.pop("c007") == {}
@@ -118,13 +111,13 @@ def test_one_of_several_speakers_is_scored_as_if_alone(place: Path, tmp_path: Pa
     assert alone.scores == given.scores == listed.scores == table.scores
     assert given.notes == ()
     assert alone.notes == ("speakers: none are labelled, so words of all, not of speaker_00",)
-    done = cli("predict", place / "run", tmp_path / "talk.mp4", "--json")
+    done = type_in("predict", place / "run", tmp_path / "talk.mp4", "--json")
     clip = json.loads(done.stdout)["clips"][0]
     assert clip["notes"] == ["speakers: 2 speak (SPEAKER_00, SPEAKER_01); words of all"]
     assert "note: talk.mp4: speakers: 2 speak" in done.stderr
     assert clip["scores"] != dict(given.scores)
     chosen = ("--text", tmp_path / "talk.srt", "--speaker", "SPEAKER_00")
-    assert scores(cli("predict", place / "run", tmp_path / "talk.mp4", *chosen)) == {
+    assert scores(type_in("predict", place / "run", tmp_path / "talk.mp4", *chosen)) == {
         "talk.mp4": alone.scores
     }
     absent = predict(run, tmp_path / "talk.mp4", speaker="Bob")[0]
@@ -142,13 +135,15 @@ def test_prepare_takes_the_words_of_one_speaker(place: Path, tmp_path: Path) -> 
     (tmp_path / "clips.yaml").write_text(yaml.safe_dump(facts))
     address, store = f"table:{tmp_path / 'clips.csv'}", tmp_path / "store"
     asked = ("--extract", "transcript,text_counts", "--speaker", "Ann", "--json")
-    done = cli("prepare", address, "--store", store, *asked)
+    done = type_in("prepare", address, "--store", store, *asked)
     assert done.returncode == 0, done.stderr
     kept = Store(store)
     read = {key.partition("-")[0]: kept.read(key, "a") for key in kept.fingerprints()}
     assert read["transcript"].values.tolist() == ["hello"]
     assert read["text_counts"].values[0, 0] == 1
-    refused = cli("prepare", address, "--store", store, "--extract", "frames", "--speaker", "Ann")
+    refused = type_in(
+        "prepare", address, "--store", store, "--extract", "frames", "--speaker", "Ann"
+    )
     assert refused.returncode == 2
     assert "No words are read" in refused.stderr
 

@@ -1,8 +1,6 @@
 """A folder of media as the world holds it: every file has a row with a reason, no worker dies."""
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -11,6 +9,7 @@ import av
 import numpy as np
 import pytest
 
+from tests.support.command_line import type_in
 from tests.support.media_files import portrait, tone, write_sound, write_video
 from traitscope.features.store import Store
 
@@ -154,15 +153,9 @@ def make_folder(folder: Path, *, files: int) -> dict[str, dict[str, str]]:
 def check(folder: Path, files: int) -> None:
     expected = make_folder(folder, files=files)
     store = folder / "store"
-    result = subprocess.run(
-        [
-            *(sys.executable, "-c", "from traitscope.cli import main; main()"),
-            *("prepare", f"table:{folder / 'clips.csv'}", "--store", str(store), *EXTRACT),
-            *("--workers", "2", "--json"),
-        ],
-        capture_output=True,
-        text=True,
-        timeout=1200,
+    result = type_in(
+        *("prepare", f"table:{folder / 'clips.csv'}", "--store", store, *EXTRACT),
+        *("--workers", 2, "--json"),
     )
     assert result.returncode == 1, result.stderr[-2000:]
     assert "Traceback" not in result.stderr

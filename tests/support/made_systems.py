@@ -7,7 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from traitscope.evaluation.assessment import evaluate_predictions
-from traitscope.evaluation.report import Report, Scoring
+from traitscope.evaluation.report import Report, ScoredRow, Scoring
 from traitscope.types import TRAITS, Clip, Corpus, Target
 
 FAST = Scoring(resamples=300, rank_resamples=20)
@@ -39,6 +39,19 @@ def labels_of(clips: Sequence[Clip]) -> Values:
     return np.array([[clip.targets[name] for name in TRAITS] for clip in clips])
 
 
+def made_people(people: int = 40, tasks: int = 4) -> Corpus:
+    """Z-scores, several clips per person, no person in two splits."""
+    rng = np.random.default_rng(1)
+    clips = []
+    for number in range(people):
+        labels = dict(zip(TRAITS, map(float, rng.normal(0, 1, len(TRAITS))), strict=True))
+        split, name = "test" if number % 2 else "train", f"p{number}"
+        for task in (f"{name}-{place}" for place in range(tasks)):
+            clips.append(Clip(task, source=task, subject=name, split=split, targets=labels))
+    targets = tuple(Target(name, direction=1) for name in TRAITS)
+    return Corpus("udiva:made", "self_reported", targets, tuple(clips))
+
+
 def table_of(clips: Sequence[Clip], values: Values) -> pd.DataFrame:
     """Predictions as anyone's table."""
     columns = {f"predicted_{name}": values[:, i] for i, name in enumerate(TRAITS)}
@@ -49,6 +62,17 @@ def seeing(clips: Sequence[Clip], *, noise: float = 0.04, seed: int = 0) -> Valu
     """A good model: shrunken labels with noise."""
     labels = labels_of(clips)
     return 0.52 + 0.5 * (labels - 0.52) + np.random.default_rng(seed).normal(0, noise, labels.shape)
+
+
+def knowing(clips: Sequence[Clip], noise: float, seed: int = 0) -> pd.DataFrame:
+    """Anyone's table of a system that knows the labels up to noise."""
+    labels = labels_of(clips)
+    return table_of(clips, labels + np.random.default_rng(seed).normal(0, noise, labels.shape))
+
+
+def row(report: Report, role: str, part: str = "all") -> ScoredRow:
+    """What a part of a report says of the model, or of one of its baselines."""
+    return next(each for each in report.parts[part].rows if each.role == role)
 
 
 def judge(corpus: Corpus, values: Values, clips: Sequence[Clip] | None = None) -> Report:

@@ -15,7 +15,8 @@ NEEDS = ("text",)
 
 
 class Config(BaseConfig):
-    seconds: float = 0.0
+    waits_from: str = ""
+    until: str = ""
     killed_by: str = ""
     only_once: str = ""
     lacking: bool = False
@@ -34,6 +35,8 @@ class Extractor:
                 if self.config.only_once:
                     marker.touch()
                 os.kill(os.getpid(), 9)
-        time.sleep(self.config.seconds)
+        if self.config.until and inputs.clip.id >= self.config.waits_from:
+            while not Path(self.config.until).exists():
+                time.sleep(0.02)
         words = np.array((inputs.clip.transcript or "").split() or [""])
         return Stream(np.arange(len(words)) / 2, words)

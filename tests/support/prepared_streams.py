@@ -15,6 +15,26 @@ from traitscope.types import Stream
 
 SAMPLES = 3000
 """Of the sound of a clip."""
+KEY = "faces-1f3a9c20d4e7"
+FINGERPRINT = {"extractor": "faces", "version": 2, "config": {"rate": 5.0, "size": 224}}
+
+
+def numbers(rows: int = 3, dtype: str = "float32") -> Stream:
+    """A stream of two columns with a row missing and facts of every kind."""
+    return Stream(
+        np.arange(rows) / 5,
+        np.arange(rows * 2, dtype=dtype).reshape(rows, 2),
+        valid=np.arange(rows) != 1,
+        columns=("gaze_x", "gaze_y"),
+        info={"coverage": 0.5, "unit": "°", "nested": {"a": [1, None]}},
+    )
+
+
+def store_of_faces(folder: Path) -> Store:
+    """A store that knows one feature and holds no clip of it."""
+    store = Store(folder)
+    store.add(KEY, FINGERPRINT)
+    return store
 
 
 def tiny_settings(name: str, **changes: Any) -> list[str]:
@@ -38,7 +58,7 @@ def fill_store(folder: Path, address: str, name: str, settings: list[str], rows:
             time = np.arange(count) / (config.sample_rate_hz if sound else 5)
             if sound:
                 stream = Stream(time=time, values=rng.normal(size=count).astype(np.float32))
-            elif request.name in {"faces", "frames"}:
+            elif request.name in {"faces", "frames", "drawings"}:
                 side = config.size
                 noise = rng.integers(0, 255, (count, side, side, 3)).astype(np.uint8)
                 jpegs = [cv2.imencode(".jpg", image)[1].tobytes() for image in noise]

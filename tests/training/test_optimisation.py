@@ -9,15 +9,25 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from pydantic import ValidationError
 from safetensors.numpy import load_file
 
 from tests.support.prepared import data, history, make_corpus, make_store
 from traitscope.errors import ConfigError, TraitscopeError
 from traitscope.nn.pretrained import hold_frozen
+from traitscope.runs.checkpoint import load
 from traitscope.runs.settings import Stage
 from traitscope.training import loop
 from traitscope.training.fitting import train
-from traitscope.training.optimisation import freeze, lr_scale, optimizer_of
+from traitscope.training.optimisation import (
+    freeze,
+    groups_of,
+    lr_scale,
+    optimizer_of,
+    rate,
+    schedule_of,
+)
+from traitscope.training.weighting import DensityWeights
 
 BASE = ["train.optimizer=adam", "train.lr=0.01", "train.schedule=constant", "train.milestones=[]"]
 QUICK = [*BASE, "train.batch_size=8", "trainer.tensorboard=false"]
@@ -251,11 +261,12 @@ def test_a_changed_plateau_is_used_on_resume(place: Path, tmp_path: Path) -> Non
     folder = train("audio_lstm", [*settings, "train.milestones=[]"], to=tmp_path / "run")
     train("audio_lstm", ["train.epochs=6", "train.patience=1"], to=folder, resume=True)
     rates = [float(row["lr"]) for row in history(folder)]
-    assert rates[:4] == [rates[0]] * 4
-    assert rates[4] == pytest.approx(0.1 * rates[0])
+    # Two epochs without gain are more than one: the rate is that of a plateau of the new settings.
+    assert rates[:3] == [rates[0]] * 3
+    assert rates[3] == pytest.approx(0.1 * rates[0])
 
 
-@pytest.mark.parametrize("change", ["weight_decay=0.1", "betas=[0.5,0.9]", "schedule=cosine"])
+@pytest.mark.parametrize("change", ["weight_decay=0.1", "betas=[0.5,0.9]"])
 def test_what_the_saved_state_holds_cannot_change_on_resume(
     place: Path, tmp_path: Path, change: str
 ) -> None:
@@ -263,6 +274,132 @@ def test_what_the_saved_state_holds_cannot_change_on_resume(
     with pytest.raises(ConfigError, match=r"cannot change in a resumed run"):
         train("audio_lstm", [f"train.{change}"], to=folder, resume=True)
     assert not (folder / "changes.json").exists()
+
+
+def test_the_rate_of_an_epoch_follows_from_settings_epoch_and_scores() -> None:
+    def rates(stage: Stage, epochs: int, **more: Any) -> list[float]:
+        return [rate(stage, schedule_of(stage), epoch, **more) for epoch in range(epochs)]
+
+    cosine = Stage(lr=0.1, schedule="cosine", epochs=4)
+    assert rates(cosine, 4) == [0.1 * lr_scale(cosine, epoch) for epoch in range(4)]
+    assert rates(cosine, 4, factor=0.5) == [0.05 * lr_scale(cosine, epoch) for epoch in range(4)]
+    plateau = Stage(lr=0.1, schedule="plateau", patience=1, min_lr=0.002)
+    scores = [0.5, 0.4, 0.4, math.nan, 0.39, 0.41, 0.42, 0.43, 0.44, 0.45, 0.46]
+    seen = [rate(plateau, schedule_of(plateau), n, scores=scores[:n]) for n in range(12)]
+    # Two epochs in a row without gain (0.4, undefined) act; then again two by two, to the floor.
+    expected = [0.1] * 4 + [0.01] * 3 + [0.002] * 5
+    assert seen == pytest.approx(expected)
+    higher = [rate(plateau, schedule_of(plateau), 3, scores=[0.1, 0.2, 0.3], mode="max")]
+    assert higher == [0.1]
+
+
+def test_the_rate_of_plateau_is_that_of_torch() -> None:
+    stage = Stage(lr=0.1, schedule="plateau", patience=2, factor=0.5)
+    scores = np.random.default_rng(0).normal(size=40).round(2).tolist()
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.1)
+    torchs = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.5, patience=2)
+    for epoch, score in enumerate(scores):
+        ours = rate(stage, schedule_of(stage), epoch, scores=scores[:epoch])
+        assert ours == pytest.approx(optimizer.param_groups[0]["lr"], rel=1e-6, abs=1e-7)
+        torchs.step(score)
+
+
+def test_norms_and_biases_are_spared_the_decay_on_request() -> None:
+    spared = groups_of(net(), Stage(weight_decay=0.1, decay="weights"))
+    by_decay = {group.decay: [t.ndim for t in group.tensors] for group in spared}
+    assert by_decay == {0.1: [2, 2], 0.0: [1, 1, 1, 1]}
+    assert [group.decay for group in groups_of(net(), Stage(weight_decay=0.1))] == [0.1]
+    with pytest.raises(ValidationError, match="decay would have no effect"):
+        Stage(decay="weights")
+
+
+def test_the_rate_falls_from_layer_to_layer() -> None:
+    layers = torch.nn.ModuleDict(
+        {
+            "patch_embed": torch.nn.Linear(2, 2),
+            "blocks": torch.nn.ModuleList([torch.nn.Linear(2, 2) for _ in range(3)]),
+            "norm": torch.nn.LayerNorm(2),
+            "head": torch.nn.Linear(2, 1),
+        }
+    )
+    groups = groups_of(layers, Stage(layer_decay=0.5))
+    factors = {id(t): group.factor for group in groups for t in group.tensors}
+    found = {name: factors[id(t)] for name, t in layers.named_parameters() if "bias" in name}
+    assert found == {
+        **{"patch_embed.bias": 0.0625, "blocks.0.bias": 0.125, "blocks.1.bias": 0.25},
+        **{"blocks.2.bias": 0.5, "norm.bias": 1.0, "head.bias": 1.0},
+    }
+
+
+OWN = """
+import torch
+
+def twice(output: torch.Tensor, target, mask, progress):
+    \"\"\"Twice the squared error.\"\"\"
+    return 2 * ((output - target) ** 2 * mask).sum() / mask.sum().clamp(min=1)
+
+class Counting(torch.nn.Module):
+    \"\"\"A squared error that knows how often it was asked.\"\"\"
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("calls", torch.zeros(()))
+    def forward(self, output: torch.Tensor, target, mask, progress):
+        self.calls += 1
+        return ((output - target) ** 2 * mask).sum() / mask.sum().clamp(min=1)
+
+def half(epoch, stage):
+    return 0.5
+"""
+
+
+def test_losses_and_schedules_of_ones_own_are_imported_where_typed(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "my_terms.py").write_text(OWN)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    plain = [*data(place), *[s for s in QUICK if "schedule" not in s], "train.epochs=1"]
+    own = [*plain, "train.loss=my_terms.twice", "train.schedule=my_terms.half"]
+    first = train("audio_lstm", own, to=tmp_path / "own", accelerator="cpu")
+    usual = train("audio_lstm", [*plain, "train.schedule=constant"], to=tmp_path / "usual")
+    assert float(history(first)[0]["lr"]) == pytest.approx(0.005)
+    assert float(history(first)[0]["train_loss"]) > 1.5 * float(history(usual)[0]["train_loss"])
+    counting = [*plain, "train.schedule=constant", "train.loss=my_terms.Counting"]
+    second = train("audio_lstm", counting, to=tmp_path / "counting", accelerator="cpu")
+    state = torch.load(second / "state.ckpt", weights_only=True)["state_dict"]
+    assert state["loss.loss.calls"] > 1
+    with pytest.raises(ConfigError, match=r"type it yourself: train\.loss=my_terms\.twice"):
+        train(str(first / "run.yaml"), to=tmp_path / "again")
+    assert load(first).facts.fitted_clips  # to predict with it, nobody needs the loss
+    with pytest.raises(ConfigError, match=r"'my_terms' has no function 'thrice'"):
+        train(
+            "audio_lstm",
+            [*plain, "train.schedule=constant", "train.loss=my_terms.thrice"],
+            to=tmp_path / "c",
+        )
+
+
+def test_rare_labels_weigh_more_and_all_of_them_one(place: Path, tmp_path: Path) -> None:
+    labels = np.array([[0.5]] * 18 + [[0.9]] * 2)
+    weights = DensityWeights(labels)(torch.tensor(labels, dtype=torch.float32)).numpy()
+    assert weights[-1] > 3 * weights[0]
+    assert weights.mean() == pytest.approx(1, rel=1e-5)
+    same = DensityWeights(np.array([[0.5], [0.5], [np.nan]]))(torch.tensor([[0.5]]))
+    assert same.item() == pytest.approx(1)
+    plain = run(place, tmp_path / "plain", "train.epochs=1")
+    weighted = run(place, tmp_path / "weighted", "train.epochs=1", "train.weighting=density")
+    assert history(plain)[0]["train_loss"] != history(weighted)[0]["train_loss"]
+
+
+def test_batches_are_logged_on_request(place: Path, tmp_path: Path) -> None:
+    folder = run(place, tmp_path / "run", "train.epochs=2", "trainer.log_steps=2")
+    rows = (folder / "steps.csv").read_text().splitlines()
+    assert rows[0] == "stage,epoch,batch,lr,train_loss"
+    assert [row.split(",")[:3] for row in rows[1:]] == [
+        ["fit", "0", "0"],
+        ["fit", "0", "2"],
+        ["fit", "1", "0"],
+        ["fit", "1", "2"],
+    ]
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from traitscope.augment import Changed, Masks, Streams
 
-IMAGES = ("faces", "frames")
+IMAGES = ("faces", "frames", "drawings")
 POINTS = ("landmarks",)
 """Points in the images, x and y as shares of them: they move with what they mark."""
 

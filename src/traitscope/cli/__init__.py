@@ -25,6 +25,7 @@ VERBS = {
     "fuse": "Fuse evaluated runs: mean, or weights fitted on validation.",
     "report": "Make one page of one or several evaluated runs.",
     "predict": "Estimate the traits of new clips with a trained run.",
+    "convert": "Make a run of weights that another program saved.",
     "verify": "Say whether the files of a run are what training wrote.",
     "ls": "List models, extractors, corpora, recipes or backends.",
     "show": "Print a recipe or the layers of a model.",
@@ -61,6 +62,7 @@ class _Verbs(TyperGroup):
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Find the verb that was typed, or say which there are."""
+        # Typer's own message names neither what was meant nor what there is.
         if args and not args[0].startswith("-") and args[0] not in VERBS:
             raise ConfigError(unknown(args[0], list(VERBS), "the verbs"))
         return super().resolve_command(ctx, args)
@@ -68,9 +70,12 @@ class _Verbs(TyperGroup):
 
 def _polish(command: Any) -> None:
     """Keep each example on a line of its own, to be copied, and no list of verbs cut short."""
+    # Typer adds them to every verb; completion would import all of them for each Tab.
     command.params = [p for p in command.params if not p.name.endswith("_completion")]
     first, *rest = (command.help or "").split("\n\n")
     command.short_help = first
+    # The mark before a paragraph keeps Click from filling its lines: an example that is broken in
+    # two cannot be pasted.
     examples = ("\b\n" + " ".join(p.split()) if p.startswith("traitscope ") else p for p in rest)
     command.help = "\n\n".join([first, *examples])
     for verb in getattr(command, "commands", {}).values():
@@ -110,13 +115,16 @@ def main(arguments: list[str] | None = None) -> Any:
     except TraitscopeError as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201
         sys.exit(2)
+    # Ctrl-C has become an exit by then, so this is where it can be told what is kept.
     except SystemExit as stop:
         if stop.code == INTERRUPTED:
             print(STOPPED, file=sys.stderr)  # noqa: T201
         raise
+    # Whoever reads had enough, as head does: that is no fault.
     except BrokenPipeError:
         sys.exit(0)
     except OSError as error:
+        # Without a name it is none of the user's files but a fault of ours: the traceback stays.
         if error.filename is None:
             raise
         print(f"error: {error.filename}: {error.strerror}. Check the path.", file=sys.stderr)  # noqa: T201

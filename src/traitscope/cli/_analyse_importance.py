@@ -64,6 +64,7 @@ def _groups(given: list[str]) -> dict[str, list[str]]:
 
     groups = {}
     for text in given:
+        # At the first sign: patterns of columns may hold another.
         name, sign, patterns = text.partition("=")
         if not sign or not name or not patterns:
             raise ConfigError(f"{text!r} is no group; write NAME=PATTERN,PATTERN.")
@@ -77,6 +78,7 @@ def _print(result: dict[str, Any]) -> None:
     scores = ", ".join(f"{m} {v:.4f}" for m, v in result["scores"].items() if v is not None)
     rows = [
         [row["group"], row["columns"], *[_cell(row[metric]) for metric in ("mae", "ccc")]]
+        # The rows come sorted by what they cost, so the first ones are those to look at.
         for row in result["rows"][:_SHOWN]
     ]
     title = f"{result['run']} on {result['split']}, {result['clips']} clips ({scores})"
@@ -86,6 +88,7 @@ def _print(result: dict[str, Any]) -> None:
 
 
 def _cell(loss: dict[str, float | None]) -> str:
+    # Of predictions that do not vary a concordance is not defined, before or after.
     if loss["mean"] is None:
         return "undefined"
     return f"{loss['mean']:+.4f} ± {loss['sd']:.4f}"

@@ -43,8 +43,10 @@ def export(
         )
         if path is not None
     ]
+    # To no file at all there is nothing to do, and doing nothing would look like success.
     if not given:
         raise ConfigError("Say where to: --csv FILE, --parquet FILE or --images FOLDER.")
+    # Found once: each of the files is of the same feature.
     opened = _opened(store, corpus)
     key = exports.find_key(opened, feature)
     written = []
@@ -83,6 +85,7 @@ def _opened(folder: Path, corpus: str | None) -> "Store":
     from traitscope.features.store import Store
 
     store = Store(folder)
+    # Without a corpus everything there is: labels need not be at hand to look at features.
     if corpus is None:
         return store
     from traitscope.corpora import load_corpus

@@ -45,6 +45,7 @@ def import_table(
     from traitscope.features.imports import import_features, import_images
 
     wanted = [part.strip() for part in (columns or "").split(",") if part.strip()]
+    # Refused, not ignored: whoever typed it believes that it did something.
     if table.is_dir() and wanted:
         raise ConfigError("--columns goes with a table, not with a folder of images.")
     if not table.is_dir() and (landmarks or fps):
@@ -56,6 +57,7 @@ def import_table(
     else:
         every = [import_features(store, table, name=name, corpus=corpus, columns=wanted)]
     if json:
+        # One stream is the rule: its facts stand at the top, others under their names.
         first, *others = map(_as_tree, every)
         write_json(first | {tree["name"]: tree for tree in others})
     _say(every, quiet=json)
@@ -79,10 +81,12 @@ def _say(every: "list[Imported]", *, quiet: bool) -> None:
     from traitscope.cli._shared import say
     from traitscope.errors import some
 
+    # As JSON all of it was printed; what follows is for people in both cases.
     for found in () if quiet else every:
         count = len(found.columns)
         what = f"{count} column{'s' if count > 1 else ''}" if count else "images"
         typer.echo(f"{found.name}: {what} for {found.clips} clips, stored as {found.request.key}")
+    # All streams come from one reading of the table, so the first speaks for all.
     left_out = every[0].left_out
     if left_out:
         say(f"no features, so left out: {some(left_out)}. To take them, name them with --columns")

@@ -33,11 +33,14 @@ def verify(
         write_json({"files": found.files, "unknown": found.unknown, "faults": faults})
     else:
         for fault in found.faults:
+            # What cannot be mended here (a missing folder, no right to write) stays, with its
+            # advice.
             done = " (discarded)" if fault.mended and repair else ""
             typer.echo(f"{fault.path}: {fault.what}{done}" + f" {fault.advice}".rstrip())
         typer.echo(f"{found.files} files, {len(found.faults)} faults")
     if found.unknown:
         say(f"{found.unknown} files have no checksum, as stores of before: they were read only")
+    # Exit 0 then: unknown files could be read, which is all that is known of stores of before.
     if not found.faults:
         return
     again = "Then run the same 'traitscope prepare' (or 'features import') again."

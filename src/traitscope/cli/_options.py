@@ -14,6 +14,10 @@ Speaker = Annotated[
 Track = Annotated[
     int | None, typer.Option(min=1, help="Of files with several, from 1; else their default.")
 ]
+# Several verbs have them in common; each stands once, so that the help says the same.
+Workers = Annotated[
+    int | None, typer.Option(min=0, help="Processes; one per core by default, 0 for none.")
+]
 Limit = Annotated[
     list[str] | None,
     typer.Option(

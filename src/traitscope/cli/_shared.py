@@ -30,6 +30,8 @@ from traitscope.errors import ConfigError
 if TYPE_CHECKING:  # types imports NumPy, which listing the verbs must not wait for
     from traitscope.types import Hook
 
+# A log of a night has some thousand lines then, and a person at a pipe does not doubt that it
+# works.
 LINE_SECONDS = 10.0
 """Where progress is told in lines: from one to the next."""
 _SHORT, _HEADER = 11, 8
@@ -50,12 +52,14 @@ def say(message: str) -> None:
 
 def write_json(value: Any) -> None:
     """Write a result as JSON on stdout."""
+    # NaN is refused: what is undefined is null with a reason, and JSON has no NaN.
     sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False) + "\n")
 
 
 def refuse_missing(systems: Iterable[Path]) -> None:
     """Say that a run is not there before it is asked for an evaluation."""
     for path in systems:
+        # Reading it would complain of a file inside, and the name was misspelt.
         if not path.exists():
             raise ConfigError(
                 f"There is no {path}. Name a run that traitscope evaluate has scored, or a file of "
@@ -76,6 +80,7 @@ def log_to_stderr() -> None:
     """Show the library's log messages to the person at the terminal."""
     handler = _Saying()
     handler.addFilter(_once())
+    # Once, however many verbs a program calls: each message would come twice.
     logger = logging.getLogger("traitscope")
     if not logger.handlers:
         logger.addHandler(handler)
@@ -93,7 +98,7 @@ class _Rate(ProgressColumn):
     """Items per second."""
 
     def render(self, task: Task) -> Text:
-        return Text(f"{task.speed:.1f}/s" if task.speed else "")
+        return Text(rate(task.speed) if task.speed else "")
 
 
 def _once() -> Callable[[logging.LogRecord], bool]:
@@ -125,6 +130,7 @@ def progress(title: str) -> "Iterator[Hook]":
         TimeRemainingColumn(),
         TextColumn("{task.fields[name]}", markup=False),
     )
+    # It starts with the first item: work that has nothing to do, or fails at once, shows no bar.
     bar = Progress(*columns, console=messages())
     task = bar.add_task(title, total=None, name="")
 
@@ -134,6 +140,7 @@ def progress(title: str) -> "Iterator[Hook]":
 
     try:
         yield hook
+    # Also when it fails: the terminal would stay without its cursor.
     finally:
         if bar.live.is_started:
             bar.stop()
@@ -148,22 +155,31 @@ def told_in_lines(title: str, clock: Callable[[], float] = time.monotonic) -> "H
         nonlocal begun, said
         now = clock()
         start, before = begun = begun or (now, done)
+        # The last line is always said: a log then tells how long it took, whatever came before.
         if done >= total:
             say(f"{title}: {done} of {total} in {duration(now - start)}")
         elif now == start or now - said >= LINE_SECONDS:
             said = now
             # What was there before the first call took no time, so it says nothing of the pace.
             pace = (now - start) / (done - before) if done > before else 0.0
-            left = f", about {duration(pace * (total - done))} left" if pace else ""
+            left = (
+                f", {rate(1 / pace)}, about {duration(pace * (total - done))} left" if pace else ""
+            )
             say(f"{title}: {done} of {total}{left}" + (f" ({name})" if name else ""))
 
     return hook
+
+
+def rate(per_second: float) -> str:
+    """Write a rate for people: of long recordings there is less than one in ten seconds."""
+    return f"{per_second:.1f}/s" if per_second >= 0.1 else f"{60 * per_second:.1f}/min"
 
 
 def duration(seconds: float) -> str:
     """Write a time for people."""
     if seconds < 90:
         return f"{seconds:.0f} s"
+    # Minutes up to an hour and a half: "1.2 h" is harder to plan with than "72 min".
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
@@ -173,6 +189,7 @@ def write_table(header: list[str], rows: list[list[Any]], *, title: str | None =
         file=sys.stdout, width=None if sys.stdout.isatty() else PIPE_WIDTH, highlight=False
     )
     table = _table(header, rows)
+    # Measured as if there were room: Rich would already have cut it to the terminal.
     wide = console.options.update(width=PIPE_WIDTH, max_width=PIPE_WIDTH)
     if console.measure(table, options=wide).maximum > console.width:
         table = _table(header, [[_in_two_lines(cell) for cell in row] for row in rows])
@@ -186,6 +203,7 @@ def write_table(header: list[str], rows: list[list[Any]], *, title: str | None =
 def _table(header: list[str], rows: list[list[Any]]) -> Table:
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for name in header:
+        # Names come from files, and a bracket in one must not be taken for a style.
         table.add_column(escape(name), overflow="fold")
     for row in rows:
         table.add_row(*[escape(str(cell)) for cell in row])

@@ -58,6 +58,7 @@ def signals_traits(
         circular=circular,
     )
     if to is not None:
+        # Plots take a second to import, which a table on the screen need not wait for.
         from traitscope.analysis.heat_maps import draw
         from traitscope.files import write_json as save_json
 
@@ -112,6 +113,7 @@ def _print_correlations(result: dict[str, Any]) -> None:
 
     kind = result["kind"].replace("_", "-")
     labels = {target["name"]: target["label"] for target in result["targets"]}
+    # Corrected for their number: hundreds of signals against five traits find some by chance.
     held = [
         r for r in result["rows"] if min(_q(r["pearson"]), _q(r["spearman"])) <= result["level"]
     ]
@@ -120,6 +122,7 @@ def _print_correlations(result: dict[str, Any]) -> None:
         f"Signals against {result['against']} ({kind} traits), {result['corpus']}: {len(held)} of "
         f"{len(result['rows'])} hold after correction"
     )
+    # The run reads these signals, so the correlations are of the run with itself.
     if result["circular"]:
         title = f"CIRCULAR. {title}"
     rows = [
@@ -137,6 +140,7 @@ def _methods(row: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _q(cell: dict[str, Any]) -> float:
+    # An undefined correlation counts as none that holds.
     return 1.0 if cell["q"] is None else float(cell["q"])
 
 
@@ -154,6 +158,7 @@ def _print_ablation(result: dict[str, Any]) -> None:
     labels = ["macro", *[target["label"] for target in result["targets"]]]
     kind = result["kind"].replace("_", "-")
     where = f"{result['corpus']}, {result['split']}, {result['clips']} clips ({kind} traits)"
+    # The field reports accuracy; concordance tells what accuracy hides where scores cluster.
     for metric in ("accuracy", "ccc"):
         rows = []
         for row in result["rows"]:
@@ -161,6 +166,7 @@ def _print_ablation(result: dict[str, Any]) -> None:
             rows.append([row["set"], *map(_ends, cells)])
         write_table(["signals", *labels], rows, title=f"{metric} [95 %]: {where}")
     for row in result["rows"]:
+        # Columns are there and say nothing: as of a backend that does not measure them.
         if row["columns"] and row["metrics"]["ccc"]["macro"]["value"] is None:
             say(
                 f"note: {row['set']}: the predictions do not vary, so nothing is known of these "

@@ -153,6 +153,7 @@ def _scored(
         raise ConfigError("Name either a run, or --predictions FILE with --labels CORPUS.")
     if run is not None:
         return scored_run(run, split=split, labels=labels)
+    # Predictions alone say nothing of clips, splits or directions.
     if labels is None or predictions is None:
         raise ConfigError("--predictions needs --labels, such as --labels fi:/data/fi")
     return scored_table(predictions, load_corpus(labels), split=split, fit_on=fit_on)

@@ -47,6 +47,7 @@ def compare(
     from traitscope.statistics.metrics import FORMULAS
 
     refuse_missing(systems)
+    # Before the systems are read, which takes a while.
     unknown = [name for name in metric if name not in FORMULAS]
     if unknown:
         raise ConfigError(f"There is no metric {unknown[0]!r}. There are: {', '.join(FORMULAS)}.")

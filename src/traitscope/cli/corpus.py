@@ -55,6 +55,7 @@ def manifest(
     from traitscope.data.protocols import Protocol, fold_numbers, split
     from traitscope.types import SPLITS
 
+    # As `train` writes them or without the room's name: both can be meant by nothing else.
     typed = [setting.removeprefix("protocol.") for setting in settings or []]
     protocol = build(Protocol, parse_overrides(typed), where="the settings")
     corpus = load_corpus(address)

@@ -27,6 +27,7 @@ def cp(
     if recipe not in registry.names("recipes"):
         raise ConfigError(registry.unknown(recipe, registry.names("recipes"), "recipes"))
     target = folder / f"{recipe}.yaml"
+    # Somebody's changes may be in it.
     if target.exists():
         raise ConfigError(f"{target} is there already. Delete it, or choose another folder.")
     folder.mkdir(parents=True, exist_ok=True)

@@ -103,6 +103,7 @@ def _outside_predictions(
     report = evaluate_predictions(predictions, load_corpus(labels), address=labels, **settings)
     if to is not None:
         to.mkdir(parents=True, exist_ok=True)
+        # Scored in the folder of its results it is there already.
         if predictions.resolve() != (to / "predictions.csv").resolve():
             copyfile(predictions, to / "predictions.csv")
         save_report(report, to / "report.json")
@@ -122,6 +123,7 @@ def print_reports(reports: Sequence["Report"]) -> None:
     for name, part in first.parts.items():
         cells: dict[str, list[str]] = {}
         for report in reports:
+            # Baselines are the same for systems on the same clips: printed once.
             cells |= {label: row for label, row in table_rows(report, name) if label not in cells}
         systems = {
             row.name

@@ -41,6 +41,7 @@ def show(
     from traitscope.features.store import Store
 
     opened = Store(store)
+    # A folder of something else, or a misspelt one: an empty table would look like a store.
     if not opened.fingerprints():
         raise DataError(
             f"There are no features in {store}. Make some with: "
@@ -61,6 +62,7 @@ def _overview(store: "Store") -> list[dict[str, Any]]:
     found = []
     for key, fingerprint in store.fingerprints().items():
         rows = store.rows(key)
+        # Of those that are there: failures stand beside it by their statuses.
         coverage = [row.coverage for row in rows if row.status == "ok"]
         found.append(
             {
@@ -85,6 +87,7 @@ def _streams(store: "Store", clip: str) -> list[dict[str, Any]]:
         from difflib import get_close_matches
 
         names = sorted({row.clip for known in rows.values() for row in known})
+        # Ids are file names, with suffix in some corpora and without in others.
         near = get_close_matches(clip, names, n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         raise DataError(f"There is no clip {clip!r} in {store.folder}.{hint}")
@@ -95,8 +98,10 @@ def _stream(store: "Store", key: str, row: Any) -> dict[str, Any]:
     from dataclasses import asdict
 
     found: dict[str, Any] = {"key": key, **asdict(row)}
+    # A failure has no file to be opened: its reason is all there is.
     if row.status != "ok":
         return found
+    # By its file: several corpora may have a clip of this id.
     stream = store.read(key, row.clip, file=row.stem)
     times = stream.time.tolist()
     return found | {
@@ -136,6 +141,7 @@ def _print_streams(found: list[dict[str, Any]]) -> None:
     from traitscope.cli._shared import write_table
 
     for entry in found:
+        # Only where an id has several streams: then it matters whose this one is.
         whose = f" ({entry['corpora']})" if entry["file"] else ""
         typer.echo(f"{entry['key']}{whose}: {entry['status']}" + f" {entry['reason']}".rstrip())
         if entry["status"] != "ok":
@@ -166,6 +172,7 @@ def percent(share: float | None) -> str:
 
 def size(number: int) -> str:
     """Write a number of bytes for people."""
+    # Thousands, as disks are sold and file managers count.
     for unit in ("B", "kB", "MB"):
         if number < 1000:
             return f"{number:.3g} {unit}"

@@ -50,11 +50,13 @@ def fuse(
     if json:
         write_json(to_json(report))
     else:
+        # The same words as of a single run: a fusion is a system like others.
         from traitscope.cli.evaluate import print_reports
 
         _print_members(report)
         print_reports([report])
     say(f"written to {to}; look at it with: traitscope report {to}")
+    # A clip that one member could not score is not in the fusion either.
     if report.failures:
         raise typer.Exit(1)
 
@@ -84,4 +86,5 @@ def _print_members(report: "Report") -> None:
 
 def _weights(weights: Mapping[str, float]) -> str:
     low, high = min(weights.values()), max(weights.values())
+    # Weights are fitted per target; shown as one number where they do not differ in print.
     return f"{low:.2f}" if high - low < 0.005 else f"{low:.2f} to {high:.2f}"

@@ -58,6 +58,7 @@ def describe(room: str, name: str) -> dict[str, Any]:
         return {"name": name, "about": first.lstrip("# "), "contract": {}}
     path = folder / f"{name}.py"
     path = path if path.is_file() else folder / name / "__init__.py"
+    # Read, not imported: importing all models takes seconds, and a broken one would end the list.
     tree = ast.parse(path.read_text(encoding="utf-8"))
     about = (ast.get_docstring(tree) or "").partition("\n")[0]
     contract: dict[str, str] = {}

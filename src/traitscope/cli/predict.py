@@ -7,22 +7,40 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from traitscope.cli._options import Limit, Model, Speaker, Stream, Track
+from traitscope.cli._options import Limit, Model, Speaker, Stream, Track, Workers
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from traitscope.media.folders import LeftOut
     from traitscope.runs.checkpoint import Checkpoint
     from traitscope.types import Prediction
 
 app = typer.Typer(rich_markup_mode=None)
+Media = Annotated[
+    list[Path] | None,
+    typer.Argument(help="Media, folders of them, text files, or tables of features."),
+]
+Text = Annotated[
+    Path | None, typer.Option(help="Words of the clip (.txt, .srt, .json ...), or words alone.")
+]
 Recursive = Annotated[
     bool, typer.Option("--recursive", help="Look into the folders of a folder too.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON (the default in a pipe).")]
+Csv = Annotated[
+    Path | None,
+    typer.Option(help="Also a table, row by row; the same command again goes on where it stopped."),
 ]
 LabelRows = Annotated[
     Path | None,
     typer.Option(help="Write the one OpenFace table again, with the traits in every row."),
+]
+Frames = Annotated[
+    bool, typer.Option("--frames", help="Score every frame of a corpus, for a second stage.")
+]
+Features = Annotated[
+    Path | None, typer.Option("--store", help="Store of the corpus' features, with --frames.")
 ]
 
 _NAMED = 10  # notes that are told; the rest is counted
@@ -31,25 +49,21 @@ _NAMED = 10  # notes that are told; the rest is counted
 @app.command()
 def predict(
     run: Annotated[Path, typer.Argument(help="Folder of a trained run.")],
-    media: Annotated[
-        list[Path] | None,
-        typer.Argument(help="Media, folders of them, text files, or tables of features."),
-    ] = None,
-    text: Annotated[
-        Path | None, typer.Option(help="Words of the clip (.txt, .srt, .json ...), or words alone.")
-    ] = None,
+    media: Media = None,
+    text: Text = None,
     speaker: Speaker = None,
     recursive: Recursive = False,
-    json: Annotated[
-        bool, typer.Option("--json", help="Print JSON (the default in a pipe).")
-    ] = False,
-    csv: Annotated[Path | None, typer.Option(help="Also write a table to this file.")] = None,
+    json: Json = False,
+    csv: Csv = None,
     label_rows: LabelRows = None,
     video_track: Track = None,
     audio_track: Track = None,
     model: Model = None,
     stream: Stream = None,
+    workers: Workers = None,
     limit: Limit = None,
+    frames: Frames = False,
+    store: Features = None,
 ) -> None:
     """Estimate apparent or self-reported traits of clips; exit 1 if some could not be scored.
 
@@ -60,33 +74,54 @@ def predict(
     traitscope predict runs/text --text speech.txt
 
     traitscope predict runs/motion openface.csv --label-rows labelled.csv
+
+    traitscope predict runs/senet fi:/data/fi --frames --store features
     """
-    from traitscope.cli._shared import log_to_stderr, progress
+    from traitscope.cli._predict_frames import predict_frames
+    from traitscope.cli._shared import log_to_stderr
     from traitscope.errors import ConfigError
     from traitscope.media import Tracks, parse_limits
     from traitscope.prediction.clips import predict as predict_media
     from traitscope.prediction.inputs import media_in
-    from traitscope.prediction.openface import label_rows as label_table
     from traitscope.runs.checkpoint import load
 
+    if frames or store is not None:
+        return predict_frames(run, media or (), store if frames else None, model=model, json=json)
     log_to_stderr()
-    score = partial(predict_media, text=text, speaker=speaker, limits=parse_limits(limit or ()))
+    score = partial(predict_media, text=text, speaker=speaker, workers=workers)
+    tracks, limits = Tracks(video=video_track, audio=audio_track), parse_limits(limit or ())
+    # Before the run is loaded, which takes longer than to type the rest.
     if not media and text is None:
         raise ConfigError("Nothing to score: name a media file or a table, or give --text FILE.")
     checkpoint = load(run, model=model, streams=stream or ())
     _look_at(checkpoint, text)
     listing = media_in(media or (), recursive=recursive)
+    # Rows of one table are labelled; words, or a second file, have no rows in it.
     if label_rows and (text is not None or speaker is not None or len(listing.files) != 1):
         raise ConfigError("--label-rows takes one OpenFace table, and no --text or --speaker.")
-    with progress("clips") as hook:
-        if label_rows:
-            predictions = label_table(checkpoint, listing.files[0], label_rows, hook=hook)
-        else:
-            tracks = Tracks(video=video_track, audio=audio_track)
-            predictions = score(checkpoint, *listing.files, tracks=tracks, hook=hook)
-    _hand_out(checkpoint, predictions, listing.left_out, json=json, csv=csv)
+    score = partial(score, checkpoint, *listing.files, table=csv, tracks=tracks, limits=limits)
+    predictions = _scored(checkpoint, listing.files[:1], label_rows, csv, score)
+    _hand_out(checkpoint, predictions, listing.left_out, json=json)
     if any(p.status != "ok" for p in predictions):
         raise typer.Exit(1)
+    return None
+
+
+def _scored(
+    checkpoint: "Checkpoint",
+    table: "Sequence[Path]",
+    label_rows: Path | None,
+    csv: Path | None,
+    score: "Callable[..., list[Prediction]]",
+) -> list["Prediction"]:
+    """Score, with progress; into the rows of the one table where that is wanted."""
+    from traitscope.cli._shared import progress
+    from traitscope.prediction.openface import label_rows as label_table
+
+    with progress("clips") as hook:
+        if label_rows:
+            return label_table(checkpoint, table[0], label_rows, scores=csv, hook=hook)
+        return score(hook=hook)
 
 
 def _look_at(checkpoint: "Checkpoint", text: Path | None) -> None:
@@ -109,12 +144,14 @@ def _tell(predictions: list["Prediction"], left_out: "Sequence[LeftOut]") -> Non
     from traitscope.cli._shared import say
     from traitscope.errors import some
 
+    # By reason: a folder may hold thousands of pictures that are no clips, and one line says so.
     reasons: dict[str, list[str]] = {}
     for out in left_out:
         reasons.setdefault(out.reason, []).append(str(out.path))
     for reason, paths in reasons.items():
         say(f"left out ({reason}): {some(paths)}")
     notes = [f"note: {p.clip}: {note}" for p in predictions for note in p.notes]
+    # A folder of a thousand clips would bury the scores under what was noticed in them.
     for line in notes[:_NAMED]:
         say(line)
     if len(notes) > _NAMED:
@@ -130,17 +167,15 @@ def _hand_out(
     left_out: "Sequence[LeftOut]",
     *,
     json: bool,
-    csv: Path | None,
 ) -> None:
     from traitscope.cli._shared import write_json
     from traitscope.prediction.clips import as_tree
 
+    # In a pipe another program reads: a table is drawn for people alone.
     if json or not sys.stdout.isatty():
         write_json(as_tree(checkpoint, predictions, left_out))
     else:
         _write_table(checkpoint, predictions)
-    if csv:
-        _write_csv(csv, checkpoint, predictions)
     _tell(predictions, left_out)
 
 
@@ -152,6 +187,7 @@ def _write_table(checkpoint: "Checkpoint", predictions: list["Prediction"]) -> N
     rows = []
     for p in predictions:
         scores = [f"{p.scores[t.name]:.3f}" if p.scores else "-" for t in targets]
+        # The worst of the streams: a score rests on all of them.
         name, share = min(p.coverage.items(), key=lambda item: item[1], default=("", 0.0))
         seen = f"{share:.0%}" + (f" ({name})" if share < 1 else "") if name else "-"
         rows.append([p.clip, *scores, seen, p.status])
@@ -163,16 +199,3 @@ def _write_table(checkpoint: "Checkpoint", predictions: list["Prediction"]) -> N
         title=f"{kind} traits by {checkpoint.folder} ({checkpoint.config.model['name']}{backend})",
     )
     typer.echo(explain_use(checkpoint))
-
-
-def _write_csv(path: Path, checkpoint: "Checkpoint", predictions: list["Prediction"]) -> None:
-    from traitscope.files import write_csv
-    from traitscope.notes import joined
-
-    names = [target.name for target in checkpoint.facts.targets]
-    header = ["clip", "path", "status", "reason", "notes"]
-    scored = (
-        [p.clip, p.path, p.status, p.reason, joined(p.notes), *[p.scores.get(n, "") for n in names]]
-        for p in predictions
-    )
-    write_csv(path, [*header, *(f"predicted_{name}" for name in names)], scored)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from traitscope.cli._options import Limit, Speaker, Stream, Track
+from traitscope.cli._options import Limit, Speaker, Stream, Track, Workers
 
 if TYPE_CHECKING:
     from traitscope.features.preparation import Summary
@@ -37,9 +37,7 @@ def prepare(
     ] = None,
     stream: Stream = None,
     speaker: Speaker = None,
-    workers: Annotated[
-        int | None, typer.Option(min=0, help="Processes; one per core by default, 0 for none.")
-    ] = None,
+    workers: Workers = None,
     video_track: Track = None,
     audio_track: Track = None,
     limit: Limit = None,
@@ -66,12 +64,14 @@ def prepare(
     requests = _requests(extract, for_, settings or [], stream or [])
     if speaker is not None:
         requests = list(of_speaker({r.key: r for r in requests}, speaker).values())
+    # After the settings: a misspelt one is told before a large corpus is read.
     loaded = load_corpus(corpus)
     if video_track or audio_track:
         loaded = with_tracks(loaded, Tracks(video=video_track, audio=audio_track))
     if dry_run:
         _estimate(loaded, requests, store, how, json=json)
         return
+    # The keys are said at once: a setting that makes another feature is seen before hours of work.
     say(f"preparing {', '.join(r.key for r in requests)} of {len(loaded.clips)} clips")
     with progress("clips") as hook:
         summary = run_preparation(loaded, requests, store=store, hook=hook, **how)
@@ -107,6 +107,7 @@ def _estimate(
         f"{found.clips} clips: {found.waiting} to extract, {found.finished} finished, "
         f"{found.missing} without media"
     )
+    # Nothing waits, so there is nothing to be estimated.
     if not found.sampled:
         return
     low, high = (duration(seconds) for seconds in found.seconds)
@@ -125,11 +126,13 @@ def _requests(
 ) -> "list[Request]":
     from traitscope.errors import ConfigError
 
+    # Both would be two answers to one question, and neither is none.
     if (extract is None) == (for_ is None):
         raise ConfigError(
             "Say what to extract: either --extract faces,signals or --for RECIPE (or a model)."
         )
     if for_ is not None:
+        # A recipe brings models along, whose import those who name extractors need not wait for.
         from traitscope.runs.plan import requests_for
 
         return requests_for(for_, settings, streams=streams)
@@ -156,6 +159,7 @@ def by_extractor(names: list[str], settings: list[str]) -> dict[str, dict[str, A
     sorted_: dict[str, list[str]] = {name: [] for name in names}
     for setting in settings:
         key = setting.partition("=")[0]
+        # Not by the first dot: an extractor of the user's own is a dotted path.
         owner = next((name for name in names if key.startswith(f"{name}.")), None)
         if owner is None:
             raise ConfigError(
@@ -228,6 +232,7 @@ def _name_failures(summary: "Summary") -> None:
 
     found: dict[tuple[str, str, str], list[str]] = {}
     for key, row in summary.failures:
+        # The key without its hash: people know features by their extractor.
         name = key.rpartition("-")[0]
         found.setdefault((row.clip, row.status, row.reason), []).append(name)
     for (clip, status, reason), names in list(found.items())[:_NAMED]:

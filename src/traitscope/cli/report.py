@@ -27,6 +27,7 @@ def report(
     from traitscope.evaluation.report import read_report
     from traitscope.report import audits_of, export, histories_of, write_report
 
+    # Before the first is read: a page of half of the runs would be taken for the whole.
     refuse_missing(runs)
     reports = [read_report(run, split=split) for run in runs]
     histories = histories_of(runs, reports)

@@ -42,16 +42,19 @@ def show(
     tree = config.model_dump(mode="json")
     tree["model"] = {"name": config.model["name"], **run_plan.options.model_dump(mode="json")}
     tree["augment"] = {a.name: a.config.model_dump(mode="json") for a in run_plan.augment}
+    # As they will be: what the recipe leaves out, and what the model itself asks for, filled in.
     tree["features"] = {
         stream: request.config.model_dump(mode="json")
         for stream, request in run_plan.requests.items()
     }
+    # Trees and ridges have no layers; an empty picture would look like a fault.
     if run_plan.is_estimator and to:
         raise ConfigError(f"{config.model['name']} has no layers to draw: it is no network.")
     layers = [] if run_plan.is_estimator else _layers(name, run_plan, typed, depth)
     if json:
         write_json({"settings": tree, "layers": [_as_tree(layer) for layer in layers]})
     else:
+        # Behind a mark, so that what is printed is a YAML file to train from.
         about = (run_plan.module.__doc__ or "").partition("\n")[0]
         typer.echo(f"# {about}")
         typer.echo(yaml.safe_dump(tree, sort_keys=False, allow_unicode=True).rstrip())
@@ -69,10 +72,12 @@ def _layers(name: str, run_plan: "Plan", typed: "Typed", depth: int) -> "list[La
     from traitscope.runs.checkpoint import open_run
     from traitscope.runs.layers import layers_of
 
+    # A run knows the shapes it was trained on; a recipe has to be asked what it would get.
     trained = Path(name, "features.json").is_file()
     shapes = open_run(Path(name), typed).facts.shapes if trained else None
     try:
         return layers_of(run_plan, shapes=shapes, depth=depth)
+    # Shapes of some inputs are known from features alone; the settings are worth printing.
     except DataError as error:
         say(f"no layers: {error}")
         return []

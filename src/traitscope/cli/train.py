@@ -18,8 +18,11 @@ def train(
     ] = None,
     to: Annotated[Path | None, typer.Option(help="Folder of the run.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --to.")] = False,
+    accept_changes: Annotated[
+        bool, typer.Option("--accept-changes", help="Resume, though clips or features changed.")
+    ] = False,
     start_from: Annotated[
-        Path | None, typer.Option("--from", help="Run whose weights to start from.")
+        Path | None, typer.Option("--from", help="Run or file whose weights to start from.")
     ] = None,
     accelerator: Annotated[Literal["auto", "cpu", "gpu"], typer.Option(help="Where.")] = "auto",
     workers: Annotated[
@@ -30,6 +33,8 @@ def train(
     """Train a recipe or a model; prints the folder of the run.
 
     traitscope train audio_lstm data.corpus=fi:/data/fi data.store=store --to runs/a
+
+    traitscope train audio_lstm data.corpus=table:mine.csv data.store=store --from runs/a
 
     traitscope train my_lab.my_model data.corpus=table:clips.csv data.store=store train.lr=1e-4
     """
@@ -43,10 +48,12 @@ def train(
             settings or [],
             to=to,
             resume=resume,
+            accept_changes=accept_changes,
             start_from=start_from,
             accelerator=accelerator,
             workers=workers,
             streams=stream or (),
             hook=hook,
         )
+    # The folder alone on stdout, for scripts: run=$(traitscope train ...).
     typer.echo(folder)

@@ -27,6 +27,7 @@ def verify(
         for one in found:
             typer.echo(f"{one.path} {one.what}")
         typer.echo(f"{len(found)} files differ" if found else "all files are what training wrote")
+    # On stderr, so that the list stays a list.
     if found:
         say("Bring the run back from a copy, or train again.")
         raise typer.Exit(1)

@@ -54,10 +54,10 @@ def fetch(
     from traitscope import weights
     from traitscope.cli._shared import say
 
+    # Its size and licence are known to the hub alone, and not before it is asked.
     if name.startswith(weights.TIMM):
         say(f"Downloading {name} from the Hugging Face hub (its page states the licence)")
-    else:
-        known = weights.entry(name)
+    elif (known := weights.entry(name)).url:
         size = f"{known.size_bytes / 1e6:.1f} MB"
         say(f"Downloading {name} ({size}, {known.licence}) from {known.url}")
     typer.echo(weights.fetch(name))
@@ -71,10 +71,13 @@ def verify() -> None:
     """
     from traitscope import weights
 
+    # Raises at the first that differs: a file that is not the published one must not be used.
     for name in weights.FILES:
         path = weights.locate(name)
+        # Not a failure: nobody needs all of the files.
         if path is None:
             typer.echo(f"{name}: not there")
             continue
         weights.verify(path)
-        typer.echo(f"{name}: as published ({path})")
+        state = "as published" if weights.entry(name).sha256 else "brought, without a published sum"
+        typer.echo(f"{name}: {state} ({path})")

@@ -58,6 +58,7 @@ def ablate(
     for done, (name, patterns) in enumerate(sets.items()):
         if hook:
             hook(done, len(sets), name)
+        # The classical model: seven trainings of a network would take a night and tell no more.
         chosen = [
             f"data.corpus={corpus}",
             f"data.store={store}",
@@ -65,6 +66,7 @@ def ablate(
             f"model.columns.signals={json.dumps(list(patterns))}",
         ]
         run = train("functionals", [*chosen, *settings], to=to / name.replace(" ", "-"))
+        # Each on the same clips, so that rows may be compared.
         report = evaluate(run, split=split, corpus=read_run(run).data.corpus)
         model = _metrics(report.everything.model)
         rows.append({"set": name, "columns": list(patterns), "metrics": model})
@@ -73,9 +75,9 @@ def ablate(
     if report is None:
         raise ConfigError("There is no set of columns to train on. Name one or more.")
     part, labels = report.everything, report.corpus
-    for row in part.rows:
-        if row.role in _BASELINES:
-            rows.append({"set": row.name, "columns": [], "metrics": _metrics(row)})
+    # The baselines are the same for all sets: those of the last report are everybody's.
+    for row in (row for row in part.rows if row.role in _BASELINES):
+        rows.append({"set": row.name, "columns": [], "metrics": _metrics(row)})
     return {
         "schema": 1,
         "analysis": "ablation",

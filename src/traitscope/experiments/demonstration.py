@@ -34,6 +34,9 @@ MODELS = {
     ),
 }
 """Model -> settings that differ from its recipe."""
+SHAPE = SyntheticConfig(seconds=3.0, size=256)
+"""Of the corpus: half the pixels of its defaults, as rendering takes most of the time; that all
+planted behaviours are still measured is tested with just these (``tests/analysis``)."""
 log = logging.getLogger(__name__)
 
 
@@ -49,7 +52,7 @@ class Demonstration:
 def demonstrate(
     folder: Path,
     *,
-    seed: int = 0,
+    shape: SyntheticConfig = SHAPE,
     backend: str = "auto",
     stage: Callable[[str], AbstractContextManager[Hook]],
 ) -> Demonstration:
@@ -57,17 +60,16 @@ def demonstrate(
 
     Args:
         folder: where everything goes.
-        seed: of the corpus and of training.
+        shape: of the corpus; its seed is that of training, too.
         backend: who finds the faces.
-        stage: opens a progress bar with a title and gives its hook.
+        stage: opens a progress bar for a step and gives its hook: ``videos``, ``features``, one
+            for each of the `MODELS`, ``evaluation``.
     """
     backend = resolve_backend(backend)
-    corpus_folder, store = folder / f"corpus-{seed}", folder / f"store-{seed}"
-    steps = len(MODELS) + 3
-    log.info("The demo takes some minutes, and goes into %s.", folder)
-    log.info("step 1 of %d: generating videos", steps)
+    # By seed, so that a second demo with another one does not meet features of the first.
+    corpus_folder, store = folder / f"corpus-{shape.seed}", folder / f"store-{shape.seed}"
     with stage("videos") as hook:
-        generate(corpus_folder, config=SyntheticConfig(seed=seed), hook=hook)
+        generate(corpus_folder, config=shape, hook=hook)
     address = f"synthetic:{corpus_folder}"
     faces = [f"signals.backend={backend}"]
     requests = [
@@ -75,7 +77,6 @@ def demonstrate(
         for model in MODELS
         for request in requests_for(model, faces if model == "functionals" else [])
     ]
-    log.info("step 2 of %d: extracting features, the longest step", steps)
     with stage("features") as hook:
         summary = prepare(load_corpus(address), requests, store=store, hook=hook)
     log.info(
@@ -84,23 +85,33 @@ def demonstrate(
         summary.skipped,
         len(summary.failed),
     )
+    # Videos and features take minutes and stay; runs take seconds and are made anew.
     for old in (folder / "run", folder / "runs"):
         shutil.rmtree(old, ignore_errors=True)
     runs = []
-    for number, (model, changes) in enumerate(MODELS.items(), 3):
-        log.info("step %d of %d: training %s", number, steps, model)
-        settings = [*changes, f"data.corpus={address}", f"data.store={store}", f"seed={seed}"]
+    for model, changes in MODELS.items():
+        settings = [*changes, f"data.corpus={address}", f"data.store={store}", f"seed={shape.seed}"]
         if model == "functionals":
             settings.append(f"features.signals.backend={backend}")
         with stage(model) as hook:
             runs.append(train(model, settings, to=folder / "runs" / model, hook=hook))
+    # The page shows where a person looked at: a model of sound alone has no face to show.
     best = _best_with_faces(runs)
     kept = folder / "run"
     best.rename(kept)
-    runs = [kept if run == best else run for run in runs]
-    log.info("step %d of %d: evaluating on unseen people, writing the page", steps, steps)
-    reports = [evaluate(run, split="test") for run in runs]
+    with stage("evaluation") as hook:
+        return _evaluated([kept if run == best else run for run in runs], kept, folder, hook)
+
+
+def _evaluated(runs: list[Path], kept: Path, folder: Path, hook: Hook) -> Demonstration:
+    """Score the runs on the test people and write the page; the page is one more thing to do."""
+    reports = []
+    for done, run in enumerate(runs):
+        hook(done, len(runs) + 1, run.name)
+        reports.append(evaluate(run, split="test"))
+    hook(len(runs), len(runs) + 1, "the page")
     page = write_report(reports, folder / "report.html", histories=histories_of(runs, reports))
+    hook(len(runs) + 1, len(runs) + 1, "")
     return Demonstration(run=kept, page=page, reports=tuple(reports))
 
 

@@ -1,6 +1,6 @@
 """Power of a sound in bands that are even on the mel scale, and its logarithm as a stream."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Annotated
 
@@ -12,6 +12,7 @@ from scipy.fft import rfft
 
 from traitscope.config import Config as BaseConfig
 from traitscope.errors import ClipError
+from traitscope.extract._spool import even_times, room
 from traitscope.types import Inputs, Stream
 
 Array = NDArray[np.float64]
@@ -60,8 +61,18 @@ def log_bands(
     rate = config.sample_rate_hz
     length, step = (max(1, round(s * rate)) for s in (config.window_seconds, config.step_seconds))
     longest = (rows - 1) * step + length if rows else None
-    power = band_power(
-        inputs.waveform.samples[:longest],
+    samples = inputs.waveform.samples[:longest]
+    windows = 1 + (len(samples) - length) // step if len(samples) >= length else 0
+    if not windows:
+        raise ClipError(
+            f"The sound of clip {inputs.clip.id!r} is too short for one window. Leave the clip "
+            f"out or set a smaller window.",
+            status="too_short",
+        )
+    total = max(windows, rows or 0)
+    values = room((total, config.bands), np.float32)
+    powers = band_power(
+        samples,
         rate,
         window=window(length),
         step=step,
@@ -70,19 +81,13 @@ def log_bands(
         high_hz=rate / 2,
         preemphasis=preemphasis,
     )
-    if not len(power):
-        raise ClipError(
-            f"The sound of clip {inputs.clip.id!r} is too short for one window. Leave the clip "
-            f"out or set a smaller window.",
-            status="too_short",
-        )
-    values = np.log(np.maximum(power, _FLOOR)).astype(np.float32)
-    missing = max(0, (rows or 0) - len(values))
-    values = np.pad(values, ((0, missing), (0, 0)), constant_values=np.nan)
+    for part, power in powers:
+        values[part] = np.log(np.maximum(power, _FLOOR))
+    values[windows:] = np.nan
     return Stream(
-        time=(np.arange(len(values)) * step + length / 2) / rate,
+        time=even_times(total, rate, step=step, middle=length / 2),
         values=values,
-        valid=np.arange(len(values)) < len(power),
+        valid=np.arange(total) < windows,
         columns=tuple(f"band_{band}" for band in range(1, config.bands + 1)),
         info={"units": "natural log of power"},
     )
@@ -98,11 +103,11 @@ def band_power(
     low_hz: float,
     high_hz: float,
     preemphasis: float = 0.0,
-) -> Array:
-    """Compute the mean squared magnitude in each band, window by window.
+) -> Iterator[tuple[slice, Array]]:
+    """Compute the mean squared magnitude in each band, some windows at a time.
 
     Args:
-        samples: (samples,) in [-1, 1].
+        samples: (samples,) in [-1, 1], as long as one window at least.
         sample_rate_hz: samples per second.
         window: (length,) weights of a window's samples.
         step: samples from one window to the next.
@@ -111,18 +116,14 @@ def band_power(
         high_hz: upper end of the highest.
         preemphasis: share of the previous sample that is taken off each.
 
-    Returns:
-        (windows, bands); (0, bands) when no window fits.
+    Yields:
+        Numbers of some windows, and their power (windows, bands).
     """
-    length = len(window)
-    points = 1 << (length - 1).bit_length()
+    points = 1 << (len(window) - 1).bit_length()
     triangles = mel_triangles(bands, points, sample_rate_hz, low_hz, high_hz)
-    if len(samples) < length:
-        return np.empty((0, bands))
-    every = sliding_window_view(samples, length)[::step]
-    power = np.empty((len(every), bands))
+    every = sliding_window_view(samples, len(window))[::step]
     for first in range(0, len(every), _ROWS):
-        rows = slice(first, first + _ROWS)
+        rows = slice(first, min(first + _ROWS, len(every)))
         frames = every[rows].astype(np.float64)
         if preemphasis:
             # Windows overlap, so each is filtered apart; the sample before its first is that of
@@ -132,8 +133,7 @@ def band_power(
             frames[:, 0] -= preemphasis * before * (np.arange(first, first + len(frames)) > 0)
         spectrum = rfft(frames * window, n=points, axis=1)
         # Divided by the points, as python_speech_features does: power, whatever the padding.
-        power[rows] = (spectrum.real**2 + spectrum.imag**2) @ triangles.T / points
-    return power
+        yield rows, (spectrum.real**2 + spectrum.imag**2) @ triangles.T / points
 
 
 @lru_cache(maxsize=8)

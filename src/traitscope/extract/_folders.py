@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from traitscope.errors import ClipError, DataError
 from traitscope.extract.landmarks import COLUMNS, TO_68
-from traitscope.media.images import timed_files
+from traitscope.media.images import drawing_of, images_in, timed_files
 from traitscope.media.limits import DEFAULTS, check_bytes
 from traitscope.media.pictures import decoded
 from traitscope.sheets import open_sheet
@@ -32,13 +32,27 @@ _SHARES_END = 2.0
 Array = NDArray[np.float64]
 
 
-def read_images(folder: Path, *, fps: float | None = None) -> Stream:
+def read_images(folder: Path, *, fps: float | None = None, drawn: bool = False) -> Stream:
     """Read the images of a clip; one that cannot be decoded is a missing row.
+
+    Args:
+        folder: the images.
+        fps: images per second, where nothing else says it.
+        drawn: read the drawings of landmarks beside the images instead of these, at their times.
 
     Raises:
         ClipError: there are none, none can be decoded, or nothing says when they were taken.
     """
     timed = _timed(folder, fps)
+    if drawn:
+        beside = drawing_of(images_in(folder))
+        timed = [(time, beside[path]) for time, path in timed if path in beside]
+        if not timed:
+            raise ClipError(
+                f"There are no drawings of landmarks beside the images of {folder}, such as "
+                f"face_landmark_1.jpg beside face_1.jpg. Put them there.",
+                status="missing",
+            )
     images = tuple(_bytes(path) for _, path in timed)
     sizes = np.array([_size(i, path) for i, (_, path) in zip(images, timed, strict=True)])
     readable = np.asarray((sizes > 0).all(axis=1))

@@ -1,16 +1,24 @@
-"""Pictures of one clip as JPEG, in memory while they are few and in a file when they are many."""
+"""What one clip needs, in memory while it is little and in a file when it is much.
 
+Pictures as JPEG in a `Spool`, numbers in a `room`: long recordings take as much memory as short.
+"""
+
+import os
 import tempfile
 from collections.abc import Iterator, Sequence
-from typing import cast, overload
+from math import prod
+from typing import Any, cast, overload
 from weakref import finalize
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 _IN_MEMORY = 2**24
 """Bytes held in memory, about 1500 chips: 5 minutes at 5 per second."""
+
+PIECE = 2**17
+"""Rows of a long sound that are computed at once; they fit into the processor's cache."""
 
 Place = tuple[int, int]
 """Where a picture starts and ends; (0, 0) is no picture."""
@@ -65,6 +73,38 @@ class Images(Sequence[bytes]):
         return all(one == another for one, another in zip(self, other, strict=True))
 
     __hash__ = None  # type: ignore[assignment]
+
+
+def room(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
+    """Make an array of zeros to fill; a long one lies in a file that goes when the array goes.
+
+    Raises:
+        OSError: there is no room for it.
+    """
+    size = prod(shape) * np.dtype(dtype).itemsize
+    if size <= _IN_MEMORY:
+        return np.zeros(shape, dtype)
+    with tempfile.TemporaryFile() as file:
+        if hasattr(os, "posix_fallocate"):
+            # Now, or a full disk would end the process when a number is put there.
+            os.posix_fallocate(file.fileno(), 0, size)
+        else:
+            file.truncate(size)
+        return np.memmap(file, dtype, mode="r+", shape=shape)
+
+
+def even_times(count: int, rate: float, *, step: int = 1, middle: float = 0.0) -> NDArray[Any]:
+    """Times (count,) of rows at an even rate: ``(row * step + middle) / rate`` seconds."""
+    time = room((count,), np.float64)
+    for part in pieces(count):
+        rows = np.arange(part.start, part.stop)
+        time[part] = (rows * step + middle) / rate
+    return time
+
+
+def pieces(count: int) -> Iterator[slice]:
+    """Parts of so many rows, one after another."""
+    return (slice(first, min(first + PIECE, count)) for first in range(0, count, PIECE))
 
 
 def stored(spool: Spool, places: Sequence[Place]) -> tuple[bytes, ...]:

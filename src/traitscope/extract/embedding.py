@@ -65,22 +65,46 @@ class Extractor:
     def __init__(self, config: Config) -> None:
         self._config = config
 
-    def finish(self, inputs: Inputs) -> Stream:
-        """Give one row per picture; rows without one are NaN and not valid."""
-        source = inputs.streams[self._config.source]
-        if source.images is None or not source.mask.any():
-            raise ClipError(
-                f"Clip {inputs.clip.id!r} has no pictures to embed. Check the video.",
-                status="no_face" if self._config.source == "faces" else "no_video",
-            )
-        filled = np.flatnonzero(source.mask)
+    @property
+    def together(self) -> int:
+        """Clips worth computing at once: as many as fill two batches with their pictures.
+
+        Of clips at a rate nobody knows how many pictures they have, and most fill a batch alone.
+        """
+        source = self._config.faces if self._config.source == "faces" else self._config.frames
+        return max(1, 2 * _BATCH // source.count) if source.count is not None else 1
+
+    def finish_all(self, inputs: Sequence[Inputs]) -> list[Stream | ClipError]:
+        """Give one row per picture of each clip; rows without one are NaN and not valid."""
+        sources = [one.streams[self._config.source] for one in inputs]
+        filled = [_filled(source) for source in sources]
+        # (clip, row) of every picture: a batch does not end where a clip does
+        places = [(clip, row) for clip, rows in enumerate(filled) for row in rows.tolist()]
+        if not places:
+            return [self._without(one) for one in inputs]
         network = open_network(self._config)
         vectors = np.concatenate(
             [
-                network(_pixels([source.images[row] for row in rows], self._config.size))
-                for rows in _batches(filled)
+                network(_pixels([_picture(sources[c], r) for c, r in some], self._config.size))
+                for some in _batches(places)
             ]
         )
+        ends = np.cumsum([len(rows) for rows in filled])
+        parts = np.split(vectors, ends[:-1])
+        return [
+            self._stream(source, rows, part) if len(rows) else self._without(one)
+            for one, source, rows, part in zip(inputs, sources, filled, parts, strict=True)
+        ]
+
+    def _without(self, one: Inputs) -> ClipError:
+        return ClipError(
+            f"Clip {one.clip.id!r} has no pictures to embed. Check the video.",
+            status="no_face" if self._config.source == "faces" else "no_video",
+        )
+
+    def _stream(
+        self, source: Stream, filled: NDArray[np.intp], vectors: NDArray[np.float32]
+    ) -> Stream:
         values = np.full((len(source.time), vectors.shape[1]), np.nan, dtype=np.float32)
         values[filled] = vectors
         return Stream(
@@ -92,6 +116,16 @@ class Extractor:
                 **{name: source.info[name] for name in ("coverage",) if name in source.info},
             },
         )
+
+
+def _filled(source: Stream) -> NDArray[np.intp]:
+    """Rows that hold a picture."""
+    return np.flatnonzero(source.mask) if source.images is not None else np.zeros(0, np.intp)
+
+
+def _picture(source: Stream, row: int) -> bytes:
+    assert source.images is not None
+    return source.images[row]
 
 
 @lru_cache(maxsize=1)  # clip after clip has the same settings, and a network takes memory
@@ -165,9 +199,9 @@ def _create(config: Config) -> Any:
             ) from error
 
 
-def _batches(rows: NDArray[np.intp]) -> Iterator[list[int]]:
-    for first in range(0, len(rows), _BATCH):
-        yield rows[first : first + _BATCH].tolist()
+def _batches(places: Sequence[tuple[int, int]]) -> Iterator[Sequence[tuple[int, int]]]:
+    for first in range(0, len(places), _BATCH):
+        yield places[first : first + _BATCH]
 
 
 def _pixels(images: Sequence[bytes], size: int) -> NDArray[np.uint8]:

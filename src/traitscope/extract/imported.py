@@ -31,6 +31,7 @@ CONTRACT = {"extracts": "its features come from a table, not from media"}
 
 PICTURES = ("faces", "frames")
 POINTS = "landmarks"
+DRAWINGS = "drawings"
 """What folders of images and their points are called: models take them under these names."""
 
 TEXT = "transcript"
@@ -77,14 +78,14 @@ class Extractor:
             ClipError: with status ``missing`` for all that is no such folder.
         """
         path = inputs.clip.path
-        if self._config.name in (*PICTURES, POINTS):
+        if self._config.name in (*PICTURES, POINTS, DRAWINGS):
             from traitscope.extract._folders import read_images, read_points
 
             if path is not None and path.is_dir():
                 fps = inputs.clip.fps
                 if self._config.name == POINTS:
                     return read_points(path, None, fps=fps)
-                return read_images(path, fps=fps)
+                return read_images(path, fps=fps, drawn=self._config.name == DRAWINGS)
             raise ClipError(
                 f"The {self._config.name} of clip {inputs.clip.id!r} have to be read, not found: "
                 f"the run was trained on images from elsewhere. Give a folder of such images, with "

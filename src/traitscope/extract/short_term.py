@@ -18,6 +18,7 @@ from scipy.sparse import csr_array
 
 from traitscope.config import Config as BaseConfig
 from traitscope.errors import ClipError
+from traitscope.extract._spool import room
 from traitscope.types import Inputs, Stream
 
 VERSION = 3
@@ -113,7 +114,7 @@ def short_term_features(waveform: ArrayLike, sample_rate_hz: int, window: int, s
     """
     signal = np.asarray(waveform)
     starts = np.arange(0, len(signal) - window + 1, step)
-    values = np.zeros((2 * len(BASE_COLUMNS), len(starts)))
+    values: Array = room((2 * len(BASE_COLUMNS), len(starts)), np.float64)
     if not len(starts):
         return values
     level = _level(signal)

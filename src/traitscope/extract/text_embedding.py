@@ -3,15 +3,16 @@
 Transcript in; one row out. The encoder is any of Hugging Face's, from a folder or the local cache.
 """
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
-import numpy as np
 from pydantic import PositiveInt
 
+from traitscope.errors import ClipError
 from traitscope.extract._text import TextConfig, text_of
 from traitscope.extras import require
-from traitscope.nn.text_encoder import WHY, Encoder, fill, read_encoder
+from traitscope.nn.text_encoder import WHY, Encoder, fill, read_encoder, text_vectors
 from traitscope.types import Inputs, Stream
 
 VERSION = 2
@@ -34,25 +35,34 @@ class Extractor:
     def __init__(self, config: Config) -> None:
         self._config = config
 
-    def finish(self, inputs: Inputs) -> Stream:
-        """Give one row."""
-        transcript = inputs.streams["transcript"]
+    @property
+    def together(self) -> int:
+        """Clips worth computing at once: enough to find texts of similar length among them."""
+        return 64
+
+    def finish_all(self, inputs: Sequence[Inputs]) -> list[Stream | ClipError]:
+        """Give one row for each clip."""
         torch = require("torch", extra="text", why=WHY)
         encoder, network = _opened(self._config.encoder)
-        ids, mask = encoder.tokens([text_of(inputs)], self._config.max_tokens)
+        texts = [text_of(one) for one in inputs]
         with torch.inference_mode():
-            output = network(torch.from_numpy(ids), attention_mask=torch.from_numpy(mask).long())
-        rows = output.last_hidden_state[0].float().numpy()
-        values = rows.mean(axis=0, keepdims=True).astype(np.float32)
+            means, counts = text_vectors(encoder, network, texts, self._config.max_tokens)
+        values = means.float().cpu().numpy()
         columns = tuple(f"{number:04d}" for number in range(values.shape[1]))
-        info = {**transcript.info, "tokens": int(mask.sum())}
-        return Stream(time=transcript.time, values=values, columns=columns, info=info)
+        streams: list[Stream | ClipError] = []
+        for place, one in enumerate(inputs):
+            transcript = one.streams["transcript"]
+            info = {**transcript.info, "tokens": int(counts[place])}
+            row = values[place : place + 1].copy()  # a view would hold all of them
+            streams.append(Stream(time=transcript.time, values=row, columns=columns, info=info))
+        return streams
 
 
 @lru_cache(maxsize=1)
 def _opened(name: str) -> tuple[Encoder, Any]:
     """Encoder and network, kept from clip to clip."""
+    torch = require("torch", extra="text", why=WHY)
     encoder = read_encoder(name)
     network = encoder.network()
     fill(network, name)
-    return encoder, network.eval()
+    return encoder, network.eval().to("cuda" if torch.cuda.is_available() else "cpu")

@@ -1,12 +1,14 @@
 """The sound itself: one row per sample, mono, in [-1, 1] or as 16-bit integers."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import PositiveInt
 
 from traitscope.config import Config as BaseConfig
 from traitscope.errors import ClipError
+from traitscope.extract._spool import even_times, pieces, room
 from traitscope.types import Inputs, Stream
 
 VERSION = 3
@@ -33,23 +35,33 @@ class Extractor:
     def finish(self, inputs: Inputs) -> Stream:
         """Give (samples,) at their times."""
         assert inputs.waveform is not None
-        samples, wanted = inputs.waveform.samples, self._config.samples
+        samples, rate = inputs.waveform.samples, self._config.sample_rate_hz
         if not len(samples):
             raise ClipError(
                 f"The sound of clip {inputs.clip.id!r} has no samples. Leave the clip out.",
                 status="too_short",
             )
-        values = np.array(samples[:wanted])
-        if wanted is not None and len(values) < wanted:
-            values = np.pad(values, (0, wanted - len(values)))
-        if self._config.dtype == "int16":
-            # 32767 and not 32768, which would not fit: full scale is reached on both sides.
-            values = np.rint(np.clip(values, -1, 1) * 32767).astype(np.int16)
+        count = self._config.samples or len(samples)
+        values = self._values(samples, count)
         return Stream(
-            time=np.arange(len(values)) / self._config.sample_rate_hz,
+            time=even_times(count, rate),
             values=values,
+            # every sample is there: one True for all takes no memory
+            valid=np.broadcast_to(np.True_, count),
             info={
-                "sample_rate_hz": self._config.sample_rate_hz,
+                "sample_rate_hz": rate,
                 "scale": 32767 if self._config.dtype == "int16" else 1,
             },
         )
+
+    def _values(self, samples: NDArray[np.float32], count: int) -> NDArray[Any]:
+        if self._config.dtype == "float32" and count <= len(samples):
+            return samples[:count]  # long sound lies in a file already
+        values = room((count,), self._config.dtype)
+        for part in pieces(min(count, len(samples))):
+            piece = samples[part]
+            if self._config.dtype == "int16":
+                # 32767 and not 32768, which would not fit: full scale is reached on both sides.
+                piece = np.rint(np.clip(piece, -1, 1) * 32767)
+            values[part] = piece
+        return values

@@ -25,6 +25,8 @@ ROW = "row"
 """The entry that says whose stream the file holds, as JSON."""
 
 _MANY_ROWS = 4096
+"""From here on an even rate is written as three numbers: of fewer rows the times are small."""
+_PIECE = 2**17
 _LONGEST_HEADER = 4096  # bytes; of our longest, names of columns included, far fewer are taken
 _DAMAGED = (
     *(zipfile.BadZipFile, zlib.error, struct.error, KeyError, ValueError, EOFError, TypeError),
@@ -66,6 +68,7 @@ def read_stream(path: Path, owner: Mapping[str, str]) -> Stream:
         if "jpeg" in arrays:
             images = _pictures(arrays["jpeg"], arrays["offset"])
         values = arrays.get("values")
+        # Of pictures the offsets say how many there are, of numbers their first axis.
         rows = len(images) if images is not None else len(arrays["values"])
         time = _from_grid(arrays["grid"], rows) if "grid" in arrays else arrays["time"]
         return Stream(
@@ -150,12 +153,14 @@ def _check_sizes(archive: zipfile.ZipFile, path: Path) -> None:
         raise ValueError("it is compressed, as no file of a store is")
     if len({entry.filename for entry in entries}) < len(entries):
         raise ValueError("an entry occurs twice")
+    # Stored entries cannot be larger than their file; who says so wants memory.
     if sum(entry.file_size for entry in entries) > path.stat().st_size:
         raise ValueError("its entries are larger than the file")
 
 
 def _entry(archive: zipfile.ZipFile, name: str) -> NDArray[Any]:
     room = archive.getinfo(name).file_size
+    # Opened twice: NumPy has to begin at the start, and a zip entry cannot go back cheaply.
     with archive.open(name) as entry:
         _check_header(entry, room)
     with archive.open(name) as entry:
@@ -213,16 +218,21 @@ def _timing(stream: Stream) -> dict[str, NDArray[Any]]:
     time, rows = stream.time, len(stream.time)
     if rows > _MANY_ROWS and stream.mask.all() and time[-1] > time[0]:
         grid = np.array([time[0], round((rows - 1) / (time[-1] - time[0]), 3), rows])
-        if np.array_equal(_from_grid(grid, rows), time):
+        # Piece by piece: a second copy of the times of a long sound need not fit into memory.
+        parts = (slice(first, first + _PIECE) for first in range(0, rows, _PIECE))
+        if all(np.array_equal(_from_grid(grid, rows, part), time[part]) for part in parts):
             return {"grid": grid}
     return {"time": time, "valid": stream.mask}
 
 
-def _from_grid(grid: NDArray[np.float64], rows: int) -> NDArray[np.float64]:
-    """Times (rows,) from the first, rows per second, and the number of rows."""
+def _from_grid(
+    grid: NDArray[np.float64], rows: int, part: slice = slice(None)
+) -> NDArray[np.float64]:
+    """Times (rows,) from the first, rows per second, and the number of rows; or a part of them."""
     if int(grid[2]) != rows:
         raise ValueError(f"it has times of {int(grid[2])} rows, and {rows} rows")
-    return np.asarray(grid[0] + np.arange(rows) / grid[1])
+    first, stop, _ = part.indices(rows)
+    return np.asarray(grid[0] + np.arange(first, stop) / grid[1])
 
 
 def _write_bytes(entry: IO[bytes], pieces: Iterable[bytes], length: int) -> None:

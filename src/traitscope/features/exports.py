@@ -138,6 +138,7 @@ def write_images(
             raise DataError(f"{key} holds numbers, not pictures. Use --csv or --parquet.")
         target = folder / file_name(clip)
         target.mkdir(parents=True, exist_ok=True)
+        # Named by row and time, so that a file manager sorts them as they come.
         for row, (time, image) in enumerate(zip(stream.time, stream.images, strict=True)):
             if image:
                 (target / f"{row:04d}_{time:06.3f}s.jpg").write_bytes(image)

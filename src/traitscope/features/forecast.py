@@ -61,11 +61,13 @@ def try_clips(
         workers: processes that the preparation would have.
     """
     waiting = counts[1]
+    # Spread over the corpus: clips of one source lie together, and are as long as each other.
     places = np.unique(np.linspace(0, waiting - 1, min(samples, waiting)).astype(int)).tolist()
     taken: list[float] = []
     rows: list[tuple[str, StatusRow]] = []
     with tempfile.TemporaryDirectory() as folder:
         store = Store(Path(folder))
+        # Untimed: opening trackers belongs to the start, which is once per process.
         if places:
             work(store, places[0])
         for place in places:
@@ -74,6 +76,7 @@ def try_clips(
             taken.append(time.perf_counter() - started)
         share = waiting / max(1, len(places))
         sizes = {key: round(store.size_bytes(key) * share) for key in keys}
+    # The mean and not the median: long clips are rare, and take a good part of the whole.
     mean = statistics.fmean(taken) if taken else 0.0
     doubt = statistics.stdev(taken) / len(taken) ** 0.5 if len(taken) > 1 else mean / 2
     # Two standard errors; of one clip nothing is known, so half its time stands for one.

@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from traitscope import registry
 from traitscope.corpora import load_corpus
 from traitscope.errors import ClipError, ConfigError, DataError, some
 from traitscope.extract import POINT_FILES, read_images, read_points
-from traitscope.extract.imported import PICTURES, POINTS, Table, read_table
+from traitscope.extract.imported import DRAWINGS, PICTURES, POINTS, Table, read_table
 from traitscope.extract.landmarks import COLUMNS
 from traitscope.features.origins import joined, record
 from traitscope.features.request import Request, make_request
@@ -167,7 +167,8 @@ def import_images(
         hook: called as hook(done, total, clip).
 
     Returns:
-        One for the images, and one for the points if there are some.
+        One for the images, one for the points if there are some, and one for drawings of landmarks
+        that lie beside the images.
 
     Raises:
         ConfigError: models take no images under the name.
@@ -181,19 +182,19 @@ def import_images(
         raise ConfigError(f"Images are taken as {' or '.join(PICTURES)}, not as {name!r}.")
     corpus = load_corpus(corpus) if isinstance(corpus, str) else corpus
     folders, ignored = _places(Path(folder), SUFFIXES, corpus, name)
-    said = _drawn(folders)
     marked = _places(Path(points), POINT_FILES, corpus, name)[0] if points is not None else {}
     marked = {clip: place for clip, place in marked.items() if clip in folders}
     rates = {clip.id: fps or clip.fps for clip in corpus.clips}
     content = _content([*folders.items(), *marked.items()], rates)
-    reads: dict[str, Reads] = {
-        name: {c: partial(read_images, path, fps=rates[c]) for c, path in folders.items()}
-    }
+    reads = {name: _images(folders, rates)}
     if points is not None:
         reads[POINTS] = {
             clip: partial(read_points, folders[clip], place, fps=rates[clip])
             for clip, place in marked.items()
         }
+    drawn = {clip: path for clip, path in folders.items() if drawings(images_in(path))}
+    if drawn:
+        reads[DRAWINGS] = _images(drawn, rates, drawn=True)
     imported = []
     for stream, own in reads.items():
         columns = COLUMNS if stream == POINTS else ()
@@ -202,9 +203,18 @@ def import_images(
         lacking = f"There was nothing to import as its {stream}."
         without = _write(store, request, own, corpus, lacking, hook)
         count = len(corpus.clips) - len(without)
-        found = Imported(stream, request, columns, {}, count, without, ignored)
-        imported.append(replace(found, notes=said))
+        imported.append(Imported(stream, request, columns, {}, count, without, ignored))
     return imported
+
+
+def _images(
+    folders: Mapping[str, Path], rates: Mapping[str, float | None], *, drawn: bool = False
+) -> Reads:
+    """Clip -> what reads its images, or the drawings beside them."""
+    return {
+        clip: partial(read_images, path, fps=rates[clip], drawn=drawn)
+        for clip, path in folders.items()
+    }
 
 
 def _places(
@@ -253,25 +263,13 @@ def _of_kind(folders: Sequence[str], name: str) -> list[str]:
     return [folder for folder in folders if folder not in unwanted]
 
 
-def _drawn(folders: Mapping[str, Path]) -> tuple[str, ...]:
-    """Say how many drawings of landmarks are not taken for pictures."""
-    drawn = [path for place in folders.values() for path in drawings(images_in(place))]
-    if not drawn:
-        return ()
-    return (
-        f"{len(drawn)} drawings of landmarks beside the images, such as {min(drawn).name}, are no "
-        f"images of their own and were left out",
-    )
-
-
 def _content(places: Iterable[tuple[str, Path]], rates: Mapping[str, float | None]) -> str:
     """Hash of all that a model could see of the files of some clips."""
     digest = hashlib.sha256()
     for clip, place in places:
         digest.update(f"{clip}\x1f{rates[clip]}\x1e".encode("utf-8", "surrogatepass"))
-        drawn = drawings(images_in(place)) if place.is_dir() else set()
         for path in sorted(place.iterdir()) if place.is_dir() else [place]:
-            if path.is_file() and path not in drawn:
+            if path.is_file():
                 digest.update(path.name.encode("utf-8", "surrogateescape") + b"\x1f")
                 digest.update(hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()[:16]

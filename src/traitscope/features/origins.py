@@ -151,7 +151,7 @@ def settings_of(store: Store, key: str) -> Mapping[str, Any]:
 
 def origin_of(clip: Clip, request: Request, media: Media | None, *, corpus: str) -> Origin | None:
     """What an extractor reads of a clip; None if it is not there."""
-    needs = needs_of(request)
+    needs = request.all_needs
     reads_media = bool(needs & {"frames", "tracks", "audio", "table"})
     path = clip.path
     if "table" in needs:
@@ -170,8 +170,11 @@ def origin_of(clip: Clip, request: Request, media: Media | None, *, corpus: str)
         )
         if number is not None and needs & readers
     ]
+    # Words lie in files of their own, which change without the media.
     if "text" in needs:
         span.append(f"text {crc(words_of(clip, request.config.model_dump()) or '')}")
+    if "attributes" in needs:
+        span.append(f"attributes {crc(repr(sorted(clip.attributes.items())))}")
     return Origin(size, ", ".join(span), _written(path), record(corpus, clip))
 
 
@@ -225,11 +228,6 @@ def media_of(clip: Clip) -> Media | None:
         return UNSEEN
 
 
-def needs_of(request: Request) -> set[str]:
-    """What an extractor reads of a clip, itself or through the streams it is made from."""
-    return set(request.needs).union(*(needs_of(below) for below in request.upstream))
-
-
 def words_of(clip: Clip, settings: Mapping[str, Any]) -> str | None:
     """The words of a clip as an extractor of these settings finds them; None if it finds none."""
     language = str(settings.get("language", "en"))
@@ -252,6 +250,7 @@ def _file(path: Path) -> Media:
         return size, ""
     with path.open("rb") as file:
         ends = file.read(_END_BYTES)
+        # The end too: containers keep their index there, and edits of the sound move it.
         file.seek(max(0, size - _END_BYTES))
         return size, crc(ends + file.read())
 

@@ -24,8 +24,8 @@ from typing import Any
 from traitscope.errors import TraitscopeError, lacks_memory
 from traitscope.media import cores, threads_of_children
 
-_TRIES = 2  # of a task that kills its worker
-_STARTS = 3  # of workers that die before they are ready
+TRIES = 2  # of a task that kills its worker: memory may have been short because of the others
+_STARTS = 3  # of workers that die before they are ready: more would be the same again
 _ENOMEM = errno.ENOMEM  # exit code of a worker
 OUT_OF_MEMORY = "out of memory"
 _PATIENCE_SECONDS = 5.0
@@ -39,7 +39,7 @@ class Crash:
     """A task killed its worker each time.
 
     Attributes:
-        how: "signal 9", "exit code 1" or OUT_OF_MEMORY, of the last worker.
+        how: "signal 9", "exit code 1" or "out of memory", of the last worker.
     """
 
     how: str
@@ -53,7 +53,7 @@ class _Worker:
 
 
 def run(
-    work: Callable[[Any], Any], tasks: Sequence[Any], *, workers: int
+    work: Callable[[Any], Any], tasks: Sequence[Any], *, workers: int, tries: int = TRIES
 ) -> Generator[tuple[int, Any], None, None]:
     """Do the tasks in spawned processes; yield (place in tasks, result or Crash) as they finish.
 
@@ -61,12 +61,13 @@ def run(
         work: sent to each worker once, when it starts; must be picklable.
         tasks: sent one at a time; must be picklable.
         workers: how many processes.
+        tries: how often a task may kill its worker before it is given up.
 
     Raises:
         Exception: what the work raised; the other workers are ended.
         TraitscopeError: workers cannot be started.
     """
-    pool = _Pool(work, tasks, threads=max(1, cores() // workers))
+    pool = _Pool(work, tasks, threads=max(1, cores() // workers), tries=tries)
     try:
         for _ in range(min(workers, len(tasks))):
             pool.start()
@@ -79,8 +80,11 @@ def run(
 class _Pool:
     """The workers, what each is doing, and what is still to be done."""
 
-    def __init__(self, work: Callable[[Any], Any], tasks: Sequence[Any], *, threads: int) -> None:
+    def __init__(
+        self, work: Callable[[Any], Any], tasks: Sequence[Any], *, threads: int, tries: int
+    ) -> None:
         self.work = work
+        self.tries = tries
         self.tasks = tasks
         self.threads = threads
         self.waiting = deque(range(len(tasks)))
@@ -147,9 +151,7 @@ class _Pool:
                 f"Worker processes end before they have started ({how}). Is there enough memory? "
                 f"With workers=0 (--workers 0) the work is done in this process."
             )
-        # Memory is as short on the next try: whoever gave the task knows when the others are done.
-        tried = self.deaths[task] >= _TRIES or how == OUT_OF_MEMORY
-        if task is not None and not tried:
+        if task is not None and self.deaths[task] < self.tries:
             self.waiting.append(task)  # last: memory may be short while the others run
         elif task is not None:
             yield task, Crash(how)

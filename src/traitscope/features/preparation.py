@@ -7,14 +7,15 @@ import time
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from traitscope import registry
 from traitscope.corpora import load_corpus
-from traitscope.errors import ClipError, ConfigError, DataError, lacks_memory
-from traitscope.features import pool as _pool
-from traitscope.features.extraction import Extraction, extract_clip, out_of_memory
+from traitscope.errors import ClipError, ConfigError, DataError
+from traitscope.features.dealing import deal, failure_of, is_short_of_memory
+from traitscope.features.extraction import Extraction, clips_at_once, extract_clips, is_short
 from traitscope.features.forecast import Forecast, try_clips
 from traitscope.features.origins import Served, serving
 from traitscope.features.request import Request, make_request
@@ -50,22 +51,29 @@ class _Work:
     again: bool = False
     """Whether it is tried once more: memory may be enough when the others have finished."""
 
-    def __call__(self, task: _Task) -> Rows:
-        requests = [self.requests[key] for key in task.origins]
-        streams = extract_clip(task.clip, requests, extraction=self.extraction)
-        if self.again and any(_is_short(outcome) for outcome in streams.values()):
+    def __call__(self, tasks: Sequence[_Task]) -> list[Rows]:
+        rows: list[Rows] = []
+        # Clips of one call lack the same features as a rule; those that do not are done apart.
+        for keys, same in groupby(tasks, key=lambda task: tuple(task.origins)):
+            rows += self._extract(list(same), [self.requests[key] for key in keys])
+        return rows
+
+    def _extract(self, tasks: Sequence[_Task], requests: Sequence[Request]) -> list[Rows]:
+        clips = [task.clip for task in tasks]
+        every = extract_clips(clips, requests, extraction=self.extraction)
+        # Nothing of the clip is written then: its second try begins from nothing.
+        if self.again and any(is_short(outcome) for one in every for outcome in one.values()):
             raise MemoryError
-        return [(key, self._keep(key, task, streams[key])) for key in task.origins]
+        return [
+            [(key, self._keep(key, task, streams[key])) for key in task.origins]
+            for task, streams in zip(tasks, every, strict=True)
+        ]
 
     def _keep(self, key: str, task: _Task, result: Any) -> StatusRow:
         origin = task.origins[key]
         if isinstance(result, Stream):
             return self.store.write(key, task.clip.id, result, origin=origin)
-        return _row(task.clip, result.status, str(result), origin, notes=joined(result.notes))
-
-
-def _is_short(outcome: Stream | ClipError) -> bool:
-    return isinstance(outcome, ClipError) and outcome.status == "out_of_memory"
+        return _row(task.clip, result, origin)
 
 
 @dataclass
@@ -125,17 +133,18 @@ def prepare(
         >>> summary = traitscope.prepare(
         ...     "table:study/clips.csv", {"faces": {"rate": 5}}, store="store"
         ... )  # doctest: +SKIP
-        >>> summary.failed  # doctest: +SKIP
-        ('clip_17',)
     """
     started = time.monotonic()
     corpus, wanted, store, workers = _settled(corpus, requests, store, workers)
+    # Before any work: a store that cannot be written is told now, not after the first clip.
     for key, request in wanted.items():
         store.add(key, request.fingerprint)
     plan = _plan(corpus, wanted, store, retry=retry)
     try:
+        # First, so that they stand there however long the rest takes.
         _record(store, [*plan.absent, *plan.confirmed])
         _extract(plan.tasks, store, wanted, workers, hook, limits)
+    # Also when somebody stops it: status.csv is then as tidy as after a whole run.
     finally:
         for key in wanted:
             store.settle(key)
@@ -181,10 +190,11 @@ def estimate(
     """
     corpus, wanted, store, workers = _settled(corpus, requests, store, workers)
     plan = _plan(corpus, wanted, store, retry=retry)
+    # One process: the rate of many is computed, and no worker has to start for five clips.
     with Extraction(limits) as extraction:
 
         def work(scratch: Store, place: int) -> Rows:
-            return _Work(scratch, wanted, extraction)(plan.tasks[place])
+            return _Work(scratch, wanted, extraction)([plan.tasks[place]])[0]
 
         absent = len({row.clip for _, row in plan.absent})
         counts = (len(corpus.clips), len(plan.tasks), plan.skipped, absent)
@@ -195,6 +205,7 @@ def _settled(
     corpus: Corpus | str, requests: Requests, store: Store | Path | str, workers: int | None
 ) -> tuple[Corpus, dict[str, Request], Store, int]:
     """Turn what a user gives into what is worked with."""
+    # Decoding and tracking scale with processes; a second per core only waits.
     workers = cores() if workers is None else workers
     if workers < 0:
         raise ConfigError(f"The number of workers is {workers}; it must be 0 or more.")
@@ -230,10 +241,12 @@ def _plan(corpus: Corpus, requests: Mapping[str, Request], store: Store, *, retr
             (key, state.missing) for key, state in to_do.items() if state.missing is not None
         ]
         plan.confirmed += [(k, row) for k in sorted(done) if (row := states[k].confirmed())]
+        # Nothing is lacking that could be had: either all is there, or it failed for good.
         if not to_do:
             failed = any(
                 state.row is not None and state.row.status != OK for state in states.values()
             )
+            # Told apart in the summary: finished clips need nothing, these may need a look.
             plan.untried += failed
             plan.skipped += not failed
         if any(state.changed for state in states.values()):
@@ -253,44 +266,35 @@ def _extract(
 ) -> None:
     """Do the tasks, and record each as it finishes."""
     with Extraction(limits) as extraction:  # each worker gets its own, empty, opens its trackers
+        # The plain store: which of several streams of an id is meant was settled in the plan.
         work = _Work(Store(store.folder), requests, extraction, again=bool(workers))
-        results = _there(work, tasks, workers) if workers else _here(work, tasks)
+        together = clips_at_once(requests.values())
+        results = _dealt(work, tasks, workers=workers, together=together)
         with closing(results):  # ends the workers when recording fails
             for done, (place, result) in enumerate(results, 1):
                 task = tasks[place]
-                crashed = isinstance(result, _pool.Crash)
-                _record(store, _crashed(task, result) if crashed else result)
+                failure = failure_of(task.clip, result)
+                _record(store, _failed(task, failure) if failure is not None else result)
                 if hook is not None:
                     hook(done, len(tasks), task.clip.id)
 
 
-def _there(
-    work: _Work, tasks: Sequence[_Task], workers: int
+def _dealt(
+    work: _Work, tasks: Sequence[_Task], *, workers: int, together: int
 ) -> Generator[tuple[int, Any], None, None]:
-    """Do the tasks in workers; where memory was short, once more, when no other is at work."""
+    """Deal tasks; where memory was short, once more when no other is at work."""
     short = []
-    for place, result in _pool.run(work, tasks, workers=workers):
-        if result == _pool.Crash(_pool.OUT_OF_MEMORY):
-            short.append(place)
-        else:
-            yield place, result
+    with closing(deal(work, tasks, workers=workers, together=together)) as results:
+        for place, result in results:
+            if is_short_of_memory(result):
+                short.append(place)
+            else:
+                yield place, result
     # Now only what is short fails: other features of the clip are kept.
-    alone = _pool.run(replace(work, again=False), [tasks[place] for place in short], workers=1)
-    for number, result in alone:
-        yield short[number], result
-
-
-def _here(work: _Work, tasks: Sequence[_Task]) -> Generator[tuple[int, Any], None, None]:
-    """Do the tasks in this process."""
-    for place, task in enumerate(tasks):
-        try:
-            rows = work(task)
-        except Exception as error:
-            if not lacks_memory(error):  # while its features are written
-                raise
-            failure = out_of_memory(task.clip)
-            rows = _failed(task, failure.status, str(failure))
-        yield place, rows
+    again = [tasks[place] for place in short]
+    with closing(deal(replace(work, again=False), again, workers=min(1, workers))) as results:
+        for number, result in results:
+            yield short[number], result
 
 
 def _record(store: Store, rows: Iterable[tuple[str, StatusRow]]) -> None:
@@ -301,20 +305,10 @@ def _record(store: Store, rows: Iterable[tuple[str, StatusRow]]) -> None:
         store.record(key, row)
 
 
-def _crashed(task: _Task, crash: _pool.Crash) -> Rows:
-    if crash.how == _pool.OUT_OF_MEMORY:  # even alone, or while its features were written
-        failure = out_of_memory(task.clip)
-        return _failed(task, failure.status, str(failure))
-    reason = (
-        f"The worker process ended twice on this clip ({crash.how}): short of memory, or a fault "
-        f"in a decoder. Re-encode the clip or leave it out."
-    )
-    return _failed(task, "crashed", reason)
+def _failed(task: _Task, error: ClipError) -> Rows:
+    return [(key, _row(task.clip, error, origin)) for key, origin in task.origins.items()]
 
 
-def _failed(task: _Task, status: str, reason: str) -> Rows:
-    return [(key, _row(task.clip, status, reason, o)) for key, o in task.origins.items()]
-
-
-def _row(clip: Clip, status: str, reason: str, origin: Origin, *, notes: str = "") -> StatusRow:
-    return StatusRow(clip.id, status, reason, notes=notes, **asdict(origin))
+def _row(clip: Clip, error: ClipError, origin: Origin) -> StatusRow:
+    notes = joined(error.notes)
+    return StatusRow(clip.id, error.status, str(error), notes=notes, **asdict(origin))

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from types import ModuleType
 from typing import Any
 
@@ -59,8 +60,14 @@ class Request:
         return facts
 
     @property
+    def all_needs(self) -> frozenset[str]:
+        """What it and everything upstream of it read."""
+        return frozenset(self.needs).union(*(request.all_needs for request in self.upstream))
+
+    @cached_property  # it is asked for several times per clip, and looks the tracker's version up
     def key(self) -> str:
         """Name and a hash of the fingerprint: ``faces-1f3a9c20d4e7``."""
+        # Sorted and without blanks: the same facts are the same text in every version of Python.
         text = json.dumps(self.fingerprint, sort_keys=True, separators=(",", ":"))
         return f"{self.short_name}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
@@ -96,6 +103,7 @@ def make_request(
     module = registry.load("extract", name, typed=typed, source=source)
     config: Config = build(module.Config, settings, where=f"settings of {name}")
     needs = module.needs(config) if hasattr(module, "needs") else module.NEEDS
+    # Settled now, or the key would differ between machines with and without the model file.
     if "tracks" in needs:
         backend = resolve_backend(str(getattr(config, "backend", "auto")))
         config = config.model_copy(update={"backend": backend})
@@ -103,6 +111,7 @@ def make_request(
     upstream = {
         stream: make_request(stream, _settings_of(config, stream), typed=typed) for stream in below
     }
+    # What is upstream settles its own backend, and this config has to say the same.
     settled = {
         s: r.config for s, r in upstream.items() if isinstance(getattr(config, s, 0), Config)
     }

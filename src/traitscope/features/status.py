@@ -99,6 +99,7 @@ def file_name(clip_id: str) -> str:
     name = quote(clip_id, safe="", errors="surrogatepass").replace("~", "%7E")
     if name[0] in "-.":  # not an option, not a hidden file
         name = f"%{ord(name[0]):02X}{name[1:]}"
+    # A plain name can be read, and is what nearly every clip has.
     if clip_id == clip_id.lower() and len(name) <= _LONGEST_NAME:
         return name
     digest = hashlib.sha256(clip_id.encode("utf-8", "surrogatepass")).hexdigest()[:16]
@@ -111,6 +112,7 @@ def row_inside(path: Path, key: str) -> StatusRow | None:
     if said is None or said.pop("key", key) != key:
         return None
     plain = _plain_name(said.get("clip"))
+    # In the row the plain name is left out: most rows have it, and it can be made from the id.
     if said.setdefault("file", plain) == plain:
         said["file"] = ""
     row = _as_row(said)

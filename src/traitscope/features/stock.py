@@ -9,7 +9,6 @@ from traitscope.features.origins import (
     another_file,
     joined,
     labels_of,
-    needs_of,
     origin_of,
     plain,
     record,
@@ -75,11 +74,13 @@ class Stock:
         """Compare what is asked for with what is stored."""
         rows = self._rows.get(clip.id, [])
         entry = record(self._name, clip)
-        reads_media = bool(needs_of(request) & {"frames", "tracks", "audio"})
+        reads_media = bool(request.all_needs & {"frames", "tracks", "audio"})
         media = self._served.media(clip)
         origin = origin_of(clip, request, media, corpus=self._name)
         if origin is None or (reads_media and media == UNSEEN):
             # Finished features stay where the media is gone or unreadable.
+            # Somebody may have deleted media that take too much room; what was made of them is
+            # good.
             kept = self._best([row for row in rows if row.status == OK and self._may_be(row, clip)])
             if kept is not None or origin is None:
                 missing = self._missing(clip, rows, entry) if kept is None else None
@@ -100,6 +101,7 @@ class Stock:
 
     def _best(self, rows: Sequence[StatusRow]) -> StatusRow | None:
         name = plain(self._name)
+        # One that is there before one that failed; then that of this corpus by name.
         return max(rows, key=lambda row: (row.status == OK, name in row.recorded), default=None)
 
     def _may_be(self, row: StatusRow, clip: Clip) -> bool:

@@ -86,6 +86,7 @@ class Store:
         Raises:
             DataError: the folder is there and belongs to other features.
         """
+        # Through JSON and back: what is read later has lists where there were tuples.
         path = self._folder(key) / FINGERPRINT
         fresh = json.loads(json.dumps(fingerprint))
         if path.exists():
@@ -136,6 +137,8 @@ class Store:
         path = self.path(key, clip_id, row.file)
         with _saying_full(path), replacing(path) as draft:
             _files.write_stream(draft, stream, {**asdict(row), "file": row.stem, "key": key})
+            # Of the draft: after the rename somebody may already be reading, or replacing, the
+            # file.
             row = replace(row, sha256=checksum(draft))
         return row
 
@@ -145,6 +148,7 @@ class Store:
         Raises:
             DataError: it is not there, its file is damaged, or it holds another stream.
         """
+        # Whoever names the file knows; otherwise the corpus decides between clips of one id.
         if not file and self.chooser is not None:
             file = self.chooser.file(self, key, clip_id)
         path = self.path(key, clip_id, file)
@@ -182,6 +186,7 @@ class Store:
         rows = {row.stem: row for row in read_status(folder / STATUS)}
         stored = {path.stem for path in folder.glob("*.npz")}
         for stem in stored:
+            # The file is there, so it was written after the failure, by a run that was killed then.
             if stem not in rows or rows[stem].status != OK:
                 kept = row_inside(folder / f"{stem}.npz", key)
                 if kept is not None:
@@ -217,12 +222,16 @@ class Store:
         """
         folder = self._folder(key)
         path = folder / STATUS
+        # A row without a checksum may be of a store of before, and is left as it is: reading all of
+        # its files to sum them would take hours.
         known = {row.stem for row in read_status(path) if row.status == OK}
         rows = as_csv([self._summed(key, row, known) for row in self.rows(key)], header=True)
         with _saying_full(path):
             if not (path.is_file() and path.read_bytes() == rows):
+                # Whole or not at all: who reads meanwhile sees the rows of before.
                 with replacing(path) as draft:
                     draft.write_bytes(rows)
+            # Only what processes of this machine left that are gone: others may be at work.
             remove_drafts(folder)
 
     def size_bytes(self, key: str) -> int:

@@ -74,6 +74,7 @@ def summarise(corpus: Corpus, keys: Iterable[str], store: Store) -> Summary:
     """Read what is in the store now for the clips of a corpus, whoever put it there."""
     rows = {key: _of_corpus(corpus, store.statuses(key)) for key in keys}
     return Summary(
+        # From the rows, not from what this run did: others may have filled the store beside it.
         clips=len(corpus.clips),
         features=tuple(
             _feature(key, statuses, store.size_bytes(key)) for key, statuses in rows.items()
@@ -113,10 +114,12 @@ def _by_clip(features: Iterable[Sequence[StatusRow]]) -> dict[str, tuple[str, ..
 def _of_corpus(corpus: Corpus, rows: Mapping[str, StatusRow]) -> list[StatusRow]:
     """One row for each clip: what has none is not finished, and must not look as if it were."""
     lost = "Its row was lost, to another 'prepare' of this store perhaps. Run the command again."
+    # Two runs that write one status.csv may lose a row; the stream itself is there.
     return [rows.get(clip.id) or StatusRow(clip.id, "unknown", lost) for clip in corpus.clips]
 
 
 def _feature(key: str, rows: Sequence[StatusRow], size_bytes: int) -> FeatureSummary:
+    # Failed clips have no rows, so a coverage of theirs would be zero whatever the reason.
     coverage = [row.coverage for row in rows if row.status == OK]
     failures = Counter(row.status for row in rows if row.status != OK)
     return FeatureSummary(

@@ -110,9 +110,15 @@ def drawings(files: Iterable[Path]) -> set[Path]:
 
     ``face_landmark_7.jpg`` is one beside ``face_7.jpg``, and a picture by itself without it.
     """
+    return set(drawing_of(files).values())
+
+
+def drawing_of(files: Iterable[Path]) -> dict[Path, Path]:
+    """Picture -> the picture of the landmarks in it, as far as there are some."""
     by_stem = {file.stem.lower(): file for file in files}
     bare = {stem: _LANDMARKS.sub("", stem).strip("_- ") for stem in by_stem}
-    return {by_stem[stem] for stem, of in bare.items() if of != stem and of in by_stem}
+    drawn = {of: stem for stem, of in bare.items() if of != stem and of in by_stem}
+    return {by_stem[of]: by_stem[stem] for of, stem in drawn.items()}
 
 
 def _natural(name: str) -> list[tuple[int, str]]:

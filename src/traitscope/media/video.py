@@ -157,7 +157,7 @@ class FrameReader:
                     check_codec(stream, path)
                     self._declared = own_duration(container, stream)
                     whole = self._start == 0 and self._end == float("inf")
-                    self._indexed = stream.frames if whole else 0
+                    self._indexed = stream.frames if whole and stream else 0
                     self._skip = self._skip and not says_no_times(container)
                     self.info = measured(self.info, container, stream)
         if not self.info.has_video:

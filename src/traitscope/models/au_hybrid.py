@@ -3,10 +3,16 @@
 System: "Personality of Head Motion", OpenFace's 17 action units, 2 gaze angles and 3 rotations of
 every frame, five sets of them.
 
+As published: each of the 256 features has a weight of its own for every row (one additive score per
+feature and row), the gates have SiLU, a row is 100 / 30 of a time step, and dropout stands behind
+both branches and in the head. The published network counts 2.85 million values and this one 2.22:
+how wide its layers over time and attention are is stated nowhere.
+
 Where we differ: the LSTM runs over time instead of over the batch; padding and missing rows are
 masked in every branch, so that any batch size and length gives the same scores; there are ReLUs
 between the layers of the head; signals are standardised on the fitting clips instead of on the file
-being scored; the head ends in the target range.
+being scored; the head ends in the target range. Copies of a clip are drawn in training instead of
+written into its table: ``train.passes=7`` of batches of one are about as many updates.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,7 +21,7 @@ from typing import Literal
 
 import torch
 from einops import rearrange
-from pydantic import PositiveInt, model_validator
+from pydantic import PositiveFloat, PositiveInt, model_validator
 from torch import Tensor, nn
 
 from traitscope.config import Config as BaseConfig
@@ -52,8 +58,12 @@ class Config(BaseConfig):
     """By how much squeeze-and-excitation narrows."""
     hidden: tuple[PositiveInt, ...] = (256, 128)
     """Units of the hidden layers of the head."""
+    attention: Literal["feature", "row"] = "feature"
+    """What gets a weight: each feature of each row, or each row as a whole."""
+    time_step: PositiveFloat = 100 / 30
+    """Units of time from one row to the next, as the sines of time see them."""
     dropout: Share = 0.5
-    """Dropout of the convolutional branch."""
+    """Dropout behind each branch and behind the first layer of the head."""
 
     @model_validator(mode="after")
     def _a_kernel_per_layer(self) -> "Config":
@@ -99,15 +109,19 @@ class Recurrence(nn.Module):
             nn.ReLU(),
             nn.Linear(config.width, config.width),
         )
+        self.time_step = config.time_step
         self.lstm = nn.LSTM(config.width, config.units, batch_first=True)
-        self.attention = AttentionPool(config.units)
+        per_feature = config.attention == "feature"
+        self.attention = AttentionPool(config.units, per_feature=per_feature)
+        self.dropout = nn.Dropout(config.dropout)
 
     def forward(self, signals: Tensor, mask: Tensor) -> Tensor:
         """(clips, rows, features) and (clips, rows) -> (clips, units)."""
         rows, width = signals.shape[1], self.project.out_features
-        places = self.place(sinusoids(rows, width, signals.device))
-        states, _ = self.lstm(self.project(signals) + places)
-        return (states * self.attention(states, mask)).sum(dim=1)
+        places = sinusoids(rows, width, signals.device, step=self.time_step).to(signals)
+        states, _ = self.lstm(self.project(signals) + self.place(places))
+        attended: Tensor = self.dropout((states * self.attention(states, mask)).sum(dim=1))
+        return attended
 
 
 class Convolution(nn.Module):
@@ -120,7 +134,7 @@ class Convolution(nn.Module):
         self.pad = nn.ConstantPad1d(((kernel - 1) // 2, kernel // 2), 0.0)
         self.convolve = nn.Conv1d(before, after, kernel)
         self.gate = nn.Sequential(
-            nn.Linear(after, narrow), nn.ReLU(), nn.Linear(narrow, after), nn.Sigmoid()
+            nn.Linear(after, narrow), nn.SiLU(), nn.Linear(narrow, after), nn.Sigmoid()
         )
 
     def forward(self, values: Tensor, mask: Tensor) -> Tensor:
@@ -149,7 +163,8 @@ class Convolutions(nn.Module):
         """(clips, rows, features) and (clips, rows) -> (clips, channels)."""
         for layer in self.layers:
             signals = layer(signals, mask)
-        return masked_mean(self.dropout(signals), mask)
+        mean: Tensor = self.dropout(masked_mean(signals, mask))
+        return mean
 
 
 class Model(nn.Module):
@@ -163,10 +178,11 @@ class Model(nn.Module):
         self.recurrence = Recurrence(features, config)
         self.convolutions = Convolutions(features, config)
         sizes = (config.units + config.channels[-1], *config.hidden)
-        layers = [(nn.Linear(before, after), nn.ReLU()) for before, after in pairwise(sizes)]
-        self.head = nn.Sequential(
-            *(part for pair in layers for part in pair), nn.Linear(sizes[-1], len(targets))
-        )
+        layers: list[nn.Module] = []
+        for before, after in pairwise(sizes):
+            layers += [nn.Linear(before, after), nn.ReLU()]
+        layers.insert(2, nn.Dropout(config.dropout))
+        self.head = nn.Sequential(*layers, nn.Linear(sizes[-1], len(targets)))
         self.to_range = RangeHead(targets)
 
     def forward(self, batch: Batch) -> Tensor:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from traitscope.config import Config as BaseConfig
 from traitscope.nn.heads import RangeHead
+from traitscope.nn.initial import from_scratch
 from traitscope.nn.resnets import resnet
 from traitscope.nn.sound import sound_draw, waveform_of
 from traitscope.types import Batch, Draw, Target
@@ -46,8 +47,10 @@ class Model(nn.Module):
         self.hear = resnet(18, config.channels, sound=True)
         self.score = nn.Linear(config.channels[-1], len(targets))
         self.to_range = RangeHead(targets)
+        self.samples = config.samples
+        from_scratch(self)
 
     def forward(self, batch: Batch) -> Tensor:
         """``waveform`` (clips, samples) -> (clips, targets)."""
-        heard = self.hear(waveform_of(batch)).mean(dim=2)
+        heard = self.hear(waveform_of(batch, self.samples)).mean(dim=2)
         return self.to_range(self.score(heard))

@@ -3,6 +3,11 @@
 System: the audio network of the DeepPersonality benchmark, https://arxiv.org/abs/2212.06777 (Liao
 et al., 2022), after work that asks which frequencies carry impressions of personality.
 
+What it can see: how much of each frequency a clip has, so the level of speech and how far its pitch
+spreads. What it cannot: anything that has an order in time (pauses, the rate of speech), since a
+spectrum of the whole clip has none; and hardly the pitch itself, because the average over
+frequencies at the end forgets where on the axis something was found.
+
 Where we differ: amplitudes are standardised per bin on the fitting clips, and the head ends in the
 target range.
 """
@@ -40,7 +45,7 @@ def inputs(config: Config) -> dict[str, Draw]:
 
 
 class Model(nn.Module):
-    """Three convolutions with pooling and dropout, the average over frequencies, one layer."""
+    """Three convolutions, each with sigmoid, pooling and dropout; the average over frequencies."""
 
     def __init__(
         self, config: Config, shapes: Mapping[str, tuple[int, ...]], targets: Sequence[Target]
@@ -49,9 +54,8 @@ class Model(nn.Module):
         layers: list[nn.Module] = []
         sizes = zip(pairwise((1, *config.channels)), KERNELS, POOLS, DROPOUTS, strict=True)
         for (before, after), kernel, pool, dropout in sizes:
-            layers += [nn.Conv1d(before, after, kernel), nn.MaxPool1d(pool), nn.Dropout(dropout)]
-        # After the first convolution alone, as published; the others have their pooling only.
-        layers.insert(1, nn.Sigmoid())
+            layers += [nn.Conv1d(before, after, kernel, padding=1), nn.Sigmoid()]
+            layers += [nn.MaxPool1d(pool), nn.Dropout(dropout)]
         self.hear = nn.Sequential(*layers)
         self.score = nn.Linear(config.channels[-1], len(targets))
         self.to_range = RangeHead(targets)

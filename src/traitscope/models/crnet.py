@@ -3,12 +3,13 @@
 Paper: Li et al., "CR-Net: A Deep Classification-Regression Network for Multimodal Apparent
 Personality Analysis", 2020, https://doi.org/10.1007/s11263-020-01309-y.
 
-Where we differ: the softmax that weights a branch's four cells runs over the four ranges of a trait
-(it ran over the traits), frame and face are drawn at one moment and share every transform, ranges
-of z-scores are cut at -1, 0 and 1, and the head ends in the target range.
+Where we differ: the cross-entropy runs over the four ranges of each trait (it ran over the traits),
+frame and face are drawn at one moment and share every transform, ranges of z-scores are cut at -1,
+0 and 1, the weight of the ranges in the second stage grows by the batch instead of by the epoch,
+and the head ends in the target range.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -18,7 +19,9 @@ from pydantic import PositiveInt
 from torch import Tensor, nn
 
 from traitscope.config import Config as BaseConfig
-from traitscope.nn.heads import RangeHead
+from traitscope.nn.heads import RangeHead, masked_mean
+from traitscope.nn.images import Images, each_image, evaluated
+from traitscope.nn.initial import from_scratch
 from traitscope.nn.resnets import resnet
 from traitscope.nn.sound import sound_draw, waveform_of
 from traitscope.types import Batch, Draw, Rows, Target
@@ -41,6 +44,8 @@ class Config(BaseConfig):
     """Samples of sound at 16 kHz, about 15 seconds."""
     depth: Literal[18, 34] = 34
     """Depth of each ResNet."""
+    evaluation_images: Images = 1
+    """Moments of a clip that are looked at in evaluation, evenly spaced, or all that are stored."""
     channels: tuple[PositiveInt, PositiveInt, PositiveInt, PositiveInt] = (64, 128, 256, 512)
     """Channels of the four groups of blocks."""
 
@@ -49,11 +54,12 @@ TINY = Config(size=64, face_size=64, samples=8192, depth=18, channels=(4, 4, 8, 
 
 
 def inputs(config: Config) -> dict[str, Draw]:
-    """One frame and the face in it, and the sound."""
+    """A frame and the face in it (of several moments in evaluation), and the sound."""
     sees, hears = config.senses != "audio", config.senses != "visual"
     drawn = {}
     if sees:
-        moment = Draw(train=Rows("random", 1), evaluate=Rows("even", 1), group="moment")
+        rows = evaluated(config.evaluation_images)
+        moment = Draw(train=Rows("random", 1), evaluate=rows, group="moment")
         drawn["faces"] = replace(moment, size=config.face_size)
         drawn["frames"] = replace(moment, size=config.size)
     if hears:
@@ -117,19 +123,41 @@ class Model(nn.Module):
         self.to_range = RangeHead(targets)
         self.num_features = config.channels[-1]
         self.register_buffer("cuts", torch.tensor([_cuts(target) for target in targets]))
+        self.samples = config.samples
+        from_scratch(self)
 
     def forward(self, batch: Batch) -> Output:
-        """``frames`` and ``faces`` (clips, 1, 3, s, s), ``waveform`` (clips, samples) -> Output."""
-        logits, features = [], []
-        for name, branch in self.branches.items():
-            signal = waveform_of(batch) if name == "waveform" else batch.streams[name][:, 0]
-            sorted_, seen = branch(signal)
-            logits.append(sorted_)
-            features.append(seen)
-        joined = torch.stack(features).sum(dim=0)
+        """``frames`` and ``faces`` (clips, moments, 3, s, s), ``waveform`` (clips, samples)."""
+        mask = _moments(batch, self.branches)
+        spoken = [self._branch(name, batch, mask) for name in self.branches]
+        logits = torch.stack([ranges for ranges, _ in spoken]).sum(dim=0)
+        joined = torch.stack([features for _, features in spoken]).sum(dim=0)
         scores = self.to_range(self.score(joined).squeeze(-1))
+        of_clip = masked_mean(logits.flatten(2), mask).unflatten(1, logits.shape[2:])
         cuts: Tensor = self.cuts  # type: ignore[assignment]
-        return Output(scores, torch.stack(logits).sum(dim=0), cuts, joined.mean(dim=1))
+        features = masked_mean(joined.mean(dim=2), mask)
+        return Output(masked_mean(scores, mask), of_clip, cuts, features)
+
+    def _branch(self, name: str, batch: Batch, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Ranges and features of each moment: (clips, moments, targets, ...), twice."""
+        clips, moments = mask.shape
+        if name == "waveform":  # heard once, whatever is seen meanwhile
+            logits, features = self.branches[name](waveform_of(batch, self.samples))
+            return tuple(part[:, None].expand(-1, moments, -1, -1) for part in (logits, features))
+
+        def both(images: Tensor) -> Tensor:
+            return torch.cat(self.branches[name](images), dim=2)
+
+        spoken = rearrange(each_image(batch, name, both), "(b m) t w -> b m t w", b=clips)
+        return spoken[..., :BINS], spoken[..., BINS:]
+
+
+def _moments(batch: Batch, names: Iterable[str]) -> Tensor:
+    """Moments at which all that is looked at is there: (clips, moments); one for sound alone."""
+    seen = [batch.masks[name] for name in names if name != "waveform"]
+    if not seen:
+        return batch.masks["waveform"].any(dim=1, keepdim=True)
+    return torch.stack(seen).all(dim=0)
 
 
 def _cuts(target: Target) -> tuple[float, ...]:

@@ -156,7 +156,7 @@ class Estimator:
         total = torch.zeros((), device=self.network.score.weight.device)
         for name, branch in self.network.branches.items():
             if name == "waveform":
-                features = branch(waveform_of(batch))[1].flatten(1)
+                features = branch(waveform_of(batch, self.config.crnet.samples))[1].flatten(1)
             else:
                 rows = branch(rearrange(batch.streams[name], "1 rows ... -> rows ..."))[1]
                 rows = rearrange(rows, "rows t w -> 1 rows (t w)")

@@ -2,18 +2,20 @@
 
 The one-image systems of the DeepPersonality benchmark, https://arxiv.org/abs/2212.06777 (Liao et
 al., 2022), are recipes of this file. Where we differ: the head ends in the target range, and a clip
-is scored on several evenly spaced images instead of one.
+is scored on several evenly spaced images instead of a random one (``evaluation_images=all`` is the
+benchmark's full test).
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 from torch import Tensor, nn
 
 from traitscope.errors import shown
 from traitscope.nn.heads import RangeHead, RowScores
 from traitscope.nn.images import ImagesConfig, image_draws, score_images
+from traitscope.nn.initial import from_scratch
 from traitscope.nn.pretrained import OPTIONS, Backbone
 from traitscope.types import Batch, Draw, Target
 
@@ -30,6 +32,14 @@ class Config(ImagesConfig):
     """Settings of the network, as timm.create_model takes them."""
     pretrained: bool = False
     """Start from ImageNet weights in the local cache."""
+    initial: Literal["timm", "he"] = "timm"
+    """First weights without them: timm's, or the benchmark's (He; N(0, .01) in linear layers)."""
+
+    @model_validator(mode="after")
+    def _one_beginning(self) -> "Config":
+        if self.pretrained and self.initial != "timm":
+            raise ValueError("published weights take the place of first ones: leave initial out")
+        return self
 
     @field_validator("options")
     @classmethod
@@ -66,6 +76,8 @@ class Model(nn.Module):
         self.published = Backbone(config.backbone, config.pretrained, settings)
         self.colours, self.network = self.published.colours(), self.published.network()
         self.to_range = RangeHead(targets)
+        if config.initial == "he":
+            from_scratch(self.network)
 
     def load_pretrained(self) -> None:
         """Take ImageNet weights from the local cache, but for the classifier."""
@@ -78,3 +90,7 @@ class Model(nn.Module):
     def _score(self, images: Tensor) -> Tensor:
         scores: Tensor = self.to_range(self.network(self.colours(images)))
         return scores
+
+
+FOREIGN = ((r"^(?:(?:model|backbone|net|encoder)\.)?", "network."),)
+"""Names in files of other programs -> ours: networks of timm and torchvision."""

@@ -5,21 +5,27 @@ System: Characteristic_Prediction (ResNet50 + audio + LSTM, Keras). ``pool=flatt
 
 Where we differ: images are normalised for the framework the weights come from; audio features are
 standardised on the fitting clips instead of by the batch; face and sound of a clip meet at the same
-segment; the backbone stays in evaluation mode; the head ends in the target range. ``bidirectional``
-is what their README promises, ``time_pool=attention`` is ours.
+segment; the backbone stays in evaluation mode; the head ends in the target range; windows of the
+frame (``windows=4`` in the recipe: the last four of ten pictures) are at random places in training
+alone, and in the middle otherwise. ``bidirectional`` is what their README promises,
+``time_pool=attention`` is ours.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Literal
 
 import torch
 from einops import rearrange
-from pydantic import PositiveInt, model_validator
+from pydantic import NonNegativeInt, PositiveInt, model_validator
 from torch import Tensor, nn
 
 from traitscope.nn.backbones import BackboneConfig, ResNet, Share, face_draw
 from traitscope.nn.heads import AttentionPool, RangeHead, masked_mean
 from traitscope.types import Batch, Draw, Rows, Target
+
+WINDOW = 400 / 720
+"""Side of a window as a share of the frame's height: 400 pixels of First Impressions' 720."""
 
 
 class Config(BackboneConfig):
@@ -29,8 +35,12 @@ class Config(BackboneConfig):
     """Equal parts of a clip: one face and the sound of each."""
     pool: Literal["flatten", "average"] = "flatten"
     """What is made of the backbone's map: all of it, or its mean over the picture."""
+    windows: NonNegativeInt = 0
+    """So many of the last segments show a window of the whole frame instead of the face."""
+    face_pixels: NonNegativeInt = 0
+    """Cut faces as upright squares of so many pixels (400 in theirs); 0 for chips of the face."""
     size: PositiveInt = 256
-    """Side of a face in pixels."""
+    """Side of a face, and of a window, in pixels."""
     hidden: PositiveInt = 1024
     """Units of the layer after the backbone."""
     embedding: PositiveInt = 128
@@ -50,6 +60,8 @@ class Config(BackboneConfig):
     def _stored_maps(self) -> "Config":
         if self.embeddings and self.pool == "flatten":
             raise ValueError("embeddings are averages over the picture: they need pool=average")
+        if self.windows and (self.embeddings or self.windows > self.segments):
+            raise ValueError("windows are cut out of frames, of as many segments at most")
         return self
 
 
@@ -69,13 +81,21 @@ TINY = Config(
 
 def inputs(config: Config) -> dict[str, Draw]:
     """A face per segment (random in training, the middle one otherwise), and its sound."""
+    square = {"window": config.face_pixels} if config.face_pixels else {}
     faces = Draw(
         train=Rows("segments", config.segments),
         evaluate=Rows("even", config.segments),
-        extract={"backend": "haar", "size": config.size},
+        extract={"backend": "haar", "size": config.size, **square},
     )
+    drawn = face_draw(config, faces, config.size)
+    if config.windows:
+        height = round(config.size / WINDOW)
+        whole = (height, round(height * 16 / 9))
+        # At the moments of the faces: a window shows the segment whose place it takes.
+        drawn["faces"] = replace(drawn["faces"], group="segment")
+        drawn["frames"] = Draw(group="segment", extract={"size": height}, size=whole)
     return {
-        **face_draw(config, faces, config.size),
+        **drawn,
         "short_term": Draw(
             train=Rows("even", config.segments),
             evaluate=Rows("even", config.segments),
@@ -93,6 +113,7 @@ class Model(nn.Module):
     ) -> None:
         super().__init__()
         self.flatten = config.pool == "flatten"
+        self.windows = config.windows
         self.backbone = ResNet(config)
         # A ResNet halves a picture five times, and rounds up.
         places = ((config.size + 31) // 32) ** 2 if self.flatten else 1
@@ -120,7 +141,12 @@ class Model(nn.Module):
         self.backbone.load_pretrained()
 
     def forward(self, batch: Batch) -> Tensor:
-        """``faces`` (clips, segments, 3, size, size), ``short_term`` (clips, segments, 68)."""
+        """``faces`` (clips, segments, 3, size, size), ``short_term`` (clips, segments, 68).
+
+        With windows, ``frames`` (clips, segments, 3, height, width) as well.
+        """
+        if self.windows:
+            batch = self._with_windows(batch)
         if self.flatten:
             has_face = batch.masks["faces"]
             maps = self.backbone.maps(batch)
@@ -135,3 +161,33 @@ class Model(nn.Module):
         if self.attention is None:
             return masked_mean(scores, mask)
         return (scores * self.attention(states, mask)).sum(dim=1)
+
+    def _with_windows(self, batch: Batch) -> Batch:
+        """Put windows of the frames in the places of the last faces."""
+        faces, frames = batch.streams["faces"], batch.streams["frames"][:, -self.windows :]
+        side = faces.shape[-1]
+        random = self.training
+        cut = rearrange(frames, "clips rows ... -> (clips rows) ...")
+        windows = torch.stack([_window(frame, side, random=random) for frame in cut])
+        windows = rearrange(windows, "(clips rows) ... -> clips rows ...", clips=len(faces))
+        pictures = torch.cat([faces[:, : -self.windows], windows], dim=1)
+        masks = [
+            batch.masks["faces"][:, : -self.windows],
+            batch.masks["frames"][:, -self.windows :],
+        ]
+        return replace(
+            batch,
+            streams={**batch.streams, "faces": pictures},
+            masks={**batch.masks, "faces": torch.cat(masks, dim=1)},
+        )
+
+
+def _window(frame: Tensor, side: int, *, random: bool) -> Tensor:
+    """A square of a frame (3, height, width), at a random place or in the middle."""
+    spare = [length - side for length in frame.shape[-2:]]
+    top, left = (int(torch.randint(s + 1, ())) if random else s // 2 for s in spare)
+    return frame[:, top : top + side, left : left + side]
+
+
+FOREIGN = ((r"^(?:\w+\.)*?(conv1|bn1|layer[1-4])\.", r"backbone.network.\1."),)
+"""Names in files of other programs -> ours: ResNets of torchvision and timm."""

@@ -20,7 +20,14 @@ from traitscope.errors import DataError, MissingError
 from traitscope.extras import require
 from traitscope.learners.words import texts_of
 from traitscope.nn.heads import RangeHead, masked_mean
-from traitscope.nn.text_encoder import Encoder, absent, byte_encoder, fill, read_encoder
+from traitscope.nn.text_encoder import (
+    Encoder,
+    absent,
+    byte_encoder,
+    fill,
+    read_encoder,
+    text_vectors,
+)
 from traitscope.types import Batch, Draw, Target
 
 EXTRA = "text"
@@ -142,6 +149,9 @@ class Model(nn.Module):
         """Score ``transcript`` (clips, rows) of strings: (clips, targets)."""
         assert self.spec is not None
         longest = min(self.config.max_tokens, _positions(self.spec))
+        if not self.training:
+            mean, _ = text_vectors(self.spec, self.encoder, texts_of(batch), longest)
+            return self.range(self.head(mean))
         ids, mask = self.spec.tokens(texts_of(batch), longest)
         device = self.range.low.device
         seen = torch.from_numpy(mask).to(device)

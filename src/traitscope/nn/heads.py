@@ -30,14 +30,19 @@ class RowScores:
 
 
 class RangeHead(nn.Module):
-    """Map scores to the range of each target: affine sigmoid if bounded, identity if not."""
+    """Map scores to the range of each target: affine sigmoid if bounded, identity if not.
+
+    Without ``squash`` a score counts in units of the range from its lower end, and may leave it:
+    for systems that regressed without a sigmoid.
+    """
 
     low: Tensor
     span: Tensor
     bounded: Tensor
 
-    def __init__(self, targets: Sequence[Target]) -> None:
+    def __init__(self, targets: Sequence[Target], *, squash: bool = True) -> None:
         super().__init__()
+        self.squash = squash
         low = [0.0 if target.low is None else target.low for target in targets]
         high = [1.0 if target.high is None else target.high for target in targets]
         self.register_buffer("low", torch.tensor(low))
@@ -47,7 +52,8 @@ class RangeHead(nn.Module):
     def forward(self, scores: Tensor) -> Tensor:
         """(..., targets) -> (..., targets)."""
         scores = scores.float()  # in half precision .5 has neighbours .002 and .004 away
-        inside = self.low + self.span * torch.sigmoid(scores)
+        shares = torch.sigmoid(scores) if self.squash else scores
+        inside = self.low + self.span * shares
         return torch.where(self.bounded, inside, scores)
 
 
@@ -59,23 +65,35 @@ def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
 
 
 class AttentionPool(nn.Module):
-    """Additive attention over rows: weights that are zero where the mask is False."""
+    """Additive attention over rows: weights that are zero where the mask is False.
 
-    def __init__(self, width: int) -> None:
+    One weight per row, or one per row and feature: then each feature looks at rows of its own.
+    """
+
+    def __init__(self, width: int, *, per_feature: bool = False) -> None:
         super().__init__()
         self.hidden = nn.Linear(width, width)
-        self.score = nn.Linear(width, 1, bias=False)
+        self.score = nn.Linear(width, width if per_feature else 1, bias=False)
 
     def forward(self, rows: Tensor, mask: Tensor) -> Tensor:
-        """(clips, rows, width) and (clips, rows) -> weights (clips, rows, 1) that sum to one."""
+        """(clips, rows, width) and (clips, rows) -> weights (clips, rows, 1 or width).
+
+        Over the rows of a clip they sum to one.
+        """
         scores = self.score(torch.tanh(self.hidden(rows)))
         hidden = ~rearrange(mask, "clips rows -> clips rows 1")
         # not minus infinity: where every row is hidden, softmax would give NaN
         return scores.masked_fill(hidden, torch.finfo(scores.dtype).min).softmax(dim=1)
 
 
-def sinusoids(rows: int, width: int, device: torch.device | str = "cpu") -> Tensor:
-    """Sines and cosines of the row number at ``width`` / 2 wavelengths: (rows, width)."""
+def sinusoids(
+    rows: int, width: int, device: torch.device | str = "cpu", *, step: float = 1.0
+) -> Tensor:
+    """Sines and cosines of the row number, or of ``step`` times it, at ``width`` / 2 wavelengths.
+
+    Returns:
+        (rows, width).
+    """
     waves = torch.exp(torch.arange(0, width, 2, device=device) * (-math.log(1e4) / width))
-    angles = torch.arange(rows, device=device)[:, None] * waves
+    angles = (torch.arange(rows, device=device) * step)[:, None] * waves
     return torch.stack([angles.sin(), angles.cos()], dim=2).flatten(1)[:, :width]

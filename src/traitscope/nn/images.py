@@ -6,6 +6,7 @@ In: a batch with a stream of pictures. Out: the scores of each picture, and of t
 from collections.abc import Callable
 from typing import Literal
 
+import torch
 from einops import rearrange
 from pydantic import PositiveInt
 from torch import Tensor
@@ -13,6 +14,12 @@ from torch import Tensor
 from traitscope.config import Config as BaseConfig
 from traitscope.nn.heads import RowScores
 from traitscope.types import Batch, Draw, Rows
+
+Images = PositiveInt | Literal["all"]
+"""How many of the stored images of a clip."""
+
+AT_ONCE = 64
+"""Images that go through a network together in evaluation: all of several clips are too many."""
 
 
 class ImagesConfig(BaseConfig):
@@ -24,14 +31,19 @@ class ImagesConfig(BaseConfig):
     """Side of an image in pixels."""
     images: PositiveInt = 1
     """Random images of a clip per training epoch."""
-    evaluation_images: PositiveInt = 8
-    """Evenly spaced images of a clip in evaluation."""
+    evaluation_images: Images = 8
+    """Evenly spaced images of a clip in evaluation, or all that are stored."""
 
 
 def image_draws(config: ImagesConfig) -> dict[str, Draw]:
     """Draw random images in training, evenly spaced ones in evaluation."""
-    train, evaluate = Rows("random", config.images), Rows("even", config.evaluation_images)
+    train, evaluate = Rows("random", config.images), evaluated(config.evaluation_images)
     return {config.input: Draw(train=train, evaluate=evaluate, size=config.size)}
+
+
+def evaluated(images: Images) -> Rows:
+    """The rows that are scored of a clip: evenly spaced ones, or all."""
+    return Rows("all") if images == "all" else Rows("even", images)
 
 
 def score_images(batch: Batch, stream: str, score: Callable[[Tensor], Tensor]) -> RowScores:
@@ -43,5 +55,22 @@ def score_images(batch: Batch, stream: str, score: Callable[[Tensor], Tensor]) -
         score: (images, 3, height, width) -> (images, targets).
     """
     mask = batch.masks[stream]
-    scores = score(rearrange(batch.streams[stream], "clips rows ... -> (clips rows) ..."))
+    scores = each_image(batch, stream, score)
     return RowScores(rearrange(scores, "(clips rows) t -> clips rows t", clips=len(mask)), mask)
+
+
+def each_image(batch: Batch, stream: str, see: Callable[[Tensor], Tensor]) -> Tensor:
+    """Put every picture of a batch through a network, in evaluation a few at a time.
+
+    Args:
+        batch: with a stream (clips, rows, 3, height, width).
+        stream: its name.
+        see: (images, 3, height, width) -> (images, ...).
+
+    Returns:
+        (clips x rows, ...), a clip's rows together.
+    """
+    images = rearrange(batch.streams[stream], "clips rows ... -> (clips rows) ...")
+    if torch.is_grad_enabled():  # its batch normalisation takes the statistics of all of them
+        return see(images)
+    return torch.cat([see(part) for part in images.split(AT_ONCE)])

@@ -4,9 +4,19 @@ Paper: Chen et al., "MobileFaceNets", 2018, https://arxiv.org/abs/1804.07573. 1,
 in all, 565,888 up to the map; the weights are a third-party file that the user brings.
 """
 
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
 from torch import Tensor, nn
 
+from traitscope import weights
+from traitscope.errors import DataError
 from traitscope.nn.pretrained import frozen
+
+FILE = "landmark_network.pth"
+"""What `weights` calls its tensors."""
 
 MAP_CHANNELS = 128
 INPUT_SIZE = 112
@@ -72,3 +82,41 @@ class MobileFaceNet(nn.Module):
     def forward(self, faces: Tensor) -> Tensor:
         """(images, 3, 112, 112) -> (images, 136): x and y of 68 points."""
         return self.points(self.trunk(faces)).flatten(1)
+
+
+def load_landmark_network(network: MobileFaceNet) -> None:
+    """Give the network its published tensors.
+
+    Names differ from file to file, the order of the layers does not: tensors are taken one after
+    the other, and each has to have the shape of its place.
+
+    Raises:
+        MissingError: nobody has put the file where `weights` looks.
+        DataError: it is not this network.
+    """
+    path = weights.find(FILE)
+    tensors, own = _tensors(path), network.state_dict()
+    wrong = [
+        f"{theirs} {tuple(tensors[theirs].shape)} for {name} {tuple(tensor.shape)}"
+        for theirs, (name, tensor) in zip(tensors, own.items(), strict=False)
+        if tensors[theirs].shape != tensor.shape
+    ]
+    if wrong or len(tensors) != len(own):
+        first = f", first {wrong[0]}" if wrong else ""
+        raise DataError(
+            f"{path} is not the landmark network of 68 points: {len(tensors)} tensors for "
+            f"{len(own)}, {len(wrong)} of another shape{first}. Bring the file that S2D names."
+        )
+    network.load_state_dict(dict(zip(own, tensors.values(), strict=True)))
+
+
+def _tensors(path: Path) -> dict[str, Tensor]:
+    """Tensors of a file, in order; nothing in it is run."""
+    try:
+        tree: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+        raise DataError(
+            f"{path} is not readable as tensors without running what is in it: {error}"
+        ) from None
+    tree = tree.get("state_dict", tree) if isinstance(tree, dict) else {}
+    return {name: value for name, value in tree.items() if isinstance(value, Tensor)}

@@ -4,8 +4,9 @@ What is fetched is data alone: the architecture and the tokenizer as JSON, tenso
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,12 @@ LOCAL: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
 """Nothing is fetched, and the code that some encoders bring along is never run."""
 LARGEST_JSON = 64 * 2**20
 WHY = "Reading text with a transformer"
+
+_TOKENS = 4096
+"""Computed at once, padding included: a processor gains nothing from more, and a network of a
+hundred million parameters takes some 200 MB for them."""
+
+Batch = tuple[list[int], NDArray[np.int64], NDArray[np.bool_]]
 
 
 @dataclass(frozen=True)
@@ -56,20 +63,75 @@ class Encoder:
         self, texts: Sequence[str], longest: int
     ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
         """Ids and mask (texts, tokens) of the first tokens of each text."""
-        tokenizers = require("tokenizers", extra="text", why=WHY)
-        tokenizer = tokenizers.Tokenizer.from_str(self.tokenizer)
+        return _side_by_side(self._sequences(texts, longest))
+
+    def batches(self, texts: Sequence[str], longest: int) -> Iterator[Batch]:
+        """The same in parts, texts of similar length together, so that little is padded.
+
+        Yields:
+            Places of some texts, and their ids and mask (texts, tokens).
+        """
+        sequences = self._sequences(texts, longest)
+        order = sorted(range(len(sequences)), key=lambda place: len(sequences[place]))
+        first = 0
+        while first < len(order):
+            places = order[first:]
+            # Rising lengths: the last of a part is the width of all of it.
+            fits = [n * len(sequences[place]) <= _TOKENS for n, place in enumerate(places, 1)]
+            places = places[: max(1, sum(fits))]
+            first += len(places)
+            yield (places, *_side_by_side([sequences[place] for place in places]))
+
+    def _sequences(self, texts: Sequence[str], longest: int) -> list[list[int]]:
+        tokenizer = _tokenizer(self.tokenizer)
         tokenizer.enable_truncation(longest)
         tokenizer.no_padding()
         # An empty text is one filler: networks cannot average nothing.
-        sequences = [encoding.ids or [0] for encoding in tokenizer.encode_batch(list(texts))]
-        width = max(map(len, sequences), default=1)
-        ids, mask = (
-            np.zeros((len(sequences), width), np.int64),
-            np.zeros((len(sequences), width), bool),
-        )
-        for row, one in enumerate(sequences):
-            ids[row, : len(one)], mask[row, : len(one)] = one, True
-        return ids, mask
+        return [encoding.ids or [0] for encoding in tokenizer.encode_batch(list(texts))]
+
+
+@lru_cache(maxsize=2)
+def _tokenizer(description: str) -> Any:
+    """Read a tokenizer once: of a real vocabulary that takes as long as a dozen short texts."""
+    tokenizers = require("tokenizers", extra="text", why=WHY)
+    return tokenizers.Tokenizer.from_str(description)
+
+
+def _side_by_side(sequences: Sequence[Sequence[int]]) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    shape = (len(sequences), max(map(len, sequences), default=1))
+    ids, mask = np.zeros(shape, np.int64), np.zeros(shape, bool)
+    for row, one in enumerate(sequences):
+        ids[row, : len(one)], mask[row, : len(one)] = one, True
+    return ids, mask
+
+
+def text_vectors(
+    encoder: Encoder, network: Any, texts: Sequence[str], longest: int
+) -> tuple[Any, NDArray[np.int64]]:
+    """Encode texts, many at a time: each gets what it gets alone, up to rounding.
+
+    Args:
+        encoder: of the texts.
+        network: in evaluation mode, on any device.
+        texts: in any order.
+        longest: tokens that are read of each.
+
+    Returns:
+        The mean over the tokens of each text (texts, width), as a tensor, and how many there are.
+    """
+    torch = require("torch", extra="text", why=WHY)
+    from traitscope.nn.heads import masked_mean  # loads torch, which names of encoders need not
+
+    device = next(network.parameters()).device
+    parts, order, counts = [], [], np.zeros(len(texts), np.int64)
+    for places, ids, mask in encoder.batches(texts, longest):
+        seen = torch.from_numpy(mask).to(device)
+        output = network(torch.from_numpy(ids).to(device), attention_mask=seen.long())
+        parts.append(masked_mean(output.last_hidden_state, seen))
+        order += places
+        counts[places] = mask.sum(axis=1)
+    back = np.argsort(order)
+    return torch.cat(parts)[torch.from_numpy(back).to(device)], counts
 
 
 def read_encoder(name: str) -> Encoder:

@@ -1,25 +1,19 @@
 """A trained run + media, words or a table -> Predictions with coverage, or the reason for none."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from traitscope.data.examples import collate, draw_example
-from traitscope.errors import ClipError, lacks_memory
-from traitscope.extract.transcript import read_words
-from traitscope.features.extraction import Extraction, extract_clip, out_of_memory
+from traitscope.features.extraction import Extraction
 from traitscope.features.request import Request, of_speaker
 from traitscope.media import Tracks
 from traitscope.media.folders import LeftOut
 from traitscope.media.limits import DEFAULTS, Limits
-from traitscope.prediction.inputs import (
-    clip_names,
-    named_clips,
-    named_paths,
-    speaker_of,
-    unused,
-)
+from traitscope.prediction.inputs import speaker_of, tasks_of
+from traitscope.prediction.score_table import ScoreTable
+from traitscope.prediction.scoring import Scorer, Task, score
 from traitscope.runs.card import KINDS
 from traitscope.runs.checkpoint import Checkpoint, load
 from traitscope.types import Clip, Hook, Prediction, Stream
@@ -38,6 +32,8 @@ def predict(
     tracks: Tracks | None = None,
     model: str | None = None,
     streams: Iterable[str] = (),
+    table: Path | str | None = None,
+    workers: int | None = None,
     hook: Hook | None = None,
     limits: Limits = DEFAULTS,
 ) -> list[Prediction]:
@@ -45,14 +41,17 @@ def predict(
 
     Args:
         run: a run folder, or a loaded checkpoint.
-        media: video or audio files, folders of them or of images, text files, or tables with the
-            columns of the run's imported features (or ``transcript``), one or more rows per clip.
+        media: video or audio files, folders of images, text files, or tables with the columns
+            of the run's imported features (or ``transcript``) and one or more rows per clip.
         text: a file with the words of the one clip (.txt, .srt, .json ...), alone if there is none.
         speaker: whose words count where speakers are labelled.
         tracks: which tracks of the files; their default ones if not said.
         model: the dotted path of an outside model the run was trained with.
         streams: dotted paths of outside extractors that the run reads.
-        hook: called as hook(done, total, name).
+        table: a CSV that gets each clip's row as soon as it is scored; the same call again goes
+            on where it was stopped, and scores anew what has changed.
+        workers: processes; None for one per core where there are many media, 0 to work here.
+        hook: called as hook(done, total, name) after each clip.
         limits: of what one clip may take; a clip beyond has no scores.
 
     Returns:
@@ -61,6 +60,7 @@ def predict(
     Raises:
         DataError: the run is damaged or unfinished, or a table lacks columns.
         MissingError: its backend needs a file or package that is not here.
+        ConfigError: ``table`` holds something else.
 
     Example:
         ``predict("runs/a", "clip.mp4")[0].scores["openness"]``
@@ -68,28 +68,50 @@ def predict(
     checkpoint = run if isinstance(run, Checkpoint) else load(run, model=model, streams=streams)
     requests = checkpoint.facts.requests
     requests = of_speaker(requests, speaker) if speaker is not None else requests
-    predictions = []
-    paths, taken = named_paths(media, text), set[str]()
-    with Extraction(limits) as extraction:
-        for done, (path, name) in enumerate(zip(paths, clip_names(paths), strict=True)):
+    tasks = tasks_of(checkpoint, media, text=text, speaker=speaker_of(requests))
+    if tracks is not None:
+        tasks = [_with_tracks(task, tracks) for task in tasks]
+    how: dict[str, Any] = {"table": table, "workers": workers, "hook": hook, "limits": limits}
+    return _score_all(checkpoint, tasks, requests, **how)
+
+
+def _score_all(
+    checkpoint: Checkpoint,
+    tasks: Sequence[Task],
+    requests: Mapping[str, Request],
+    *,
+    table: Path | str | None,
+    workers: int | None,
+    hook: Hook | None,
+    limits: Limits,
+) -> list[Prediction]:
+    """Score clips, those in the table excepted, and put each into it as it comes."""
+    saved = None if table is None else ScoreTable(Path(table), checkpoint, requests, tasks)
+    done = {} if saved is None else saved.before()
+    # Said before the first clip: loading what it needs takes a while, and so may the clip.
+    if hook and tasks:
+        hook(len(done), len(tasks), "")
+    places = [place for place in range(len(tasks)) if place not in done]
+    waiting = [tasks[place] for place in places]
+    results = score(checkpoint, waiting, requests, workers=workers, limits=limits)
+    with closing(results):  # ends the workers when the table cannot be written
+        for number, prediction in results:
+            # They come in the order in which they finish, which is not that of the clips.
+            done[places[number]] = prediction
+            if saved is not None:
+                saved.add(places[number], prediction)
             if hook:
-                hook(done, len(paths), path.name)
-            for clip, given in named_clips(checkpoint, path, name):
-                clip = replace(clip, id=unused(clip.id, taken))
-                if tracks is not None:
-                    clip = replace(clip, video_track=tracks.video, audio_track=tracks.audio)
-                notes: tuple[str, ...] = ()
-                if text is not None and media:
-                    words = read_words(Path(text), speaker=speaker_of(requests))
-                    clip, notes = replace(clip, transcript=words.words), words.notes
-                scored = predict_clip(
-                    checkpoint, clip, given=given, requests=requests, extraction=extraction
-                )
-                every = tuple(dict.fromkeys((*notes, *scored.notes)))
-                predictions.append(replace(scored, notes=every, path=str(path)))
-    if hook and paths:
-        hook(len(paths), len(paths), "")
+                hook(len(done), len(tasks), prediction.clip)
+    predictions = [done[place] for place in range(len(tasks))]
+    # Sorted only now: to insert rows in order would be to rewrite the file for each of them.
+    if saved is not None:
+        saved.finish(predictions)
     return predictions
+
+
+def _with_tracks(task: Task, tracks: Tracks) -> Task:
+    clip = replace(task.clip, video_track=tracks.video, audio_track=tracks.audio)
+    return replace(task, clip=clip)
 
 
 def predict_clip(
@@ -97,7 +119,6 @@ def predict_clip(
     clip: Clip,
     *,
     given: Mapping[str, Stream] | None = None,
-    requests: Mapping[str, Request] | None = None,
     extraction: Extraction | None = None,
 ) -> Prediction:
     """Extract what the run needs from one clip and score it.
@@ -106,7 +127,6 @@ def predict_clip(
         checkpoint: the loaded run.
         clip: the clip.
         given: streams that need no extraction, by name, such as the rows of a table.
-        requests: how the others are extracted, if not as for the training.
         extraction: trackers kept open from clip to clip; None opens and closes its own.
 
     Returns:
@@ -115,40 +135,12 @@ def predict_clip(
     Raises:
         MissingError: the run's backend needs a file or package that is not here.
     """
-    given = given or {}
-    requests = requests if requests is not None else checkpoint.facts.requests
-    lacking = [request for name, request in requests.items() if name not in given]
-    extracted = extract_clip(clip, lacking, extraction=extraction)
-    notes = _notes([*given.values(), *extracted.values()])
-    streams: dict[str, Stream] = {}
-    for name, request in requests.items():
-        stream = given[name] if name in given else extracted[request.key]
-        if isinstance(stream, ClipError):
-            # with the coverage of those before
-            return _failed(clip, stream, notes, streams, checkpoint)
-        streams[name] = stream
-    try:
-        example = draw_example(
-            clip, streams, checkpoint.draws, rng=None, scalers=checkpoint.scalers
-        )
-        # A batch of one: the same path as in training and evaluation, so that no number can differ.
-        targets = checkpoint.facts.targets
-        batch = collate([example], [t.name for t in targets], columns=checkpoint.facts.columns)
-        scores = checkpoint.predict(batch)[0]
-    except ClipError as error:
-        return _failed(clip, error, notes, streams, checkpoint)
-    except Exception as error:
-        if not lacks_memory(error):
-            raise
-        return _failed(clip, out_of_memory(clip), notes, streams, checkpoint)
-    return Prediction(
-        clip=clip.id,
-        scores={t.name: float(score) for t, score in zip(targets, scores, strict=True)},
-        coverage=_coverage(streams),
-        backend=checkpoint.backend,
-        notes=notes,
-        path=str(clip.path or ""),
-    )
+    task = Task(clip, given=given or {})
+    # Whoever scores one clip after another gives an extraction, and keeps its trackers.
+    if extraction is None:
+        return next(score(checkpoint, [task], checkpoint.facts.requests))[1]
+    facts = (checkpoint.folder, checkpoint.typed, checkpoint.facts.requests)
+    return Scorer(*facts, extraction, checkpoint=checkpoint)([task])[0]
 
 
 def explain_use(checkpoint: Checkpoint) -> str:
@@ -192,35 +184,3 @@ def as_tree(
         ],
         "left_out": [{"file": str(out.path), "reason": out.reason} for out in left_out],
     }
-
-
-def _failed(
-    clip: Clip,
-    error: ClipError,
-    notes: tuple[str, ...],
-    streams: Mapping[str, Stream],
-    checkpoint: Checkpoint,
-) -> Prediction:
-    return Prediction(
-        clip=clip.id,
-        status=error.status,
-        reason=str(error),
-        coverage=_coverage(streams),
-        backend=checkpoint.backend,
-        notes=notes,
-        path=str(clip.path or ""),
-    )
-
-
-def _notes(outcomes: Iterable[Stream | ClipError]) -> tuple[str, ...]:
-    """What was noticed while extracting, also by what failed, once each."""
-    every = (
-        note
-        for one in outcomes
-        for note in (one.notes if isinstance(one, ClipError) else one.info.get("notes", ()))
-    )
-    return tuple(dict.fromkeys(every))
-
-
-def _coverage(streams: Mapping[str, Stream]) -> dict[str, float]:
-    return {name: round(stream.coverage, 4) for name, stream in streams.items()}

@@ -1,4 +1,4 @@
-"""What a user names -> clips, with the streams that a table brings along."""
+"""What a user names -> clips to score, with the streams that a table brings along."""
 
 import logging
 from collections import Counter
@@ -9,13 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from traitscope.corpora.openface import LONG_COLUMNS
-from traitscope.corpora.openface import clip_names as table_names
 from traitscope.errors import ConfigError
-from traitscope.extract.imported import read_table
-from traitscope.extract.transcript import holds_words
+from traitscope.extract.transcript import holds_words, read_words
 from traitscope.features.request import Request
 from traitscope.media.folders import LeftOut, Listing, media_files
+from traitscope.prediction.scoring import Task
 from traitscope.runs.checkpoint import Checkpoint
 from traitscope.runs.plan import IMPORTED
 from traitscope.sheets import SUFFIXES, open_sheet
@@ -57,6 +55,7 @@ def media_in(paths: Sequence[Path], *, recursive: bool = False) -> Listing:
     files: list[Path] = []
     left_out: list[LeftOut] = []
     for path in paths:
+        # A folder of images is one clip to `media_files`, which knows its layout.
         found = media_files(path, recursive=recursive) if path.is_dir() else Listing((path,), ())
         files += found.files or (path,)
         left_out += found.left_out
@@ -66,6 +65,7 @@ def media_in(paths: Sequence[Path], *, recursive: bool = False) -> Listing:
 def clip_names(paths: Sequence[Path]) -> list[str]:
     """An id for the clip of each path: its name, with its folders' where others have it too."""
     names = [path.name for path in paths]
+    # Folder by folder from the file upwards, and only where names meet: short names stay short.
     for depth in range(1, max((len(path.parts) for path in paths), default=0)):
         different = dict.fromkeys(zip(paths, names, strict=True))
         twice = {name for name, count in Counter(n for _, n in different).items() if count > 1}
@@ -92,6 +92,38 @@ def speaker_of(requests: Mapping[str, Request]) -> str | None:
     return next((name for name in chosen if name is not None), None)
 
 
+def tasks_of(
+    checkpoint: Checkpoint,
+    media: Sequence[Path | str],
+    *,
+    text: Path | str | None = None,
+    speaker: str | None = None,
+) -> list[Task]:
+    """The clips of all that a user names, each with an id of its own.
+
+    Args:
+        checkpoint: the run, which says what of a table is read.
+        media: paths as they were typed.
+        text: the words of the one clip; a clip itself where there is no media.
+        speaker: whose words of the text.
+
+    Raises:
+        ConfigError: one text cannot be of several clips.
+        DataError: a table lacks columns.
+    """
+    paths, taken = named_paths(media, text), set[str]()
+    # Without media the text is the clip itself, and is found as any clip's words are.
+    beside = None if text is None or not media else read_words(Path(text), speaker=speaker)
+    tasks = []
+    for path, name in zip(paths, clip_names(paths), strict=True):
+        for clip, given in named_clips(checkpoint, path, name):
+            clip = replace(clip, id=unused(clip.id, taken))
+            if beside is not None:
+                clip = replace(clip, transcript=beside.words)
+            tasks.append(Task(clip, path, given, beside.notes if beside is not None else ()))
+    return tasks
+
+
 def named_clips(
     checkpoint: Checkpoint, path: Path, name: str = ""
 ) -> Iterator[tuple[Clip, dict[str, Stream]]]:
@@ -108,11 +140,14 @@ def named_clips(
     if reads_openface(checkpoint):
         yield from ((clip, {}) for clip in table_clips(path)[0])
         return
+    # Whatever a run was fitted on as imported columns, the table has to bring along by name.
     wanted = {
         stream: tuple(getattr(request.config, "columns", ()))
         for stream, request in checkpoint.facts.requests.items()
         if request.name == IMPORTED
     }
+    from traitscope.extract.imported import read_table
+
     # The table is read once, whatever number of streams takes columns of it.
     together = list(dict.fromkeys(column for columns in wanted.values() for column in columns))
     table = read_table(path, columns=together, text=True)
@@ -125,6 +160,7 @@ def _only(rows: Stream, columns: Sequence[str]) -> Stream:
     assert rows.values is not None
     places = [rows.columns.index(name) for name in columns]
     values = rows.values[:, places]
+    # A row may lack this stream's columns and have another's: it is missing here alone.
     valid = np.isfinite(values).any(axis=1)
     return replace(rows, values=values, columns=tuple(columns), valid=valid)
 
@@ -141,6 +177,10 @@ def table_clips(path: Path) -> tuple[list[Clip], list[str]]:
     Raises:
         DataError: the file is missing or no table.
     """
+    # Imported here: pandas takes longer to load than a clip to score, and few have tables.
+    from traitscope.corpora.openface import LONG_COLUMNS
+    from traitscope.corpora.openface import clip_names as table_names
+
     sheet = open_sheet(path)
     named = [name for name in sheet.columns if name.lower() in LONG_COLUMNS]
     rows = sheet.read(named or sheet.columns[:1])

@@ -27,7 +27,11 @@ def write_card(checkpoint: Checkpoint, corpus: Corpus, metrics: Mapping[str, Any
     lines = [f"# {markdown(config.model['name'])}", "", f"Estimates {KINDS[facts.kind]}.", ""]
     lines += ["## Data", "", f"- Corpus: {markdown(facts.corpus)} ({markdown(facts.kind)})"]
     lines += [f"- {markdown(note)}" for note in corpus.notes]
+    # Said in every card, also where it is "no": a reader must not have to know the default.
     sees = "yes" if config.data.allow_attributes else "no"
+    if "converted_from" in metrics:
+        file = metrics["converted_from"]
+        lines.append(f"- Trained by another program: {markdown(file['file'])} ({file['sha256']})")
     lines += [
         f"- Fitted on {facts.fitted_clips} clips; {len(metrics['left_out'])} clips left out",
         f"- Protocol: {config.protocol.kind}, fitted on {config.protocol.fit}",
@@ -38,6 +42,7 @@ def write_card(checkpoint: Checkpoint, corpus: Corpus, metrics: Mapping[str, Any
         "",
     ]
     for target in facts.targets:
+        # Without the range nobody can tell whether 0.6 is much.
         bounded = f"{target.low} to {target.high}" if target.low is not None else "z-score"
         lines.append(f"- {markdown(target.label)}: {bounded}")
     lines += ["", "## Features", ""]
@@ -46,6 +51,7 @@ def write_card(checkpoint: Checkpoint, corpus: Corpus, metrics: Mapping[str, Any
         lines.append(f"- {markdown(stream)} (`{request.key}`{f', {backend}' if backend else ''})")
     lines += ["", "## Validation", ""]
     scores = metrics["validation"]
+    # Undefined scores are left out here; metrics.json has them as null.
     shown = ", ".join(f"{k} {v:.4f}" for k, v in scores.items() if v is not None)
     lines.append(shown or "No validation clips. Evaluate with: traitscope evaluate")
     lines += ["", "Selected on validation. For honest numbers: traitscope evaluate.", ""]

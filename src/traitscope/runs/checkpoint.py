@@ -61,7 +61,11 @@ class Facts:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A loaded run, ready to predict."""
+    """A loaded run, ready to predict.
+
+    Attributes:
+        typed: what the user typed to load it, for other processes that load it too.
+    """
 
     folder: Path
     config: RunConfig
@@ -69,6 +73,7 @@ class Checkpoint:
     facts: Facts
     scalers: Mapping[str, Scaler]
     fitted: Any
+    typed: registry.Typed = registry.NOTHING
 
     def predict(self, batch: Batch) -> NDArray[np.float64]:
         """Predict (clips, targets) from a batch of NumPy arrays."""
@@ -110,12 +115,15 @@ def predict_batch(fitted: Any, batch: Batch) -> NDArray[np.float64]:
         return np.asarray(fitted.predict(batch), dtype=np.float64)
     import torch
 
+    # Where the network is, not where the machine has room: training may still hold the GPU.
     device = next(fitted.parameters()).device
     was_training = fitted.training  # it goes back as it came
     fitted.eval()
+    # Faster than no_grad, and nothing of a prediction is ever learnt from.
     with torch.inference_mode():
         output = predicted(fitted(to_tensors(batch, device)))
     fitted.train(was_training)
+    # Double from here on: means over thousands of clips are taken of it.
     values: NDArray[np.float64] = output.double().cpu().numpy()
     return values
 
@@ -137,6 +145,7 @@ def save_facts(folder: Path, facts: Facts, scalers: Mapping[str, Scaler]) -> Non
         }
         for stream, request in facts.requests.items()
     }
+    # The version is for people who read the file; what is checked is the format.
     tree = {
         "format": FORMAT,
         "traitscope": __version__,
@@ -167,6 +176,7 @@ def save_fitted(folder: Path, fitted: Any, *, tensors: Mapping[str, Any] | None 
     if hasattr(fitted, "forward"):
         from safetensors.torch import save_file as save_tensors
 
+        # safetensors refuses tensors that share memory, as tied weights do: each gets its own.
         state = tensors or fitted.state_dict()
         with replacing(path) as draft:
             save_tensors({name: t.contiguous().clone() for name, t in state.items()}, draft)
@@ -193,6 +203,7 @@ def load(
     """
     folder = Path(folder)
     config = read_run(folder)
+    # Typing another name must not load a network of one kind as another.
     if model is not None and model != config.model["name"]:
         raise ConfigError(
             f"{folder} was trained with {shown(config.model['name'])}, not {model!r}."
@@ -240,10 +251,11 @@ def open_run(folder: Path, typed: registry.Typed) -> Checkpoint:
         raise ConfigError(f"{folder} holds a run per fold. Name one, such as {folder / 'fold-0'}.")
     with naming_edited(folder):
         run_plan = plan(config, typed=typed, source=str(folder / "run.yaml"))
+    # Settings say what the model takes, features.json what it was given: both must agree.
     facts = _load_facts(folder, typed)
     if set(facts.requests) != set(run_plan.draws):
         raise DataError(f"{folder}: features.json does not fit run.yaml. Train again.")
-    scalers = _load_scalers(folder)
+    scalers = saved_scalers(folder)
     if hasattr(run_plan.module, "as_saved"):  # it gets what it stands on from the run itself
         run_plan = replace(run_plan, options=run_plan.module.as_saved(run_plan.options))
     else:
@@ -252,7 +264,7 @@ def open_run(folder: Path, typed: registry.Typed) -> Checkpoint:
     _restore(folder, fitted)
     check_learned(folder)
     _to_accelerator(fitted)
-    return Checkpoint(folder, config, run_plan.draws, facts, scalers, fitted)
+    return Checkpoint(folder, config, run_plan.draws, facts, scalers, fitted, typed)
 
 
 def _to_accelerator(fitted: Any) -> None:
@@ -265,6 +277,11 @@ def _to_accelerator(fitted: Any) -> None:
         fitted.to("cuda")
 
 
+def run_facts(folder: Path, typed: registry.Typed = registry.NOTHING) -> Facts:
+    """What a run knows of its training, from ``features.json`` alone."""
+    return _load_facts(folder, typed)
+
+
 def build_fitted(run_plan: Plan, facts: Facts) -> Any:
     """Make the run's untrained Model or Estimator."""
     if run_plan.is_estimator:
@@ -272,35 +289,25 @@ def build_fitted(run_plan: Plan, facts: Facts) -> Any:
     return run_plan.module.Model(run_plan.options, facts.shapes, facts.targets)
 
 
-def load_weights(folder: Path, model: Any, *, start: bool = False) -> tuple[str, ...]:
-    """Put a run's saved tensors into a network.
-
-    Args:
-        folder: the run.
-        model: a network of the same architecture.
-        start: only start from them: tensors that the run does not have stay as they are, as when
-            a clip model starts from an image model.
-
-    Returns:
-        Names of the tensors that stayed as they were.
+def load_weights(folder: Path, model: Any) -> None:
+    """Put a run's saved tensors into a network of the same architecture.
 
     Raises:
         DataError: names or shapes differ.
     """
+    try:
+        model.load_state_dict(saved_tensors(folder))
+    except (RuntimeError, TypeError) as error:
+        path = folder / "model.safetensors"
+        raise DataError(f"{path} does not fit its run: {error}") from error
+
+
+def saved_tensors(folder: Path) -> dict[str, Any]:
+    """The tensors of a run's network, by name."""
     import torch
 
-    path = folder / "model.safetensors"
-    state = {name: torch.from_numpy(array) for name, array in _arrays(path).items()}
-    try:
-        names = model.load_state_dict(state, strict=not start)
-    except (RuntimeError, TypeError) as error:
-        raise DataError(f"{path} does not fit its run: {error}") from error
-    if names.unexpected_keys:
-        raise DataError(
-            f"{path} cannot start this model, which has no {', '.join(names.unexpected_keys[:5])}. "
-            f"Start from a run of the same architecture."
-        )
-    return tuple(names.missing_keys)
+    arrays = _arrays(folder / "model.safetensors")
+    return {name: torch.from_numpy(array) for name, array in arrays.items()}
 
 
 def _restore(folder: Path, fitted: Any) -> None:
@@ -333,6 +340,7 @@ def _load_facts(folder: Path, typed: registry.Typed) -> Facts:
         streams: dict[str, Any] = tree["streams"]
         return Facts(
             corpus=str(tree["corpus"]),
+            # A look-up and no cast: what a file holds is one of the known words, or damaged.
             kind={kind: kind for kind in get_args(Kind)}[tree["kind"]],
             targets=tuple(Target(**target) for target in tree["targets"]),
             requests={name: _request(folder, name, s, typed) for name, s in streams.items()},
@@ -358,6 +366,7 @@ def _request(folder: Path, stream: str, saved: Mapping[str, Any], typed: registr
     source = str(folder / "features.json")
     settings = saved["fingerprint"]["config"]
     request = make_request(saved["extractor"], settings, typed=typed, source=source)
+    # The key is a hash of name, version and settings: another one is another number per row.
     if request.key != saved["key"]:
         raise DataError(
             f"{folder} was trained on {stream} of version {saved['fingerprint'].get('version')}, "
@@ -366,7 +375,8 @@ def _request(folder: Path, stream: str, saved: Mapping[str, Any], typed: registr
     return request
 
 
-def _load_scalers(folder: Path) -> dict[str, Scaler]:
+def saved_scalers(folder: Path) -> dict[str, Scaler]:
+    """The scalers of a run; none where it standardises nothing."""
     path = folder / "scalers.safetensors"
     if not path.is_file():
         return {}
@@ -374,6 +384,7 @@ def _load_scalers(folder: Path) -> dict[str, Scaler]:
     scalers = {}
     for stream in sorted({name.rpartition("/")[0] for name in arrays}):
         mean, sd = (arrays.get(f"{stream}/{part}") for part in ("mean", "sd"))
+        # The scaler would broadcast a wrong shape without a word.
         if mean is None or sd is None or mean.ndim != 1 or mean.shape != sd.shape:
             raise DataError(f"{path} is damaged (no mean and sd of {stream}). Train again.")
         scalers[stream] = Scaler(mean=mean, sd=sd)

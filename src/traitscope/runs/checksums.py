@@ -38,6 +38,7 @@ class Difference:
 
 def write_checksums(folder: Path) -> None:
     """Write down the sha256 of each file of a finished run; of folders in it, nothing."""
+    # Folders (evaluation, tensorboard) grow after training and are not part of what was learned.
     files = [path for path in sorted(folder.iterdir()) if path.is_file() and path.name != CHECKSUMS]
     sums = {path.name: checksum(path) for path in files if not path.name.startswith(".")}
     write_json(folder / CHECKSUMS, {**sums, _SETTINGS: _settings(folder)})
@@ -63,6 +64,13 @@ def check_learned(folder: Path) -> None:
         )
 
 
+def learned_checksum(folder: Path) -> str:
+    """One checksum of the files and settings that the predictions of a run follow from."""
+    files = [folder / name for name in LEARNED if (folder / name).is_file()]
+    sums = {path.name: checksum(path) for path in files} | {_SETTINGS: _settings(folder)}
+    return hashlib.sha256(json.dumps(sums, sort_keys=True).encode()).hexdigest()
+
+
 @contextmanager
 def naming_edited(folder: Path) -> Iterator[None]:
     """Say of settings that cannot be used that they are not those training wrote, if so."""
@@ -71,6 +79,7 @@ def naming_edited(folder: Path) -> Iterator[None]:
     except ConfigError as error:
         if not (folder / CHECKSUMS).exists():
             raise
+        # Only now: to read all checksums of a sound run would take as long as loading it.
         edited = list(_differences(folder, only=(_SETTINGS,)))
         if not edited:
             raise
@@ -83,6 +92,7 @@ def verify_run(folder: Path) -> tuple[Difference, ...]:
     Raises:
         DataError: the folder is no run, or has no checksums.
     """
+    # The folder of a k-fold run holds no run of its own.
     folds = sorted(path for path in folder.glob("fold-*") if path.is_dir())
     if folds:
         return tuple(difference for fold in folds for difference in verify_run(fold))
@@ -94,6 +104,7 @@ def verify_run(folder: Path) -> tuple[Difference, ...]:
 
 
 def _settings(folder: Path) -> str:
+    # Of the settings and not of the text: a comment or another order is no other run.
     tree = read_yaml(folder / "run.yaml")
     data = tree.get("data")
     if isinstance(data, dict):

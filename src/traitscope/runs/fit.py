@@ -30,10 +30,12 @@ def check_fit(path: Path, build: Callable[[], Any]) -> None:
     Raises:
         DataError: it cannot be made, or has tensors of other names or shapes.
     """
+    # Only the head of the file is read, some kilobytes of perhaps gigabytes.
     saved = saved_shapes(path)
     try:
         import torch
 
+        # Shapes without memory; the bound is for depth=10**8, which would loop for hours.
         with torch.device("meta"), _at_most(4 * len(saved) + _SPARE):
             fitted = build()
     # Whatever a network makes of settings that contradict each other.
@@ -45,12 +47,14 @@ def check_fit(path: Path, build: Callable[[], Any]) -> None:
             f"run.yaml or features.json is damaged: train again."
         ) from e
     network, prefix = (fitted, "") if hasattr(fitted, "forward") else (_inner(fitted), "network/")
+    # Trees and ridges check their own arrays when they are restored.
     if network is None:
         return
     # A single number is saved as one of one: torch takes both.
     state = network.state_dict().items()
     wanted = {f"{prefix}{name}": tuple(t.shape) or (1,) for name, t in state}
     found = {name: shape or (1,) for name, shape in saved.items() if name.startswith(prefix)}
+    # Both ways: a tensor too many is as wrong as one too few.
     for name in sorted({*wanted, *found}):
         if wanted.get(name) != found.get(name):
             raise DataError(

@@ -24,6 +24,9 @@ from traitscope.types import Draw
 IMPORTED = "imported"
 """The extractor that stands for tables brought into the store."""
 
+METADATA = "metadata"
+"""The extractor of attributes of people, which a model takes only with leave."""
+
 log = logging.getLogger(__name__)
 
 
@@ -37,6 +40,7 @@ class Plan:
         draws: stream name -> Draw.
         requests: stream name -> the extraction that makes it.
         augment: transforms of training examples, in order.
+        typed: what the user typed, for other runs of the same model.
     """
 
     module: ModuleType
@@ -44,6 +48,7 @@ class Plan:
     draws: Mapping[str, Draw]
     requests: Mapping[str, Request]
     augment: tuple[Augmentation, ...] = ()
+    typed: registry.Typed = registry.NOTHING
 
     @property
     def is_estimator(self) -> bool:
@@ -71,12 +76,15 @@ def load_run(name: str, overrides: Sequence[str] = ()) -> RunConfig:
     Raises:
         ConfigError: nothing has that name, or a setting is unknown or contradictory.
     """
+    # Defaults < recipe or file < what was typed; nothing else has a say.
     tree = _base(name)
     changes = parse_overrides(overrides)
     stage_changes = changes.pop("train", {})
     if not isinstance(stage_changes, dict):
         raise ConfigError(f"train={stage_changes!r} is not a setting; write train.lr=... .")
     tree = merge(tree, changes)
+    if "start" in stage_changes:  # typed beside train.lr, but no setting of a stage
+        tree = merge(tree, {"start": stage_changes.pop("start")})
     if stage_changes:
         tree["stages"] = _change_stages(list(tree.get("stages") or [{}]), stage_changes)
     where = " + ".join([name, *overrides])
@@ -106,6 +114,7 @@ def typed_names(
         frozenset(each for each in models if isinstance(each, str)),
         frozenset([*_texts(settings), *streams]),
         registry.typed(corpus=corpus if isinstance(corpus, str) else None).corpora,
+        frozenset(_texts(tree.get("train"))),
     )
 
 
@@ -128,11 +137,13 @@ def recipe_path(name: str) -> Path:
 
 
 def _base(name: str) -> dict[str, Any]:
+    # Recipes come first: they are models with the settings that were published.
     if name in registry.names("recipes"):
         return read_yaml(recipe_path(name))
     if name in registry.names("models"):
         return {"model": {"name": name}}
     path = Path(name)
+    # The folder of a run stands for its settings, so that a run can be repeated.
     if path.is_dir() and (path / "run.yaml").is_file():
         return read_yaml(path / "run.yaml")
     if path.is_file() or path.suffix in {".yaml", ".yml"}:
@@ -152,6 +163,7 @@ def _change_stages(stages: list[dict[str, Any]], changes: dict[str, Any]) -> lis
                 raise ConfigError(registry.unknown(key, known, "stages"))
             index = known.index(key)
             stages[index] = merge(stages[index], value)
+        # To set both stages would be a guess that changes a published recipe twice.
         elif len(stages) > 1:
             raise ConfigError(
                 f"train.{key} is ambiguous: the run has the stages {', '.join(known)}. "
@@ -178,11 +190,13 @@ def plan(config: RunConfig, *, typed: registry.Typed = registry.NOTHING, source:
     settings = {key: value for key, value in config.model.items() if key != "name"}
     options = build(module.Config, settings, where=f"model settings of {name}")
     draws = module.inputs(options)
+    # A misspelt stream would otherwise leave the default at work, unseen.
     idle = sorted(set(config.features) - set(draws))
     if idle:
         raise ConfigError(
             f"features.{idle[0]} has no effect: {name} takes {', '.join(sorted(draws)) or 'none'}."
         )
+    _check_attributes(config, draws)
     if hasattr(module, "Estimator") and (config.stages or config.augment):
         raise ConfigError(
             f"{name} is fitted in one step: stages, train.* and augment.* settings have no effect "
@@ -192,7 +206,24 @@ def plan(config: RunConfig, *, typed: registry.Typed = registry.NOTHING, source:
         stream: _request(stream, draw.extract, config.features.get(stream, {}), typed, source)
         for stream, draw in draws.items()
     }
-    return Plan(module, options, _sized(draws, requests), requests, settle(config.augment, draws))
+    changes = settle(config.augment, draws)
+    return Plan(module, options, _sized(draws, requests), requests, changes, typed)
+
+
+def _check_attributes(config: RunConfig, draws: Mapping[str, Draw]) -> None:
+    """Let a model see age, gender and the like only where the user has said so."""
+    sees, allowed = METADATA in draws, config.data.allow_attributes
+    if sees and not allowed:
+        raise ConfigError(
+            f"{config.model['name']} takes attributes of people (the stream {METADATA!r}). If it "
+            f"may see age, gender and the like: data.allow_attributes=true."
+        )
+    if allowed and not sees:
+        raise ConfigError(
+            f"data.allow_attributes=true has no effect: {config.model['name']} takes "
+            f"{', '.join(sorted(draws)) or 'none'}. A model of any streams sees them with, for "
+            f"example: functionals model.streams=[short_term,{METADATA}]"
+        )
 
 
 def _sized(draws: Mapping[str, Draw], requests: Mapping[str, Request]) -> dict[str, Draw]:
@@ -213,6 +244,7 @@ def _request(
     source: str,
 ) -> Request:
     """The extraction of a stream; no extractor, or known content, is what was imported."""
+    # The content of a table is its fingerprint: no extractor has such a setting.
     if "content" in given:
         return make_request(IMPORTED, {"name": stream, **given})
     settings = merge(wanted, given)
@@ -242,6 +274,7 @@ def requests_for(
     full = [f"features.{o}" if heads[o] in draws else o for o in overrides]
     config = load_run(name, full)
     requests = plan(config, typed=typed, source=name).requests
+    # What was imported cannot be prepared again: at least say so.
     tables = [stream for stream, request in requests.items() if request.name == IMPORTED]
     if tables and len(tables) == len(requests):
         raise ConfigError(

@@ -28,7 +28,11 @@ class DataConfig(Config):
     targets: tuple[str, ...] = ()
     """Targets to regress; empty for all of the corpus."""
     allow_attributes: bool = False
-    """Let the model see age, gender ...; said in its card."""
+    """Let the model take the stream ``metadata`` (age, gender ...); said in its card."""
+    first_stage: str = ""
+    """Run whose scores of frames a second stage learns from, see ``predict --frames``."""
+    out_of_fold: bool = False
+    """Of the first stage only scores by networks that had not seen the clip: a run with folds."""
 
 
 class Distil(Config):
@@ -48,13 +52,16 @@ class Distil(Config):
     """Share of the stage over which the weight grows from zero."""
 
 
+SCHEDULES = ("constant", "step", "cosine", "plateau")
+
+
 class Stage(Config):
     """One optimiser with its loss and schedule."""
 
     name: str = "fit"
     """What the stage is called in logs and in ``train.NAME.lr=...``."""
     loss: str = "mse"
-    """A function of ``losses.py``."""
+    """A function of ``losses.py``, or the dotted path of your own, typed with the command."""
     optimizer: Literal["adam", "adamw", "sgd"] = "adam"
     """Update rule."""
     lr: PositiveFloat = 1e-3
@@ -65,8 +72,9 @@ class Stage(Config):
     """Momentum of sgd."""
     betas: tuple[Share, Share] = (0.9, 0.999)
     """Decay of the running means of adam and adamw."""
-    schedule: Literal["constant", "step", "cosine", "plateau"] = "constant"
-    """How the learning rate falls."""
+    schedule: str = "constant"
+    """How the learning rate falls: ``constant``, ``step``, ``cosine``, ``plateau``, or the dotted
+    path of your own function of epoch and stage, typed with the command."""
     milestones: tuple[PositiveInt, ...] = ()
     """Epochs at which ``step`` multiplies the learning rate by ``factor``."""
     factor: Share = 0.1
@@ -77,8 +85,14 @@ class Stage(Config):
     """Floor of ``cosine`` and ``plateau``."""
     warmup_epochs: NonNegativeInt = 0
     """Epochs of linear warm-up, before any schedule but ``plateau``."""
+    weight_decay_end: NonNegativeFloat = 0.0
+    """Weight decay of the last epoch, to which it goes in half a cosine; 0 for no change."""
     epochs: PositiveInt = 30
-    """Passes over the fitting clips."""
+    """How often the validation clips are scored; each time after ``passes`` or so many steps."""
+    passes: PositiveInt = 1
+    """Passes over the fitting clips in an epoch; rows and augmentation are drawn anew in each."""
+    steps_per_epoch: NonNegativeInt = 0
+    """Steps of an epoch instead of whole passes, which go on in the next; 0 for passes."""
     batch_size: PositiveInt = 32
     """Clips per step."""
     accumulate: PositiveInt = 1
@@ -95,19 +109,42 @@ class Stage(Config):
     """Self-distillation; for models whose output has features."""
     lr_factors: dict[str, PositiveFloat] = Field(default_factory=dict)
     """Pattern of tensor names -> factor on the learning rate; the first match decides."""
+    layer_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Factor on the learning rate from each numbered layer to the one below it; 1 for none."""
+    decay: Literal["all", "weights"] = "all"
+    """What weight decay acts on: all tensors, or neither norms nor biases."""
+    weighting: Literal["none", "density"] = "none"
+    """Weight of each label in the loss: equal, or more where labels are rare."""
+
+    @field_validator("schedule")
+    @classmethod
+    def _known_schedule(cls, schedule: str) -> str:
+        if schedule not in SCHEDULES and "." not in schedule:
+            raise ValueError(f"there are {', '.join(SCHEDULES)}, and dotted paths of your own")
+        return schedule
+
+    @field_validator("name")
+    @classmethod
+    def _free_name(cls, name: str) -> str:
+        if name == "start":
+            raise ValueError("'start' is taken: train.start.skip says what --from leaves out")
+        return name
 
     @model_validator(mode="after")
     def _no_idle_setting(self) -> "Stage":
         """Refuse settings that the chosen optimiser or schedule would ignore."""
+        own = self.schedule not in SCHEDULES  # which may look at any setting
         uses = {
             "momentum": self.optimizer == "sgd",
             "betas": self.optimizer != "sgd",
-            "milestones": self.schedule == "step",
-            "factor": self.schedule in {"step", "plateau"},
-            "patience": self.schedule == "plateau",
-            "min_lr": self.schedule in {"cosine", "plateau"},
+            "milestones": own or self.schedule == "step",
+            "factor": own or self.schedule in {"step", "plateau"},
+            "patience": own or self.schedule == "plateau",
+            "min_lr": own or self.schedule in {"cosine", "plateau"},
             "warmup_epochs": self.schedule != "plateau",
+            "decay": self.weight_decay > 0,
         }
+        # Setting an idle key to its default is no mistake: recipes are copied and trimmed.
         default = type(self).model_fields
         idle = [
             k for k, used in uses.items() if not used and getattr(self, k) != default[k].default
@@ -117,6 +154,8 @@ class Stage(Config):
                 f"{', '.join(idle)} would have no effect with optimizer={self.optimizer} and "
                 f"schedule={self.schedule}"
             )
+        if self.steps_per_epoch and self.passes > 1:
+            raise ValueError("steps_per_epoch and passes both say how long an epoch is: leave one")
         if self.schedule == "step" and not self.milestones:
             raise ValueError("schedule=step needs milestones")
         return self
@@ -124,18 +163,31 @@ class Stage(Config):
 
 SETTLED = frozenset(
     {
-        *("name", "freeze", "lr_factors", "schedule", "distil"),
-        *("optimizer", "weight_decay", "momentum", "betas"),
+        *("name", "freeze", "lr_factors", "layer_decay", "distil"),
+        *("optimizer", "weight_decay", "decay", "momentum", "betas"),
     }
 )
 """Settings of a stage that what it saved for a resume holds or hangs on: they change no more."""
 
 
+class Start(Config):
+    """What of another run's network a training begins with, see ``--from``."""
+
+    skip: tuple[str, ...] = ()
+    """Patterns of tensor names that start fresh all the same, such as ``score.*``."""
+    only: tuple[str, ...] = ()
+    """Patterns of tensor names that are taken, and no others; empty for all."""
+    rename: dict[str, str] = Field(default_factory=dict)
+    """How names of a file begin -> how they begin here, such as ``{audio_net.: hear.}``."""
+
+
 class TrainerConfig(Config):
     """How the loop runs, whatever the model."""
 
-    precision: Literal["32", "bf16"] = "32"
-    """Arithmetic of the forward and backward pass."""
+    precision: Literal["32", "bf16", "16"] = "32"
+    """Arithmetic of the forward and backward pass; 16 (float16) on a GPU alone."""
+    keep_every: NonNegativeInt = 0
+    """Keep the weights of every so many epochs, too, in ``epochs``; 0 for none."""
     monitor: Literal["mae", "mse", "r2", "ccc"] = "mae"
     """Macro score on validation that decides what is best, when to stop, and ``plateau``."""
     ema: Annotated[float, Field(ge=0, lt=1)] = 0.0
@@ -144,6 +196,10 @@ class TrainerConfig(Config):
     """Compile the network with torch.compile."""
     tensorboard: bool = True
     """Write TensorBoard event files into the run."""
+    log_steps: NonNegativeInt = 0
+    """Write loss and rate of every so many batches into ``steps.csv``; 0 for none."""
+    save_minutes: NonNegativeFloat = 0.0
+    """Save the state inside long epochs as well, after so many minutes; 0 for never."""
     plots: bool = False
     """Draw scatter and residuals of the validation clips after each epoch, into ``plots``."""
 
@@ -163,6 +219,8 @@ class RunConfig(Config):
     """``name`` of the model, and its own settings."""
     stages: tuple[Stage, ...] = ()
     """Stages of a neural model; none for an estimator."""
+    start: Start = Start()
+    """What is taken of the run that ``--from`` names; ``train.start.skip=`` sets it."""
     trainer: TrainerConfig = TrainerConfig()
     """Precision, which epoch is kept."""
     seed: NonNegativeInt = 0
@@ -178,6 +236,7 @@ class RunConfig(Config):
     @field_validator("stages")
     @classmethod
     def _distinct_stages(cls, stages: tuple[Stage, ...]) -> tuple[Stage, ...]:
+        # train.NAME.lr= would not know which of them is meant.
         if len({stage.name for stage in stages}) < len(stages):
             raise ValueError("two stages have the same name")
         return stages

@@ -4,10 +4,13 @@ A setting may leave open what only the store can tell: which tracking backend wa
 content an imported table has. Here it is settled, so that a run says it for good.
 """
 
+import json
 import logging
 import shlex
 from collections.abc import Mapping, Sequence
+from typing import Any
 
+from traitscope.config import parse_overrides
 from traitscope.errors import DataError
 from traitscope.features.request import Request, make_request
 from traitscope.features.store import Store
@@ -29,6 +32,7 @@ def stored_plan(config: RunConfig, run_plan: Plan, store: Store) -> Plan:
     keys = store.fingerprints()
     chosen, absent = {}, []
     for stream, request in run_plan.requests.items():
+        # Exactly what was asked for, made with exactly these settings.
         stored = request if request.key in keys else None
         given = {**run_plan.draws[stream].extract, **config.features.get(stream, {})}
         if request.name == IMPORTED:
@@ -56,10 +60,17 @@ def prepare_command(config: RunConfig, requests: Sequence[Request]) -> str:
         fields = type(request.config).model_fields
         for key, value in request.config.model_dump(mode="json").items():
             if value != fields[key].default or key == "backend":
-                settings.append(f"{request.name}.{key}={value}")
+                settings.append(f"{request.name}.{key}={_as_typed(value)}")
     names = ",".join(request.name for request in requests)
     parts = ["traitscope", "prepare", config.data.corpus, "--store", config.data.store]
     return shlex.join([*parts, "--extract", names, *settings])
+
+
+def _as_typed(value: Any) -> str:
+    """A value as a person types it behind ``key=``: read again, it is the same."""
+    if isinstance(value, str) and parse_overrides([f"key={value}"]) == {"key": value}:
+        return value
+    return json.dumps(value)
 
 
 def _other_backend(stream: str, request: Request, store: Store) -> Request | None:
@@ -76,6 +87,7 @@ def _other_backend(stream: str, request: Request, store: Store) -> Request | Non
         other = make_request(request.name, changed, typed=request.typed)
         if other.key == key:  # else another version of that backend made them
             candidates.append(other)
+    # Two backends in one store: to take either would be a coin toss between two runs.
     if len(candidates) != 1:
         return None
     log.info("%s: using the features made with %s", stream, candidates[0].backend)
@@ -102,6 +114,7 @@ def _check_groups(run_plan: Plan, chosen: Mapping[str, Request]) -> None:
             content = getattr(chosen[stream].config, "content", "")
             origins.setdefault(draw.group, {})[stream] = content
     for contents in origins.values():
+        # Points of another detector than the pictures lie beside the faces.
         if len(set(contents.values())) > 1:
             have = ", ".join(f"{s}: {c or 'extracted'}" for s, c in contents.items())
             raise DataError(
@@ -116,6 +129,7 @@ def _imported(stream: str, request: Request, store: Store) -> Request:
     stored = store.fingerprints()
     keys = store.matching(IMPORTED, wanted, version=request.version)
     contents = [stored[key]["config"] for key in keys]
+    # One table of that name: there is nothing to choose.
     if len(contents) == 1:
         return make_request(IMPORTED, contents[0])
     name = wanted["name"]

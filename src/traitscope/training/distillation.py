@@ -35,6 +35,7 @@ class SelfDistillation(nn.Module):
         super().__init__()
         self.config = config
         targets, shape = labels.shape[1], (labels.shape[1], config.bins, config.memory)
+        # Quantiles, not equal widths: traits crowd in the middle, and bins there would be full.
         shares = np.linspace(0, 1, config.bins + 1)[1:-1]
         edges = torch.tensor(np.nanquantile(labels, shares, axis=0).T.copy(), dtype=torch.float32)
         self.register_buffer("edges", edges.reshape(targets, config.bins - 1))
@@ -45,6 +46,7 @@ class SelfDistillation(nn.Module):
 
     def forward(self, features: Tensor, prediction: Tensor, progress: float) -> Tensor:
         """Features (clips, num_features), predictions (clips, targets) -> the extra loss."""
+        # Neighbours teach predictions; features that chase their neighbours would collapse.
         soft, known = self.soft_targets(features.detach())
         grown = min(1.0, progress / self.config.warmup) if self.config.warmup else 1.0
         distance = functional.smooth_l1_loss(prediction, soft, reduction="none")
@@ -52,6 +54,7 @@ class SelfDistillation(nn.Module):
 
     def soft_targets(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Soft targets (clips, targets), and 1 where the memory knows any neighbour, else 0."""
+        # Cosine similarity: the length of a feature follows the light, not the face.
         mine = functional.normalize(features.float(), dim=-1)
         theirs = functional.normalize(self.features, dim=-1)
         alike = torch.einsum("cf,tbsf->ctbs", mine, theirs)

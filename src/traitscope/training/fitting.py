@@ -1,9 +1,10 @@
 """Train a recipe or a model on prepared features: corpus + store + settings -> a run folder."""
 
 import logging
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from traitscope.config import save_config
 from traitscope.data.examples import Example, Examples, collate, fit_scalers
 from traitscope.data.protocols import each_fold, groups
 from traitscope.data.record import save_records
+from traitscope.data.scaling import Scaler
 from traitscope.errors import ConfigError
 from traitscope.files import refuse_used, remove_drafts, write_json
 from traitscope.media import threads_of_children
@@ -23,20 +25,28 @@ from traitscope.runs.checkpoint import (
     open_run,
     save_facts,
     save_fitted,
+    saved_scalers,
 )
 from traitscope.runs.checksums import forget_checksums, write_checksums
 from traitscope.runs.plan import load_run, typed_names
 from traitscope.runs.settings import RunConfig
 from traitscope.statistics import metrics
-from traitscope.training.recording import check_start, record_training
+from traitscope.training.checks import check_data
+from traitscope.training.recording import check_start, record_training, with_earlier
+from traitscope.training.saved import Saved, check_saved, read_saved
 from traitscope.training.start import (
+    begin_with,
+    inherited,
     interrupted_run,
+    note_changes,
+    noted_start,
     on_network,
     remember_start,
+    save_account,
     unused_folder,
 )
-from traitscope.training.state import check_state, has_state
 from traitscope.training.training_set import TrainingSet, collect
+from traitscope.training.unchanged import check_unchanged, note_streams
 from traitscope.types import Batch, Hook
 
 CLIPS_AT_ONCE = 8
@@ -51,6 +61,7 @@ def train(
     *,
     to: Path | str | None = None,
     resume: bool = False,
+    accept_changes: bool = False,
     start_from: Path | str | None = None,
     accelerator: str = "auto",
     workers: int = 0,
@@ -64,8 +75,9 @@ def train(
         overrides: ``key=value`` settings such as ``data.corpus=...`` and ``train.lr=1e-3``.
         to: folder of the run; ``runs/NAME-1``, ``-2`` ... when not given.
         resume: go on with an interrupted run in ``to``.
-        start_from: run of the same architecture whose weights to start from, or whose network a
-            model such as ``crnet_etr`` stands on.
+        accept_changes: go on, though labels, clips or features changed since.
+        start_from: run or file of the same architecture whose weights to start from, or run whose
+            network a model such as ``crnet_etr`` stands on. Settings of its model are the run's.
         accelerator: ``auto``, ``cpu`` or ``gpu``.
         workers: processes that read a network's examples; 0 reads them here. Losses are the same.
         streams: dotted paths of extractors from outside whose features the model draws.
@@ -80,17 +92,19 @@ def train(
     Example:
         ``train("audio_lstm", ["data.corpus=fi:/data/fi", "data.store=store"], to="runs/a")``
     """
+    # Before anything is read: from here on only these names are imported.
     typed = typed_names(name, overrides, streams)
     folder = Path(to) if to is not None else unused_folder(name)
     if resume:
         config = interrupted_run(folder, overrides)
     else:
         refuse_used(folder, otherwise=", or go on with that run: --resume")
-        config = load_run(name, overrides)
+        config = inherited(load_run(name, overrides), name, overrides, start_from)
     how: dict[str, Any] = {"accelerator": accelerator, "workers": workers, "hook": hook}
     source = str(folder / "run.yaml") if resume else name
     begin = _train_folds if config.protocol.fold == "all" else _train_one
-    begin(config, folder, _Start(typed, source, start_from), resume=resume, how=how)
+    start = _Start(typed, source, start_from, accept_changes)
+    begin(config, folder, start, resume=resume, how=how)
     return folder
 
 
@@ -101,12 +115,14 @@ class _Start:
     Attributes:
         typed: what the user typed; no other dotted name is imported.
         source: the file that the settings come from, for messages.
-        start_from: the run to start from, if any.
+        start_from: the run or file to start from, if any.
+        accept_changes: whether a resumed run may go on with other data.
     """
 
     typed: Typed
     source: str
     start_from: Path | str | None
+    accept_changes: bool = False
 
 
 def _train_one(
@@ -114,24 +130,36 @@ def _train_one(
 ) -> None:
     """Train one run: find all that it needs, fit it, write it."""
     start_from, typed = start.start_from, start.typed
+    if resume and start_from is None:
+        start_from = noted_start(folder)
     config = on_network(config, start_from, typed=typed)
     check_start(data := collect(config, typed=typed, source=start.source), start_from)
-    if resume and not data.plan.is_estimator:
-        check_state(folder, data)  # before anything of the run is changed
+    check_data(data)
+    saved = read_saved(folder) if resume and not data.plan.is_estimator else None
+    record = record_training(data, start_from)
+    if saved is not None:
+        check_saved(saved, data.config)
+        changes = check_unchanged(folder, data, record, accept=start.accept_changes)
+        if changes:
+            note_changes(folder, changes)
+    # Whatever can be wrong with settings and tensors is found before anything is written.
+    start = replace(start, start_from=start_from)
+    ready = None if data.plan.is_estimator else _network(data, folder, start, saved, how)
     folder.mkdir(parents=True, exist_ok=True)
     remove_drafts(folder)
     forget_checksums(folder)
+    remember_start(folder, start_from)  # before run.yaml, without which there is nothing to resume
     save_config(data.config, folder / "run.yaml")
-    start_from = remember_start(folder, start_from)
-    save_records(folder, [record_training(data, start_from, folder if resume else None)])
+    save_records(folder, [with_earlier(record, folder) if resume else record])
+    note_streams(folder, data)
     counts = len(data.fitting), len(data.selection), len(data.failures)
     model = config.model["name"]
     log.info("fitting %s on %d clips, selecting on %d; %d left out", model, *counts)
-    if data.plan.is_estimator:
+    if ready is None:
         _fit_estimator(data, folder, start_from=start_from, hook=how["hook"])
     else:
         with threads_of_children(1) if how["workers"] else nullcontext():
-            _fit_network(data, folder, start_from=start_from, resume=resume, how=how)
+            ready.fit(folder, resume=resume, how={**how, "typed": typed})
     _write_results(data, folder, start_from=start_from, typed=typed)
 
 
@@ -139,6 +167,7 @@ def _train_folds(
     config: RunConfig, folder: Path, start: _Start, *, resume: bool, how: Mapping[str, Any]
 ) -> None:
     """Train a run per fold; a resumed training leaves finished folds as they are."""
+    # The first stands for all: folds differ in clips, not in what they need.
     first = each_fold(config.protocol)[0]
     fold = config.model_copy(update={"protocol": first})
     # Only to find out what is wrong: after an hour of the first folds it would come too late.
@@ -148,6 +177,7 @@ def _train_folds(
     save_config(config, folder / "run.yaml")
     for number in range(config.protocol.folds):
         place = folder / f"fold-{number}"
+        # It is written last: a fold that has it is finished.
         if resume and (place / "metrics.json").is_file():
             continue
         begun = resume and (place / "run.yaml").is_file()
@@ -198,38 +228,60 @@ def _reduced(estimator: Any, examples: Examples, hook: Hook | None) -> Batch:
     return collate(described, examples.targets)
 
 
-def _fit_network(
-    data: TrainingSet,
-    folder: Path,
-    *,
-    start_from: Path | str | None,
-    resume: bool,
-    how: Mapping[str, Any],
-) -> None:
-    """Build a network, let it start from elsewhere, and fit it; the loop keeps the best epoch."""
+@dataclass(frozen=True)
+class _Ready:
+    """A network that is ready for its first step.
+
+    Attributes:
+        data: what it is fitted on, standardised.
+        scalers: that did so.
+        facts: what prediction must know.
+        network: with the tensors that it begins with.
+        account: of the tensors that came from elsewhere, if any did.
+    """
+
+    data: TrainingSet
+    scalers: Mapping[str, Scaler]
+    facts: Facts
+    network: Any
+    account: Any
+
+    def fit(self, folder: Path, *, resume: bool, how: Mapping[str, Any]) -> None:
+        """Fit it; the loop keeps the best epoch."""
+        from traitscope.training.loop import Session
+        from traitscope.training.stages import fit_stages
+
+        save_facts(folder, self.facts, self.scalers)
+        save_account(folder, self.account)
+        fit_stages(self.network, Session(self.data, folder, **how), resume=resume)
+
+
+def _network(
+    data: TrainingSet, folder: Path, start: _Start, saved: Saved | None, how: Mapping[str, Any]
+) -> _Ready:
+    """Build a network and let it start from elsewhere; nothing is written yet."""
     import torch
 
-    from traitscope.training.loop import Session, fit_stages
+    from traitscope.training.rehearsal import check_settings, rehearse
 
-    scalers = fit_scalers(data.fitting)
+    check_settings(data, accelerator=how["accelerator"], typed=start.typed)
+    # The network in a state was taught with the scalers of its run, whatever is in the store now.
+    scalers = fit_scalers(data.fitting) if saved is None else saved_scalers(folder)
     data = data.scaled(scalers)
     facts = _facts(data)
-    save_facts(folder, facts, scalers)
     torch.manual_seed(data.config.seed)  # of the initial weights; the loop seeds its own steps
     network = build_fitted(data.plan, facts)
-    if not (resume and has_state(folder)):  # a state brings all tensors with it
-        _initialise(network, start_from)
-    fit_stages(network, Session(data, folder, **how), resume=resume)
-
-
-def _initialise(network: Any, start_from: Path | str | None) -> None:
-    """Give a network the tensors of another run, or the published ones of its parts."""
-    if start_from is not None:
-        fresh = load_weights(Path(start_from), network, start=True)
-        if fresh:
-            log.info("%d tensors are not in %s and start fresh", len(fresh), start_from)
+    account = None
+    if saved is not None:  # the state brings all tensors with it
+        return _Ready(data, scalers, facts, network, account)
+    if start.start_from is not None:
+        account = begin_with(network, Path(start.start_from), data.plan, facts, data.config)
+        if hasattr(network, "complete"):
+            network.complete(account.fresh)
     elif hasattr(network, "load_pretrained"):
         network.load_pretrained()
+    rehearse(network, data, start.typed)
+    return _Ready(data, scalers, facts, network, account)
 
 
 def _facts(data: TrainingSet) -> Facts:
@@ -258,7 +310,12 @@ def _write_results(
     scores: dict[str, float | None] = {}
     if data.selection:
         examples = checkpoint.examples(data.selection.clips, data.selection.store)
-        scores = metrics.macro_scores(examples.labels(), checkpoint.predict_examples(examples))
+        # As many clips at a time as in training: more might not fit where these did.
+        size = min([32, *(stage.batch_size for stage in data.config.stages)])
+        predictions = checkpoint.predict_examples(examples, size=size)
+        scores = metrics.macro_scores(examples.labels(), predictions)
+        scores = {k: v if v is not None and math.isfinite(v) else None for k, v in scores.items()}
+    # Undefined scores are null: JSON has no NaN, and readers should not meet one.
     facts: dict[str, Any] = {
         "fitted_clips": len(data.fitting),
         "validation_clips": len(data.selection),

@@ -1,13 +1,12 @@
 """The one training loop of all neural models: Lightning's, with our stages, order and records.
 
-In: an untrained network, examples to fit and to select on. Out: ``model.safetensors`` of the kept
-epoch, ``history.csv``, ``state.ckpt`` for resume. Batch order and draws are pure functions of seed
-and epoch (each stage begins with the same ones), dropout is one of seed, stage, epoch and batch: a
-resumed run repeats an uninterrupted one to the bit on a CPU.
+In: a network and a stage of its training. Out: what is known of each batch and epoch, and which
+epoch is worth keeping; `stages` runs the stages and writes. Batch order and draws are pure
+functions of seed and epoch (each stage begins with the same ones), dropout is one of seed, stage,
+epoch and batch: a resumed run repeats an uninterrupted one to the bit on a CPU.
 """
 
 import math
-import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,23 +15,23 @@ from typing import Any, Literal
 import lightning
 import numpy as np
 import torch
-from lightning.pytorch.callbacks import EarlyStopping, EMAWeightAveraging, ModelCheckpoint
-from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.callbacks import EarlyStopping
 from torch import Tensor
 from torch.utils.data import DataLoader, Sampler
 
 from traitscope.data.examples import collate, to_tensors
 from traitscope.errors import ConfigError, TraitscopeError
 from traitscope.nn.pretrained import hold_frozen
-from traitscope.runs.checkpoint import load_weights, predicted, save_fitted
+from traitscope.registry import NOTHING, Typed
+from traitscope.runs.checkpoint import predicted, save_fitted
 from traitscope.runs.settings import RunConfig, Stage
-from traitscope.training import losses
+from traitscope.training import losses, pace
 from traitscope.training.distillation import SelfDistillation
-from traitscope.training.history import mean_loss, record, split_scores
-from traitscope.training.notices import quiet
-from traitscope.training.optimisation import freeze, optimizer_of, renew, rescale, schedule_of
-from traitscope.training.state import has_state, mark, naming_state, read_state
+from traitscope.training.history import StepLog, mean_loss, record, split_scores
+from traitscope.training.optimisation import groups_of, optimizer_of, rate, schedule_of
+from traitscope.training.saved import mark
 from traitscope.training.training_set import TrainingSet
+from traitscope.training.weighting import DensityWeights
 from traitscope.types import Batch, Hook
 
 HIGHER_IS_BETTER = frozenset({"r2", "ccc"})
@@ -47,6 +46,7 @@ class Session:
     accelerator: str = "auto"
     workers: int = 0
     hook: Hook | None = None
+    typed: Typed = NOTHING
 
     def __deepcopy__(self, memo: object) -> "Session":
         """Stay one when the loop is copied to average its weights: the data is not copied."""
@@ -69,94 +69,30 @@ class Session:
 
 
 class EpochSampler(Sampler[tuple[int, int]]):
-    """Shuffled (epoch, index) pairs whose order is a pure function of (seed, epoch)."""
+    """Shuffled (pass, index) pairs whose order is a pure function of (stage, seed, epoch).
 
-    def __init__(self, length: int, seed: int) -> None:
-        self.length = length
-        self.seed = seed
-        self.epoch = 0
+    Workers ask for their first batches as soon as the loader is iterated, which Lightning does
+    before it says which epoch it resumes: the sampler of a resumed training is made with that.
+    """
+
+    def __init__(
+        self, length: int, seed: int, stage: Stage, *, epoch: int = 0, skip: int = 0
+    ) -> None:
+        self.length, self.seed, self.stage = length, seed, stage
+        self.epoch = epoch
+        self.skip = skip  # clips of the first epoch that the state has seen already
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch; Lightning calls this, also when it resumes."""
+        """Choose the epoch; Lightning calls this before each."""
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return self.length
+        return pace.samples(self.stage, self.length)
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
-        order = np.random.default_rng([self.seed, self.epoch]).permutation(self.length)
-        return iter([(self.epoch, int(index)) for index in order])
-
-
-def fit_stages(model: torch.nn.Module, session: Session, *, resume: bool = False) -> None:
-    """Run the stages one after the other, starting inside one of them when resuming."""
-    stages = session.config.stages
-    trainable = frozenset(name for name, t in model.named_parameters() if t.requires_grad)
-    state = session.folder / "state.ckpt"
-    resume = resume and has_state(session.folder)  # none before the end of the first epoch
-    first: int = read_state(state, session.data)["stage"] if resume else 0
-    done = sum(stage.epochs for stage in stages[:first])
-    for index in range(first, len(stages)):
-        freeze(model, stages[index], trainable)
-        loop = Loop(model, session, index=index, epochs_before=done)
-        _fit_stage(loop, session, state if resume and index == first else None)
-        done += stages[index].epochs
-        if loop.best is not None:  # the next stage, and the user, get the kept epoch
-            load_weights(session.folder, model)
-        else:
-            save_fitted(session.folder, model)
-
-
-def _fit_stage(loop: "Loop", session: Session, state: Path | None) -> None:
-    stage = loop.stage
-    callbacks: list[Any] = [
-        ModelCheckpoint(
-            dirpath=session.folder,
-            filename="state",
-            save_on_train_epoch_end=True,
-            enable_version_counter=False,
-        )
-    ]
-    if stage.early_stop:
-        callbacks.append(
-            # An undefined score (of predictions that do not vary yet) is no gain, and no end.
-            EarlyStopping(
-                session.monitor, patience=stage.early_stop, mode=session.mode, check_finite=False
-            )
-        )
-    averaging = [EMAWeightAveraging(decay=ema)] if (ema := session.config.trainer.ema) else []
-    callbacks += averaging
-    logger: Any = False
-    if session.config.trainer.tensorboard:
-        logger = TensorBoardLogger(session.folder, name="", version="tensorboard")
-    with quiet():
-        trainer = lightning.Trainer(
-            accelerator=session.accelerator,
-            devices=1,
-            precision="bf16-mixed" if session.config.trainer.precision == "bf16" else "32-true",
-            max_epochs=stage.epochs,
-            accumulate_grad_batches=stage.accumulate,
-            gradient_clip_val=stage.clip_norm or None,
-            callbacks=callbacks,
-            logger=logger,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            num_sanity_val_steps=0,
-            log_every_n_steps=1,
-            default_root_dir=session.folder,
-        )
-        selection = _evaluation_loader(session) if session.data.selection else None
-        loaders = _fitting_loader(session, stage), selection
-        ctrl_c = signal.getsignal(signal.SIGINT)
-        try:
-            with naming_state(state, lambda: loop.begun):
-                trainer.fit(loop, *loaders, ckpt_path=state, weights_only=True)
-        except SystemExit as error:  # what Lightning makes of Ctrl-C, after muting the next one
-            signal.signal(signal.SIGINT, ctrl_c)
-            raise KeyboardInterrupt from error
-        for average in averaging:  # Lightning leaves it out when a resumed stage is over already
-            average.on_train_end(trainer, loop)
-    loop.model.to("cpu")
+        order = pace.order(self.stage, self.length, seed=self.seed, epoch=self.epoch)
+        skip, self.skip = self.skip, 0
+        return iter(order[skip:])
 
 
 class Loop(lightning.LightningModule):
@@ -170,31 +106,55 @@ class Loop(lightning.LightningModule):
         self.session = session
         self.index = index
         self.stage: Stage = session.config.stages[index]
-        self.loss = losses.find(self.stage.loss)
+        self.loss = losses.find(self.stage.loss, session.data.targets, typed=session.typed)
+        self.schedule = schedule_of(self.stage, session.typed)
         self.epochs_before = epochs_before
         self.begun = False  # a resumed state is in place by then
         self.best: float | None = None
+        self.kept = -1  # the epoch of the stage whose weights are kept
         self.validation: dict[str, float] = {}
         self._by_target: dict[str, float] = {}
-        self.distil = _distillation(model, session, self.stage)
+        self.distil = _distillation(model, session, self.stage, self.loss)
+        weighted = self.stage.weighting == "density"
+        labels = self.loss.shares_of(session.data.fitting.labels()) if weighted else None
+        self.weights = None if labels is None else DensityWeights(labels)
         self._compiled = [torch.compile(model)] if session.config.trainer.compile else []
         self._lr = self.stage.lr  # of this epoch and the first group
-        self._rates: list[float] = []  # of each group of tensors, before any schedule
-        self._rates_saved: list[float] = []
+        self._factors: list[float] = []  # on it, of each group
+        self._decisive: list[float] = []  # the score of each epoch, for ``plateau``
         self._scored: dict[str, Tensor] = {}
-        self._losses: list[tuple[float, int]] = []
+        self._losses: list[tuple[Tensor, int]] = []
         self._validation_losses: list[tuple[float, int]] = []
         self._predictions: list[Tensor] = []
+        self._steps = StepLog(session.folder / "steps.csv", session.config.trainer.log_steps)
 
     def transfer_batch_to_device(self, batch: Batch, device: Any, dataloader_idx: int) -> Batch:
         """Move a batch; Lightning cannot look into a frozen one."""
         return to_tensors(batch, device)
 
     def on_train_epoch_start(self) -> None:
-        """Begin the losses of the epoch, with frozen parts held still."""
-        hold_frozen(self.model)
-        self._lr = float(self.trainer.optimizers[0].param_groups[0]["lr"])
+        """Begin the losses of an epoch."""
         self._losses = []
+        self._set_rates()
+
+    def _set_rates(self) -> None:
+        """Hold frozen parts still, and give each group the rate of this epoch."""
+        hold_frozen(self.model)
+        scores, mode = self._decisive, self.session.mode
+        rates = [
+            rate(self.stage, self.schedule, self._epoch, factor=f, scores=scores, mode=mode)
+            for f in self._factors
+        ]
+        for group, lr in zip(self.trainer.optimizers[0].param_groups, rates, strict=True):
+            group["lr"] = lr
+        pace.set_decay(self.trainer.optimizers[0], self.stage, self._epoch)
+        self._lr = rates[0]
+
+    @property
+    def _epoch(self) -> int:
+        """The epoch at work, also before Lightning has counted the one that it resumed after."""
+        current: Any = self.trainer.fit_loop.epoch_progress.current
+        return int(current.processed)
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         """One batch -> its loss; dropout and the like are fixed by seed, stage, epoch and batch."""
@@ -206,12 +166,18 @@ class Loop(lightning.LightningModule):
         ) / (self.stage.epochs)
         model = self._compiled[0] if self._compiled else self.model
         output = model(batch)
-        loss = self.loss(output, batch.targets, batch.target_mask, progress)
+        mask = batch.target_mask
+        if self.weights is not None:
+            mask = mask * self.weights(self.loss.share(batch.targets))
+        loss: Tensor = self.loss(output, batch.targets, mask, progress)
         if self.distil is not None:
-            loss = loss + self.distil(output.features, predicted(output), progress)
+            prediction, labels = self.loss.share(predicted(output)), self.loss.share(batch.targets)
+            loss = loss + self.distil(output.features, prediction, progress)
             whole = batch.target_mask & ~batch.mixed[:, None]
-            self.distil.remember(output.features, batch.targets, whole)
-        self._losses.append((float(loss.detach()), len(batch.clips)))
+            self.distil.remember(output.features, labels, whole)
+        # Still on its device: to look at it here would make the processor wait for the step.
+        self._losses.append((loss.detach(), len(batch.clips)))
+        self._steps.note(self.stage.name, self.current_epoch, batch_index, self._lr, loss.detach())
         return loss
 
     def on_validation_epoch_start(self) -> None:
@@ -231,6 +197,7 @@ class Loop(lightning.LightningModule):
         """Score the whole split."""
         examples = self.session.data.selection
         predictions = torch.cat(self._predictions).numpy()
+        # Here and not at the end: hours of epochs behind NaN are lost hours.
         if not np.isfinite(predictions).all():
             raise _diverged("predictions")
         labels, targets = examples.labels(), self.session.data.targets
@@ -242,12 +209,22 @@ class Loop(lightning.LightningModule):
             epoch = self.epochs_before + self.current_epoch
             path = self.session.folder / "plots" / f"epoch_{epoch:03d}.png"
             plot_epoch(labels, predictions, targets, f"validation, epoch {epoch}", path)
+        # The score that decides is in the units of the labels, unless these differ.
         score = self.validation[self.session.config.trainer.monitor]
+        if len({(target.low, target.high) for target in targets}) > 1:
+            # Labels of 0..100 beside labels of 0..1 would decide alone which epoch is best.
+            macro, _ = split_scores(
+                self.loss.shares_of(labels), self.loss.shares_of(predictions), targets
+            )
+            score = macro[self.session.config.trainer.monitor]
+        self._decisive.append(score)
         self.log(self.session.monitor, score, batch_size=len(examples), logger=False)
 
     def on_train_epoch_end(self) -> None:
-        """Record the epoch, keep its weights if they are the best, tell who watches."""
-        train_loss = mean_loss(self._losses)
+        """Record the epoch, decide whether it is the best, tell who watches."""
+        sizes = [size for _, size in self._losses]
+        values = torch.stack([loss for loss, _ in self._losses]).tolist()
+        train_loss = mean_loss(list(zip(values, sizes, strict=True)))
         if not math.isfinite(train_loss):
             raise _diverged("losses")
         scores = {f"validation_{name}": value for name, value in self.validation.items()}
@@ -259,7 +236,7 @@ class Loop(lightning.LightningModule):
             numbers = {k: v for k, v in (row | by_target).items() if isinstance(v, float)}
             numbers = {k: v for k, v in numbers.items() if math.isfinite(v)}
             self.logger.log_metrics(numbers, self.epochs_before + self.current_epoch)
-        self._keep()
+        self._decide()
         if self.session.hook:
             total = sum(stage.epochs for stage in self.session.config.stages)
             shown = self.validation.get("mae", train_loss)
@@ -268,27 +245,41 @@ class Loop(lightning.LightningModule):
                 self.epochs_before + self.current_epoch + 1, total, f"{what} {shown:.4f}"
             )
 
-    def _keep(self) -> None:
+    def _decide(self) -> None:
+        """Note that this epoch is the one to keep, if it is."""
         if not self.session.data.selection or self.stage.keep == "last":
-            save_fitted(self.session.folder, self.model)
+            self.kept = self.current_epoch
             return
-        score = self.validation[self.session.config.trainer.monitor]
+        score = self._decisive[-1]
         loss = -score if self.session.mode == "max" else score
         if self.best is None or math.isnan(self.best) or loss < self.best:
-            self.best = loss
+            self.best, self.kept = loss, self.current_epoch
+
+    def keep(self) -> None:
+        """Write the weights of this epoch if they are to be kept; after the state is written."""
+        number, trainer = self.epochs_before + self.current_epoch, self.session.config.trainer
+        if place := pace.place_of(self.session.folder, trainer, number):
+            save_fitted(place, self.model, tensors=self._scored)
+        if self.kept == self.current_epoch:
             save_fitted(self.session.folder, self.model, tensors=self._scored)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Say which stage the state belongs to, the best so far, and the rates it began with."""
+        """Add to the state what Lightning does not know: `saved.Saved` reads it."""
+        batches: Any = self.trainer.fit_loop.epoch_loop.batch_progress.current
+        whole = self._epoch > self.current_epoch
         checkpoint["stage"] = self.index
-        checkpoint["training"] = mark(self.session.data)
-        checkpoint["best"] = self.best
-        checkpoint["rates"] = self._rates
+        checkpoint["training"] = mark(self.session.config)
+        checkpoint["done"] = self._epoch
+        checkpoint["batches"] = 0 if whole else batches.processed
+        checkpoint["losses"] = [] if whole else [(float(x), size) for x, size in self._losses]
+        checkpoint["best"], checkpoint["kept"] = self.best, self.kept
+        checkpoint["decisive"] = self._decisive
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Go on with the best so far."""
-        self.best = checkpoint["best"]
-        self._rates_saved = checkpoint["rates"]
+        self.best, self.kept = checkpoint["best"], checkpoint["kept"]
+        self._decisive = list(checkpoint["decisive"])
+        self._losses = [(torch.tensor(x), size) for x, size in checkpoint["losses"]]
 
     def on_fit_start(self) -> None:
         """Leave a resumed stage that had stopped early as it is, unless it may now wait longer."""
@@ -298,23 +289,16 @@ class Loop(lightning.LightningModule):
             self.trainer.should_stop = early.wait_count >= early.patience
 
     def on_train_start(self) -> None:
-        """Apply settings of rates that were changed for the rest of a resumed run."""
-        schedules = self.trainer.lr_scheduler_configs
-        schedule = schedules[0].scheduler if schedules else None
-        renew(schedule, self.stage)
-        if self._rates_saved and self._rates_saved != self._rates:
-            ratios = [new / old for new, old in zip(self._rates, self._rates_saved, strict=True)]
-            rescale(self.trainer.optimizers[0], schedule, ratios)
+        """Set the rates of an epoch that goes on in its middle, which Lightning does not begin."""
+        self._losses = [(loss.to(self.device), size) for loss, size in self._losses]
+        if self.trainer.fit_loop.restarted_mid_epoch:
+            self._set_rates()
         self.begun = True
 
     def configure_optimizers(self) -> Any:
-        """The stage's optimiser over the tensors that train, and its schedule."""
-        optimizer = optimizer_of(self.model, self.stage)
-        self._rates = [float(group["lr"]) for group in optimizer.param_groups]
-        schedule = schedule_of(optimizer, self.stage, self.session.mode)
-        if schedule is None:
-            return optimizer
-        return [optimizer], [{"scheduler": schedule, "monitor": self.session.monitor}]
+        """The stage's optimiser over the tensors that train; `_set_rates` is its schedule."""
+        self._factors = [group.factor for group in groups_of(self.model, self.stage)]
+        return optimizer_of(self.model, self.stage)
 
 
 def _diverged(what: str) -> TraitscopeError:
@@ -325,7 +309,7 @@ def _diverged(what: str) -> TraitscopeError:
 
 
 def _distillation(
-    model: torch.nn.Module, session: Session, stage: Stage
+    model: torch.nn.Module, session: Session, stage: Stage, units: losses.InShares
 ) -> SelfDistillation | None:
     if not stage.distil.weight:
         return None
@@ -335,24 +319,28 @@ def _distillation(
             f"{session.config.model['name']} has no features to distil from: leave out "
             f"train.distil.weight."
         )
-    return SelfDistillation(stage.distil, session.data.fitting.labels(), num_features)
+    labels = units.shares_of(session.data.fitting.labels())
+    return SelfDistillation(stage.distil, labels, num_features)
 
 
-def _fitting_loader(session: Session, stage: Stage) -> DataLoader[Any]:
+def fitting_loader(
+    session: Session, stage: Stage, *, epoch: int = 0, batches: int = 0
+) -> DataLoader[Any]:
+    """Batches of a stage; the first ones of epoch ``epoch``, without its first ``batches``."""
     examples = session.data.fitting
-    # A last batch of one breaks batch normalisation; it is dropped in this epoch's order only.
-    lonely = len(examples) % stage.batch_size == 1 and len(examples) > stage.batch_size
+    skip = batches * stage.batch_size
     return DataLoader(
         examples,  # type: ignore[arg-type]
         batch_size=stage.batch_size,
-        sampler=EpochSampler(len(examples), session.config.seed),
+        sampler=EpochSampler(len(examples), session.config.seed, stage, epoch=epoch, skip=skip),
         collate_fn=_Collate(examples.targets),
-        drop_last=lonely,
+        drop_last=pace.ends_alone(stage, len(examples)),
         **_processes(session),
     )
 
 
-def _evaluation_loader(session: Session) -> DataLoader[Any]:
+def evaluation_loader(session: Session) -> DataLoader[Any]:
+    """Batches of the validation clips, in their order."""
     return DataLoader(
         session.data.selection,  # type: ignore[arg-type]
         batch_size=max(stage.batch_size for stage in session.config.stages),

@@ -1,21 +1,27 @@
 """Losses: ``(output, target, mask, progress) -> scalar``, found by the name in a Stage.
 
-output and target are (clips, targets), mask is True where there is a label, and progress runs from
-0 to 1 over the stage. A loss that needs more than predictions takes the model's output object.
-Where a model scores every row of a clip (``rows`` in its output), each row is a sample of its own.
+output and target are (clips, targets), mask is True where there is a label (or the label's weight),
+and progress runs from 0 to 1 over the stage. A loss that needs more than predictions takes the
+model's output object. Where a model scores every row of a clip (``rows`` in its output), each row
+is a sample of its own.
+
+All of them see shares of each target's range (`InShares`), so that the published learning rates and
+constants, which are for labels from 0 to 1, mean the same for labels from 1 to 7 or 0 to 100.
 """
 
-import functools
 import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import torch
-from torch import Tensor
+from numpy.typing import NDArray
+from torch import Tensor, nn
 
 from traitscope.errors import ConfigError
-from traitscope.registry import unknown
+from traitscope.registry import NOTHING, Typed, function, unknown
+from traitscope.types import Target
 
 Loss = Callable[[Any, Tensor, Tensor, float], Tensor]
 
@@ -41,6 +47,7 @@ def concordance(output: Tensor, target: Tensor, mask: Tensor, progress: float) -
     https://doi.org/10.2307/2532051
     """
     weight = mask.to(output.dtype)
+    # Population moments, as in evaluation: over a batch the difference is the loss's own scale.
     count = weight.sum(dim=0).clamp(min=1)
     output_mean = (output * weight).sum(dim=0) / count
     target_mean = (target * weight).sum(dim=0) / count
@@ -52,25 +59,49 @@ def concordance(output: Tensor, target: Tensor, mask: Tensor, progress: float) -
 
 
 def bell(output: Tensor, target: Tensor, mask: Tensor, progress: float) -> Tensor:
-    """CR-Net's bell loss, 300 (1 - exp(-e^2 / 162)) summed over targets: steep for small errors.
+    """CR-Net's bell loss, 300 (1 - exp(-e^2 / 162)) summed over targets and clips of a batch.
+
+    A sum, as it was run: with a batch of 24 a mean would weigh a twenty-fourth beside MAE and MSE.
 
     Li et al., 2020, https://doi.org/10.1007/s11263-020-01309-y
     """
+    # Its slope is largest at an error of 9, far outside 0..1: there it is nearly a parabola.
     errors = 300 * (1 - torch.exp(-((output - target) ** 2) / 162))
-    return (errors * mask.to(errors.dtype)).sum() / max(1, len(errors))
+    return (errors * mask.to(errors.dtype)).sum()
 
 
 def ranges(output: Any, target: Tensor, mask: Tensor, progress: float) -> Tensor:
-    """Cross-entropy of the range each label lies in (CR-Net's first stage)."""
+    """Cross-entropy of the range each label lies in (CR-Net's first stage), summed over targets."""
     logits = output.logits.transpose(1, 2)
     wrong = torch.nn.functional.cross_entropy(logits, output.classes(target), reduction="none")
-    return _mean(wrong, mask)
+    weight = mask.to(wrong.dtype)
+    by_target = (wrong * weight).sum(dim=0) / weight.sum(dim=0).clamp(min=1)
+    return by_target.sum()
 
 
 def crnet(output: Any, target: Tensor, mask: Tensor, progress: float) -> Tensor:
     """CR-Net's second stage: MAE + MSE + bell + lambda x ranges, lambda growing from 0 to 4."""
     scores = (output.prediction, target, mask, progress)
     return mae(*scores) + mse(*scores) + bell(*scores) + 4 * progress * ranges(output, *scores[1:])
+
+
+def persemon(output: Any, target: Tensor, mask: Tensor, progress: float) -> Tensor:
+    """PersEmoN's: traits / 10 + emotions + .1 traits told by emotions + .1 domain.
+
+    Zhang et al., 2019, https://arxiv.org/abs/1811.08657
+    """
+    felt = output.emotions
+    traits = smooth_l1(output.prediction, target, mask & ~felt, progress) / 10
+    emotions = smooth_l1(output.prediction, target, mask & felt, progress)
+    ((weight, related),) = output.auxiliary
+    loss = traits + emotions + weight * smooth_l1(related, target, mask & ~felt, progress)
+    if output.domain is None:
+        return loss
+    # A clip with labels of both kinds says nothing of what tells the two kinds apart.
+    is_felt, is_trait = (mask & felt).any(dim=1), (mask & ~felt).any(dim=1)
+    one = is_felt != is_trait
+    wrong = torch.nn.functional.cross_entropy(output.domain, is_felt.long(), reduction="none")
+    return loss + 0.1 * _mean(wrong, one)
 
 
 def names() -> list[str]:
@@ -80,35 +111,101 @@ def names() -> list[str]:
     return sorted(losses)
 
 
-def find(name: str) -> Loss:
-    """Look a loss up by name.
+def find(name: str, targets: Sequence[Target] = (), *, typed: Typed = NOTHING) -> "InShares":
+    """Look a loss up by name, and let it see shares of the targets' ranges.
+
+    Args:
+        name: a function of this file, or the dotted path of somebody's own, which may also be a
+            class of a module with buffers.
+        targets: what is regressed; without them labels are seen as they are.
+        typed: what the user typed; no other dotted path is imported.
 
     Raises:
-        ConfigError: there is no such loss.
+        ConfigError: there is no such loss, or it was not typed.
     """
-    if name not in names():
+    if "." in name:
+        loss: Any = function(name, typed=typed, words=f"train.loss={name}")
+        loss = loss() if inspect.isclass(loss) else loss
+    elif name in names():
+        loss = getattr(sys.modules[__name__], name)
+    else:
         raise ConfigError(unknown(name, names(), "losses"))
-    return _of_rows(getattr(sys.modules[__name__], name))
+    return InShares(loss, targets)
 
 
-def _of_rows(loss: Loss) -> Loss:
-    """Give a loss the predictions in an output, or the scores of every valid row if it has them.
+class InShares(nn.Module):
+    """A loss that sees labels and predictions as shares of each target's range; z-scores as is.
 
-    A loss whose ``output`` is not annotated as a tensor gets what the model returned.
+    Of a target from 0 to 1 nothing changes, to the bit: 0 is subtracted and 1 divides.
+    Scores that an output has beside its predictions (``auxiliary``: pairs of a weight and scores)
+    add their own loss times the weight.
     """
-    if inspect.signature(loss).parameters["output"].annotation is not Tensor:
-        return loss
 
-    @functools.wraps(loss)
-    def of_rows(output: Any, target: Tensor, mask: Tensor, *rest: float) -> Tensor:
+    low: Tensor
+    span: Tensor
+
+    def __init__(self, loss: Loss, targets: Sequence[Target] = ()) -> None:
+        super().__init__()
+        self.loss = loss
+        called = loss.forward if isinstance(loss, nn.Module) else loss
+        # A loss whose ``output`` is not annotated as a tensor gets what the model returned.
+        output = next(iter(inspect.signature(called).parameters.values()))
+        self.takes_scores = output.annotation in {Tensor, "Tensor", "torch.Tensor"}
+        low = [0.0 if t.low is None else t.low for t in targets] or [0.0]
+        high = [1.0 if t.high is None else t.high for t in targets] or [1.0]
+        # Not saved: they follow from the targets, and a state is of one run only.
+        self.register_buffer("low", torch.tensor(low), persistent=False)
+        self.register_buffer("span", torch.tensor(high) - torch.tensor(low), persistent=False)
+
+    def forward(self, output: Any, target: Tensor, mask: Tensor, progress: float) -> Tensor:
+        """What a model returned, labels and mask (clips, targets) -> a scalar."""
+        target = self.share(target)
+        if isinstance(output, Tensor):
+            scores: Tensor = self.loss(self.share(output), target, mask, progress)
+            return scores
+        if not self.takes_scores:
+            return self.loss(_Shares(output, self), target, mask, progress)
         rows = getattr(output, "rows", None)
         if rows is None:
-            return loss(getattr(output, "prediction", output), target, mask, *rest)
+            total = self.loss(self.share(output.prediction), target, mask, progress)
+            for weight, beside in getattr(output, "auxiliary", ()):
+                total = total + weight * self.loss(self.share(beside), target, mask, progress)
+            return total
         valid = output.row_mask
         targets, masks = (t.unsqueeze(1).expand(rows.shape)[valid] for t in (target, mask))
-        return loss(rows[valid], targets, masks, *rest)
+        return self.loss(self.share(rows[valid]), targets, masks, progress)
 
-    return of_rows
+    def share(self, values: Tensor) -> Tensor:
+        """(..., targets) in the units of the labels -> shares of the ranges."""
+        return (values - self.low) / self.span
+
+    def shares_of(self, labels: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The same of an array."""
+        shares: NDArray[np.float64] = (labels - self.low.cpu().numpy()) / self.span.cpu().numpy()
+        return shares
+
+    def classes(self, output: Any, shares: Tensor) -> Tensor:
+        """Range of each label as an output with ranges sorts them; it knows labels as they are."""
+        classes: Tensor = output.classes(self.low + shares * self.span)
+        return classes
+
+
+class _Shares:
+    """An output whose predictions are shares, for a loss that asks it for more than these."""
+
+    def __init__(self, output: Any, units: InShares) -> None:
+        self._output, self._units = output, units
+
+    def __getattr__(self, name: str) -> Any:
+        """Give what the model returned besides."""
+        value = getattr(self._output, name)
+        if name == "auxiliary":
+            return tuple((weight, self._units.share(scores)) for weight, scores in value)
+        return self._units.share(value) if name in {"prediction", "rows"} else value
+
+    def classes(self, shares: Tensor) -> Tensor:
+        """(clips, targets) -> the range each label lies in."""
+        return self._units.classes(self._output, shares)
 
 
 def _mean(errors: Tensor, mask: Tensor) -> Tensor:

@@ -19,17 +19,14 @@ from traitscope.types import Clip
 log = logging.getLogger(__name__)
 
 
-def record_training(
-    data: TrainingSet, start_from: Path | str | None, resumed: Path | None = None
-) -> Record:
+def record_training(data: TrainingSet, start_from: Path | str | None) -> Record:
     """Note which clips are fitted and which select, and those of the run that it begins from.
 
     Args:
         data: what is fitted.
         start_from: the run whose weights it begins with.
-        resumed: the folder of the same run, where it goes on: what it learnt before, it knows.
     """
-    record = record_run(
+    return record_run(
         data.corpus,
         data.config.data.corpus,
         split(data.corpus, data.config.protocol),
@@ -38,7 +35,11 @@ def record_training(
         selected=data.selection.clips,
         start=_start(start_from),
     )
-    before = [] if resumed is None else read_records(resumed)
+
+
+def with_earlier(record: Record, folder: Path) -> Record:
+    """Add what the same run learnt before it was stopped: with other clips now, it knows both."""
+    before = read_records(folder)
     return join_records([[record], before])[0] if before else record
 
 

@@ -16,9 +16,10 @@ from traitscope.data.scaling import Scaler
 from traitscope.errors import ConfigError, DataError
 from traitscope.features.origins import serving
 from traitscope.features.store import Store
-from traitscope.runs.plan import Plan, plan
+from traitscope.runs.first_stage import on_first_stage
+from traitscope.runs.plan import IMPORTED, Plan, plan
 from traitscope.runs.settings import RunConfig, Stage
-from traitscope.runs.stored import stored_plan
+from traitscope.runs.stored import prepare_command, stored_plan
 from traitscope.types import Clip, Corpus, Target
 
 log = logging.getLogger(__name__)
@@ -69,21 +70,24 @@ def collect(
         ConfigError: a setting is missing, wrong or without effect.
         DataError: labels or features are missing.
     """
-    for key in ("corpus", "store"):
-        if not getattr(config.data, key):
-            example = {"corpus": "table:clips.csv", "store": "store"}[key]
-            raise ConfigError(f"data.{key} is not set. Say, for example: data.{key}={example}")
-    store = Store(Path(config.data.store))
-    run_plan = stored_plan(config, plan(config, typed=typed, source=source), store)
+    config, run_plan, store = _planned(config, typed, source)
     corpus = saved_corpus(config.data.corpus, typed, source=source, words="data.corpus=")
     targets = tuple(corpus.target(name) for name in config.data.targets) or corpus.targets
     splits = split(corpus, config.protocol)
     _warn_of_leakage(splits, config)
+    # A clip with one of five labels still teaches that one; its mask hides the others.
     labelled = [c for c in splits.fitted if any(t.name in c.targets for t in targets)]
+    # Fitted clips cannot choose the epoch: every epoch would look better than the last.
     held_out = () if "validation" in splits.fit else splits.validation
     store = serving(store, [*labelled, *held_out], corpus=corpus.name)
-    fitting, left_out = gather(labelled, store, run_plan.keys)
-    selection, unseen = gather(held_out, store, run_plan.keys)
+    try:
+        fitting, left_out = gather(labelled, store, run_plan.keys)
+        selection, unseen = gather(held_out, store, run_plan.keys)
+    except DataError as error:
+        made = [r for r in run_plan.requests.values() if r.name != IMPORTED]
+        if "no features yet" not in str(error) or not made:
+            raise
+        raise DataError(f"{error} Make them with:\n  {prepare_command(config, made)}") from error
     if len(fitting) < 2:
         raise DataError(
             f"{len(fitting)} of {len(splits.fitted)} fitting clips have labels and usable "
@@ -107,7 +111,25 @@ def collect(
     )
 
 
+def _planned(
+    config: RunConfig, typed: registry.Typed, source: str
+) -> tuple[RunConfig, Plan, Store]:
+    """Settle which stored features a run draws, of its first stage if it has one."""
+    for key in ("corpus", "store"):
+        if not getattr(config.data, key):
+            example = {"corpus": "table:clips.csv", "store": "store"}[key]
+            raise ConfigError(f"data.{key} is not set. Say, for example: data.{key}={example}")
+    store = Store(Path(config.data.store))
+    wanted = plan(config, typed=typed, source=source)
+    config = on_first_stage(config, frozenset(wanted.draws))
+    if config.data.first_stage:
+        wanted = plan(config, typed=typed, source=source)
+    run_plan = stored_plan(config, wanted, store)
+    return config, run_plan, store
+
+
 def _warn_of_leakage(splits: Splits, config: RunConfig) -> None:
+    # Said before training: afterwards the number is already in somebody's table.
     for part in {"validation", "test"} - set(splits.fit):
         for warning in check_leakage(splits.fitted, splits.part(part), config.protocol):
             log.warning("%s: %s", part, warning)
@@ -120,6 +142,12 @@ def _check_watched(
     if config.trainer.plots and (run_plan.is_estimator or not selection):
         why = "is fitted in one step" if run_plan.is_estimator else "has no validation clips"
         raise ConfigError(f"trainer.plots=true has no effect: this run {why}. Leave it out.")
+    monitor = config.trainer.monitor
+    if len(selection) == 1 and monitor in {"r2", "ccc"} and not run_plan.is_estimator:
+        raise ConfigError(
+            f"trainer.monitor={monitor} is undefined on a single validation clip. Set: "
+            f"trainer.monitor=mae"
+        )
     unlabelled = [t.name for t in targets if not any(t.name in clip.targets for clip in selection)]
     for stage in config.stages or (() if run_plan.is_estimator else (Stage(),)):
         change = {
@@ -141,6 +169,7 @@ def _check_watched(
 def _resolved(config: RunConfig, run_plan: Plan, targets: Sequence[Target]) -> RunConfig:
     """Write every default out, so that the saved run means the same later."""
     features = {s: r.config.model_dump(mode="json") for s, r in run_plan.requests.items()}
+    # Defaults may change in later versions; what this run was trained with may not.
     model = {"name": config.model["name"], **run_plan.options.model_dump(mode="json")}
     stages = config.stages if run_plan.is_estimator else config.stages or (Stage(),)
     data = config.data.model_copy(update={"targets": tuple(target.name for target in targets)})

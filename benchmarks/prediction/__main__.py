@@ -1,0 +1,136 @@
+"""`predict` against `prepare`, its start, what it opens, encoders against themselves, long sound.
+
+Run with ``python -m benchmarks.prediction`` from the repository; ``--short`` is a quick look. Clips
+are those of ``benchmarks.extraction``, made once in ``--media``.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from benchmarks.extraction.clips import describe, make_clips
+from benchmarks.prediction import clips, texts
+
+HERE = Path(__file__).parent
+Goals = list[tuple[str, bool]]
+
+
+def main() -> int:
+    """Print the table; 1 if a goal is missed."""
+    options = _options()
+    media = make_clips(options.media, options.distinct, key_frames=250)
+    print(f"{describe(media)}; {options.clips} of them; {options.processes} processes")
+    print(f"cores {os.cpu_count()}, load {os.getloadavg()[0]:.1f} before the run\n")
+    print(f"{'what':58}{'found':>10}{'':3}{'ratio':>8}")
+    goals: Goals = []
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        run = _rates(options, folder, media, goals)
+        _start(run, media[0], goals)
+        _opens(run, media, goals)
+        _texts(options, folder, goals)
+        _memory(options, folder, goals)
+    print(f"\nload {os.getloadavg()[0]:.1f} after the run")
+    for goal, met in goals:
+        print(f"{'met ' if met else 'MISSED'} {goal}")
+    return int(not all(met for _, met in goals))
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.prediction", description=__doc__)
+    parser.add_argument("--clips", type=int, default=100)
+    parser.add_argument("--distinct", type=int, default=6, help="clips that are made")
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--backend", default="auto", choices=["auto", "mediapipe", "dlib"])
+    parser.add_argument("--texts", type=int, default=1500)
+    parser.add_argument("--minutes", type=int, nargs="*", default=[1, 10, 60, 120])
+    parser.add_argument("--short", action="store_true", help="few clips and texts, one hour")
+    default = Path(tempfile.gettempdir()) / "traitscope-benchmark"
+    parser.add_argument("--media", type=Path, default=default)
+    options = parser.parse_args()
+    if options.short:
+        options.clips, options.distinct, options.texts = 16, 2, 300
+        options.minutes = [1, 30]
+    return options
+
+
+def _row(what: str, found: str, ratio: float | None = None) -> None:
+    against = "" if ratio is None else f"{ratio:8.2f}"
+    print(f"{what:58}{found:>10}{'':3}{against}", flush=True)
+
+
+def _rates(options: argparse.Namespace, folder: Path, media: list[Path], goals: Goals) -> Path:
+    """Clips per second of `prepare` and of `predict` on the same clips, both once under way."""
+    paths = [media[number % len(media)] for number in range(options.clips)]
+    run, preparing = clips.train(folder, paths, options.backend, options.processes)
+    _row("prepare, clips per second", f"{preparing:.2f}")
+    for workers in dict.fromkeys((options.processes, 0)):
+        # One process against all of prepare's would be no comparison: it is there to be seen.
+        some = paths if workers else paths[: max(4, len(paths) // 4)]
+        rate = clips.predicting(run, some, workers)
+        whose = f"{workers} processes" if workers else "this process alone"
+        _row(f"predict, further clips per second, {whose}", f"{rate:.2f}", rate / preparing)
+        if workers == options.processes:
+            goals.append(("further clips >= .8 of prepare", rate / preparing >= 0.8))
+    return run
+
+
+def _start(run: Path, clip: Path, goals: Goals) -> None:
+    """Seconds until the first prediction of a new process, without the clip itself."""
+    first = _in_process("starting.py", str(run), str(clip))
+    imports = _in_process("starting.py", "--import", *first["modules"])["seconds"]
+    _row("importing the libraries that a prediction loads, seconds", f"{imports:.1f}")
+    ratio = first["startup"] / imports
+    _row("start of predict until its first clip, seconds", f"{first['startup']:.1f}", ratio)
+    goals.append(("start <= 2 x importing its libraries", ratio <= 2))
+
+
+def _opens(run: Path, media: list[Path], goals: Goals) -> None:
+    """What is opened for further clips that was open for the first."""
+    opened = _in_process("opens.py", str(run), *map(str, (media * 4)[:4]))
+    _row("trackers opened for 4 clips, most of one kind and place", str(opened["trackers"]))
+    _row("files of the run opened again for further clips", str(opened["again"]))
+    goals.append(("nothing opened twice", opened["trackers"] <= 1 and not opened["again"]))
+
+
+def _texts(options: argparse.Namespace, folder: Path, goals: Goals) -> None:
+    """Texts per second against the encoder's own forward pass over sorted batches."""
+    encoder = texts.make_encoder(folder / "encoder")
+    written = texts.make(options.texts)
+    own = texts.own_pass(encoder, written)
+    _row("encoder of MiniLM's size (random), its own batches, texts/s", f"{own:.0f}")
+    alone = texts.one_by_one(encoder, written[:100])
+    _row("one text at a time, texts/s", f"{alone:.0f}", alone / own)
+    for name, rate in texts.rates(folder, encoder, written):
+        _row(f"{name}, texts/s", f"{rate:.0f}", rate / own)
+        goals.append((f"{name} >= 100 texts/s or >= .7", rate >= 100 or rate / own >= 0.7))
+
+
+def _memory(options: argparse.Namespace, folder: Path, goals: Goals) -> None:
+    """Peak memory without a file behind it, of sound of several lengths."""
+    for extractor in ("waveform", "logmel", "short_term") if options.minutes else ():
+        held = []
+        for minutes in options.minutes:
+            sound = clips.write_noise(folder / f"{minutes}.wav", minutes)
+            script = HERE.parent / "extraction" / "memory.py"
+            found = _in_process(str(script), str(sound), options.backend, extractor)
+            held.append(found["anonymous"] / 1e6)
+            _row(f"{extractor} of {minutes} min, MB held", f"{held[-1]:.0f}", held[-1] / held[0])
+        goals.append((f"memory of {extractor} is flat", held[-1] <= held[0] + 60))
+
+
+def _in_process(script: str, *arguments: str) -> dict:
+    """Run a script of this folder by itself, and read the JSON it ends with."""
+    command = [sys.executable, str(HERE / script), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"{script} failed:\n{done.stderr[-2000:]}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

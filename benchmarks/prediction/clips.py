@@ -1,0 +1,80 @@
+"""Clips per second of `prepare` and `predict` once they are under way, and sound of any length."""
+
+import csv
+import json
+import time
+import wave
+from pathlib import Path
+
+import numpy as np
+
+from traitscope.corpora import load_corpus
+from traitscope.features.preparation import prepare
+from traitscope.prediction.clips import predict
+from traitscope.runs.plan import requests_for
+from traitscope.training.fitting import train as fit
+
+FRAMES_PER_SECOND = 16000
+
+
+def train(folder: Path, paths: list[Path], backend: str, processes: int) -> tuple[Path, float]:
+    """Prepare the clips, time it, and train a run on what came of them.
+
+    Returns:
+        The run, and the clips per second of the preparation.
+    """
+    rng = np.random.default_rng(0)
+    with (folder / "clips.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["clip", "path", "split", "openness"])
+        for number, path in enumerate(paths):
+            split = "validation" if number % 5 == 4 else "train"
+            writer.writerow([f"c{number:03d}", path, split, round(rng.uniform(0.2, 0.8), 3)])
+    target = {"openness": {"low": 0, "high": 1, "direction": 1}}
+    facts = {"name": "benchmark", "kind": "apparent", "targets": target}
+    (folder / "clips.yaml").write_text(json.dumps(facts))
+    address = f"table:{folder / 'clips.csv'}"
+    settings = [f"features.signals.backend={backend}", "model.penalties=[1.0]"]
+    times: list[float] = []
+    summary = prepare(
+        load_corpus(address),
+        requests_for("functionals", settings),
+        store=folder / "store",
+        workers=processes,
+        hook=lambda done, total, name: times.append(time.perf_counter()),
+    )
+    assert not summary.failed, summary.failures[:3]
+    data = [f"data.corpus={address}", f"data.store={folder / 'store'}"]
+    return fit("functionals", [*data, *settings], to=folder / "run"), _rate(times, processes)
+
+
+def predicting(run: Path, paths: list[Path], workers: int) -> float:
+    """Clips per second of `predict`."""
+    times: list[float] = []
+
+    def hook(done: int, total: int, name: str) -> None:
+        if done:
+            times.append(time.perf_counter())
+
+    predictions = predict(run, *paths, workers=workers, hook=hook)
+    assert all(p.status == "ok" for p in predictions), predictions[:3]
+    return _rate(times, workers)
+
+
+def _rate(times: list[float], workers: int) -> float:
+    """Clips per second after the first ones, which each process needs to get under way."""
+    warm = min(2 * max(1, workers), len(times) - 1)
+    return (len(times) - warm) / (times[-1] - times[warm - 1])
+
+
+def write_noise(path: Path, minutes: int) -> Path:
+    """Write minutes of noise as WAV, second by second."""
+    rng = np.random.default_rng(0)
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(FRAMES_PER_SECOND)
+        for _ in range(60 * minutes):
+            noise = rng.integers(-9000, 9000, FRAMES_PER_SECOND, dtype=np.int16)
+            file.writeframes(noise.tobytes())
+    return path

@@ -1,0 +1,29 @@
+"""Series of numbers at one length, for networks whose size depends on it.
+
+In: a batch with a stream of rows. Out: as many rows for every clip, whatever else is in the batch.
+"""
+
+from einops import rearrange
+from torch import Tensor
+from torch.nn import functional
+
+from traitscope.types import Batch
+
+
+def to_length(batch: Batch, stream: str, rows: int) -> Tensor:
+    """Rows of a stream, zero where one is missing, cut or filled with zeros to a length.
+
+    A clip alone and the same clip beside a longer one give the same rows; of standardised streams
+    zero is the mean.
+
+    Args:
+        batch: with a stream (clips, rows, features).
+        stream: its name.
+        rows: of the result.
+
+    Returns:
+        (clips, rows, features).
+    """
+    there = rearrange(batch.masks[stream], "clips rows -> clips rows 1")
+    values = batch.streams[stream] * there
+    return functional.pad(values[:, :rows], (0, 0, 0, max(0, rows - values.shape[1])))

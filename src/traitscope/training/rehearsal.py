@@ -1,0 +1,99 @@
+"""A network before its first step: is the device there, and can the smallest step be made?
+
+In: a network and what it is fitted on. Out: nothing, or an error that names the setting.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import nn
+
+from traitscope.data.examples import collate, to_tensors
+from traitscope.errors import ConfigError, TraitscopeError, shown
+from traitscope.nn.pretrained import hold_frozen
+from traitscope.registry import NOTHING, Typed
+from traitscope.runs.checkpoint import predicted
+from traitscope.runs.settings import Stage
+from traitscope.training import losses
+from traitscope.training.optimisation import schedule_of
+from traitscope.training.training_set import TrainingSet
+
+
+def check_settings(data: TrainingSet, *, accelerator: str, typed: Typed = NOTHING) -> None:
+    """Refuse a device that is not there, and losses and schedules that nobody knows.
+
+    Raises:
+        ConfigError: says which, and what to type instead.
+    """
+    if accelerator == "gpu" and not _has_gpu():
+        raise ConfigError(
+            "There is no GPU that PyTorch can use on this machine (accelerator=gpu). Train with: "
+            "--accelerator cpu, or see: traitscope doctor"
+        )
+    for stage in data.config.stages:
+        losses.find(stage.loss, typed=typed)
+        schedule_of(stage, typed)
+
+
+def _has_gpu() -> bool:
+    return torch.cuda.is_available() or torch.backends.mps.is_available()
+
+
+def rehearse(network: nn.Module, data: TrainingSet, typed: Typed = NOTHING) -> None:
+    """Make the smallest step that training will make, without learning from it.
+
+    Batch normalisation of a batch of one, a loss that asks for what the model does not give and
+    NaN in weights that came from elsewhere all show here, before anything is written.
+
+    Raises:
+        ConfigError: names the setting.
+        TraitscopeError: the predictions are no numbers.
+    """
+    stages = data.config.stages
+    # Two clips, or one where a step has one: what fails at 32 fails at two.
+    count = min(2, len(data.fitting), *(stage.batch_size for stage in stages))
+    examples = data.fitting.__getitems__([(0, index) for index in range(count)])
+    batch = to_tensors(collate(examples, data.fitting.targets))
+    buffers = {name: tensor.clone() for name, tensor in network.named_buffers()}
+    network.train()
+    hold_frozen(network)
+    with torch.no_grad(), torch.random.fork_rng(devices=[]):
+        try:
+            output = network(batch)
+        except ValueError as error:
+            if "more than 1 value per channel" not in str(error):
+                raise
+            raise ConfigError(
+                f"{data.config.model['name']} normalises over the clips of a batch, and cannot "
+                f"train on one clip at a time. Set: {_setting(stages, 'batch_size=2')}"
+            ) from error
+        finally:
+            for name, tensor in network.named_buffers():  # running statistics have moved
+                tensor.copy_(buffers[name])
+        if not torch.isfinite(predicted(output)).all():
+            raise TraitscopeError(
+                "The predictions before the first step are not finite: the weights that training "
+                "starts from hold NaN or infinity. Start from others."
+            )
+        for stage in stages:
+            _try_loss(stage, output, batch, data, typed)
+
+
+def _try_loss(stage: Stage, output: Any, batch: Any, data: TrainingSet, typed: Typed) -> None:
+    loss = losses.find(stage.loss, data.targets, typed=typed)
+    try:
+        loss(output, batch.targets, batch.target_mask, 0.0)
+    except AttributeError as error:
+        if "." in stage.loss:
+            raise
+        raise ConfigError(
+            f"The loss {shown(stage.loss)} needs {shown(str(error.name))} of a model, which "
+            f"{data.config.model['name']} does not give. Set: {_setting([stage], 'loss=mse')}"
+        ) from error
+
+
+def _setting(stages: Iterable[Stage], what: str) -> str:
+    return " ".join(
+        f"train.{what}" if stage.name == "fit" else f"train.{stage.name}.{what}" for stage in stages
+    )

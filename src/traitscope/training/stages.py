@@ -1,0 +1,149 @@
+"""The stages of a training one after the other, and what each leaves on the disk.
+
+In: an untrained network, examples to fit and to select on. Out: ``model.safetensors`` of the kept
+epoch, ``history.csv``, ``state.ckpt`` for resume. At the end of each epoch the state is written
+first and the kept weights after it:
+
+    epoch n ends -> state.ckpt (of n, "n is kept") -> model.safetensors (of n)
+                 ^ killed here: n is repeated      ^ killed here: written again from the state
+
+so that the weights in the folder are never those of an epoch that the state knows nothing of, also
+where the next stage has begun.
+"""
+
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import lightning
+import torch
+from lightning.pytorch.callbacks import Checkpoint, EarlyStopping, EMAWeightAveraging
+from lightning.pytorch.loggers import TensorBoardLogger
+
+from traitscope.errors import TraitscopeError
+from traitscope.files import replacing
+from traitscope.runs.checkpoint import load_weights, save_fitted
+from traitscope.training import pace
+from traitscope.training.history import cut
+from traitscope.training.loop import Loop, Session, evaluation_loader, fitting_loader
+from traitscope.training.notices import quiet
+from traitscope.training.optimisation import freeze
+from traitscope.training.saved import STATE, Saved, naming_state, read_saved
+
+
+def fit_stages(model: torch.nn.Module, session: Session, *, resume: bool = False) -> None:
+    """Run the stages one after the other, starting inside one of them when resuming."""
+    stages = session.config.stages
+    trainable = frozenset(name for name, t in model.named_parameters() if t.requires_grad)
+    saved = read_saved(session.folder) if resume else None
+    if saved is not None:
+        _put_back(saved, model, session)
+    first = 0 if saved is None else saved.stage
+    done = sum(stage.epochs for stage in stages[:first])
+    for index in range(first, len(stages)):
+        freeze(model, stages[index], trainable)
+        loop = Loop(model, session, index=index, epochs_before=done)
+        _fit_stage(loop, session, saved if index == first else None)
+        done += stages[index].epochs
+        if loop.best is not None:  # the next stage, and the user, get the kept epoch
+            load_weights(session.folder, model)
+        else:
+            save_fitted(session.folder, model)
+
+
+def _put_back(saved: Saved, model: torch.nn.Module, session: Session) -> None:
+    """Make the folder agree with the state: what was written of later epochs is repeated."""
+    names = [stage.name for stage in session.config.stages]
+    for file in ("history.csv", "steps.csv"):
+        cut(session.folder / file, names, stage=saved.stage, epoch=saved.done)
+    if saved.kept == saved.done - 1 >= 0:
+        save_fitted(session.folder, model, tensors=saved.weights())
+
+
+def _fit_stage(loop: Loop, session: Session, saved: Saved | None) -> None:
+    stage, settings = loop.stage, session.config.trainer
+    callbacks: list[Any] = [_Saving(session.folder / STATE, settings.save_minutes)]
+    if stage.early_stop:
+        callbacks.append(
+            # An undefined score (of predictions that do not vary yet) is no gain, and no end.
+            EarlyStopping(
+                session.monitor, patience=stage.early_stop, mode=session.mode, check_finite=False
+            )
+        )
+    averaging = [EMAWeightAveraging(decay=settings.ema)] if settings.ema else []
+    callbacks += averaging
+    logger: Any = False
+    if settings.tensorboard:
+        logger = TensorBoardLogger(session.folder, name="", version="tensorboard")
+    with quiet():
+        trainer = lightning.Trainer(
+            accelerator=session.accelerator,
+            devices=1,
+            precision=pace.arithmetic(settings, session.accelerator),
+            max_epochs=stage.epochs,
+            accumulate_grad_batches=stage.accumulate,
+            gradient_clip_val=stage.clip_norm or None,
+            callbacks=callbacks,
+            logger=logger,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+            log_every_n_steps=1,
+            default_root_dir=session.folder,
+        )
+        begin = {} if saved is None else {"epoch": saved.done, "batches": saved.batches}
+        selection = evaluation_loader(session) if session.data.selection else None
+        loaders = fitting_loader(session, stage, **begin), selection
+        ctrl_c = signal.getsignal(signal.SIGINT)
+        try:
+            path = None if saved is None else saved.path
+            with naming_state(path, lambda: loop.begun):
+                trainer.fit(loop, *loaders, ckpt_path=path, weights_only=True)
+        except SystemExit as error:  # what Lightning makes of Ctrl-C, after muting the next one
+            signal.signal(signal.SIGINT, ctrl_c)
+            raise KeyboardInterrupt from error
+        except TraitscopeError as error:
+            raise _in_one_line(error) from error
+        for average in averaging:  # Lightning leaves it out when a resumed stage is over already
+            average.on_train_end(trainer, loop)
+    loop.model.to("cpu")
+
+
+class _Saving(Checkpoint):
+    """Write the state and then the kept weights after each epoch, and the state within long ones.
+
+    A subclass of Lightning's marker, so that it is called last, when the epoch is recorded.
+    """
+
+    def __init__(self, path: Path, minutes: float) -> None:
+        self.path, self.seconds = path, 60 * minutes
+        self.saved_at = time.monotonic()
+
+    def on_train_batch_end(self, trainer: Any, pl_module: Any, *batch: Any) -> None:
+        """Save after so many minutes, where no gradient is half accumulated."""
+        if not self.seconds or time.monotonic() < self.saved_at + self.seconds:
+            return
+        last = trainer.fit_loop.epoch_loop.batch_progress.is_last_batch
+        if not last and not trainer.fit_loop._should_accumulate():
+            self._save(trainer)
+
+    def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
+        """Save the epoch."""
+        self._save(trainer)
+        pl_module.keep()
+
+    def _save(self, trainer: Any) -> None:
+        with replacing(self.path) as draft:
+            trainer.save_checkpoint(draft)
+        self.saved_at = time.monotonic()
+
+
+def _in_one_line(error: TraitscopeError) -> TraitscopeError:
+    """An error of a process that reads, without the traceback that torch writes into it."""
+    text = str(error)
+    if "Original Traceback" not in text:
+        return error
+    last = text.rstrip().splitlines()[-1]
+    name, colon, message = last.partition(": ")
+    return TraitscopeError(message if colon and name.endswith("Error") else last)

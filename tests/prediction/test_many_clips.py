@@ -1,0 +1,203 @@
+"""Many clips: several processes, one run and one tracker in each, and a table to go on from."""
+
+import csv
+import logging
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.listening import train_listener
+from tests.support.media_files import tone, write_sound, write_video
+from traitscope import registry
+from traitscope.errors import ConfigError
+from traitscope.features.extraction import Extraction
+from traitscope.features.request import make_request
+from traitscope.prediction.clips import predict
+from traitscope.prediction.scoring import Scorer, Task, score
+from traitscope.runs.checkpoint import load
+from traitscope.types import Clip
+
+DEADLY = "tests.support.deadly_extractor"
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return train_listener(tmp_path_factory.mktemp("listening"))
+
+
+@pytest.fixture
+def sounds(tmp_path: Path) -> list[Path]:
+    folder = tmp_path / "sounds"
+    folder.mkdir()
+    paths = [folder / f"{name}.wav" for name in "abcde"]
+    for number, path in enumerate(paths):
+        write_sound(path, tone(0.4 + 0.1 * number, hertz=300.0 + 40 * number))
+    return paths
+
+
+def test_other_processes_give_what_this_one_gives_and_a_deadly_clip_is_a_row(
+    run: Path, sounds: list[Path]
+) -> None:
+    deadly = make_request(DEADLY, {}, typed=registry.typed(streams=[DEADLY]))
+    named = {"a": sounds[0], "deadly": sounds[1], "c": sounds[2], "gone": Path("gone.wav")}
+    tasks = [Task(Clip(name, path)) for name, path in named.items()]
+    rows = dict(score(load(run), tasks, {"short_term": deadly}, workers=1))
+    assert [rows[n].status for n in range(4)] == ["ok", "crashed", "ok", "missing"]
+    assert "ended twice on this clip (signal 9)" in rows[1].reason
+    assert rows[1].path == str(sounds[1])
+    here = predict(run, sounds[0], sounds[2], workers=0)
+    assert [dict(p.scores) for p in here] == [dict(rows[n].scores) for n in (0, 2)]
+
+
+def test_clips_side_by_side_have_the_scores_they_have_alone(run: Path, sounds: list[Path]) -> None:
+    tasks = [Task(Clip(path.name, path)) for path in sounds]
+    scorer = Scorer(run, registry.NOTHING, load(run).facts.requests, Extraction())
+    together = scorer(tasks)
+    for task, one in zip(tasks, together, strict=True):
+        (alone,) = predict(run, str(task.clip.path))
+        assert one.scores == pytest.approx(alone.scores, rel=1e-6)
+
+
+_opened: list[str] | None = None
+
+
+def _listen(event: str, details: tuple[Any, ...]) -> None:
+    if event == "open" and _opened is not None:
+        _opened.append(str(details[0]))
+
+
+@contextmanager
+def opened() -> Iterator[list[str]]:
+    """Collect what this process opens; a hook cannot be taken away, so it is told to rest."""
+    global _opened
+    if not hasattr(opened, "hooked"):
+        sys.addaudithook(_listen)
+        opened.hooked = True  # type: ignore[attr-defined]
+    _opened = []
+    try:
+        yield _opened
+    finally:
+        _opened = None
+
+
+def test_nothing_of_a_run_is_opened_again_for_further_clips(
+    run: Path, sounds: list[Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    def of_the_run(paths: list[str]) -> Counter[str]:
+        return Counter(path for path in paths if path.startswith(str(run)))
+
+    with opened() as for_one:
+        predict(run, sounds[0], workers=0)
+    with opened() as for_all:
+        predict(run, *sounds, workers=0)
+    assert of_the_run(for_one)
+    assert of_the_run(for_all) == of_the_run(for_one)
+
+    video = write_video(sounds[0].with_name("v.mp4"), frames=10, sound=tone(0.4))
+    requests = {
+        "faces": make_request("faces", {"backend": "haar"}),
+        "short_term": make_request("short_term", {}),
+    }
+    tasks = [Task(Clip(name, video)) for name in "abc"]
+    with caplog.at_level(logging.DEBUG, logger="traitscope"):
+        assert len(list(score(load(run), tasks, requests))) == 3
+    assert [m for m in caplog.messages if m.startswith("Opening tracker")] == [
+        "Opening tracker 1 of haar."
+    ]
+
+
+class StoppedError(Exception):
+    """Somebody pressed Ctrl-C."""
+
+
+def progress(limit: int | None = None) -> tuple[list[int], Any]:
+    """What was done at each call, and a hook that stops after so many clips."""
+    seen: list[int] = []
+
+    def hook(done: int, total: int, name: str) -> None:
+        seen.append(done)
+        if done == limit:
+            raise StoppedError
+
+    return seen, hook
+
+
+def test_a_stopped_call_goes_on_from_its_table(
+    run: Path, sounds: list[Path], tmp_path: Path
+) -> None:
+    whole, table = tmp_path / "whole.csv", tmp_path / "made" / "scores.csv"
+    expected = predict(run, *sounds, table=whole, workers=0)
+    with pytest.raises(StoppedError):
+        predict(run, *sounds, table=table, workers=0, hook=progress(limit=2)[1])
+    assert len(table.read_bytes().splitlines()) == 3
+    with table.open("ab") as file:
+        file.write(b'c.wav,"half a r')  # as a killed process may leave it
+    seen, hook = progress()
+    assert predict(run, *sounds, table=table, workers=0, hook=hook) == expected
+    assert seen == [2, 3, 4, 5]
+    assert table.read_bytes() == whole.read_bytes()
+    before = table.stat().st_mtime_ns
+    seen, hook = progress()
+    assert predict(run, *sounds, table=table, hook=hook) == expected
+    assert seen == [5]
+    assert table.stat().st_mtime_ns == before
+
+
+def test_what_changed_is_scored_again_and_what_may_change_is_tried_again(
+    run: Path, sounds: list[Path], tmp_path: Path
+) -> None:
+    table, gone = tmp_path / "scores.csv", sounds[0].with_name("gone.wav")
+    silent = sounds[0].with_name("silent.wav")
+    write_sound(silent, 0 * tone(0.5))
+    files = [*sounds[:2], silent, gone]
+    first = predict(run, *files, table=table, workers=0)
+    assert [p.status for p in first] == ["ok", "ok", "silent", "missing"]
+    size = sounds[1].stat().st_size
+    write_sound(sounds[1], tone(0.5, hertz=700.0))
+    assert sounds[1].stat().st_size == size
+    write_sound(gone, tone(0.5))
+    seen, hook = progress()
+    second = predict(run, *files, table=table, workers=0, hook=hook)
+    assert seen == [2, 3, 4]  # the first and the silent one are as they were
+    assert second[0] == first[0]
+    assert second[1].scores != first[1].scores
+    assert [p.status for p in second] == ["ok", "ok", "silent", "ok"]
+    with table.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["clip"] for row in rows] == ["a.wav", "b.wav", "silent.wav", "gone.wav"]
+    assert float(rows[1]["predicted_warmth"]) == second[1].scores["warmth"]
+
+
+def test_another_run_or_other_settings_score_anew(
+    run: Path, sounds: list[Path], tmp_path: Path
+) -> None:
+    import shutil
+
+    table = tmp_path / "scores.csv"
+    predict(run, sounds[0], table=table)
+    other = Path(shutil.copytree(run, tmp_path / "other"))
+    seen, hook = progress()
+    predict(other, sounds[0], table=table, hook=hook)
+    assert seen == [1]  # a copy is the same run
+    settings = (other / "run.yaml").read_text()
+    (other / "checksums.json").unlink()
+    (other / "run.yaml").write_text(settings.replace("seed: 0", "seed: 1"))
+    assert (other / "run.yaml").read_text() != settings
+    seen, hook = progress()
+    predict(other, sounds[0], table=table, hook=hook)
+    assert seen == [0, 1]
+
+
+def test_a_table_of_something_else_is_not_written_over(
+    run: Path, sounds: list[Path], tmp_path: Path
+) -> None:
+    table = tmp_path / "labels.csv"
+    table.write_text("clip,warmth\na,0.5\n")
+    with pytest.raises(ConfigError, match=r"labels\.csv is there, and is no table of scores.*Name"):
+        predict(run, sounds[0], table=table)
+    assert table.read_text() == "clip,warmth\na,0.5\n"
