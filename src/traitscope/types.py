@@ -14,7 +14,6 @@ from traitscope.errors import DataError
 
 TRAITS = ("openness", "conscientiousness", "extraversion", "agreeableness", "neuroticism")
 """The Big Five in the order used everywhere; addressed by name."""
-
 SPLITS = ("train", "validation", "test")
 Kind = Literal["apparent", "self_reported"]
 
@@ -60,7 +59,7 @@ class Target:
     def contains(self, value: float) -> bool:
         """Tell whether a value lies in the range, with room for float rounding."""
         if self.low is None or self.high is None:
-            return bool(np.isfinite(value))
+            return isfinite(value)
         slack = 1e-6 * (self.high - self.low)
         return self.low - slack <= value <= self.high + slack
 
@@ -113,10 +112,8 @@ class Clip:
 def check_clip_id(clip_id: str) -> None:
     """Refuse an id that could not be a file name or could leave its folder."""
     if not clip_id or clip_id in {".", ".."} or _FORBIDDEN_IN_ID.search(clip_id):
-        raise DataError(
-            f"{clip_id!r} cannot be a clip id: it becomes a file name, so it must not be empty "
-            f"and must not contain '/', '\\' or control characters."
-        )
+        why = "it becomes a file name, so it must not be empty"
+        raise DataError(f"{clip_id!r} cannot be a clip id: {why}, nor hold '/', '\\' or controls.")
 
 
 @dataclass(frozen=True)
@@ -129,8 +126,7 @@ class Corpus:
         targets: what is regressed, in the order of TRAITS (then others).
         clips: in a fixed order.
         notes: facts a user must read (licence, excluded uses, what was ignored while loading).
-        aggregate: what a prediction is about before any metric: a clip, or a person (``subject``)
-            whose clips are averaged, where labels belong to people.
+        aggregate: what is scored: a clip, or a person (``subject``) whose clips are averaged.
         optional: targets that clips may carry too, regressed only when asked for by name.
         ratings: clip -> rater -> target -> value, where labels are means of known raters.
     """
@@ -148,10 +144,8 @@ class Corpus:
         seen: set[str] = set()
         twice = sorted({c.id for c in self.clips if c.id in seen or seen.add(c.id)})  # type: ignore[func-returns-value]
         if twice:
-            raise DataError(
-                f"{self.name}: {len(twice)} clip ids occur more than once: "
-                f"{', '.join(twice[:10])}. Give each clip its own id."
-            )
+            what = f"{len(twice)} clip ids occur more than once: {', '.join(twice[:10])}"
+            raise DataError(f"{self.name}: {what}. Give each clip its own id.")
 
     @property
     def target_names(self) -> tuple[str, ...]:
@@ -265,7 +259,8 @@ class Stream:
             raise ValueError("A stream has either values or images.")
         if self.valid is None:
             object.__setattr__(self, "valid", np.ones(len(self.time), dtype=bool))
-        if not (a := len(self.time)) == (b := len(rows)) == (c := len(self.mask)):
+        a, b, c = len(self.time), len(rows), len(self.mask)
+        if not a == b == c:
             raise ValueError(f"Stream rows differ: {a} times, {b} rows, {c} in the mask.")
         pieces = (self.time[at : at + _PIECE + 1] for at in range(0, len(self.time), _PIECE))
         if not all(np.isfinite(some).all() and (np.diff(some) >= 0).all() for some in pieces):
@@ -282,8 +277,8 @@ class Stream:
     @property
     def coverage(self) -> float:
         """Share of rows that are there; of media that was cut off, of the declared length."""
-        share = float(self.mask.mean()) if len(self.mask) else 0.0
-        return share * float(self.info.get("read_share", 1.0))
+        mean = self.mask.mean() if len(self.mask) else 0.0
+        return float(mean) * float(self.info.get("read_share", 1.0))
 
 
 @dataclass(frozen=True)
@@ -399,7 +394,6 @@ class Prediction:
         # Whoever made it: NaN beside "ok" is averaged, ranked and plotted as if it were a score.
         odd = [name for name, score in self.scores.items() if not isfinite(score)]
         if odd:
-            reason = f"the network gave no number for {', '.join(odd)}: is its run damaged?"
-            instead = {"scores": {}, "status": "not_finite", "reason": self.reason or reason}
-            for name, value in instead.items():
+            why = f"the network gave no number for {', '.join(odd)}: is its run damaged?"
+            for name, value in (("scores", {}), ("status", "not_finite"), ("reason", why)):
                 object.__setattr__(self, name, value)

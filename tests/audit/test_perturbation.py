@@ -49,23 +49,23 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_unchanged_copy_is_exact_and_the_confound_is_flagged(run: Path) -> None:
     audit = audit_perturbation(run, clips=3, only=["brightness", "mirror", "noise"], model=MODEL)
-    assert audit["clips"] == 3
-    for shift in audit["control"]["shifts"].values():
-        assert shift["largest"] == 0
-    names = [entry["name"] for entry in audit["perturbations"]]
+    assert audit.clips == 3
+    for shift in audit.control.shifts.values():
+        assert shift.largest == 0
+    names = [entry.name for entry in audit.perturbations]
     assert names == ["brightness", "mirror"]
-    assert any("noise" in note for note in audit["notes"])
-    steps = {s["value"]: s["shifts"] for s in audit["perturbations"][0]["steps"]}
+    assert any("noise" in note for note in audit.notes)
+    steps = {s.value: s.shifts for s in audit.perturbations[0].steps}
     darker, brighter = steps[-0.5]["extraversion"], steps[0.5]["extraversion"]
-    assert darker["mean"] < 0 < brighter["mean"]
-    assert "interval" in darker["reasons"]
-    assert "interval" in brighter["reasons"]
-    assert darker["relative"] == pytest.approx(
-        darker["absolute"] / audit["spreads"]["extraversion"], rel=1e-4
+    assert darker.mean < 0 < brighter.mean
+    assert "interval" in darker.reasons
+    assert "interval" in brighter.reasons
+    assert darker.relative == pytest.approx(
+        darker.absolute / audit.spreads["extraversion"], rel=1e-4
     )
-    assert audit["flagged"][0]["reasons"]
-    assert {f["perturbation"] for f in audit["flagged"]} == {"brightness"}
-    assert any("validation (4 clips, too few for 95%" in note for note in audit["notes"])
+    assert audit.flagged[0].reasons
+    assert {f.perturbation for f in audit.flagged} == {"brightness"}
+    assert any("validation (4 clips, too few for 95%" in note for note in audit.notes)
 
 
 def test_what_a_clip_may_take_is_set_for_its_copies_too(run: Path) -> None:
@@ -108,7 +108,7 @@ def test_the_confounded_model_is_flagged_and_the_clean_one_passes(tmp_path: Path
         run = trained(tmp_path / confound, confound=confound, subjects=24)
         audit = audit_perturbation(run, clips=6, model=MODEL)
         flagged[confound] = {
-            (f["perturbation"], f["target"]) for f in audit["flagged"] if "interval" in f["reasons"]
+            (f.perturbation, f.target) for f in audit.flagged if "interval" in f.reasons
         }
     assert ("brightness", "extraversion") in flagged["brightness"]
     assert {target for _, target in flagged["brightness"]} == {"extraversion"}

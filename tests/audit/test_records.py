@@ -17,7 +17,7 @@ def test_audits_are_kept_beside_the_evaluation(tmp_path: Path) -> None:
     scored = make(people=8)
     for audit in (audit_leakage(scored), audit_calibration(scored, resamples=50)):
         save(audit, tmp_path / "here")
-    assert [a["audit"] for a in read_audits(tmp_path / "here")] == ["calibration", "leakage"]
+    assert [a.audit for a in read_audits(tmp_path / "here")] == ["calibration", "leakage"]
     assert read_audits(tmp_path / "nowhere") == []
     (tmp_path / "here" / "audit-leakage.json").write_text("[]")
     with pytest.raises(DataError, match=r"audit-leakage\.json was not written by this version"):
@@ -42,14 +42,14 @@ def test_leaks_are_counted_by_kind() -> None:
     corpus = Corpus("hand", "apparent", (Target("x", 0.0, 1.0, 1),), clips)
     frame = pd.DataFrame({"clip": ["b", "c", "d"], "predicted_x": [0.1, 0.2, 0.3]})
     audit = audit_leakage(scored_table(frame, corpus))
-    counts = {row["kind"]: row["clips"] for row in audit["findings"]}
+    counts = {leak.kind: leak.clips for leak in audit.findings}
     assert counts["clips from a fitted source"] == 1
     assert counts["clips of a fitted subject"] == 2
     assert counts["clips that were fitted"] == 0
-    assert any("2 of 3 scored clips share a subject" in text for text in audit["sentences"])
+    assert any("2 of 3 scored clips share a subject" in text for text in audit.sentences)
 
 
 def test_clusters_tie_sources_and_people_together() -> None:
     scored = make(people=7, clips=4)
     assert scored.clusters.max() + 1 == 7
-    assert scored.head("x")["clusters"] == 7
+    assert scored.head()["clusters"] == 7

@@ -91,13 +91,13 @@ def test_labels_are_counted_once_per_person(tmp_path: Path) -> None:
     scores = {str(n): [float(n), 0.0, 0.5 * n, 1.0, -n] for n in range(1, 6)}
     corpus = udiva.load(write_udiva(tmp_path, sessions, scores, tasks=("talk", "lego")))
     facts = inspect_corpus(corpus)
-    assert (facts["clips"], facts["subjects"], facts["aggregate"]) == (12, 5, "subject")
-    train = facts["targets"][0]["splits"]["train"]
-    assert (train["labels"], train["mean"]) == (3, 2)
-    constant = facts["references"][0]
-    assert (constant["name"], constant["scored"]) == ("constant", 2)
+    assert (facts.clips, facts.subjects, facts.aggregate) == (12, 5, "subject")
+    train = facts.targets[0].splits["train"]
+    assert (train.labels, train.mean) == (3, 2)
+    constant = facts.references[0]
+    assert (constant.name, constant.scored) == ("constant", 2)
     # the mean of the 8 train clips is (1 1 1 1 2 2 3 3) / 8, the people score 4 and 5
-    assert constant["mse"]["openness"] == pytest.approx((2.25**2 + 3.25**2) / 2)
+    assert constant.mse["openness"] == pytest.approx((2.25**2 + 3.25**2) / 2)
 
 
 def test_every_fault_is_listed(tmp_path: Path) -> None:
@@ -144,7 +144,7 @@ def test_recordings_are_cut_into_windows(tmp_path: Path) -> None:
     assert "Recordings are cut into windows of 3 s, one every 3 s." in corpus.notes
     assert not any("windows" in note for note in whole.notes)
     facts = inspect_corpus(corpus)
-    assert (facts["clips"], facts["subjects"], facts["sources"]) == (7, 6, 3)
+    assert (facts.clips, facts.subjects, facts.sources) == (7, 6, 3)
 
 
 def test_windows_may_overlap_and_short_recordings_stay_whole(tmp_path: Path) -> None:

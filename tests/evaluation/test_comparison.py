@@ -26,14 +26,14 @@ def test_seeds_are_replicates_and_an_ensemble_is_not_one_of_them() -> None:
         System("ensemble", mean),
     ]
     found = compare_predictions(systems, CORPUS, scoring=FAST)
-    assert found["seeds"] == {"seeds": 3, "one": 1, "ensemble": 1}
+    assert found.seeds == {"seeds": 3, "one": 1, "ensemble": 1}
     one = evaluate_predictions(runs[1], CORPUS, scoring=FAST)
-    assert found["scores"]["one"]["skill"]["macro"] == row(one, "model").macro("skill").value
-    notes = " ".join(found["notes"])
+    assert found.scores["one"]["skill"]["macro"] == row(one, "model").macro("skill").value
+    notes = " ".join(found.notes)
     assert "one is seed 1 of seeds" in notes
     assert "ensemble is the ensemble of the seeds of seeds" in notes
     assert "one, ensemble: trained once" in notes
-    assert "the 15 tests of 3 pairs and 5 targets" in found["families"]
+    assert "the 15 tests of 3 pairs and 5 targets" in found.families
     with pytest.raises(ConfigError, match="margin 0 must be a positive number"):
         compare_predictions(systems, CORPUS, scoring=FAST, margin=0)
 
@@ -45,19 +45,15 @@ def test_systems_are_compared_on_the_clips_they_share() -> None:
         System("same", knowing(TEST, 0.12, 1)),
     ]
     report = compare_predictions(systems, CORPUS, scoring=FAST)
-    assert report["clips"] == 110
-    assert report["notes"] == ["poor: 10 of 120 clips have no usable prediction."]
-    found = {
-        (d["first"], d["second"], d["target"]): d
-        for d in report["differences"]
-        if d["metric"] == "skill"
-    }
+    assert report.clips == 110
+    assert report.notes == ("poor: 10 of 120 clips have no usable prediction.",)
+    found = {(d.first, d.second, d.target): d for d in report.differences if d.metric == "skill"}
     assert len(found) == 18
-    assert found["good", "poor", "macro"]["low"] > 0
-    assert found["good", "poor", "openness"]["p_holm"] < 0.1
-    assert found["good", "poor", "openness"]["p_holm"] > found["good", "poor", "openness"]["p"]
-    assert found["poor", "same", "macro"]["value"] == 0
-    json.dumps(report, allow_nan=False)
+    assert found["good", "poor", "macro"].low > 0
+    assert found["good", "poor", "openness"].p_holm < 0.1
+    assert found["good", "poor", "openness"].p_holm > found["good", "poor", "openness"].p
+    assert found["poor", "same", "macro"].value == 0
+    json.dumps(report.model_dump(mode="json"), allow_nan=False)
 
 
 def test_systems_that_differ_by_rounding_do_not_differ() -> None:
@@ -67,8 +63,8 @@ def test_systems_that_differ_by_rounding_do_not_differ() -> None:
     two[scores] += 2.3e-16
     assert not one.equals(two)
     found = compare_predictions([System("one", one), System("two", two)], CORPUS, scoring=FAST)
-    assert {row["p"] for row in found["differences"]} == {1.0}
-    assert {row["value"] for row in found["differences"]} == {0.0}
+    assert {row.p for row in found.differences} == {1.0}
+    assert {row.value for row in found.differences} == {0.0}
 
 
 def test_one_system_cannot_be_compared() -> None:

@@ -98,8 +98,8 @@ def test_runs_of_one_recipe_become_replicates(tmp_path: Path, address: str) -> N
     ensemble = next(row for row in report.everything.rows if row.role == "ensemble")
     assert ensemble.macro("mae").value == pytest.approx(together.macro("mae").value)
     found = compare_systems([tmp_path / "a", tmp_path / "mean", runs[0]], scoring=FAST)
-    assert found["seeds"] == {str(tmp_path / "a"): 3, str(tmp_path / "mean"): 1, str(runs[0]): 1}
-    assert found["notes"][0].endswith("Compare ensembles with ensembles of as many.")
+    assert found.seeds == {str(tmp_path / "a"): 3, str(tmp_path / "mean"): 1, str(runs[0]): 1}
+    assert found.notes[0].endswith("Compare ensembles with ensembles of as many.")
     (runs[1] / "run.yaml").write_text("seed: 1\ntrain: {lr: 0.2}\n")
     with pytest.raises(DataError, match="differ in more than their seed: train"):
         fuse(runs, to=tmp_path / "b", method="seeds", scoring=FAST)
@@ -223,12 +223,12 @@ def test_tables_are_compared_with_labels_and_runs_bring_their_own(
     with pytest.raises(DataError, match=r"Nothing says which labels .*--labels fi:/data/fi"):
         compare_systems(paths)
     found = compare_systems(paths, labels=address, fit_on="train+validation", scoring=FAST)
-    assert (found["clips"], found["fit"]) == (20, "train+validation")
+    assert (found.clips, found.fit) == (20, "train+validation")
     mae = compare_systems([run, *paths], metrics=("mae",), scoring=FAST)
-    assert mae["scores"][str(paths[0])]["mae"]["macro"] < 0.06
-    first = next(d for d in mae["differences"] if d["target"] == "macro")
-    assert first["value"] == pytest.approx(
-        mae["scores"][str(run)]["mae"]["macro"] - mae["scores"][str(paths[0])]["mae"]["macro"]
+    assert mae.scores[str(paths[0])]["mae"]["macro"] < 0.06
+    first = next(d for d in mae.differences if d.target == "macro")
+    assert first.value == pytest.approx(
+        mae.scores[str(run)]["mae"]["macro"] - mae.scores[str(paths[0])]["mae"]["macro"]
     )
     other = make_corpus(tmp_path / "other", clips=100)
     with pytest.raises(DataError, match="--labels on table:"):
@@ -251,9 +251,9 @@ def test_people_are_averaged_where_labels_are_theirs(tmp_path: Path) -> None:
         for seed, name in enumerate(("one", "two"))
     ]
     found = compare_systems(runs, scoring=FAST)
-    assert (found["aggregate"], found["clips"], found["sources"]) == ("subject", 24, 24)
+    assert (found.aggregate, found.clips, found.sources) == ("subject", 24, 24)
     by_clip = compare_systems(runs, scoring=FAST.model_copy(update={"aggregate": "clip"}))
-    assert by_clip["clips"] == 48
+    assert by_clip.clips == 48
     report = fuse(runs, to=tmp_path / "both", scoring=FAST)
     assert report.everything.clips == 24
     apart = report.members.scores.metrics["mae"].values
@@ -295,3 +295,30 @@ def test_a_report_without_an_address_needs_the_labels(tmp_path: Path, address: s
     path.write_text(json.dumps(report))
     with pytest.raises(DataError, match=r"does not say where its labels are\. Evaluate again"):
         read_system(run)
+
+
+def test_members_on_another_scale_are_refused_and_ensembles_named(
+    tmp_path: Path, address: str
+) -> None:
+    good = system(tmp_path / "good", address)
+    table = frame(address, "test", seed=3)
+    scores = [name for name in table if name.startswith("predicted_")]
+    per_cent = {"test": table.assign(**{name: 100 * table[name] for name in scores})}
+    wrong = write_evaluated(tmp_path / "per-cent", address, per_cent)
+    with pytest.raises(DataError, match=r"per-cent cannot be fused.* are they per cent\?"):
+        fuse([good, wrong], to=tmp_path / "no", scoring=FAST)
+    assert not (tmp_path / "no").exists()
+    seeds = pd.concat([frame(address, "test", seed=n).assign(seed=n) for n in range(2)])
+    several = write_evaluated(tmp_path / "several", address, {"test": seeds})
+    report = fuse([good, several], to=tmp_path / "both", scoring=FAST)
+    assert any("has 2 seeds: the mean of their predictions was fused" in w for w in report.warnings)
+
+
+def test_a_comparison_says_what_is_wrong_with_a_column(tmp_path: Path, address: str) -> None:
+    good = system(tmp_path / "good", address)
+    table = frame(address, "test", noise=0.02, seed=3)
+    table["predicted_openness"] = 1 - table["predicted_openness"]
+    wrong = write_evaluated(tmp_path / "wrong", address, {"test": table})
+    notes = " ".join(compare_systems([good, wrong], scoring=FAST).notes)
+    assert f"{wrong}: Predictions run against the labels: openness" in notes
+    assert f"{good}: Predictions run" not in notes

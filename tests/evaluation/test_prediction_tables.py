@@ -9,15 +9,9 @@ import pytest
 
 from traitscope.corpora import load_corpus
 from traitscope.errors import DataError
+from traitscope.evaluation.scales import align, align_directions, comparable
 from traitscope.evaluation.systems import join, table_system
-from traitscope.evaluation.tables import (
-    align,
-    align_directions,
-    comparable,
-    labelled,
-    read_predictions,
-    write_predictions,
-)
+from traitscope.evaluation.tables import labelled, read_predictions, write_predictions
 from traitscope.types import Clip, Corpus, Target
 
 TARGETS = ("openness", "neuroticism")
@@ -252,3 +246,48 @@ def test_ids_in_decomposed_letters_are_the_same(tmp_path: Path) -> None:
     name = unicodedata.normalize("NFD", "M\u00fcller")
     path.write_text(f"clip,predicted_openness\n{name}.mp4,0.5\n", encoding="utf-8")
     assert len(read_predictions(path, [Clip("M\u00fcller")], targets=["openness"]).clips) == 1
+
+
+@pytest.mark.parametrize("written", ["data/test/{}.mp4", "C:\\clips\\{}.MP4", "./{}"])
+def test_ids_are_found_behind_folders_and_capital_letters(written: str) -> None:
+    clips = [Clip("walk.001"), Clip("talk.002")]
+    names = [written.format(clip.id.upper()) for clip in clips]
+    frame = pd.DataFrame({"clip": names, "predicted_openness": [0.25, 0.5]})
+    read = read_predictions(frame, clips, targets=["openness"])
+    assert read.values.ravel().tolist() == [0.25, 0.5]
+    # two clips that differ in nothing else are not guessed at
+    with pytest.raises(DataError, match="Check the ids"):
+        read_predictions(frame, [Clip("Walk.001"), Clip("wAlk.001")], targets=["openness"])
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"clip": ["a", "a"], "predicted_openness": ["0.1", "0.2"]}, "number the trainings"),
+        ({"clip": ["a"], "predicted_openness": ["27%"]}, r"\(such as '27%'\)\. Write numbers"),
+        ({"clip": ["a"], "predicted_openness": ["inf"]}, r"\(such as 'inf'\)"),
+        ({"clip": ["b"], "predicted_openness": ["0.5"]}, "Check the ids, and the split"),
+        (
+            {"clip": ["a", "a"], "seed": ["1", "mean"], "predicted_openness": ["0.5", "0.5"]},
+            "The column seed holds what is no whole number: mean",
+        ),
+        (
+            {"clip": ["a", "a"], "seed": ["0.2", "0.7"], "predicted_openness": ["0.5", "0.6"]},
+            r"no whole number: 0\.2, 0\.7",
+        ),
+    ],
+)
+def test_why_no_clip_can_be_scored_is_said(columns: dict[str, list[str]], message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        read_predictions(pd.DataFrame(columns), [Clip("a")], targets=["openness"])
+
+
+def test_a_target_that_is_spelled_otherwise_is_named_with_its_nearest() -> None:
+    columns = {"clip": ["a"], "predicted_openness": [0.5], "predicted_extroversion": [0.5]}
+    read = read_predictions(
+        pd.DataFrame(columns), [Clip("a")], targets=["openness", "extraversion"]
+    )
+    assert read.notes == (
+        "Not predicted, so not scored: extraversion.",
+        "Predicted, but not among the labels: extroversion (is it extraversion?).",
+    )

@@ -12,6 +12,7 @@ from tests.support.made_systems import (
     labels_of,
     made_corpus,
     part_of,
+    rated_corpus,
     seeing,
     table_of,
 )
@@ -94,8 +95,9 @@ def test_a_shift_is_named_with_its_size() -> None:
     ("values", "guess"),
     [
         (GOOD * 100, "per cent"),
-        (1 + 4 * np.clip(GOOD, 0, 1), "on a scale such as 1 to 4"),
+        (1 + 4 * np.clip(GOOD, 0, 1), "on a scale such as 1 to 5"),
         ((GOOD - 0.52) / 0.1, "z-scores"),
+        (2 * np.clip(GOOD, 0, 1) - 1, "on a scale from -1 to 1, or z-scores"),
     ],
 )
 def test_another_scale_is_guessed_first_of_all(values: np.ndarray, guess: str) -> None:
@@ -186,25 +188,8 @@ def test_what_one_seed_scores_stands_beside_their_mean() -> None:
     assert f"one of the 5 seeds alone has skill {own.mean:.3f}".replace("0.", ".", 1) in text
 
 
-def rated(noise: float = 0.1, *, raters: int = 3) -> Corpus:
-    """Labels that are means of crossed raters, with the true score as an attribute."""
-    rng = np.random.default_rng(5)
-    corpus = made_corpus(name="table:rated")
-    clips, ratings = [], {}
-    for clip in corpus.clips:
-        said = {
-            f"r{k}": {n: float(v + 0.1 * k + rng.normal(0, noise)) for n, v in clip.targets.items()}
-            for k in range(raters)
-        }
-        ratings[clip.id] = said
-        means = {n: float(np.mean([each[n] for each in said.values()])) for n in TRAITS}
-        clips.append(replace(clip, targets=means))
-    wide = tuple(replace(target, low=-1, high=2) for target in corpus.targets)
-    return replace(corpus, clips=tuple(clips), ratings=ratings, targets=wide)
-
-
 def test_the_ceiling_of_rated_labels_is_what_the_true_scores_reach() -> None:
-    corpus = rated()
+    corpus = rated_corpus()
     true = labels_of(TEST)  # before raters erred
     report = judge(corpus, true + 0.1)
     labels = labels_of(part_of(corpus))
@@ -222,7 +207,7 @@ def test_the_ceiling_of_rated_labels_is_what_the_true_scores_reach() -> None:
 
 
 def test_scores_above_the_ceiling_are_suspected() -> None:
-    corpus = rated()
+    corpus = rated_corpus()
     found = find(judge(corpus, labels_of(part_of(corpus)) + 1e-3), "above_ceiling")
     assert found.targets == TRAITS
     assert "Has it seen the labels?" in found.text
@@ -259,3 +244,12 @@ def test_subjects_that_nobody_knows_are_said() -> None:
     people = [replace(clip, subject=clip.source) for clip in CORPUS.clips]
     report = judge(CORPUS.with_clips(people), GOOD)
     assert not any("not person-disjoint" in warning for warning in report.warnings)
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.003])
+def test_predictions_that_are_all_but_the_labels_are_suspected_first(noise: float) -> None:
+    labels = labels_of(TEST)
+    report = judge(CORPUS, labels + np.random.default_rng(2).normal(0, noise, labels.shape))
+    first = report.verdicts[0]
+    assert (first.kind, first.targets) == ("above_ceiling", TRAITS)
+    assert "were labels read where predictions should be?" in first.text

@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.report.test_page import Page
 from tests.support.command_line import type_in
-from tests.support.evaluated_systems import FAST
+from tests.support.evaluated_systems import FAST, frame
 from tests.support.prepared import data, make_corpus, make_store
 from traitscope import load_corpus
 from traitscope.data.manifests import read_manifest
@@ -19,6 +20,7 @@ from traitscope.evaluation.assessment import assess, evaluate_predictions
 from traitscope.evaluation.recorded import foreign_protocol
 from traitscope.evaluation.report import read_report
 from traitscope.evaluation.systems import System
+from traitscope.report import write_report
 from traitscope.types import TRAITS, Corpus
 
 
@@ -26,9 +28,9 @@ def unsplit(corpus: Corpus) -> Corpus:
     return corpus.with_clips([replace(clip, split=None) for clip in corpus.clips])
 
 
-def constants_of_folds(corpus: Corpus, path: Path, column: str) -> Path:
-    """Four folds, from 1, by source; each predicted by the mean of the others."""
-    fold = [1 + (n // 2) % 4 for n in range(len(corpus.clips))]
+def constants_of_folds(corpus: Corpus, path: Path, column: str, *, folds: int = 4) -> Path:
+    """Folds, from 1, by source; each predicted by the mean of the others."""
+    fold = [1 + (n // 2) % folds for n in range(len(corpus.clips))]
     rows = []
     for clip, number in zip(corpus.clips, fold, strict=True):
         others = [c for c, f in zip(corpus.clips, fold, strict=True) if f != number]
@@ -39,16 +41,35 @@ def constants_of_folds(corpus: Corpus, path: Path, column: str) -> Path:
     return path
 
 
-def test_the_folds_of_others_are_held_against_the_constant_of_each(tmp_path: Path) -> None:
+@pytest.mark.parametrize("folds", [2, 4])
+def test_the_folds_of_others_are_held_against_the_constant_of_each(
+    tmp_path: Path, folds: int
+) -> None:
     corpus = unsplit(load_corpus(make_corpus(tmp_path)))
-    table = constants_of_folds(corpus, tmp_path / "p.csv", "fold")
+    table = constants_of_folds(corpus, tmp_path / "p.csv", "fold", folds=folds)
     report = evaluate_predictions(table, corpus, scoring=FAST)
     by_role = {row.role: row for row in report.everything.rows}
     mae = {role: row.macro("mae").value for role, row in by_role.items()}
     assert mae["model"] == pytest.approx(mae["constant"])
     assert report.counts.scored == 40
-    assert report.protocol.folds == 4
+    assert report.protocol.folds == folds
+    assert report.manifest == f"{table} ({read_manifest(table, folds=True).mark})"
+    assert read_manifest(table, folds=True).mark in Page(write_report([report], table)).text
     assert "source_disjoint" not in report.parts
+
+
+def test_two_folds_of_our_own_are_refused() -> None:
+    with pytest.raises(ValueError, match="folds=2 leaves no fold to train on"):
+        Protocol(kind="kfold", folds=2)
+
+
+def test_a_report_says_that_its_split_was_scored_before(tmp_path: Path) -> None:
+    address = make_corpus(tmp_path)
+    table = frame(address, "test")
+    for times, expected in ((1, 0), (3, 1)):
+        system = System("run", table, address=address, run={"scored": times})
+        report = assess(system, load_corpus(address), scoring=FAST)
+        assert sum("test was scored 3 times with run" in w for w in report.warnings) == expected
 
 
 def test_a_seed_that_is_a_fold_is_called_so(tmp_path: Path) -> None:
@@ -151,3 +172,25 @@ def test_what_was_noticed_of_a_table_is_in_every_output_of_its_evaluation(tmp_pa
         assert note in summary
         assert note in saved
         assert note in page
+
+
+def test_columns_that_speak_of_another_evaluation_are_named(tmp_path: Path) -> None:
+    corpus = load_corpus(address := make_corpus(tmp_path))
+    table = frame(address, "test")
+    folds = table.assign(fold=[n % 3 for n in range(len(table))], split="validation")
+    warnings = " ".join(evaluate_predictions(folds, corpus, scoring=FAST).warnings)
+    assert "have a column fold, which is not used" in warnings
+    assert "says validation, and they are scored as test" in warnings
+    copies = pd.concat([table.assign(seed=0), table.assign(seed=1)])
+    warnings = " ".join(evaluate_predictions(copies, corpus, scoring=FAST).warnings)
+    assert "Seeds 0 and 1 have equal predictions: they are copies" in warnings
+
+
+@pytest.mark.parametrize("verb", ["report", "fuse"])
+def test_a_mere_table_is_told_how_it_becomes_a_report(tmp_path: Path, verb: str) -> None:
+    tables = [tmp_path / name for name in ("a.csv", "b.csv")]
+    for table in tables:
+        table.write_text("clip,predicted_openness\nx,0.5\n")
+    refused = type_in(verb, *tables, "--to", tmp_path / "new")
+    assert refused.returncode == 2
+    assert f"evaluate --predictions {tables[0]}" in " ".join(refused.stderr.split())

@@ -114,7 +114,7 @@ def test_systems_over_all_folds_are_compared_and_fused(
     other = train("functionals", sound, to=tmp_path / "sound")
     for system in (run, other):
         evaluate(system, scoring=FAST)
-    assert compare_systems([run, other], scoring=FAST)["clips"] == 39
+    assert compare_systems([run, other], scoring=FAST).clips == 39
     both = fuse([run, other], to=tmp_path / "both", scoring=FAST)
     assert both.everything.clips == 39
     assert both.protocol.fold == "all"

@@ -22,6 +22,7 @@ PUBLISHED: list[tuple[str, dict[str, Any], float]] = [
     ("au_spectrum_mlp", {}, 0.388),
     ("statistics_mlp", {}, 0.0982),
     ("spectrum_cnn", {}, 8.28),
+    ("metadata_fusion", {}, 2.63),
     ("au_conv", {"variant": "vgg19"}, 11.9),
     ("au_conv", {"variant": "densenet121"}, 7.45),
     ("au_conv", {"variant": "vit"}, 38.5),
@@ -33,6 +34,7 @@ ROWS = {
     "audio_embedding_mlp": {"audio_embedding": (128,)},
     "au_spectrum_mlp": {"signals": (1,)},
     "au_conv": {"signals": (39,)},
+    "metadata_fusion": {"frame_features": (2048,), "metadata": (3,)},
     "statistics_mlp": {"frame_scores": (5,)},
     "spectrum_cnn": {"frame_scores": (5,)},
 }

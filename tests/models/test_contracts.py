@@ -34,6 +34,7 @@ ROWS: dict[str, tuple[int, ...]] = {
     "audio_embedding": (12,),
     "frame_scores": (3,),
     "frame_features": (12,),
+    "metadata": (5,),
     "waveform": (),
 }
 """Shape of one row of each stream; images follow the Draw's size."""
@@ -235,8 +236,8 @@ def test_full_size_can_be_counted_without_memory(name: str) -> None:
 def of_lengths(batch: Batch, draws: Mapping[str, Draw]) -> dict[str, tuple[int, ...]]:
     """End the clips of a batch after one row, some, all but one, and all; give rows by stream."""
     ends = {}
-    for stream, draw in draws.items():
-        rows = batch.streams[stream].shape[1]
+    for stream in batch.masks:  # what is pooled has no rows
+        draw, rows = draws[stream], batch.streams[stream].shape[1]
         # Other rules give as many rows of any clip.
         shorter = draw.evaluate.rule in {"all", "center"} and not draw.group and rows > 1
         ends[stream] = (1, rows // 2, rows - 1, rows) if shorter else (rows,) * 4

@@ -121,7 +121,7 @@ def make_audits(name: str = "runs/a", *, clips: int = 120) -> list[dict[str, Any
             "audit": "perturbation",
             "half_widths": dict.fromkeys(TRAITS, 0.2),
             "spreads": dict.fromkeys(TRAITS, 0.5),
-            "control": _step(0.0, 0.0),
+            "control": {key: _step(0.0, 0.0)[key] for key in ("n", "shifts")},
             "perturbations": [
                 {
                     "name": "brightness",
@@ -133,7 +133,7 @@ def make_audits(name: str = "runs/a", *, clips: int = 120) -> list[dict[str, Any
             ],
             "flagged": [
                 {"perturbation": "brightness", "step": 1.0, "unit": "stops", "target": "openness"}
-                | {"reasons": ["interval", "spread"]}
+                | {"absolute": 0.3, "half_width": 0.2, "reasons": ["interval", "spread"]}
             ],
         },
     ]

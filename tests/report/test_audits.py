@@ -1,6 +1,7 @@
 """Audits on the page and in the files: every kind with its figure, its numbers and its limits."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -9,20 +10,22 @@ from matplotlib.image import imread
 
 from tests.report.sample import make_audits, make_report, read
 from tests.report.test_page import NASTY, Page
+from traitscope.audit.findings import Audit, from_json, to_json
 from traitscope.report import audits_of, export, write_report
 from traitscope.report.audit_drawings import curves, forests
 from traitscope.report.audit_sentences import audit_words
 from traitscope.report.audits import audit_tables
 
-AUDITS = {audit["audit"]: audit for audit in make_audits()}
+AUDITS = {tree["audit"]: from_json(tree, where="the sample") for tree in make_audits()}
 
 
-def page_of(folder: Path, audits: list) -> Page:
-    return Page(write_report([read(make_report())], folder / "p.html", audits={"runs/a": audits}))
+def page_of(folder: Path, audits: Sequence[Audit]) -> Page:
+    beside = {"runs/a": audits}
+    return Page(write_report([read(make_report())], folder / "p.html", audits=beside))
 
 
 def test_every_audit_has_its_section_and_figures(tmp_path: Path) -> None:
-    page = page_of(tmp_path, make_audits())
+    page = page_of(tmp_path, list(AUDITS.values()))
     for words in (
         "Groups of people",
         "Calibration and spread",
@@ -110,10 +113,10 @@ def test_words_are_no_verdict() -> None:
 
 
 def test_what_comes_from_attributes_is_escaped(tmp_path: Path) -> None:
-    audits = make_audits()
-    audits[0]["groups"][0]["value"] = NASTY
-    audits[0]["notes"] = [NASTY]
-    page = page_of(tmp_path, audits)
+    tree = make_audits()[0]
+    tree["groups"][0]["value"] = NASTY
+    tree["notes"] = [NASTY]
+    page = page_of(tmp_path, [from_json(tree, where="the sample")])
     assert "<script>alert(1)" not in page.raw
 
 
@@ -121,7 +124,7 @@ def test_audits_are_exported_with_a_picture_each(tmp_path: Path) -> None:
     empty = {"title": "all", "clips": 0, "sources": 0, "rows": [], "reason": "no clips"}
     points = {"clip": [], "source": [], "true": {}, "predicted": {}, "baselines": {}}
     report = make_report(clips=30) | {"parts": {"all": empty}, "points": points}
-    files = export([read(report)], tmp_path / "f", audits={"runs/a": make_audits()})
+    files = export([read(report)], tmp_path / "f", audits={"runs/a": list(AUDITS.values())})
     names = {path.name for path in files}
     assert {"audits.csv", "audits.md", "audits.tex", "1-runs-a-fairness.png"} <= names
     for kind in AUDITS:
@@ -141,9 +144,9 @@ def test_audits_are_found_beside_runs_and_report_files(tmp_path: Path) -> None:
     run = tmp_path / "run"
     for folder in (run / "evaluation" / "test", tmp_path / "outside"):
         folder.mkdir(parents=True)
-        (folder / "audit-leakage.json").write_text(json.dumps(AUDITS["leakage"]))
+        (folder / "audit-leakage.json").write_text(json.dumps(to_json(AUDITS["leakage"])))
     files = [run, tmp_path / "outside" / "report.json", tmp_path / "none.json"]
     reports = [read(make_report(name)) for name in ("runs/a", "their.csv", "b")]
     found = audits_of(files, reports)
     assert sorted(found) == ["runs/a", "their.csv"]
-    assert found["their.csv"][0]["audit"] == "leakage"
+    assert found["their.csv"][0].audit == "leakage"

@@ -7,6 +7,7 @@ import pytest
 from matplotlib.image import imread
 
 from tests.report.sample import make_history, make_report, read
+from tests.support.made_systems import judge, part_of, rated_corpus, seeing
 from traitscope.report import export, write_report
 
 
@@ -86,3 +87,18 @@ def test_figures_are_large_enough_for_print(folder: Path) -> None:
 def test_names_of_runs_cannot_leave_the_folder(files: list[Path], folder: Path) -> None:
     assert {path.parent for path in files} == {folder}
     assert sorted(files) == sorted(folder.parent.parent.rglob("*.*"))
+
+
+def test_what_the_labels_allow_is_in_every_file(tmp_path: Path) -> None:
+    corpus = rated_corpus()
+    report = judge(corpus, seeing(part_of(corpus)))
+    export([report], tmp_path / "made")
+    table = pd.read_csv(tmp_path / "made/ceilings.csv")
+    openness = report.ceiling.targets[0]
+    mine = table[table["target"] == "openness"].set_index("measure")["value"]
+    assert mine["r max"] == openness.r_max.value
+    assert mine["ICC(3,k)"] == openness.icc["3,k"].value
+    for name in ("tables.md", "tables.tex"):
+        text = (tmp_path / "made" / name).read_text()
+        assert "reliability of the labels, and what it allows" in text
+        assert "3 of 3 raters" in text

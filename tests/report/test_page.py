@@ -310,3 +310,12 @@ def test_a_page_is_not_written_in_place_of_a_folder(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"is a folder\. Name a file, for example .*report\.html"):
         write_report([read(make_report())], tmp_path)
     assert not list(tmp_path.parent.glob(f".{tmp_path.name}.part"))
+
+
+def test_look_ups_that_go_by_person_are_headed_so(tmp_path: Path) -> None:
+    tree = make_report()
+    for subjects, heading in ((None, "look-up by source "), (9, "look-up by source and person ")):
+        tree["counts"]["subjects"] = subjects
+        page = Page(write_report([read(tree)], tmp_path / "p.html"))
+        assert heading in page.text
+        assert ("and person " in page.text) == (subjects is not None)

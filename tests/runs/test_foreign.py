@@ -23,9 +23,9 @@ from tests.support.prepared import data, history, make_corpus
 from tests.support.prepared_streams import fill_store, tiny_settings
 from traitscope import registry
 from traitscope.errors import ConfigError, DataError
+from traitscope.nn.tensor_files import read_tensors
 from traitscope.runs.checkpoint import load
 from traitscope.runs.conversion import convert
-from traitscope.runs.foreign import read_tensors
 from traitscope.training.fitting import train
 
 HEAD = 5

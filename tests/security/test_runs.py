@@ -308,5 +308,5 @@ def test_a_corpus_that_was_typed_is_imported_by_every_verb(
         assert (tmp_path / run / "evaluation" / "test" / "report.json").is_file()
     assert scored_run("runs/a", labels=mine).clips
     assert measure_importance("runs/a", labels=mine, repeats=1)["rows"]
-    assert compare_systems(["runs/a", "runs/b"], labels=mine)["clips"]
+    assert compare_systems(["runs/a", "runs/b"], labels=mine).clips
     assert fuse(["runs/a", "runs/b"], to="runs/ab", labels=mine).members

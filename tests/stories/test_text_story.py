@@ -87,7 +87,8 @@ def test_text_alone_beside_a_video_and_as_a_file_of_its_own_is_the_same(
     found = predict(run, video, tmp_path / "a.vtt")
     alone = scores(type_in("predict", place / "run", "--text", speech, "--json"))["speech.txt"]
     assert given.clip == "talk.mp4"
-    assert given.scores == found[0].scores == found[1].scores == alone
+    for scored in (given, *found[:2]):  # side by side with others: the last digit may differ
+        assert scored.scores == pytest.approx(alone, rel=1e-9)
 
 
 def test_one_of_several_speakers_is_scored_as_if_alone(place: Path, tmp_path: Path) -> None:
@@ -108,7 +109,8 @@ def test_one_of_several_speakers_is_scored_as_if_alone(place: Path, tmp_path: Pa
         *(tmp_path / name for name in ("alone.txt", "talk.srt", "whisper.json", "whisper.tsv")),
         speaker="speaker_00",
     )
-    assert alone.scores == given.scores == listed.scores == table.scores
+    for scored in (given, listed, table):  # side by side: the last digit may differ
+        assert scored.scores == pytest.approx(alone.scores, rel=1e-9)
     assert given.notes == ()
     assert alone.notes == ("speakers: none are labelled, so words of all, not of speaker_00",)
     done = type_in("predict", place / "run", tmp_path / "talk.mp4", "--json")
@@ -117,9 +119,8 @@ def test_one_of_several_speakers_is_scored_as_if_alone(place: Path, tmp_path: Pa
     assert "note: talk.mp4: speakers: 2 speak" in done.stderr
     assert clip["scores"] != dict(given.scores)
     chosen = ("--text", tmp_path / "talk.srt", "--speaker", "SPEAKER_00")
-    assert scores(type_in("predict", place / "run", tmp_path / "talk.mp4", *chosen)) == {
-        "talk.mp4": alone.scores
-    }
+    (again,) = scores(type_in("predict", place / "run", tmp_path / "talk.mp4", *chosen)).values()
+    assert again == pytest.approx(alone.scores, rel=1e-9)
     absent = predict(run, tmp_path / "talk.mp4", speaker="Bob")[0]
     assert absent.status == "no_text"
     assert "there are: SPEAKER_00, SPEAKER_01" in absent.reason

@@ -53,5 +53,9 @@ def train_and_die(
     program = to.parent / "dying.py"
     program.write_text(PROGRAM)
     words = [moment, stage, epoch, workers, to, name, *settings]
-    done = subprocess.run([sys.executable, program, *map(str, words)], capture_output=True)
-    assert done.returncode == 9, done.stderr.decode()
+    told = to.parent / "dying.txt"
+    with told.open("w") as file:  # no pipe: orphaned readers would hold it open
+        done = subprocess.run(
+            [sys.executable, program, *map(str, words)], stdout=file, stderr=file, check=False
+        )
+    assert done.returncode == 9, told.read_text()

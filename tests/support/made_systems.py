@@ -1,6 +1,7 @@
 """A made-up corpus with an impression in common, and systems that deserve one verdict each."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -27,6 +28,23 @@ def made_corpus(clips: int = 900, sources: int = 300, *, name: str = "first_impr
         targets = dict(zip(TRAITS, map(float, labels), strict=True))
         made.append(Clip(f"c{i:04}", source=f"s{source}", split=split, targets=targets))
     return Corpus(name, "apparent", TARGETS, tuple(made))
+
+
+def rated_corpus(noise: float = 0.1, *, raters: int = 3) -> Corpus:
+    """Labels that are means of crossed raters, with the true score as an attribute."""
+    rng = np.random.default_rng(5)
+    corpus = made_corpus(name="table:rated")
+    clips, ratings = [], {}
+    for clip in corpus.clips:
+        said = {
+            f"r{k}": {n: float(v + 0.1 * k + rng.normal(0, noise)) for n, v in clip.targets.items()}
+            for k in range(raters)
+        }
+        ratings[clip.id] = said
+        means = {n: float(np.mean([each[n] for each in said.values()])) for n in TRAITS}
+        clips.append(replace(clip, targets=means))
+    wide = tuple(replace(target, low=-1, high=2) for target in corpus.targets)
+    return replace(corpus, clips=tuple(clips), ratings=ratings, targets=wide)
 
 
 def part_of(corpus: Corpus, split: str = "test") -> list[Clip]:

@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from traitscope.audit.scored import Scored, numbers
+from traitscope.audit.findings import Between, Calibration, Cell, Coverage, Slopes
+from traitscope.audit.scored import Scored
 from traitscope.statistics.metrics import Array
 from traitscope.statistics.resampling import RESAMPLES, Estimate, by_cluster, estimate
 
@@ -36,7 +37,7 @@ _CONSTANT = 1e-9  # variance, as a share of the squared scale, below which predi
 
 def audit_calibration(
     scored: Scored, *, level: float = 0.95, resamples: int = RESAMPLES, seed: int = 0
-) -> dict[str, Any]:
+) -> Calibration:
     """Say how predictions are spread against labels, and whether stated intervals hold.
 
     Args:
@@ -46,28 +47,26 @@ def audit_calibration(
         seed: of the intervals.
 
     Returns:
-        ``cells``: target -> measure -> value, low, high; ``between``: correlations among labels
-        and among predictions with their means; ``coverage``: one row per target and level.
+        Numbers of each target, correlations among labels and among predictions with their means,
+        and one row of coverage per target and level.
     """
     cells = {
         name: _target(scored, place, resamples, seed) for place, name in enumerate(scored.names)
     }
-    coverage = _coverage(scored, level, resamples, seed)
-    between = _between(scored, resamples, seed) if len(scored.names) > 1 else None
-    return dict(
-        numbers(
-            scored.head("calibration")
-            | {"cells": cells, "between": between, "coverage": coverage}
-            | {"notes": _notes(scored, cells, between, coverage)}
-        )
+    audit = Calibration(
+        **scored.head(),
+        cells=cells,
+        between=_between(scored, resamples, seed) if len(scored.names) > 1 else None,
+        coverage=tuple(_coverage(scored, level, resamples, seed)),
     )
+    return audit.model_copy(update={"notes": (*_notes(audit), *scored.cautions())})
 
 
-def _target(scored: Scored, place: int, resamples: int, seed: int) -> dict[str, Any]:
+def _target(scored: Scored, place: int, resamples: int, seed: int) -> Slopes:
     label, score = scored.labels[:, place], scored.predicted[:, place]
     known = np.isfinite(label)
     if known.sum() < 3:
-        return {m: {"value": np.nan, "low": np.nan, "high": np.nan} for m in MEASURES}
+        return Slopes.model_validate(dict.fromkeys(MEASURES, Cell(value=None)))
     centre = label[known].mean()  # subtracted first, so that sums of squares keep their digits
     t, p = label[known] - centre, score[known] - centre
     terms = np.stack([np.ones_like(t), t, p, t * t, p * p, t * p], axis=-1)
@@ -92,10 +91,10 @@ def _target(scored: Scored, place: int, resamples: int, seed: int) -> dict[str, 
 
     sums = by_cluster(terms, _renumbered(scored.clusters[known]))
     estimates = estimate(sums, statistic, resamples=resamples, seed=seed)
-    return {measure: estimates.cell(i) for i, measure in enumerate(MEASURES)}
+    return Slopes.model_validate({m: estimates.cell(i) for i, m in enumerate(MEASURES)})
 
 
-def _between(scored: Scored, resamples: int, seed: int) -> dict[str, Any]:
+def _between(scored: Scored, resamples: int, seed: int) -> Between:
     """Correlations between targets, of labels and of predictions, on fully labelled clips."""
     # pairs of different clips would mix who is labelled with how labels go together
     whole = np.isfinite(scored.labels).all(axis=1)
@@ -131,10 +130,11 @@ def _between(scored: Scored, resamples: int, seed: int) -> dict[str, Any]:
         labels, predictions = matrices(sums.sum(axis=0))
     names = ("mean_labels", "mean_predictions", "mean_difference")
     means = {name: estimates.cell(i) for i, name in enumerate(names)}
-    return {"clips": int(whole.sum()), "labels": labels, "predictions": predictions, **means}
+    matrices_of = {"labels": labels.tolist(), "predictions": predictions.tolist()}
+    return Between.model_validate({"clips": int(whole.sum()), **matrices_of, **means})
 
 
-def _coverage(scored: Scored, level: float, resamples: int, seed: int) -> list[dict[str, Any]]:
+def _coverage(scored: Scored, level: float, resamples: int, seed: int) -> list[Coverage]:
     """Share of labels inside the system's own intervals, per target and nominal coverage."""
     rows = []
     spans: list[tuple[str, float, Array, Array]] = []
@@ -155,8 +155,16 @@ def _coverage(scored: Scored, level: float, resamples: int, seed: int) -> list[d
             terms = np.stack([known, known & inside], axis=-1)[known].astype(float)
             covered = _share(terms, scored.clusters[known], resamples, seed)
             width = float((high - low)[known, place].mean())
-            row = {"target": name, "kind": kind, "nominal": nominal, "clips": int(known.sum())}
-            rows.append({**row, "mean_width": width, "coverage": covered.cell(0)})
+            rows.append(
+                Coverage(
+                    target=name,
+                    kind=kind,
+                    nominal=nominal,
+                    clips=int(known.sum()),
+                    mean_width=width,
+                    coverage=Cell(**covered.cell(0)),
+                )
+            )
     return rows
 
 
@@ -170,42 +178,37 @@ def _renumbered(clusters: Any) -> Any:
     return np.unique(clusters, return_inverse=True)[1]
 
 
-def _notes(
-    scored: Scored, cells: dict[str, Any], between: dict[str, Any] | None, coverage: list[Any]
-) -> list[str]:
+def _notes(audit: Calibration) -> list[str]:
     notes = []
-    flat = [t.label for t in scored.targets if not cells[t.name]["prediction_sd"]["value"] > 0]
+    labelled = [(target.label, audit.cells[target.name]) for target in audit.targets]
+    flat = [label for label, cells in labelled if not cells.prediction_sd.value]
     if flat:
         notes.append(f"The predictions of {', '.join(flat)} are constant: relations are undefined.")
-    slopes = {t.label: cells[t.name]["label_slope"] for t in scored.targets}
-    for words, wrong in (
-        ("wider than is warranted (slope of labels on predictions below 1)", "high"),
-        ("narrower than they could be (slope of labels on predictions above 1)", "low"),
+    slopes = {
+        label: cells.label_slope for label, cells in labelled if cells.label_slope.leaves_out(1)
+    }
+    for words, is_wide in (
+        ("wider than is warranted (slope of labels on predictions below 1)", True),
+        ("narrower than they could be (slope of labels on predictions above 1)", False),
     ):
-        off = [
-            label
-            for label, cell in slopes.items()
-            if (cell[wrong] < 1 if wrong == "high" else cell[wrong] > 1)
-        ]
+        off = [name for name, slope in slopes.items() if ((slope.value or 0.0) < 1) == is_wide]
         if off:
             notes.append(f"The scores of {', '.join(off)} are spread {words}.")
-    ratios = [c["sd_ratio"]["value"] for c in cells.values()]
-    if np.isfinite(ratios).any():
+    ratios = [c.sd_ratio.value for c in audit.cells.values() if c.sd_ratio.value is not None]
+    if ratios:
         notes.append(
-            f"Predictions have {np.nanmin(ratios):.0%} to {np.nanmax(ratios):.0%} of the labels' "
+            f"Predictions have {min(ratios):.0%} to {max(ratios):.0%} of the labels' "
             f"sd. Below 100 % is what least squares gives for noisy labels; it means that extreme "
             f"scores are rare whoever is scored."
         )
-    if between is not None and np.isfinite(between["mean_difference"]["low"]):
-        low = between["mean_difference"]["low"]
-        if low > 0:
-            notes.append(
-                "Predicted traits are more alike than labelled ones: part of what is predicted is "
-                "one common impression."
-            )
-    if not coverage:
+    if audit.between is not None and (audit.between.mean_difference.low or 0.0) > 0:
+        notes.append(
+            "Predicted traits are more alike than labelled ones: part of what is predicted is "
+            "one common impression."
+        )
+    if not audit.coverage:
         notes.append(
             "The predictions state no intervals (no sd_, or low_ and high_ columns), so there is "
             "no coverage to check."
         )
-    return notes + scored.cautions()
+    return notes

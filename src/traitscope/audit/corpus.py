@@ -1,4 +1,4 @@
-"""What there is to know about a corpus before using it: Corpus -> facts, as JSON values.
+"""What there is to know about a corpus before using it: Corpus -> Facts.
 
 Counts, labels, what splits share, how alike clips of one source are, and what the constant and the
 look-up by source score on the official test clips without any model.
@@ -7,10 +7,22 @@ look-up by source score on the official test clips without any model.
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 
+from traitscope.audit.corpus_facts import (
+    Facts,
+    LabelFacts,
+    Missing,
+    Planned,
+    Planning,
+    Reference,
+    Sharing,
+    SplitCounts,
+    SplitLabels,
+    Structure,
+    Unseen,
+)
 from traitscope.data.protocols import cluster_numbers, leakage, source_disjoint
 from traitscope.evaluation import baselines
 from traitscope.evaluation.scoring import Row
@@ -24,16 +36,10 @@ FITS = ("train", "train+validation")
 _EXAMPLES = 10
 
 
-def inspect_corpus(corpus: Corpus) -> dict[str, Any]:
+def inspect_corpus(corpus: Corpus) -> Facts:
     """Collect the facts of a corpus; its media may be missing.
 
     Labels of people (``aggregate`` is ``subject``) are counted once per person and split.
-
-    Returns:
-        ``name``, ``kind``, ``aggregate``, ``notes``, ``clips``, ``sources``, ``subjects``,
-        ``missing_media``, ``splits``, ``shared``, ``targets`` (statistics per split, ICC(1)
-        within a source), ``structure``, ``attributes``, ``unseen``, ``references``, ``planning``
-        and ``warnings``.
     """
     splits = {
         name: clips
@@ -42,31 +48,31 @@ def inspect_corpus(corpus: Corpus) -> dict[str, Any]:
     }
     units = {name: _units(clips, corpus) for name, clips in splits.items()}
     missing = [clip.id for clip in corpus.clips if clip.path is None or not clip.path.exists()]
-    return {
-        "name": corpus.name,
-        "kind": corpus.kind,
-        "aggregate": corpus.aggregate,
-        "notes": list(corpus.notes),
-        "clips": len(corpus.clips),
-        "sources": len({clip.source for clip in corpus.clips}),
-        "subjects": len({clip.subject for clip in corpus.clips} - {None}),
-        "missing_media": {"count": len(missing), "first": missing[:_EXAMPLES]},
-        "splits": {str(name or "no split"): _counts(clips) for name, clips in splits.items()},
-        "shared": {
+    return Facts(
+        name=corpus.name,
+        kind=corpus.kind,
+        aggregate=corpus.aggregate,
+        notes=tuple(corpus.notes),
+        clips=len(corpus.clips),
+        sources=len({clip.source for clip in corpus.clips}),
+        subjects=len({clip.subject for clip in corpus.clips} - {None}),
+        missing_media=Missing(count=len(missing), first=tuple(missing[:_EXAMPLES])),
+        splits={str(name or "no split"): _counts(clips) for name, clips in splits.items()},
+        shared={
             f"{one} and {other}": _shared(splits[one], splits[other])
             for one, other in combinations([name for name in splits if name], 2)
         },
-        "targets": [_target(corpus, t, units) for t in (*corpus.targets, *corpus.optional)],
-        "structure": _structure(corpus, [unit for part in units.values() for unit in part]),
-        "attributes": _attributes(corpus.clips),
-        "unseen": _unseen(splits),
-        "references": reference_scores(corpus),
-        "planning": planning(corpus, units),
-        "warnings": _warnings(corpus, splits),
-    }
+        targets=tuple(_target(corpus, t, units) for t in (*corpus.targets, *corpus.optional)),
+        structure=_structure(corpus, [unit for part in units.values() for unit in part]),
+        attributes=_attributes(corpus.clips),
+        unseen=_unseen(splits),
+        references=tuple(reference_scores(corpus)),
+        planning=planning(corpus, units),
+        warnings=tuple(_warnings(corpus, splits)),
+    )
 
 
-def reference_scores(corpus: Corpus) -> list[dict[str, Any]]:
+def reference_scores(corpus: Corpus) -> list[Reference]:
     """Score what needs no model on the official test clips.
 
     Rows are the middle of the range, the constant, and the look-up by source as it is
@@ -74,9 +80,7 @@ def reference_scores(corpus: Corpus) -> list[dict[str, Any]]:
     fitted on train, and on train and validation.
 
     Returns:
-        One row each: ``name``, ``fit``, ``shrinkage``, ``accuracy`` and ``mse`` (per target, and
-        ``macro`` over the targets without the optional ones), ``ccc_macro`` and ``ccc_pooled``.
-        None where a score is undefined. No rows without labelled train and test clips.
+        No rows without labelled train and test clips.
     """
     names = [target.name for target in (*corpus.targets, *corpus.optional)]
     parts = {s: [c for c in corpus.clips if c.split == s and c.targets] for s in SPLITS}
@@ -99,13 +103,11 @@ def reference_scores(corpus: Corpus) -> list[dict[str, Any]]:
             name = "look-up, k=1" if k else "look-up"
             values = table.predict(test, shrinkage=k)
             row = _scored(name, corpus, test, names, values, fit=fit)
-            rows.append({**row, "shrinkage": k})
+            rows.append(row.model_copy(update={"shrinkage": k}))
     return rows
 
 
-def planning(
-    corpus: Corpus, units: Mapping[str | None, Sequence[Clip]]
-) -> dict[str, dict[str, Any]]:
+def planning(corpus: Corpus, units: Mapping[str | None, Sequence[Clip]]) -> dict[str, Planning]:
     """What an evaluation on each split could tell (see ``statistics.power``).
 
     Args:
@@ -113,26 +115,26 @@ def planning(
         units: clips, or one for each person, of each split.
 
     Returns:
-        Split -> ``clusters`` and ``metrics``: metric -> ``half_width`` and ``difference``.
+        Split -> what could be told; splits with too few clusters have nothing.
     """
     names, targets = corpus.target_names, corpus.targets
     spans = [None if t.low is None or t.high is None else t.high - t.low for t in targets]
     train = label_array(units.get("train", ()), names)
     constant = None if np.isnan(train).all(axis=0).any() else np.nanmean(train, axis=0)
-    found = {}
+    plans = {}
     for split, clips in units.items():
         people = corpus.aggregate == "subject"
         clusters = np.arange(len(clips)) if people else cluster_numbers(clips)
         planned = plan(label_array(clips, names), clusters, constant=constant, spans=spans)
         if planned:
-            found[str(split or "no split")] = {
-                "clusters": len(set(clusters.tolist())),
-                "metrics": {
-                    each.metric: {"half_width": each.half_width, "difference": each.difference}
+            plans[str(split or "no split")] = Planning(
+                clusters=len(set(clusters.tolist())),
+                metrics={
+                    each.metric: Planned(half_width=each.half_width, difference=each.difference)
                     for each in planned
                 },
-            }
-    return found
+            )
+    return plans
 
 
 def _scored(
@@ -143,7 +145,7 @@ def _scored(
     values: Array,
     *,
     fit: str | None = None,
-) -> dict[str, Any]:
+) -> Reference:
     truth, [row] = beside_labels(
         [Row(name, "constant", values)],
         test,
@@ -161,57 +163,56 @@ def _scored(
         names=[names[place] for place in main],
         spans=[truth.spans[place] for place in main],
     )
-    return {
-        "name": name,
-        "fit": fit,
-        "shrinkage": None,
-        "scored": len(truth.ids),
-        **{
-            metric: {MACRO: over[metric][MACRO].value} | {n: table[metric][n].value for n in names}
-            for metric in ("accuracy", "mse")
-        },
-        "ccc_macro": over["ccc"][MACRO].value,
-        "ccc_pooled": ccc_pooled(target[:, main], values[:, main]).value,
-    }
+    accuracy, mse = (
+        {MACRO: over[metric][MACRO].value} | {n: table[metric][n].value for n in names}
+        for metric in ("accuracy", "mse")
+    )
+    return Reference(
+        name=name,
+        fit=fit,
+        shrinkage=None,
+        scored=len(truth.ids),
+        accuracy=accuracy,
+        mse=mse,
+        ccc_macro=over["ccc"][MACRO].value,
+        ccc_pooled=ccc_pooled(target[:, main], values[:, main]).value,
+    )
 
 
 def _middle(target: Target) -> float | None:
     return None if target.low is None or target.high is None else (target.low + target.high) / 2
 
 
-def _counts(clips: Sequence[Clip]) -> dict[str, int]:
-    return {
-        "clips": len(clips),
-        "sources": len({clip.source for clip in clips}),
-        "subjects": len({clip.subject for clip in clips} - {None}),
-        "transcripts": sum(bool(clip.transcript) for clip in clips),
-        "empty_transcripts": sum(clip.transcript == "" for clip in clips),
-    }
+def _counts(clips: Sequence[Clip]) -> SplitCounts:
+    return SplitCounts(
+        clips=len(clips),
+        sources=len({clip.source for clip in clips}),
+        subjects=len({clip.subject for clip in clips} - {None}),
+        transcripts=sum(bool(clip.transcript) for clip in clips),
+        empty_transcripts=sum(clip.transcript == "" for clip in clips),
+    )
 
 
-def _shared(one: Sequence[Clip], other: Sequence[Clip]) -> dict[str, int]:
+def _shared(one: Sequence[Clip], other: Sequence[Clip]) -> Sharing:
     subjects = {clip.subject for clip in one} & {clip.subject for clip in other}
-    return {
-        "sources": len({clip.source for clip in one} & {clip.source for clip in other}),
-        "subjects": len(subjects - {None}),
-    }
+    sources = {clip.source for clip in one} & {clip.source for clip in other}
+    return Sharing(sources=len(sources), subjects=len(subjects - {None}))
 
 
-def _target(corpus: Corpus, target: Target, splits: dict[str | None, list[Clip]]) -> dict[str, Any]:
-    return {
-        "name": target.name,
-        "label": target.label,
-        "low": target.low,
-        "high": target.high,
-        "direction": target.direction,
-        "optional": target in corpus.optional,
-        "icc_within_source": within_source(
-            [clip for clips in splits.values() for clip in clips], target.name
-        ),
-        "splits": {
+def _target(corpus: Corpus, target: Target, splits: dict[str | None, list[Clip]]) -> LabelFacts:
+    everything = [clip for clips in splits.values() for clip in clips]
+    return LabelFacts(
+        name=target.name,
+        label=target.label,
+        low=target.low,
+        high=target.high,
+        direction=target.direction,
+        optional=target in corpus.optional,
+        icc_within_source=within_source(everything, target.name),
+        splits={
             str(name or "no split"): _statistics(clips, target) for name, clips in splits.items()
         },
-    }
+    )
 
 
 def within_source(clips: Sequence[Clip], target: str) -> float | None:
@@ -223,15 +224,15 @@ def within_source(clips: Sequence[Clip], target: str) -> float | None:
     return agreement(groups.values()).single
 
 
-def _statistics(clips: Sequence[Clip], target: Target) -> dict[str, Any]:
+def _statistics(clips: Sequence[Clip], target: Target) -> SplitLabels:
     """Count, mean, sd (of the population) and ICC within a source; null without labels."""
     labels = [clip.targets[target.name] for clip in clips if target.name in clip.targets]
-    return {
-        "labels": len(labels),
-        "mean": float(np.mean(labels)) if labels else None,
-        "sd": float(np.std(labels)) if labels else None,
-        "icc_within_source": within_source(clips, target.name),
-    }
+    return SplitLabels(
+        labels=len(labels),
+        mean=float(np.mean(labels)) if labels else None,
+        sd=float(np.std(labels)) if labels else None,
+        icc_within_source=within_source(clips, target.name),
+    )
 
 
 def _units(clips: Sequence[Clip], corpus: Corpus) -> list[Clip]:
@@ -249,24 +250,24 @@ def _units(clips: Sequence[Clip], corpus: Corpus) -> list[Clip]:
     return units
 
 
-def _structure(corpus: Corpus, clips: Sequence[Clip]) -> dict[str, Any]:
+def _structure(corpus: Corpus, clips: Sequence[Clip]) -> Structure:
     """How targets correlate, and how much of the traits' variance one component explains."""
     names = [target.name for target in (*corpus.targets, *corpus.optional)]
     labels = corpus.with_clips(clips).labels(names)
     whole = labels[~np.isnan(labels).any(axis=1)]
     main = len(corpus.targets)
     if len(whole) < 3 or main < 2 or not (np.ptp(whole, axis=0) > 0).all():
-        return {"clips": len(whole), "correlations": None, "first_component": None}
+        return Structure(clips=len(whole), correlations=None, first_component=None)
     matrix = np.atleast_2d(np.corrcoef(whole.T))
     share = float(np.linalg.eigvalsh(matrix[:main, :main])[-1] / main)
-    return {
-        "clips": len(whole),
-        "correlations": {
+    return Structure(
+        clips=len(whole),
+        correlations={
             name: {other: float(matrix[i, j]) for j, other in enumerate(names)}
             for i, name in enumerate(names)
         },
-        "first_component": share,
-    }
+        first_component=share,
+    )
 
 
 def _attributes(clips: Sequence[Clip]) -> dict[str, int]:
@@ -275,14 +276,14 @@ def _attributes(clips: Sequence[Clip]) -> dict[str, int]:
     return {name: sum(name in clip.attributes for clip in clips) for name in names}
 
 
-def _unseen(splits: dict[str | None, list[Clip]]) -> dict[str, dict[str, int]]:
+def _unseen(splits: dict[str | None, list[Clip]]) -> dict[str, Unseen]:
     """How many test clips come from sources that were not fitted, by what was fitted."""
     test, counts = splits.get("test", []), {}
     for fit in FITS if "validation" in splits else FITS[:1]:
         fitted = [clip for split in fit.split("+") for clip in splits.get(split, [])]
         if test and fitted:
             unseen = len(source_disjoint(test, fitted))
-            counts[fit] = {"seen": len(test) - unseen, "unseen": unseen}
+            counts[fit] = Unseen(seen=len(test) - unseen, unseen=unseen)
     return counts
 
 

@@ -5,24 +5,27 @@ a known value (`gaps`): means and gaps of labels, predictions, residuals (predic
 and absolute errors, residuals given label and given prediction, the error gap of the constant, and
 r and CCC within the group, with clustered 95 % intervals. A group below the minimum is listed
 without numbers. A gap is *clear* where predictions leave the range from no gap, which the constant
-predicts, to the labels' own gap, after Holm's correction over all groups and targets of the audit.
+predicts, to the labels' own gap, after Holm's correction over all groups and targets of the audit;
+it *follows* the group where predictions leave the narrower range of a system that judges persons
+(`gaps`).
 There is no verdict: an interval that covers 0 says what could not be seen, not that nothing is.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from traitscope.audit.gaps import MEASURES, beyond, compare_groups, correct, group_terms
-from traitscope.audit.scored import Scored, numbers
+from traitscope.audit.findings import Cell, Fairness, Gaps, Outside, PeopleGroup
+from traitscope.audit.gaps import MEASURES, compare_groups, correct, group_terms, outside
+from traitscope.audit.scored import Scored
 from traitscope.errors import DataError
 from traitscope.sheets import open_sheet, same_name
 from traitscope.statistics.metrics import Array
-from traitscope.statistics.resampling import FEWEST_CLUSTERS, RESAMPLES
+from traitscope.statistics.resampling import FEWEST_CLUSTERS, RESAMPLES, Estimate
 from traitscope.types import Clip
 
 MINIMUM = 20
@@ -31,6 +34,8 @@ MOST_VALUES = 8
 """A number with more distinct values than these is cut into thirds."""
 LEVEL = 0.05
 """Chance, over the whole audit, of a clear gap where predictions stay within the labels' gaps."""
+TESTS = ("beyond", "follows")
+"""Ranges that predicted gaps may leave, each corrected as a family of its own."""
 
 Attributes = Mapping[str, Mapping[str, str]]
 """Attribute -> clip id -> value."""
@@ -43,7 +48,7 @@ def audit_fairness(
     minimum: int = MINIMUM,
     resamples: int = RESAMPLES,
     seed: int = 0,
-) -> dict[str, Any]:
+) -> Fairness:
     """Hold errors and residuals of groups of people against those of all others.
 
     Args:
@@ -54,9 +59,7 @@ def audit_fairness(
         seed: of the intervals.
 
     Returns:
-        ``groups``: attribute, value, clips, clusters, and either ``reason`` or ``cells``: target
-        -> one of MEASURES -> value, low, high; ``beyond`` has how far the predicted gap lies
-        outside 0 to the labels' gap, with ``p`` and ``p_holm``, corrected over all ``tests``.
+        The groups with their numbers, corrected over all tests, or why they have none.
 
     Raises:
         DataError: no clip has an attribute.
@@ -68,20 +71,19 @@ def audit_fairness(
             f"No clip of {scored.name} has an attribute such as age or gender. Name columns of "
             f"the labels as attributes (clips.yaml), or give a table with --attributes file.csv"
         )
-    groups: list[dict[str, Any]] = []
-    families: list[list[dict[str, Any]]] = []
-    for names in [*((name,) for name in values), *combinations(values, 2)]:
-        found = _groups(scored, names, values, minimum, resamples, seed)
-        groups += found
-        families.append(found)
-    counted = {name: len(column) for name, column in values.items()}
-    result = scored.head("fairness") | {
-        "minimum": minimum,
-        "attributes": counted,
-        "tests": _correct(families, scored.names),
-        "groups": groups,
-    }
-    return dict(numbers(result | {"notes": _notes(result, scored)}))
+    families = [
+        _family(scored, names, values, minimum, Draw(resamples, seed))
+        for names in [*((name,) for name in values), *combinations(values, 2)]
+    ]
+    tests = [_correct([f for f in families if test in f.p], test) for test in TESTS]
+    audit = Fairness(
+        **scored.head(),
+        minimum=minimum,
+        attributes={name: len(column) for name, column in values.items()},
+        tests=tests[0],
+        groups=tuple(group for family in families for group in _groups(family, scored.names)),
+    )
+    return audit.model_copy(update={"notes": tuple(_notes(audit, scored))})
 
 
 def attributes_of(clips: Sequence[Clip]) -> dict[str, dict[str, str]]:
@@ -150,37 +152,94 @@ def _column(given: Mapping[str, str], scored: Scored) -> dict[str, str]:
     return {clip: spans[part] for clip, part in zip(mine, parts.tolist(), strict=True)}
 
 
-def _groups(
+@dataclass(frozen=True)
+class Draw:
+    """How intervals are drawn."""
+
+    resamples: int
+    seed: int
+
+
+@dataclass
+class Family:
+    """The values of one attribute, or of two together, with their numbers.
+
+    Attributes:
+        groups: without numbers; those too small have a reason.
+        estimates: of MEASURES (groups x targets x measures,).
+        outside: name in TESTS -> how far gaps lie outside (groups, targets).
+        p: name in TESTS -> of that (groups, targets).
+        p_holm: name in TESTS -> corrected, NaN for groups that are too small (groups, targets).
+    """
+
+    groups: list[PeopleGroup]
+    estimates: Estimate
+    outside: dict[str, Array]
+    p: dict[str, Array]
+    p_holm: dict[str, Array] = field(default_factory=dict)
+
+    @property
+    def large(self) -> Array:
+        """Which groups are large enough for numbers (groups,)."""
+        return np.array([group.reason is None for group in self.groups])
+
+
+def _family(
     scored: Scored,
     names: Sequence[str],
     values: Mapping[str, Mapping[str, str]],
     minimum: int,
-    resamples: int,
-    seed: int,
-) -> list[dict[str, Any]]:
-    """The values of one attribute, or of two together, side by side."""
+    draw: Draw,
+) -> Family:
+    """Measure the values of one attribute, or of two together, side by side."""
     labels = [_value(clip.id, names, values) for clip in scored.clips]
     kinds = sorted({label for label in labels if label is not None}, key=_order)
     member = np.array([[label == kind for kind in kinds] for label in labels], dtype=float)
-    cells = _measure(scored, member, resamples, seed)
     groups = []
     for place, kind in enumerate(kinds):
         mine = member[:, place] > 0
-        clusters = len(np.unique(scored.clusters[mine]))
-        group: dict[str, Any] = {
-            "attribute": " × ".join(names),
-            "value": " × ".join(kind),
-            "clips": int(mine.sum()),
-            "clusters": clusters,
-        }
-        if mine.sum() < minimum:
-            group["reason"] = f"fewer than {minimum} clips"
+        clips, clusters = int(mine.sum()), len(np.unique(scored.clusters[mine]))
+        # a mean of few people is those people: numbers would point at them
+        reason = None
+        if clips < minimum:
+            reason = f"fewer than {minimum} clips"
         elif clusters < FEWEST_CLUSTERS:
-            group["reason"] = f"fewer than {FEWEST_CLUSTERS} sources or people"
-        else:
-            group["cells"] = cells[place]
-        groups.append(group)
-    return groups
+            reason = f"fewer than {FEWEST_CLUSTERS} sources or people"
+        groups.append(
+            PeopleGroup(
+                attribute=" × ".join(names),
+                value=" × ".join(kind),
+                clips=clips,
+                clusters=clusters,
+                reason=reason,
+            )
+        )
+    return _measured(scored, member, groups, draw)
+
+
+def _groups(family: Family, names: Sequence[str]) -> Iterator[PeopleGroup]:
+    """Groups with their numbers, where they are large enough."""
+    for place, group in enumerate(family.groups):
+        if group.reason is not None:
+            yield group
+            continue
+        cells = {
+            name: _cells(family, (place * len(names) + target) * len(MEASURES), (place, target))
+            for target, name in enumerate(names)
+        }
+        yield group.model_copy(update={"cells": cells})
+
+
+def _cells(family: Family, start: int, place: tuple[int, int]) -> Gaps:
+    """Numbers of one group and target; ``start`` is where its measures begin."""
+    measures = {m: Cell(**family.estimates.cell(start + i)) for i, m in enumerate(MEASURES)}
+    tested = {
+        test: Outside(
+            value=family.outside[test][place], p=family.p[test][place], p_holm=corrected[place]
+        )
+        for test, corrected in family.p_holm.items()
+    }
+    return Gaps.model_validate(measures | tested)
 
 
 def _value(
@@ -199,28 +258,25 @@ def _order(kind: tuple[str, ...]) -> tuple[tuple[float, str], ...]:
     )
 
 
-def _measure(
-    scored: Scored, member: Array, resamples: int, seed: int
-) -> list[dict[str, dict[str, dict[str, Any]]]]:
-    """Cells of each group: target -> measure -> value and interval; ``member`` (clips, groups)."""
+def _measured(scored: Scored, member: Array, groups: list[PeopleGroup], draw: Draw) -> Family:
+    """Estimates and tests of groups; ``member`` (clips, groups) is 1 where a clip belongs."""
+    # sums of squares around the mean keep digits that those around 0 would lose
     known = scored.labels[np.isfinite(scored.labels)]
     shift = float(known.mean()) if known.size else 0.0
     sums = group_terms(
         member, scored.labels, scored.predicted, constant=_constant(scored), shift=shift
     )
-    estimates = compare_groups(sums, scored.clusters, shift=shift, resamples=resamples, seed=seed)
-    excess, p = beyond(sums, scored.clusters, shift=shift)
-    groups, targets = excess.shape
-    cells: list[dict[str, dict[str, dict[str, Any]]]] = []
-    for group in range(groups):
-        cells.append({})
-        for place, name in enumerate(scored.names):
-            start = (group * targets + place) * len(MEASURES)
-            cells[-1][name] = {m: estimates.cell(start + i) for i, m in enumerate(MEASURES)} | {
-                "beyond": {"value": excess[group, place], "low": None, "high": None}
-                | {"p": p[group, place]}
-            }
-    return cells
+    estimates = compare_groups(
+        sums, scored.clusters, shift=shift, resamples=draw.resamples, seed=draw.seed
+    )
+    tested = zip(TESTS, outside(sums, scored.clusters, shift=shift), strict=True)
+    left = {name: one for name, one in tested if one is not None}
+    return Family(
+        groups,
+        estimates,
+        outside={name: one.value for name, one in left.items()},
+        p={name: one.p for name, one in left.items()},
+    )
 
 
 def _constant(scored: Scored) -> Array:
@@ -233,57 +289,69 @@ def _constant(scored: Scored) -> Array:
     )
 
 
-def _correct(families: Sequence[Sequence[Mapping[str, Any]]], names: Sequence[str]) -> int:
-    """Holm's correction of all tests of the audit together; gives their number."""
-    measured = [[g["cells"] for g in family if "cells" in g] for family in families]
-    shown = [
-        (cells, len(f) == len(cells) == 2) for f, cells in zip(families, measured, strict=True)
-    ]
-    shown = [(cells, halves) for cells, halves in shown if cells]
+def _correct(families: Sequence[Family], test: str) -> int:
+    """Holm's correction of one kind of test over all groups; gives the number of tests."""
+    shown = [family for family in families if family.large.any()]
+    # two halves of all people say the same of each other
     tested = [
-        (np.array([[c[name]["beyond"]["p"] for name in names] for c in cells]), halves)
-        for cells, halves in shown
+        (family.p[test][family.large], len(family.groups) == family.large.sum() == 2)
+        for family in shown
     ]
     corrected, tests = correct(tested)
-    for (cells, _), whole in zip(shown, corrected, strict=True):
-        for cell, row in zip(cells, whole, strict=True):
-            for name, p in zip(names, row, strict=True):
-                cell[name]["beyond"]["p_holm"] = p
+    for family in families:
+        family.p_holm[test] = np.full(family.p[test].shape, np.nan)
+    for family, p in zip(shown, corrected, strict=True):
+        family.p_holm[test][family.large] = p
     return tests
 
 
-def _notes(result: Mapping[str, Any], scored: Scored) -> list[str]:
-    groups, counted = result["groups"], result["attributes"]
-    cells = [c for g in groups if "cells" in g for c in g["cells"].values()]
-    whole = [c for c in cells if np.isfinite(c["residual_gap"]["low"])]
-    apart, constant = (
-        sum(c[measure]["low"] > 0 or c[measure]["high"] < 0 for c in whole)
-        for measure in ("residual_gap", "label_gap")
-    )
-    clear = sum(c["beyond"]["p_holm"] < LEVEL for c in whole)
+def _notes(audit: Fairness, scored: Scored) -> list[str]:
+    cells = [gaps for _, own in audit.measured for gaps in own.values()]
+    whole = [gaps for gaps in cells if gaps.residual_gap.low is not None]
+    apart = sum(gaps.residual_gap.leaves_out(0) for gaps in whole)
+    constant = sum(gaps.label_gap.leaves_out(0) for gaps in whole)
+    clear = sum(gaps.beyond.holds(LEVEL) for gaps in whole)
     notes = [
         f"{apart} of {len(whole)} residual gaps have an interval without 0. The constant predicts "
         f"no gap, so its residual gaps are minus the labels' gaps: {constant} of its {len(whole)} "
         f"have an interval without 0. A residual gap alone is therefore no bias.",
         f"A gap is clear where the predicted gap is of the other sign than the labels' gap, or "
         f"larger: neither the constant nor scores that are merely drawn to the mean show that. "
-        f"{clear} of {len(whole)} are clear after Holm's correction over all {result['tests']} "
+        f"{clear} of {len(whole)} are clear after Holm's correction over all {audit.tests} "
         f"tests of this audit (groups and pairs of attributes times targets, two halves counted "
         f"once).",
+        _followed(whole),
         "Residuals given label lean to the side of a group's labels, and residuals given "
         "prediction to the other, wherever labels or scores are noisy; a bias moves both to one "
-        "side. Given label also shows what stays within the labels' gap, such as scores that "
-        "follow the group rather than the person.",
+        "side.",
         "An interval that covers 0 does not show that there is no bias: a bias smaller than half "
         "its width could not have been seen.",
         "Labels are held to be right here. Raters' own bias towards a group is in the labels, and "
         "this audit cannot see it.",
     ]
     notes += scored.cautions()
-    few = [group for group in groups if "cells" not in group]
+    few = len(audit.groups) - len(audit.measured)
     if few:
-        notes.append(f"{len(few)} groups are too small for numbers and are listed with their n.")
-    for name, count in counted.items():
+        notes.append(f"{few} groups are too small for numbers and are listed with their n.")
+    for name, count in audit.attributes.items():
         if count < len(scored.clips):
             notes.append(f"{name} is known for {count} of {len(scored.clips)} clips.")
     return notes
+
+
+def _followed(whole: Sequence[Gaps]) -> str:
+    """What is known of scores that follow the group rather than the person."""
+    tested = [gaps.follows for gaps in whole if gaps.follows is not None]
+    if not tested:
+        return (
+            "Whether scores follow the group rather than the person is not known here: it takes "
+            "several clips of one person or recording, with labels of their own."
+        )
+    follows = sum(test.holds(LEVEL) for test in tested)
+    return (
+        f"Scores follow the group where its gap in predictions is larger than other differences "
+        f"between people show in predictions, though not larger than the labels' own: people of "
+        f"the group are not scored by themselves alone. Least squares does that where it sees the "
+        f"group and little else, so it is no error on average. {follows} of {len(tested)} hold "
+        f"after Holm's correction over all tests of this kind."
+    )

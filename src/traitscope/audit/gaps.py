@@ -14,10 +14,25 @@ between it and the labels. What no such system shows is a predicted gap *beyond*
 the other sign, or larger than the labels' own. Both ends have to be left: the p of "beyond" is the
 larger of those of the gap in predictions and of the residual gap, and 1 where these differ in
 sign (an intersection-union test, so it is not corrected for being two).
+
+A system that judges each person by what it sees of the person shows no more of the labels' gap
+than of any other difference between people. How much that is, the slope of predictions on true
+traits, cannot be read from a clip's own label, whose noise flattens it; the labels of *other* clips
+of the same person have noise of their own, and it cancels (an instrumental variable)::
+
+    slope = cov(prediction of one clip, label of another) / cov(label of one, label of another)
+
+    gap in predictions      0 ....... slope x labels' gap ....... labels' gap
+                            |                |                        |
+                            |<-- shrinking ->|<------ follows ------->|<-- beyond -->
+
+A predicted gap outside 0 to slope times the labels' gap *follows* the group rather than the person.
+That is no error on average: least squares does it wherever it sees the group and little else. It
+is another claim than "beyond", and both are tested apart (decision 30).
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,7 +63,7 @@ between clips of the same label and of the same prediction; ``constant_error_gap
 of the constant; ``pearson`` and ``ccc`` are within the group.
 """
 _SAME = 1e-6  # share of the size of scores below which a gap is rounding
-_SIZES = 5  # the first terms of ``metrics.TERMS``: counts, sums and squares
+_PRODUCTS = 6  # the first terms of ``metrics.TERMS``: counts, sums, squares and products
 
 
 def compare_groups(
@@ -74,8 +89,23 @@ def compare_groups(
     return estimate(flat, statistic, resamples=resamples, seed=seed)
 
 
-def beyond(sums: Array, clusters: NDArray[np.intp], *, shift: float) -> tuple[Array, Array]:
-    """Test whether predicted gaps leave the range from 0 to the gap in labels.
+@dataclass(frozen=True)
+class Excess:
+    """How far predicted gaps lie outside a range that honest systems keep to.
+
+    Attributes:
+        value: 0 inside the range, NaN where unknown (groups, targets).
+        p: two-sided, the larger of those of both ends (groups, targets).
+    """
+
+    value: Array
+    p: Array
+
+
+def outside(
+    sums: Array, clusters: NDArray[np.intp], *, shift: float
+) -> tuple[Excess, Excess | None]:
+    """Test whether predicted gaps leave the range from 0 to the labels' gap, or the shrunken one.
 
     Args:
         sums: what each clip adds to each group, as ``group_terms`` gives it.
@@ -83,32 +113,66 @@ def beyond(sums: Array, clusters: NDArray[np.intp], *, shift: float) -> tuple[Ar
         shift: what was subtracted from labels and predictions.
 
     Returns:
-        How far each gap lies beyond (groups, targets), 0 inside the range, and its two-sided p.
+        ``beyond`` and ``follows``; no ``follows`` where no two clips share a cluster.
     """
-    parts = sums[:, :, :_SIZES]
+    parts = sums[:, :, :_PRODUCTS]
     shape = parts.shape[1:]
+    own = by_cluster(parts, clusters)
+    pairs = _pairs(own.sum(axis=1))
+    size = int(np.prod(shape))
 
     def statistic(flat: Array) -> Array:
-        own = flat.reshape(*flat.shape[:-1], *shape)
+        own = flat[..., :size].reshape(*flat.shape[:-1], *shape)
         rest = own.sum(axis=-3, keepdims=True) - own
         means = own[..., 1:3, :] / own[..., :1, :] - rest[..., 1:3, :] / rest[..., :1, :]
         labelled, predicted = means[..., 0, :], means[..., 1, :]
-        both = np.stack([predicted, predicted - labelled], axis=-1)
-        return both.reshape(*flat.shape[:-1], -1)
+        slope = _slope(flat[..., size:].reshape(*flat.shape[:-1], *pairs.shape[1:]))
+        shrunken = slope[..., None, :] * labelled
+        ends = np.stack([predicted, predicted - labelled, predicted - shrunken], axis=-1)
+        return ends.reshape(*flat.shape[:-1], -1)
 
-    flat = by_cluster(parts, clusters).reshape(-1, int(np.prod(shape)))
+    flat = np.concatenate([own.reshape(len(own), -1), pairs.reshape(len(own), -1)], axis=1)
     tested = estimate(flat, statistic, resamples=0)
-    value, p = (a.reshape(shape[0], shape[2], 2) for a in (tested.value, tested.p))
-    whole = flat.sum(axis=0).reshape(shape).sum(axis=0)
+    value, p = (a.reshape(shape[0], shape[2], 3) for a in (tested.value, tested.p))
+    whole = own.sum(axis=(0, 1))
     with np.errstate(divide="ignore", invalid="ignore"):
-        size = np.sqrt((whole[3] + whole[4]) / whole[0]) + abs(shift)
-    real = np.where(np.abs(value) > _SAME * size[:, None], value, 0.0)
-    same = (real[..., 0] * real[..., 1]) > 0
-    least = np.where(np.abs(real[..., 0]) < np.abs(real[..., 1]), real[..., 0], real[..., 1])
-    unknown = np.isnan(value).any(axis=-1)
-    excess = np.where(same, least, 0.0)
+        least = _SAME * (np.sqrt((whole[3] + whole[4]) / whole[0]) + abs(shift))
+    real = np.where(np.abs(value) > least[:, None], value, 0.0)
+    known = np.where(np.isnan(value), np.nan, real)
+    follows = _both(known[..., [0, 2]], p[..., [0, 2]])
+    return _both(known[..., :2], p[..., :2]), follows if pairs[:, 0].any() else None
+
+
+def _both(ends: Array, p: Array) -> Excess:
+    """Outside both ends at once (groups, targets, 2), or inside: an intersection-union test."""
+    same = ends[..., 0] * ends[..., 1] > 0
+    nearer = np.where(np.abs(ends[..., 0]) < np.abs(ends[..., 1]), ends[..., 0], ends[..., 1])
+    unknown = np.isnan(ends).any(axis=-1)
+    excess = np.where(same, nearer, 0.0)
     worst = np.where(same, p.max(axis=-1), 1.0)
-    return np.where(unknown, np.nan, excess), np.where(unknown, np.nan, worst)
+    return Excess(np.where(unknown, np.nan, excess), np.where(unknown, np.nan, worst))
+
+
+def _pairs(sums: Array) -> Array:
+    """Sums over pairs of different clips of a cluster (clusters, 5, targets).
+
+    How many; labels and predictions of the first; products of one's label with the other's label,
+    and with the other's prediction. Sums of clips (clusters, terms, targets) give all of them.
+    """
+    n, t, p, tt, _, tp = np.moveaxis(sums, 1, 0)
+    more = n - 1
+    return np.stack([n * more, more * t, more * p, t * t - tt, t * p - tp], axis=1)
+
+
+def _slope(pairs: Array) -> Array:
+    """Slope of predictions on true traits (..., targets), from sums over pairs (..., 5, targets).
+
+    NaN where labels of one cluster are not alike: then nothing tells traits from noise.
+    """
+    n, t, p, tt, tp = np.moveaxis(pairs, -2, 0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        like, follow = tt / n - (t / n) ** 2, tp / n - t * p / n**2
+        return np.asarray(np.where(like > 0, follow / like, np.nan))
 
 
 def group_terms(

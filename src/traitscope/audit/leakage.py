@@ -5,6 +5,7 @@ The same check as that of training and evaluation (`traitscope.data.protocols.le
 
 from typing import Any
 
+from traitscope.audit.findings import Leak, Leakage
 from traitscope.audit.scored import Scored
 from traitscope.data.protocols import leakage
 from traitscope.errors import ConfigError
@@ -12,7 +13,7 @@ from traitscope.errors import ConfigError
 _EXAMPLES = 20
 
 
-def audit_leakage(scored: Scored, *, media_hash: bool = False) -> dict[str, Any]:
+def audit_leakage(scored: Scored, *, media_hash: bool = False) -> Leakage:
     """Count what leaks from fitted to scored clips.
 
     Args:
@@ -20,8 +21,8 @@ def audit_leakage(scored: Scored, *, media_hash: bool = False) -> dict[str, Any]
         media_hash: also compare the bytes of media files of equal size.
 
     Returns:
-        ``findings``: kind, how many scored clips it touches, what is shared (at most 20 named);
-        ``sentences``: the same in words.
+        Kinds of leaks, how many scored clips each touches, what is shared (at most 20 named); and
+        the same in words.
 
     Raises:
         ConfigError: every fold was fitted on clips of its own.
@@ -45,20 +46,21 @@ def audit_leakage(scored: Scored, *, media_hash: bool = False) -> dict[str, Any]
         notes.append("Subjects are not known, so a person on both sides would not be seen.")
     if not media_hash:
         notes.append("Media files were compared by name only; --media-hash compares their bytes.")
-    return scored.head("leakage") | {
-        "fitted_clips": len(scored.fitted),
-        "findings": [
-            {
-                "kind": kind,
-                "clips": count,
-                "shared": [
+    return Leakage(
+        **scored.head(),
+        fitted_clips=len(scored.fitted),
+        findings=tuple(
+            Leak(
+                kind=kind,
+                clips=count,
+                shared=tuple(
                     " = ".join(item) if isinstance(item, tuple) else item
                     for item in shared[:_EXAMPLES]
-                ],
-                "shared_count": len(shared),
-            }
+                ),
+                shared_count=len(shared),
+            )
             for kind, count, shared in kinds
-        ],
-        "sentences": list(leaks.sentences),
-        "notes": notes,
-    }
+        ),
+        sentences=tuple(leaks.sentences),
+        notes=tuple(notes),
+    )

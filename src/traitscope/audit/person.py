@@ -26,13 +26,13 @@ class Person:
         clip: with media.
         backend: who finds the face.
         limits: of what the clip may take.
-        found: time and box of the largest face, five times a second; None before the first look.
+        looked: time and box of the largest face, five times a second; None before the first look.
     """
 
     clip: Clip
     backend: str
     limits: Limits = DEFAULTS
-    found: tuple[tuple[float, Box], ...] | None = None
+    looked: tuple[tuple[float, Box], ...] | None = None
 
     def mask(self, frame: Frame) -> Mask:
         """(height, width) around the face nearest in time.
@@ -40,11 +40,11 @@ class Person:
         Raises:
             ClipError: no face was found.
         """
-        if self.found is None:
-            self.found = tuple(self._look())
-        if not self.found:
+        if self.looked is None:
+            self.looked = tuple(self._look())
+        if not self.looked:
             raise ClipError(f"No face was found in clip {self.clip.id!r}.", status="no_face")
-        _, box = min(self.found, key=lambda entry: abs(entry[0] - frame.time))
+        _, box = min(self.looked, key=lambda entry: abs(entry[0] - frame.time))
         height, width = frame.image.shape[:2]
         return person_mask((height, width), box)
 

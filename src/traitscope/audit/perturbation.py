@@ -23,9 +23,10 @@ from typing import Any
 import numpy as np
 
 from traitscope.audit.distortions import DISTORTIONS, Distortion, Image
+from traitscope.audit.findings import Flag, Lost, Moved, Perturbation, Perturbed, Step
 from traitscope.audit.person import Person
 from traitscope.audit.rewriting import Change, rewrite
-from traitscope.audit.scored import Scored, numbers, scored_run
+from traitscope.audit.scored import Scored, scored_run
 from traitscope.audit.shifts import LEAST_ORDER, MOST_SPREAD, Yardsticks, measure_shifts
 from traitscope.data.protocols import cluster_numbers
 from traitscope.errors import ClipError, ConfigError, DataError
@@ -58,7 +59,7 @@ def audit_perturbation(
     seed: int = 0,
     hook: Hook | None = None,
     limits: Limits = DEFAULTS,
-) -> dict[str, Any]:
+) -> Perturbation:
     """Predict clips of a split again from changed media.
 
     Args:
@@ -74,10 +75,7 @@ def audit_perturbation(
         limits: of what one clip may take; a clip beyond is not perturbed.
 
     Returns:
-        ``half_widths``: target -> the model's own 95 % half width; ``spreads``: target -> sd of
-        the predictions; ``control``: shift of the unchanged copies; ``perturbations``: per
-        distortion its steps, each with ``n``, ``failed`` and ``shifts`` as `shifts` measures
-        them; ``flagged``: perturbation, step, target and reasons.
+        The control, and the steps of each distortion with their shifts and flags.
 
     Raises:
         DataError: the run was not evaluated on that split, or no media of it is there.
@@ -86,32 +84,37 @@ def audit_perturbation(
     checkpoint = load(run, model=model, streams=streams)
     scored = scored_run(run, split=split, labels=labels)
     named: dict[str, Any] = {"model": model, "streams": streams, "labels": labels}
-    widths, said = half_widths(checkpoint, scored, **named)
+    widths, origin = half_widths(checkpoint, scored, **named)
     sample = _sample(scored, clips, seed)
     fitting = {name: d for name, d in chosen.items() if _concerns(checkpoint, d)}
     skipped = sorted(set(chosen) - set(fitting))
-    found = _measure(checkpoint, sample, fitting, hook, limits)
+    measured = _measure(checkpoint, sample, fitting, hook, limits)
     names = [target.name for target in checkpoint.facts.targets]
     yardsticks = _yardsticks(scored, names, widths)
-    result = scored.head("perturbation") | {
-        "clips": len(found.scores[_CONTROL]),
-        "clusters": len(set(cluster_numbers(sample).tolist())),
-        "level": LEVEL,
-        "half_widths": widths,
-        "spreads": dict(zip(names, yardsticks.spreads, strict=True)),
-        **_shifts(sample, fitting, found, names, yardsticks),
-    }
-    notes = [said, *_notes(checkpoint, skipped)]
-    return dict(numbers(result | {"flagged": _flagged(result), "notes": notes}))
+    steps = _steps(sample, fitting, measured, names, yardsticks)
+    return Perturbation(
+        **scored.head()
+        | {
+            "clips": len(measured.scores[_CONTROL]),
+            "clusters": len(set(cluster_numbers(sample).tolist())),
+        },
+        level=LEVEL,
+        half_widths=widths,
+        spreads=dict(zip(names, map(float, yardsticks.spreads), strict=True)),
+        control=_moved(sample, measured.originals, measured.scores[_CONTROL], names, yardsticks),
+        perturbations=steps,
+        flagged=tuple(_flagged(steps, widths)),
+        notes=(origin, *_notes(checkpoint, skipped)),
+    )
 
 
 @dataclass(frozen=True)
-class _Found:
+class _Measured:
     """Scores of the originals and of every copy, and why some copies have none."""
 
     originals: dict[str, Array]
     scores: Scores
-    failures: dict[tuple[str, float], list[dict[str, str]]]
+    failures: dict[tuple[str, float], list[Lost]]
 
 
 def _yardsticks(scored: Scored, names: Sequence[str], widths: Mapping[str, float]) -> Yardsticks:
@@ -119,32 +122,31 @@ def _yardsticks(scored: Scored, names: Sequence[str], widths: Mapping[str, float
     return Yardsticks(np.asarray([widths[name] for name in names]), scored.predicted[:, places])
 
 
-def _shifts(
+def _steps(
     sample: Sequence[Clip],
     fitting: Mapping[str, Distortion],
-    found: _Found,
+    measured: _Measured,
     names: Sequence[str],
     yardsticks: Yardsticks,
-) -> dict[str, Any]:
-    """The control, and the steps of every distortion."""
-    references = found.scores[_CONTROL]
-    return {
-        "control": _step(sample, found.originals, references, names, yardsticks),
-        "perturbations": [
-            {
-                "name": name,
-                "about": distortion.about,
-                "unit": distortion.unit,
-                "neutral": distortion.neutral,
-                "steps": [
-                    {"value": step, "failed": found.failures[name, step]}
-                    | _step(sample, references, found.scores[name, step], names, yardsticks)
-                    for step in distortion.steps
-                ],
-            }
-            for name, distortion in fitting.items()
-        ],
-    }
+) -> tuple[Perturbed, ...]:
+    """The steps of every distortion, held against the unchanged copies."""
+    references = measured.scores[_CONTROL]
+
+    def step(name: str, value: float) -> Step:
+        moved = _moved(sample, references, measured.scores[name, value], names, yardsticks)
+        lost = tuple(measured.failures[name, value])
+        return Step(value=value, failed=lost, n=moved.n, shifts=moved.shifts)
+
+    return tuple(
+        Perturbed(
+            name=name,
+            about=distortion.about,
+            unit=distortion.unit,
+            neutral=distortion.neutral,
+            steps=tuple(step(name, value) for value in distortion.steps),
+        )
+        for name, distortion in fitting.items()
+    )
 
 
 def half_widths(
@@ -182,10 +184,10 @@ def half_widths(
 
 
 def _covering(residual: Array) -> float:
-    there = np.sort(residual[np.isfinite(residual)])
-    if not len(there):
+    known = np.sort(residual[np.isfinite(residual)])
+    if not len(known):
         return float("nan")
-    return float(there[min(len(there), ceil(LEVEL * (len(there) + 1))) - 1])
+    return float(known[min(len(known), ceil(LEVEL * (len(known) + 1))) - 1])
 
 
 _CONTROL = ("unchanged copy", 0.0)
@@ -215,13 +217,14 @@ def _all_requests(checkpoint: Checkpoint) -> Iterator[Any]:
 
 def _sample(scored: Scored, count: int, seed: int) -> list[Clip]:
     """Clips with media, in random order, one of each source or person before any second one."""
-    there = [c for c in scored.clips if c.path is not None and c.path.exists()]
-    if not there:
+    playable = [c for c in scored.clips if c.path is not None and c.path.exists()]
+    if not playable:
         raise DataError(
             f"None of the {len(scored.clips)} clips of {scored.split!r} has its media here, and "
             f"the perturbation audit predicts from media. Give the folder of the media."
         )
-    shuffled = [there[i] for i in np.random.default_rng(seed).permutation(len(there))]
+    order = np.random.default_rng(seed).permutation(len(playable))
+    shuffled = [playable[i] for i in order]
     rounds: dict[int, int] = {}
     ranked = []
     for place, group in enumerate(cluster_numbers(shuffled).tolist()):
@@ -236,36 +239,36 @@ def _measure(
     fitting: Mapping[str, Distortion],
     hook: Any,
     limits: Limits,
-) -> _Found:
+) -> _Measured:
     """Score originals, unchanged copies and every changed copy, clip by clip."""
     jobs = [(name, step) for name, d in fitting.items() for step in d.steps]
     originals: dict[str, Array] = {}
     scores: Scores = {key: {} for key in (_CONTROL, *jobs)}
-    failures: dict[tuple[str, float], list[dict[str, str]]] = {key: [] for key in scores}
+    failures: dict[tuple[str, float], list[Lost]] = {key: [] for key in scores}
     total, done = len(sample) * (len(jobs) + 1), 0
     with Extraction(limits) as extraction:
         for clip in sample:
-            found = _score(checkpoint, clip, extraction)
-            if isinstance(found, str):  # cannot be scored as it is: nothing to compare with
+            scored = _score(checkpoint, clip, extraction)
+            if isinstance(scored, str):  # cannot be scored as it is: nothing to compare with
                 done += len(jobs) + 1
                 continue
-            originals[clip.id] = found
+            originals[clip.id] = scored
             person = Person(clip, checkpoint.backend or "haar", limits)
             for key in (_CONTROL, *jobs):
                 if hook:
                     hook(done, total, f"{clip.id}: {key[0]}")
                 change = _change(clip, fitting.get(key[0]), key[1], person)
-                found = _score_changed(checkpoint, clip, change, extraction)
-                if isinstance(found, str):
-                    failures[key].append({"clip": clip.id, "reason": found})
+                scored = _score_changed(checkpoint, clip, change, extraction)
+                if isinstance(scored, str):
+                    failures[key].append(Lost(clip=clip.id, reason=scored))
                 else:
-                    scores[key][clip.id] = found
+                    scores[key][clip.id] = scored
                 done += 1
     if hook:
         hook(total, total, "")
     if not scores[_CONTROL]:
         raise DataError(f"None of the {len(sample)} chosen clips can be scored from its media.")
-    return _Found(originals, scores, failures)
+    return _Measured(originals, scores, failures)
 
 
 def _score(checkpoint: Checkpoint, clip: Clip, extraction: Extraction) -> Array | str:
@@ -305,17 +308,17 @@ def _picture(distortion: Distortion, step: float, person: Person, frame: Frame) 
     return distortion.picture(frame.image, step, person.mask(frame) if distortion.masked else None)
 
 
-def _step(
+def _moved(
     sample: Sequence[Clip],
     before: Mapping[str, Array],
     after: Mapping[str, Array],
     names: Sequence[str],
     yardsticks: Yardsticks,
-) -> dict[str, Any]:
-    """Shifts of one step over the clips that were scored before and after."""
+) -> Moved:
+    """Shifts over the clips that were scored before and after."""
     both = [clip for clip in sample if clip.id in before and clip.id in after]
     if not both:
-        return {"n": 0, "shifts": {}}
+        return Moved(n=0, shifts={})
     shifts = measure_shifts(
         np.stack([before[clip.id] for clip in both]),
         np.stack([after[clip.id] for clip in both]),
@@ -323,25 +326,24 @@ def _step(
         names=names,
         yardsticks=yardsticks,
     )
-    return {"n": len(both), "shifts": shifts}
+    return Moved(n=len(both), shifts=shifts)
 
 
-def _flagged(result: Mapping[str, Any]) -> list[dict[str, Any]]:
-    return [
-        {
-            "perturbation": entry["name"],
-            "step": step["value"],
-            "unit": entry["unit"],
-            "target": name,
-            "absolute": shift["absolute"],
-            "half_width": result["half_widths"][name],
-            "reasons": shift["reasons"],
-        }
-        for entry in result["perturbations"]
-        for step in entry["steps"]
-        for name, shift in step["shifts"].items()
-        if shift["flagged"]
-    ]
+def _flagged(
+    perturbations: Sequence[Perturbed], half_widths: Mapping[str, float]
+) -> Iterator[Flag]:
+    for entry, step in ((each, step) for each in perturbations for step in each.steps):
+        for name, shift in step.shifts.items():
+            if shift.flagged:
+                yield Flag(
+                    perturbation=entry.name,
+                    step=step.value,
+                    unit=entry.unit,
+                    target=name,
+                    absolute=shift.absolute,
+                    half_width=half_widths[name],
+                    reasons=shift.reasons,
+                )
 
 
 def _notes(checkpoint: Checkpoint, skipped: Sequence[str]) -> list[str]:

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from traitscope.audit.findings import Named
 from traitscope.data import protocols
 from traitscope.data.protocols import Fit, Protocol, cluster_numbers
 from traitscope.data.record import read_records
@@ -23,13 +24,10 @@ from traitscope.evaluation.cautions import FEW_CLUSTERS
 from traitscope.evaluation.recorded import recorded_clips
 from traitscope.evaluation.systems import System, join, table_system
 from traitscope.evaluation.tables import Predictions, open_predictions, read_predictions
-from traitscope.files import read_json, write_json
 from traitscope.runs.checkpoint import own_corpus, read_run
 from traitscope.statistics.metrics import Array
 from traitscope.types import Clip, Corpus, Target
 
-SCHEMA = 2
-AUDITS = ("fairness", "calibration", "leakage", "perturbation")
 SPREADS = ("sd", "low", "high")
 """Columns ``sd_<target>`` or ``low_<target>`` and ``high_<target>``: a system's own intervals."""
 
@@ -83,11 +81,9 @@ class Scored:
             return []
         return [f"Only {count} sources or people: intervals are rough, and often too narrow."]
 
-    def head(self, audit: str) -> dict[str, Any]:
-        """What every audit says of where its numbers come from."""
+    def head(self) -> dict[str, Any]:
+        """What every audit says of where its numbers come from: the fields of ``findings.Head``."""
         return {
-            "schema": SCHEMA,
-            "audit": audit,
             "name": self.name,
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
             "corpus": self.corpus.name,
@@ -96,7 +92,7 @@ class Scored:
             "clips": len(self.clips),
             "clusters": int(self.clusters.max(initial=-1)) + 1,
             "lost": self.lost,
-            "targets": [{"name": t.name, "label": t.label} for t in self.targets],
+            "targets": tuple(Named(name=t.name, label=t.label) for t in self.targets),
         }
 
 
@@ -180,30 +176,6 @@ def _scored(system: System, corpus: Corpus, *, folder: Path | None = None) -> Sc
         lost=len(read.failures),
         folder=folder,
     )
-
-
-def save(audit: Mapping[str, Any], folder: Path) -> Path:
-    """Write an audit as ``audit-NAME.json`` into a folder, where ``report`` looks for it."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"audit-{audit['audit']}.json"
-    write_json(path, dict(audit))
-    return path
-
-
-def read_audits(folder: Path) -> list[dict[str, Any]]:
-    """Read the audits that were saved in a folder, in the order of AUDITS."""
-    paths = [folder / f"audit-{name}.json" for name in AUDITS]
-    audits = []
-    for path in paths:
-        if not path.is_file():
-            continue
-        audit = read_json(path, damaged="Make it again with: traitscope audit")
-        if not isinstance(audit, dict) or audit.get("schema") != SCHEMA:
-            raise DataError(
-                f"{path} was not written by this version. Make it again with: traitscope audit"
-            )
-        audits.append(audit)
-    return audits
 
 
 def numbers(tree: Any) -> Any:

@@ -9,11 +9,11 @@ before the change against that after it.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from traitscope.audit.findings import Shift
 from traitscope.statistics.metrics import Array, ranks
 from traitscope.statistics.resampling import by_cluster, estimate
 
@@ -61,7 +61,7 @@ def measure_shifts(
     *,
     names: Sequence[str],
     yardsticks: Yardsticks,
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, Shift]:
     """Say how far one change moves the scores of each target.
 
     Args:
@@ -78,13 +78,14 @@ def measure_shifts(
         clip moves; ``order``, rank correlation between before and after; ``reasons`` (names of
         REASONS) and ``flagged``.
     """
+    # paired by clip: what differs between people cancels, and 12 clips are enough
     shift = after - before
     sums = by_cluster(np.column_stack([np.ones(len(shift)), shift]), clusters)
     mean = estimate(sums, lambda s: s[..., 1:] / s[..., :1])
-    found = {}
+    shifts = {}
     for i, name in enumerate(names):
         absolute, spread = np.abs(shift[:, i]), yardsticks.spreads[i]
-        one = {
+        measured = {
             "mean": mean.value[i],
             "low": mean.low[i],
             "high": mean.high[i],
@@ -95,19 +96,21 @@ def measure_shifts(
             "places": _places(before[:, i], after[:, i], yardsticks.predicted[:, i]),
             "order": _order(before[:, i], after[:, i]) if np.isfinite(spread) else np.nan,
         }
-        reasons = _reasons(one, float(yardsticks.half_widths[i]))
-        found[name] = one | {"reasons": reasons, "flagged": bool(reasons)}
-    return found
+        reasons = _reasons(measured, float(yardsticks.half_widths[i]))
+        shifts[name] = Shift.model_validate(
+            measured | {"reasons": reasons, "flagged": bool(reasons)}
+        )
+    return shifts
 
 
-def _reasons(shift: Mapping[str, Any], half_width: float) -> list[str]:
+def _reasons(shift: Mapping[str, float], half_width: float) -> tuple[str, ...]:
     """Names of REASONS that hold; an undefined number is none."""
-    found = {
+    holds = {
         "interval": shift["absolute"] > half_width,
         "spread": shift["relative"] > MOST_SPREAD,
         "order": shift["order"] < LEAST_ORDER,
     }
-    return [reason for reason, holds in found.items() if holds]
+    return tuple(reason for reason, held in holds.items() if held)
 
 
 def _places(before: Array, after: Array, predicted: Array) -> float:

@@ -91,6 +91,7 @@ def blend(
     mixed = list(samples)
     for transform in chosen:
         if transform.mix:
+            # A permutation, so that every clip is the other one exactly once.
             others = [mixed[index] for index in rng.permutation(len(mixed))]
             mixed = [
                 transform.mix(own, other, transform.config, rng)

@@ -47,8 +47,10 @@ def augment(streams: Streams, masks: Masks, config: Config, rng: np.random.Gener
     """Draw one copy of (rows, ...); streams of equally many rows get the same one."""
     changed: dict[str, NDArray[Any]] = dict(streams)
     shown = dict(masks)
+    # One place for all streams: those of equally many rows get the same copy.
     place = rng.random()
     for name in set(config.streams) & set(streams):
+        # A slice in which the face was lost has nothing to learn from.
         usable = [kept for kept in copies(len(streams[name]), config) if masks[name][kept].any()]
         kept = usable[int(place * len(usable))]
         changed[name], shown[name] = streams[name][kept], masks[name][kept]

@@ -33,6 +33,7 @@ def augment(streams: Streams, masks: Masks, config: Config, rng: np.random.Gener
     side = np.sqrt(rng.uniform(config.area, 1))
     # In logarithms: twice as tall is as likely as twice as wide.
     ratio = np.exp(rng.uniform(np.log(config.flattest), -np.log(config.flattest)) / 2)
+    # A long part may be cut off at the picture: then it is a little less long.
     sides = np.minimum(1.0, [side * ratio, side / ratio])
     corner = rng.random(2) * (1 - sides)
 
@@ -41,6 +42,7 @@ def augment(streams: Streams, masks: Masks, config: Config, rng: np.random.Gener
 
         size = np.array(rows.shape[:-3:-1])  # width, height
         wide, tall = np.maximum(1, np.rint(sides * size)).astype(int)
+        # Rounded corner and side together may lie a pixel beyond the edge.
         x, y = np.minimum(np.rint(corner * size).astype(int), size - (wide, tall))
         enlarged = np.empty_like(rows)
         for index, row in enumerate(rows[:, :, y : y + tall, x : x + wide]):
@@ -49,6 +51,7 @@ def augment(streams: Streams, masks: Masks, config: Config, rng: np.random.Gener
         return enlarged
 
     def move(points: NDArray[Any]) -> NDArray[Any]:
+        # Shares of the part: beyond it they are below 0 or above 1, and stay so.
         return np.asarray((points - corner) / sides, dtype=points.dtype)
 
     images = [name for name in config.streams if name not in POINTS]

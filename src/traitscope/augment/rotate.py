@@ -25,6 +25,7 @@ class Config(BaseConfig):
 
 def augment(streams: Streams, masks: Masks, config: Config, rng: np.random.Generator) -> Changed:
     """Turn (rows, 3, height, width) around their middle; what comes in has the mean colour."""
+    # One angle for the clip: a head that trembles from row to row would be a signal.
     angle = np.deg2rad(rng.uniform(-config.degrees, config.degrees))
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
 
@@ -37,6 +38,7 @@ def augment(streams: Streams, masks: Masks, config: Config, rng: np.random.Gener
         turned = np.empty_like(rows)
         for index, row in enumerate(rows):
             image = np.ascontiguousarray(row.transpose(1, 2, 0))
+            # warpAffine takes the matrix from the picture to the turned one, as points move.
             turned[index] = cv2.warpAffine(image, matrix, (width, height)).transpose(2, 0, 1)
         return turned
 

@@ -19,5 +19,6 @@ class Config(BaseConfig):
 
 def augment(streams: Streams, masks: Masks, config: Config, rng: np.random.Generator) -> Changed:
     """Scale (samples,); what would leave [-1, 1] is clipped."""
+    # In decibels: twice as loud is as likely as half as loud.
     factor = np.float32(10 ** (rng.uniform(-config.decibels, config.decibels) / 20))
     return change_rows(streams, masks, config.streams, lambda rows: np.clip(rows * factor, -1, 1))

@@ -24,6 +24,7 @@ def augment(streams: Streams, masks: Masks, config: Config, rng: np.random.Gener
     ratio = 10 ** (rng.uniform(min(config.decibels), max(config.decibels)) / 20)
 
     def disturb(rows: NDArray[Any]) -> NDArray[Any]:
+        # Relative to this clip: the same noise would drown a quiet one.
         level = float(np.sqrt(np.mean(np.square(rows, dtype=np.float64)))) / ratio
         noise = rng.normal(0, 1, rows.shape).astype(rows.dtype)
         return np.asarray(np.clip(rows + rows.dtype.type(level) * noise, -1, 1))

@@ -25,6 +25,7 @@ def augment(streams: Streams, masks: Masks, config: Config, rng: np.random.Gener
     share = rng.uniform(-config.farthest, config.farthest)
 
     def move(rows: NDArray[Any]) -> NDArray[Any]:
+        # Silence comes in, not the other end: a voice must not begin with its last word.
         by = round(share * len(rows))
         moved = np.zeros_like(rows)
         moved[max(0, by) : len(rows) + min(0, by)] = rows[max(0, -by) : len(rows) - max(0, by)]

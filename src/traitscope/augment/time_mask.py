@@ -25,6 +25,7 @@ class Config(BaseConfig):
 
 def augment(streams: Streams, masks: Masks, config: Config, rng: np.random.Generator) -> Changed:
     """Hide spans of (rows, ...); a clip of which nothing would be left stays as it is."""
+    # Shares of the clip, so that streams of other rates lose the same seconds.
     lengths = rng.uniform(0, config.longest, config.spans)
     starts = rng.random(config.spans) * (1 - lengths)
     changed, shown = dict(streams), dict(masks)

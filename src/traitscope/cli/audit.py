@@ -9,6 +9,7 @@ from traitscope.cli._options import Limit, Model, Stream
 
 if TYPE_CHECKING:
     from traitscope.audit import Scored
+    from traitscope.audit.findings import Audit
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
@@ -58,8 +59,8 @@ def fairness(
 
     scored = _scored(run, split, predictions, labels, fit_on)
     known = read_attributes(attributes, scored.clips) if attributes else None
-    found = audit_fairness(scored, attributes=known, minimum=minimum)
-    _finish(found, scored.folder, to, json)
+    audit = audit_fairness(scored, attributes=known, minimum=minimum)
+    _finish(audit, scored.folder, to, json)
 
 
 @app.command()
@@ -138,8 +139,8 @@ def perturbation(
     own: Any = {"model": model, "streams": stream or (), "labels": labels}
     own["limits"] = parse_limits(limit or ())
     with progress("perturbed clips") as hook:
-        found = audit_perturbation(run, split=split, clips=clips, only=names, **own, hook=hook)
-    _finish(found, run / "evaluation" / split, to, json)
+        audit = audit_perturbation(run, split=split, clips=clips, only=names, **own, hook=hook)
+    _finish(audit, run / "evaluation" / split, to, json)
 
 
 def _scored(
@@ -159,33 +160,33 @@ def _scored(
     return scored_table(predictions, load_corpus(labels), split=split, fit_on=fit_on)
 
 
-def _finish(found: dict[str, Any], home: Path | None, to: Path | None, json: bool) -> None:
+def _finish(audit: "Audit", home: Path | None, to: Path | None, json: bool) -> None:
     """Save an audit where the report finds it, and print it."""
-    from traitscope.audit import save
+    from traitscope.audit.findings import save, to_json
     from traitscope.cli._shared import say, write_json
 
     folder = to or home
     if folder is not None:
-        say(f"saved as {save(found, folder)}")
+        say(f"saved as {save(audit, folder)}")
     if json:
-        write_json(found)
+        write_json(to_json(audit))
     else:
-        _print(found)
+        _print(audit)
 
 
-def _print(found: dict[str, Any]) -> None:
+def _print(audit: "Audit") -> None:
     from traitscope.cli._shared import say, write_table
     from traitscope.report.audit_sentences import audit_words
     from traitscope.report.audits import audit_tables
 
-    kind = found["kind"].replace("_", "-")
-    where = f"{found['corpus']}, {found['split']}, {found['clips']} clips ({kind} traits)"
-    typer.echo(f"{found['audit']} of {found['name']}: {where}")
-    typer.echo(audit_words(found))
-    for table in audit_tables(found):
+    kind = audit.kind.replace("_", "-")
+    where = f"{audit.corpus}, {audit.split}, {audit.clips} clips ({kind} traits)"
+    typer.echo(f"{audit.audit} of {audit.name}: {where}")
+    typer.echo(audit_words(audit))
+    for table in audit_tables(audit):
         if table.rows:
             write_table(list(table.header), [list(row) for row in table.rows], title=table.title)
         else:
             typer.echo(f"{table.title}: {table.empty}")
-    for note in found["notes"]:
+    for note in audit.notes:
         say(f"note: {note}")

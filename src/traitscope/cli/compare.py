@@ -1,9 +1,12 @@
 """``traitscope compare``: systems on the same clips, with paired tests."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
+
+if TYPE_CHECKING:
+    from traitscope.evaluation.comparison import Comparison, PairedDifference
 
 app = typer.Typer(rich_markup_mode=None)
 
@@ -52,58 +55,63 @@ def compare(
     if unknown:
         raise ConfigError(f"There is no metric {unknown[0]!r}. There are: {', '.join(FORMULAS)}.")
     how: dict[str, Any] = {"split": split, "metrics": metric, "margin": margin}
-    found = compare_systems(systems, labels=labels, fit_on=fit_on, **how)
+    comparison = compare_systems(systems, labels=labels, fit_on=fit_on, **how)
     if json:
-        write_json(found)
+        write_json(comparison.model_dump(mode="json"))
         return
-    _print(found, metric, every_target=targets)
-    for note in found["notes"]:
+    _print(comparison, metric, every_target=targets)
+    for note in comparison.notes:
         say(f"note: {note}")
 
 
-def _print(found: dict[str, Any], metrics: list[str], *, every_target: bool) -> None:
+def _print(comparison: "Comparison", metrics: list[str], *, every_target: bool) -> None:
     from traitscope.cli._shared import write_table
     from traitscope.evaluation.scoring import short
 
-    what = "people" if found["aggregate"] == "subject" else "clips"
-    where = f"{found['split']}, {found['clips']} {what} that all have, {found['clusters']} clusters"
-    scores, labels = found["scores"], found["labels"]
-    seeds = {name: f" (mean of {n} seeds)" if n > 1 else "" for name, n in found["seeds"].items()}
+    what = "people" if comparison.aggregate == "subject" else "clips"
+    where = (
+        f"{comparison.split}, {comparison.clips} {what} that all have, "
+        f"{comparison.clusters} clusters"
+    )
+    seeds = {name: f" (mean of {n} seeds)" if n > 1 else "" for name, n in comparison.seeds.items()}
     rows = [
-        [name + seeds[name], *[_value(scores[name][metric]["macro"], short) for metric in metrics]]
-        for name in found["systems"]
+        [
+            name + seeds[name],
+            *[_value(comparison.scores[name][metric]["macro"], short) for metric in metrics],
+        ]
+        for name in comparison.systems
     ]
     write_table(["", *[f"{metric} (macro)" for metric in metrics]], rows, title=where)
     write_table(
         [
             *("first", "second", "metric", "target", "first - second [95 %]", "p", "p (Holm)"),
-            f"p (not within {found['margin']:g})",
+            f"p (not within {comparison.margin:g})",
         ],
         [
             [
-                *(d["first"], d["second"], d["metric"], labels.get(d["target"], d["target"])),
+                *(d.first, d.second, d.metric, comparison.labels.get(d.target, d.target)),
                 _difference(d, short),
-                _probability(d["p"]),
-                _probability(d["p_holm"]),
-                _probability(d["p_equivalent"]),
+                _probability(d.p),
+                _probability(d.p_holm),
+                _probability(d.p_equivalent),
             ]
-            for d in found["differences"]
-            if every_target or d["target"] == "macro"
+            for d in comparison.differences
+            if every_target or d.target == "macro"
         ],
-        title=f"paired differences; skill against the mean of {found['fit']}",
+        title=f"paired differences; skill against the mean of {comparison.fit}",
     )
     typer.echo(
-        f"{found['families']} The last column is two one-sided tests: below .05 the systems are "
-        f"equivalent within {found['margin']:g}."
+        f"{comparison.families} The last column is two one-sided tests: below .05 the systems are "
+        f"equivalent within {comparison.margin:g}."
     )
 
 
-def _difference(row: dict[str, Any], short: Any) -> str:
-    if row["value"] is None:
+def _difference(row: "PairedDifference", short: Any) -> str:
+    if row.value is None:
         return "undefined"
-    if row["low"] is None:
-        return f"{short(row['value'])} (too few clusters)"
-    return f"{short(row['value'])} [{short(row['low'])}, {short(row['high'])}]"
+    if row.low is None:
+        return f"{short(row.value)} (too few clusters)"
+    return f"{short(row.value)} [{short(row.low)}, {short(row.high)}]"
 
 
 def _value(value: float | None, short: Any) -> str:

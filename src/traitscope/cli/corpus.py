@@ -1,9 +1,12 @@
 """``traitscope corpus``: what there is to know about a corpus before using it."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from traitscope.audit.corpus_facts import Facts, LabelFacts, SplitCounts, SplitLabels
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
@@ -30,7 +33,7 @@ def check(
 
     facts = inspect_corpus(load_corpus(address))
     if json:
-        write_json(facts)
+        write_json(facts.model_dump(mode="json"))
     else:
         _print(facts)
 
@@ -68,122 +71,124 @@ def manifest(
     typer.echo(f"{to} ({mark})")
 
 
-def _print(facts: dict[str, Any]) -> None:
+def _print(facts: "Facts") -> None:
     from traitscope.cli._shared import write_table
 
-    kind = facts["kind"].replace("_", "-")
-    people = f" and {facts['subjects']} people" if facts["subjects"] else ""
+    kind = facts.kind.replace("_", "-")
+    people = f" and {facts.subjects} people" if facts.subjects else ""
     typer.echo(
-        f"{facts['name']}: {facts['clips']} clips of {facts['sources']} sources{people}, {kind} "
-        f"traits" + (", which belong to people" if facts["aggregate"] == "subject" else "")
+        f"{facts.name}: {facts.clips} clips of {facts.sources} sources{people}, {kind} "
+        f"traits" + (", which belong to people" if facts.aggregate == "subject" else "")
     )
-    for note in facts["notes"]:
+    for note in facts.notes:
         typer.echo(f"  {note}")
     write_table(
         ["split", "clips", "sources", "subjects", "transcripts", "of them empty"],
-        [[name, *_transcripts(counts).values()] for name, counts in facts["splits"].items()],
+        [[name, *_counted(counts)] for name, counts in facts.splits.items()],
     )
     _print_labels(facts)
     _print_sharing(facts)
     _print_references(facts)
     _print_planning(facts)
-    for name, count in facts["attributes"].items():
-        typer.echo(f"attribute {name}: {count} of {facts['clips']} clips")
-    missing = facts["missing_media"]
-    typer.echo(f"media: missing for {missing['count']} of {facts['clips']} clips")
-    if missing["count"]:
-        more = missing["count"] - len(missing["first"])
-        typer.echo(f"  {', '.join(missing['first'])}" + (f" and {more} more" if more else ""))
-    for warning in facts["warnings"]:
+    for name, count in facts.attributes.items():
+        typer.echo(f"attribute {name}: {count} of {facts.clips} clips")
+    missing = facts.missing_media
+    typer.echo(f"media: missing for {missing.count} of {facts.clips} clips")
+    if missing.count:
+        more = missing.count - len(missing.first)
+        typer.echo(f"  {', '.join(missing.first)}" + (f" and {more} more" if more else ""))
+    for warning in facts.warnings:
         typer.echo(f"note: {warning}")
 
 
-def _transcripts(counts: dict[str, int]) -> dict[str, int]:
+def _counted(counts: "SplitCounts") -> list[int]:
     """Counts of a split, an empty transcript counted as one."""
-    return counts | {"transcripts": counts["transcripts"] + counts["empty_transcripts"]}
+    transcripts = counts.transcripts + counts.empty_transcripts
+    return [counts.clips, counts.sources, counts.subjects, transcripts, counts.empty_transcripts]
 
 
-def _print_labels(facts: dict[str, Any]) -> None:
+def _print_labels(facts: "Facts") -> None:
     """Ranges, means and spreads of the targets, and how far they say the same."""
     from traitscope.cli._shared import write_table
 
-    several = any(target["icc_within_source"] is not None for target in facts["targets"])
+    several = any(target.icc_within_source is not None for target in facts.targets)
     write_table(
         [
             *("target", "range", "direction"),
-            *(f"{split}: mean (sd, n)" for split in facts["splits"]),
+            *(f"{split}: mean (sd, n)" for split in facts.splits),
             *(("ICC(1) in a source",) if several else ()),
         ],
         [
-            [target["label"] + (" (on request)" if target["optional"] else ""), _range(target)]
+            [target.label + (" (on request)" if target.optional else ""), _range(target)]
             + [_direction(target)]
-            + [_statistics(cell) for cell in target["splits"].values()]
-            + ([_short(target["icc_within_source"])] if several else [])
-            for target in facts["targets"]
+            + [_statistics(cell) for cell in target.splits.values()]
+            + ([_short(target.icc_within_source)] if several else [])
+            for target in facts.targets
         ],
     )
-    structure = facts["structure"]
-    if structure["first_component"] is None:
+    structure = facts.structure
+    if structure.first_component is None or structure.correlations is None:
         return
-    typer.echo(f"one component explains {structure['first_component']:.0%} of the traits' variance")
-    for target in facts["targets"]:
-        if target["direction"] == -1:
-            others = structure["correlations"][target["name"]]
-            said = ", ".join(f"{_short(r)} {n}" for n, r in others.items() if n != target["name"])
-            typer.echo(f"{target['label']} correlates {said}")
+    typer.echo(f"one component explains {structure.first_component:.0%} of the traits' variance")
+    for target in facts.targets:
+        if target.direction == -1:
+            others = structure.correlations[target.name]
+            shown = ", ".join(f"{_short(r)} {n}" for n, r in others.items() if n != target.name)
+            typer.echo(f"{target.label} correlates {shown}")
 
 
-def _print_sharing(facts: dict[str, Any]) -> None:
+def _print_sharing(facts: "Facts") -> None:
     """What splits share, and which test clips are new."""
-    for pair, shared in facts["shared"].items():
-        typer.echo(f"shared by {pair}: {shared['sources']} sources, {shared['subjects']} subjects")
-    for fit, counts in facts["unseen"].items():
-        total = counts["seen"] + counts["unseen"]
+    for pair, shared in facts.shared.items():
+        typer.echo(f"shared by {pair}: {shared.sources} sources, {shared.subjects} subjects")
+    for fit, counts in facts.unseen.items():
+        total = counts.seen + counts.unseen
         typer.echo(
-            f"fitted on {fit}: {counts['seen']} of {total} test clips share a source with a "
-            f"fitted clip, {counts['unseen']} do not"
+            f"fitted on {fit}: {counts.seen} of {total} test clips share a source with a "
+            f"fitted clip, {counts.unseen} do not"
         )
 
 
-def _print_references(facts: dict[str, Any]) -> None:
+def _print_references(facts: "Facts") -> None:
     """What needs no model, on the test clips."""
     from traitscope.cli._shared import write_table
 
-    rows = facts["references"]
+    rows = facts.references
     if not rows:
         return
-    metric = "mse" if rows[0]["accuracy"]["macro"] is None else "accuracy"
-    labels = {t["name"]: t["label"] for t in facts["targets"] if t["name"] in rows[0][metric]}
+    metric = "mse" if rows[0].accuracy["macro"] is None else "accuracy"
+    scores = [row.mse if metric == "mse" else row.accuracy for row in rows]
+    labels = {t.name: t.label for t in facts.targets if t.name in rows[0].mse}
     lines = [
-        [f"{metric} (macro)", *[_score(row[metric]["macro"]) for row in rows]],
-        ["CCC (macro)", *[_score(row["ccc_macro"]) for row in rows]],
-        ["CCC (pooled)", *[_score(row["ccc_pooled"]) for row in rows]],
+        [f"{metric} (macro)", *[_score(each["macro"]) for each in scores]],
+        ["CCC (macro)", *[_score(row.ccc_macro) for row in rows]],
+        ["CCC (pooled)", *[_score(row.ccc_pooled) for row in rows]],
         *[
-            [f"{metric}: {label}", *[_score(row[metric][name]) for row in rows]]
+            [f"{metric}: {label}", *[_score(each[name]) for each in scores]]
             for name, label in labels.items()
         ],
     ]
-    header = [row["name"] + (f"\n({row['fit']})" if row["fit"] else "") for row in rows]
-    units = "people" if facts["aggregate"] == "subject" else "clips"
-    title = f"what needs no model, on {rows[0]['scored']} test {units} (fitted on)"
+    header = [row.name + (f"\n({row.fit})" if row.fit else "") for row in rows]
+    units = "people" if facts.aggregate == "subject" else "clips"
+    title = f"what needs no model, on {rows[0].scored} test {units} (fitted on)"
     write_table(["", *header], lines, title=title)
 
 
-def _print_planning(facts: dict[str, Any]) -> None:
+def _print_planning(facts: "Facts") -> None:
     """What an evaluation on each split could tell, before there is a model."""
     from traitscope.cli._shared import write_table
     from traitscope.statistics.power import ALIKE, CORRELATION
 
-    planned = facts["planning"]
+    planned = facts.planning
     if not planned:
         return
-    metrics = list(dict.fromkeys(name for each in planned.values() for name in each["metrics"]))
+    metrics = list(dict.fromkeys(name for each in planned.values() for name in each.metrics))
     rows = []
     for split, each in planned.items():
-        cells = [each["metrics"].get(metric) for metric in metrics]
+        cells = [each.metrics.get(metric) for metric in metrics]
         for key, what in (("half_width", "95 % interval, +-"), ("difference", "difference found")):
-            shown = ["undefined" if cell is None else f"{cell[key]:.3f}" for cell in cells]
-            rows.append([split, str(each["clusters"]), what, *shown])
+            shown = ["undefined" if cell is None else f"{getattr(cell, key):.3f}" for cell in cells]
+            rows.append([split, str(each.clusters), what, *shown])
     write_table(
         ["split", "clusters", "", *metrics],
         rows,
@@ -202,16 +207,16 @@ def _short(value: float | None) -> str:
     return "undefined" if value is None else f"{value:.2f}"
 
 
-def _range(target: dict[str, Any]) -> str:
-    low, high = target["low"], target["high"]
-    return "z-scores" if low is None else f"{low:g} to {high:g}"
+def _range(target: "LabelFacts") -> str:
+    low, high = target.low, target.high
+    return "z-scores" if low is None or high is None else f"{low:g} to {high:g}"
 
 
-def _direction(target: dict[str, Any]) -> str:
-    return {1: "1", -1: "-1", None: "not declared"}[target["direction"]]
+def _direction(target: "LabelFacts") -> str:
+    return {1: "1", -1: "-1", None: "not declared"}[target.direction]
 
 
-def _statistics(cell: dict[str, Any]) -> str:
-    if cell["mean"] is None:
+def _statistics(cell: "SplitLabels") -> str:
+    if cell.mean is None:
         return "no labels"
-    return f"{cell['mean']:.4f} ({cell['sd']:.4f}, {cell['labels']})"
+    return f"{cell.mean:.4f} ({cell.sd:.4f}, {cell.labels})"

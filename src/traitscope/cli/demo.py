@@ -26,11 +26,11 @@ class Step:
 
 
 STEPS = {
-    "videos": Step("rendering videos of talking faces, with traits planted in them", 40),
-    "features": Step("measuring what faces and voices do in them", 25),
+    "videos": Step("rendering videos of talking faces, with traits planted in them", 36),
+    "features": Step("measuring what faces and voices do in them", 20),
     "functionals": Step("training functionals, a regression on statistics of both", 4),
-    "audio_lstm": Step("training audio_lstm, a network that hears the voice alone", 15),
-    "evaluation": Step("scoring both on people they have never seen, and writing the page", 12),
+    "audio_lstm": Step("training audio_lstm, a network that hears the voice alone", 12),
+    "evaluation": Step("scoring both on people they have never seen, and writing the page", 6),
 }
 """The steps of `experiments.demonstration`, in their order. The seconds only weigh the steps
 against each other once the demo runs: what is left is told by the pace of this machine."""

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from traitscope.evaluation.report import Repeated, Report
 
 app = typer.Typer(rich_markup_mode=None)
+_NAMED = 10  # clips without a score; the report names all
 
 
 @app.command()
@@ -72,21 +73,16 @@ def evaluate(
         write_json(to_json(report))
     else:
         print_reports([report])
-    _say_what_else(report)
+    _name_failures(report)
     if report.failures:
         raise typer.Exit(1)
 
 
-def _say_what_else(report: "Report") -> None:
-    """Say how often the split was scored before, and what could not be scored."""
+def _name_failures(report: "Report") -> None:
+    """Say why the first clips without a score have none."""
     from traitscope.cli._shared import say
 
-    if (times := report.run.get("scored", 1)) > 1:
-        say(
-            f"{report.split} was scored {times} times with {report.name}: choices that were made "
-            f"after a look at it make its numbers too good"
-        )
-    for failure in report.failures[:10]:
+    for failure in report.failures[:_NAMED]:
         say(f"not scored: {failure.clip}: {failure.reason}")
 
 
@@ -142,6 +138,8 @@ def print_reports(reports: Sequence["Report"]) -> None:
             typer.echo(line)
         if part.reason:
             say(part.reason)
+    for manifest in dict.fromkeys(r.manifest for r in reports if r.manifest):
+        typer.echo(f"splits as given: {manifest}")
     for ceiling in dict.fromkeys(report.ceiling.text for report in reports):
         typer.echo(f"ceiling of the labels: {ceiling}")
     for report in reports:

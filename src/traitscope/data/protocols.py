@@ -42,8 +42,8 @@ class Protocol(Config):
     """What the final model, the constant and the look-up are fitted on."""
     group: Group = "source+subject"
     """What stays together in kfold and random splits."""
-    folds: Annotated[int, Field(ge=3)] = 5
-    """Number of parts of kfold."""
+    folds: Annotated[int, Field(ge=2)] = 5
+    """Number of parts of kfold; two only where a manifest gives them and both others are fitted."""
     fold: NonNegativeInt | Literal["all"] = 0
     """Which part of kfold is the test set, from 0; all: each in turn, so that every clip is
     predicted by a run that has not seen it."""
@@ -65,6 +65,9 @@ class Protocol(Config):
             raise ValueError(f"the shares {self.shares} must add up to 1")
         if self.manifest is not None and self.kind not in {"official", "kfold"}:
             raise ValueError(f"a manifest gives the split, so kind={self.kind} has no effect")
+        # of two, one is the test and the other validation
+        if self.folds == 2 and (self.manifest is None or self.fit == "train"):
+            raise ValueError("folds=2 leaves no fold to train on; say 3 or more")
         if self.fold == "all":
             if self.kind != "kfold":
                 raise ValueError("fold=all needs kind=kfold")

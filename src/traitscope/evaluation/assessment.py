@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from traitscope.data.protocols import Fit, Protocol
+from traitscope.data.protocols import Fit, Protocol, manifest_facts
 from traitscope.evaluation.baselines import baseline_rows, fold_constants
-from traitscope.evaluation.cautions import cautions, unknown_clusters
+from traitscope.evaluation.cautions import cautions, unknown_clusters, unused_columns
 from traitscope.evaluation.ceiling import ceiling_of
 from traitscope.evaluation.folds import Fold, asked_and_fitted, grave, leaks, unseen
 from traitscope.evaluation.halo import halo_of
 from traitscope.evaluation.missing import without_a_score
-from traitscope.evaluation.recorded import system_folds, unrecorded
+from traitscope.evaluation.recorded import scored_before, system_folds, unrecorded
 from traitscope.evaluation.report import (
     Columns,
     CorpusFacts,
@@ -25,6 +25,7 @@ from traitscope.evaluation.report import (
     Scoring,
     TargetFacts,
 )
+from traitscope.evaluation.scales import comparable, scale_notes
 from traitscope.evaluation.scoring import (
     Row,
     Truth,
@@ -34,11 +35,7 @@ from traitscope.evaluation.scoring import (
     undefined,
 )
 from traitscope.evaluation.systems import System, given_folds, join, table_system
-from traitscope.evaluation.tables import (
-    Predictions,
-    comparable,
-    scale_notes,
-)
+from traitscope.evaluation.tables import Predictions
 from traitscope.evaluation.verdicts import Judged, verdicts
 from traitscope.statistics.metrics import Array
 from traitscope.types import Clip, Corpus, Target
@@ -107,7 +104,7 @@ def assess(system: System, corpus: Corpus, *, scoring: Scoring | None = None) ->
     # a verdict says what a note on the scale says
     notes = [note for note in read.notes if note not in scale_notes(read, corpus)]
     missing = without_a_score(folds, read, corpus, aggregate=str(scoring.aggregate))
-    said = (*sentences, *leaks(folds), *unrecorded(system), *notes)
+    others = (*sentences, *leaks(folds), *unrecorded(system), *notes)
     return Report(
         name=system.name,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -125,12 +122,15 @@ def assess(system: System, corpus: Corpus, *, scoring: Scoring | None = None) ->
         warnings=(
             *grave(folds),
             *unknown_clusters(read.clips),
-            *said,
+            *scored_before(system),
+            *unused_columns(system),
+            *others,
             *cautions(read, truth, corpus, asked),
         ),
         **facts,
         points=_points(truth, rows),
         run=dict(system.run),
+        manifest=manifest_facts(system.protocol).get("manifest"),
     )
 
 

@@ -47,12 +47,12 @@ def ceiling_of(
     if not corpus.ratings:
         cited = REPORTED.get(corpus.name.split(":")[0], "")
         return Ceiling(targets=(), text=f"{_UNKNOWN} {cited}".strip())
-    found = {}
+    ceilings = {}
     for name in names:
         ratings, clusters = _table(corpus, name, aggregate)
-        found[name] = reliability(ratings, clusters, seed=seed)
-    targets = tuple(_target(corpus, name, each, model) for name, each in found.items())
-    crossed = all(each.crossed for each in found.values())
+        ceilings[name] = reliability(ratings, clusters, seed=seed)
+    targets = tuple(_target(corpus, name, each, model) for name, each in ceilings.items())
+    crossed = all(each.crossed for each in ceilings.values())
     kind = "ICC(3,k): all raters saw all clips" if crossed else "ICC(1,k)"
     text = (
         f"Labels are means of raters; their reliability is {kind}. A perfect system would "

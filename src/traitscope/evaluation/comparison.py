@@ -1,13 +1,13 @@
 """Several tables of predictions in, their paired differences out, on the clips all of them have."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from itertools import combinations, permutations
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from traitscope.config import Config
 from traitscope.corpora import load_corpus
 from traitscope.data.protocols import Fit, Protocol
 from traitscope.errors import ConfigError, DataError
@@ -15,7 +15,9 @@ from traitscope.evaluation.baselines import fold_constants
 from traitscope.evaluation.folds import Fold, asked_and_fitted
 from traitscope.evaluation.recorded import system_folds
 from traitscope.evaluation.report import Scoring
+from traitscope.evaluation.scales import comparable
 from traitscope.evaluation.scoring import Row, Truth, mean_table
+from traitscope.evaluation.suspicions import wrong_columns
 from traitscope.evaluation.systems import (
     System,
     beside_labels,
@@ -24,10 +26,50 @@ from traitscope.evaluation.systems import (
     join,
     read_system,
 )
-from traitscope.evaluation.tables import Predictions, comparable
+from traitscope.evaluation.tables import Predictions
 from traitscope.statistics.intervals import MARGIN, Clustered, Difference, compare, correct
 from traitscope.statistics.metrics import MACRO, SCALE_FREE, Array
 from traitscope.types import Corpus
+
+
+class PairedDifference(Config):
+    """First minus second in one metric and target; see ``statistics.intervals.Difference``."""
+
+    first: str
+    second: str
+    metric: str
+    target: str
+    value: float | None
+    low: float | None
+    high: float | None
+    p: float | None
+    p_holm: float | None
+    """Corrected over the family that ``families`` names."""
+    p_equivalent: float | None
+
+
+class Comparison(Config):
+    """Systems on the clips that all of them have."""
+
+    systems: tuple[str, ...]
+    split: str
+    clips: int
+    sources: int
+    clusters: int
+    seeds: Mapping[str, int]
+    """System -> how many it has."""
+    targets: tuple[str, ...]
+    labels: Mapping[str, str]
+    """Target -> how tables write it."""
+    aggregate: str
+    fit: str
+    margin: float
+    scores: Mapping[str, Mapping[str, Mapping[str, float | None]]]
+    """System -> metric -> target or ``macro`` -> score, a mean over its seeds."""
+    differences: tuple[PairedDifference, ...]
+    families: str
+    """What Holm corrected for, in words."""
+    notes: tuple[str, ...]
 
 
 def compare_systems(
@@ -39,7 +81,7 @@ def compare_systems(
     metrics: Sequence[str] = ("skill", "ccc"),
     margin: float = MARGIN,
     scoring: Scoring | None = None,
-) -> dict[str, Any]:
+) -> Comparison:
     """Compare evaluated runs, and anyone's tables of predictions.
 
     Args:
@@ -50,9 +92,6 @@ def compare_systems(
         metrics: what to compare.
         margin: differences within it count as none.
         scoring: aggregation, resamples and seed.
-
-    Returns:
-        See ``compare_predictions``.
 
     Raises:
         DataError: systems were evaluated on different corpora or splits, or have no labels.
@@ -85,7 +124,7 @@ def compare_predictions(
     metrics: Sequence[str] = ("skill", "ccc"),
     margin: float = MARGIN,
     scoring: Scoring | None = None,
-) -> dict[str, Any]:
+) -> Comparison:
     """Compare every two systems on the clips that all of them scored.
 
     Args:
@@ -94,13 +133,6 @@ def compare_predictions(
         metrics: what to compare.
         margin: differences within it count as none.
         scoring: aggregation, resamples and seed.
-
-    Returns:
-        ``systems``, ``split``, ``clips``, ``sources``, ``clusters``, ``seeds`` (how many of each
-        system), ``targets``, ``labels`` (how tables write them), ``aggregate``, ``fit``,
-        ``margin``, ``scores`` (of each system, means over its seeds), ``differences`` (first minus
-        second, 95 % interval, p, p corrected by Holm, and p of not being equivalent within the
-        margin), ``families`` (what Holm corrected for, in words) and ``notes``.
 
     Raises:
         DataError: there are fewer than two systems, or no clips or targets in common.
@@ -111,6 +143,7 @@ def compare_predictions(
     if not 0 < margin < np.inf:
         raise ConfigError(f"The margin {margin:g} must be a positive number, such as {MARGIN}.")
     scoring = (scoring or Scoring()).for_corpus(corpus)
+    # all of one protocol, so that the folds and the constant of the first are those of all
     split, protocol = systems[0].split, systems[0].protocol
     folds = system_folds(systems[0], corpus, media_hash=False)  # leaks were named before
     asked, _ = asked_and_fitted(folds)
@@ -119,23 +152,23 @@ def compare_predictions(
     truth, rows = _shared(read, corpus, folds, scoring)
     # Systems that differ by rounding alone would differ by it in every clip, with a tiny p.
     sums = {row.name: truth.cluster(np.round(row.replicates, 12)) for row in rows}
-    return {
-        "systems": list(sums),
-        "split": split,
-        "clips": len(truth.ids),
-        "sources": len(set(truth.sources)),
-        "clusters": len(set(truth.clusters)),
-        "seeds": {row.name: len(row.seeds) or 1 for row in rows},
-        "targets": list(truth.names),
-        "labels": {name: corpus.target(name).label for name in truth.names},
-        "aggregate": scoring.aggregate,
-        "fit": protocol.fit,
-        "margin": margin,
-        "scores": {row.name: _scores(truth, row, metrics) for row in rows},
-        "differences": _differences(sums, truth.names, metrics, scoring, margin),
-        "families": _families(len(rows), len(truth.names)),
-        "notes": [*_seed_notes(rows), *_notes(read, len(asked))],
-    }
+    return Comparison(
+        systems=tuple(sums),
+        split=split,
+        clips=len(truth.ids),
+        sources=len(set(truth.sources)),
+        clusters=len(set(truth.clusters)),
+        seeds={row.name: len(row.seeds) or 1 for row in rows},
+        targets=truth.names,
+        labels={name: corpus.target(name).label for name in truth.names},
+        aggregate=str(scoring.aggregate),
+        fit=protocol.fit,
+        margin=margin,
+        scores={row.name: _scores(truth, row, metrics) for row in rows},
+        differences=tuple(_differences(sums, truth.names, metrics, scoring, margin)),
+        families=_families(len(rows), len(truth.names)),
+        notes=(*_doubts(truth, rows, corpus), *_seed_notes(rows), *_notes(read, len(asked))),
+    )
 
 
 def _refuse_mismatch(systems: Sequence[System], corpus: Corpus, metrics: Sequence[str]) -> None:
@@ -213,6 +246,15 @@ def _count(number: int, what: str) -> str:
     return f"{number} {what}" + ("s" if number != 1 else "")
 
 
+def _doubts(truth: Truth, rows: Sequence[Row], corpus: Corpus) -> list[str]:
+    """What seems wrong with the columns of a system, as its own evaluation would say."""
+    return [
+        f"{row.name}: {verdict.text}"
+        for row in rows
+        for verdict in wrong_columns("all", truth, row.values, corpus)
+    ]
+
+
 def _seed_notes(rows: Sequence[Row]) -> list[str]:
     """Say what of seeds is in the intervals, and where one system is made of another's seeds."""
     notes = []
@@ -262,7 +304,7 @@ def _differences(
     metrics: Sequence[str],
     scoring: Scoring,
     margin: float,
-) -> list[dict[str, Any]]:
+) -> Iterator[PairedDifference]:
     differences: list[tuple[str, str, Difference]] = []
     for first, second in combinations(sums, 2):
         pair = compare(
@@ -275,7 +317,6 @@ def _differences(
             margin=margin,
         )
         differences += [(first, second, difference) for difference in pair]
-    rows = []
     # One family of tests per metric: all pairs and targets, with the macro scores apart, since
     # these repeat what the targets say.
     for metric in metrics:
@@ -286,8 +327,5 @@ def _differences(
                 if each.metric == metric and (each.target == MACRO) == is_macro
             ]
             corrected = correct([difference for _, _, difference in family])
-            rows += [
-                {"first": first, "second": second, **asdict(difference)}
-                for (first, second, _), difference in zip(family, corrected, strict=True)
-            ]
-    return rows
+            for (first, second, _), difference in zip(family, corrected, strict=True):
+                yield PairedDifference(first=first, second=second, **asdict(difference))

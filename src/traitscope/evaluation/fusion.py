@@ -23,6 +23,7 @@ from traitscope.evaluation.assessment import assess
 from traitscope.evaluation.baselines import fitted_means, fold_constants
 from traitscope.evaluation.recorded import system_folds
 from traitscope.evaluation.report import Failure, Members, Report, Scoring, Spread, save_report
+from traitscope.evaluation.scales import scale_notes
 from traitscope.evaluation.scoring import Row, spread
 from traitscope.evaluation.systems import (
     System,
@@ -49,7 +50,7 @@ def fuse(
     labels: str | None = None,
     scoring: Scoring | None = None,
 ) -> Report:
-    """Fuse evaluated systems and evaluate what comes out.
+    """Fuse evaluated systems and evaluate what comes out; ``members`` of the report says of what.
 
     Args:
         systems: run folders, or folders with ``predictions.csv`` and ``report.json``.
@@ -60,9 +61,6 @@ def fuse(
         labels: address of the corpus, needed where a module from outside reads it.
         scoring: aggregation, resamples and seed.
 
-    Returns:
-        The report; ``members`` holds weights, and members' macro scores on the clips that all have.
-
     Raises:
         DataError: members differ in corpus, split, protocol or targets, or share no clip.
         ConfigError: ``to`` is there already, or weights would be fitted on fitted clips.
@@ -72,12 +70,14 @@ def fuse(
     names = [target.name for target in members[0].targets or ()]
     _check(members[0], corpus, splits, method=method, split=split)
     refuse_used(folder := Path(to))
-    clips, values = _join(read := _read(members, asked := splits.part(split), names), asked, names)
-    constant = fitted_means(splits.fitted, names)  # fitted weights are taken around it
-    weights = np.full((len(members), len(names)), 1 / len(members))
+    read = _read(members, asked := splits.part(split), names)
+    _refuse_scales(read, corpus, method)
+    clips, values = _join(read, asked, names)
+    weights, around = np.full((len(members), len(names)), 1 / len(members)), None
     if method == "fitted":
-        weights = _fit_weights(systems, splits, names, corpus, constant)
-    fused = combine(values, weights, constant if method == "fitted" else None)
+        around = fitted_means(splits.fitted, names)
+        weights = _fit_weights(systems, splits, names, corpus, around)
+    fused = combine(values, weights, around)
     seeds = _seeds(read, systems) if method == "seeds" else 0
     (place := folder / "evaluation" / split).mkdir(parents=True)
     table, kept = place / "predictions.csv", values if method == "seeds" else fused
@@ -96,7 +96,7 @@ def fuse(
     report = assess(system, corpus, scoring=scoring)
     scores = _spread(values, clips, corpus, names, members[0], scoring or Scoring())
     made_of = Members.model_validate({**facts, "scores": scores})
-    report = report.model_copy(update={"members": made_of, "noted": _noted(members)})
+    report = _made_of(report, made_of, members, read)
     _save(report, system.records, place)
     write_json(folder / "fusion.json", {**facts, "split": split, "corpus": members[0].address})
     return report
@@ -104,11 +104,11 @@ def fuse(
 
 def _noted(members: Sequence[System]) -> dict[str, tuple[str, ...]]:
     """What was noticed of each clip by any member, once each."""
-    found: dict[str, dict[str, None]] = {}
+    noted: dict[str, dict[str, None]] = {}
     for member in members:
         for clip, notes in member.noted.items():
-            found.setdefault(clip, {}).update(dict.fromkeys(notes))
-    return {clip: tuple(notes) for clip, notes in found.items()}
+            noted.setdefault(clip, {}).update(dict.fromkeys(notes))
+    return {clip: tuple(notes) for clip, notes in noted.items()}
 
 
 def combine(values: Array, weights: Array, constant: Array | None = None) -> Array:
@@ -205,6 +205,34 @@ def _read(
     return {m.name: read_predictions(m.table, asked, targets=names) for m in members}
 
 
+def _refuse_scales(read: Mapping[str, Predictions], corpus: Corpus, method: Method) -> None:
+    """Refuse members on another scale: per cent beside shares make a mean without a meaning."""
+    if method == "fitted":  # its weights leave a member out that says nothing on this scale
+        return
+    for name, each in read.items():
+        if notes := scale_notes(each, corpus):
+            raise DataError(f"{name} cannot be fused. {' '.join(notes)} Bring it to that range.")
+
+
+def _made_of(
+    report: Report, made_of: Members, members: Sequence[System], read: Mapping[str, Predictions]
+) -> Report:
+    """Add what a fusion was made of, and what was noticed of that."""
+    warnings = (*report.warnings, *_averaged(read))
+    more = {"members": made_of, "noted": _noted(members), "warnings": warnings}
+    return report.model_copy(update=more)
+
+
+def _averaged(read: Mapping[str, Predictions]) -> list[str]:
+    """Say where a member is an ensemble already: it scores more than each of its trainings."""
+    return [
+        f"{name} has {len(each.seeds)} seeds: the mean of their predictions was fused, and its "
+        f"scores among the members are those of this ensemble."
+        for name, each in read.items()
+        if len(each.seeds) > 1
+    ]
+
+
 def _join(
     read: Mapping[str, Predictions], asked: Sequence[Clip], names: Sequence[str]
 ) -> tuple[list[Clip], Array]:
@@ -246,8 +274,12 @@ def _seeds(read: Mapping[str, Predictions], systems: Sequence[Path | str]) -> li
     given = {name: each.seeds for name, each in read.items()}
     seeds = [seed for mine in given.values() for seed in mine]
     if len(set(seeds)) < len(seeds) or len(seeds) > len(given):
-        said = "; ".join(f"{name}: {', '.join(map(str, mine))}" for name, mine in given.items())
-        raise DataError(f"Replicates are runs of one seed each, all different. Here are {said}.")
+        seeds_of_each = "; ".join(
+            f"{name}: {', '.join(map(str, mine))}" for name, mine in given.items()
+        )
+        raise DataError(
+            f"Replicates are runs of one seed each, all different. Here are {seeds_of_each}."
+        )
     files = [path for system in systems if (path := Path(system) / "run.yaml").is_file()]
     recipes = [{k: v for k, v in read_yaml(path).items() if k != "seed"} for path in files]
     for path, recipe in zip(files[1:], recipes[1:], strict=True):

@@ -94,10 +94,12 @@ def _left(
         skill = 1 - own / np.where(base > 0, base, np.nan)
         return np.stack([skill.mean(axis=-1), related.mean(axis=-1)], axis=-1)
 
-    found = estimate(sums, statistic, seed=seed)
+    estimates = estimate(sums, statistic, seed=seed)
     reasons = ("labels do not differ between traits", "predictions do not differ between traits")
     scores = []
-    for value, low, high, why in zip(found.value, found.low, found.high, reasons, strict=True):
+    for value, low, high, why in zip(
+        estimates.value, estimates.low, estimates.high, reasons, strict=True
+    ):
         if not np.isfinite(value):
             scores.append(Score(None, why))
         elif np.isfinite(low) and np.isfinite(high):
@@ -108,9 +110,9 @@ def _left(
 
 
 def _text(shares: tuple[float | None, float | None], skill: Score, pearson: Score) -> str:
-    said = ["undefined" if share is None else f"{100 * share:.0f} %" for share in shares]
+    percents = ["undefined" if share is None else f"{100 * share:.0f} %" for share in shares]
     return (
-        f"One component explains {said[0]} of the variance of the labels and {said[1]} of that of "
-        f"the predictions. After each clip's mean over traits is removed, skill is {shown(skill)} "
-        f"and r {shown(pearson)}."
+        f"One component explains {percents[0]} of the variance of the labels and {percents[1]} of "
+        f"that of the predictions. After each clip's mean over traits is removed, skill is "
+        f"{shown(skill)} and r {shown(pearson)}."
     )

@@ -53,13 +53,15 @@ def without_a_score(
     kept = [clip for clip in clips if clip.id in scored]
     before = _scores(kept, corpus, names, filled[has], constants[has], aggregate)
     after = _scores(clips, corpus, names, filled, constants, aggregate)
-    said = ", ".join(
+    shown_scores = ", ".join(
         f"{_SHOWN[metric]} {short(value)} instead of {short(old)}"
         for metric, value in after.items()
         if value is not None and (old := before[metric]) is not None
     )
     what = f"{lost} of {len(clips)} labelled clips have no score"
-    return f"{what}. With the constant in their place: {said}." if said else f"{what}."
+    return (
+        f"{what}. With the constant in their place: {shown_scores}." if shown_scores else f"{what}."
+    )
 
 
 def _scores(

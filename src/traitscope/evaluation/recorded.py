@@ -23,8 +23,8 @@ from traitscope.data.record import (
 )
 from traitscope.errors import DataError, TraitscopeError, some
 from traitscope.evaluation.folds import Fold, folds_of
+from traitscope.evaluation.scales import align_directions
 from traitscope.evaluation.systems import System
-from traitscope.evaluation.tables import align_directions
 from traitscope.types import SPLITS, Clip, Corpus, Target
 
 _EXAMPLES = 3
@@ -67,6 +67,17 @@ def unrecorded(system: System) -> list[str]:
     return [
         f"{system.name} does not say which clips it was fitted on (an older run, or a fusion of "
         f"one): they are worked out from the labels as they are today."
+    ]
+
+
+def scored_before(system: System) -> list[str]:
+    """Say that the split was scored before: then choices may have been made by it."""
+    times = system.run.get("scored", 1)
+    if not isinstance(times, int) or times < 2:
+        return []
+    return [
+        f"{system.split} was scored {times} times with {system.name}: choices that were made after "
+        f"a look at it make its numbers too good."
     ]
 
 
@@ -126,8 +137,8 @@ def recorded_fold(
     # clips that were fitted themselves make every number worthless: that comes first
     worst = [sentence for sentence in leaks if FITTED_THEMSELVES in sentence]
     rest = [sentence for sentence in leaks if sentence not in worst]
-    said = (*worst, *_selection(record, asked, address), *changed)
-    return Fold(asked, fitted, rest, learnt=learnt, grave=said)
+    serious = (*worst, *_selection(record, asked, address), *changed)
+    return Fold(asked, fitted, rest, learnt=learnt, grave=serious)
 
 
 def corpus_changes(record: Record, corpus: Corpus, splits: Splits, address: str) -> list[str]:
@@ -149,11 +160,11 @@ def corpus_changes(record: Record, corpus: Corpus, splits: Splits, address: str)
         ],
     }
     kinds["moved to another split"] = [c for c in both if part_of.get(c, "") != before[c].split]
-    said = [f"{len(ids)} {what} ({some(ids, _EXAMPLES)})" for what, ids in kinds.items() if ids]
-    if not said:
+    changes = [f"{len(ids)} {what} ({some(ids, _EXAMPLES)})" for what, ids in kinds.items() if ids]
+    if not changes:
         return []
     return [
-        f"{corpus.name} changed since the run was trained: clips {'; '.join(said)}. What was "
+        f"{corpus.name} changed since the run was trained: clips {'; '.join(changes)}. What was "
         f"fitted is taken from the run's own record."
     ]
 
@@ -220,8 +231,8 @@ def _in_meaning(clip: Clip, targets: Sequence[tuple[Target, Target]]) -> dict[st
 
 def _same_marks(record: Record, learnt: Sequence[Clip], asked: Sequence[Clip]) -> list[str]:
     """Scored clips whose media are those of a fitted clip that is not there any more."""
-    there = {clip.id for clip in learnt if clip.path is not None and Path(clip.path).is_file()}
-    gone = {r.media: r.clip for r in record.used(LEARNT) if r.media and r.clip not in there}
+    present = {clip.id for clip in learnt if clip.path is not None and Path(clip.path).is_file()}
+    gone = {r.media: r.clip for r in record.used(LEARNT) if r.media and r.clip not in present}
     pairs = [f"{c.id} = {gone[m]}" for c in asked if gone and (m := media_mark(c.path)) in gone]
     if not pairs:
         return []

@@ -1,7 +1,7 @@
 """The report of an evaluation as one type: written, read and checked here and nowhere else.
 
-In: what an evaluation found, or a ``report.json``. Out: a frozen ``Report``, or the file. Whoever
-shows, compares or fuses evaluations reads attributes; a damaged or foreign file is refused here.
+Whoever shows, compares or fuses evaluations reads attributes of a frozen ``Report``; a damaged or
+foreign ``report.json`` is refused here.
 """
 
 from collections.abc import Mapping
@@ -293,6 +293,8 @@ class Report(Config):
     """Metric -> macro scores of each fold apart, for a run per fold."""
     members: Members | None = None
     """Of a fusion."""
+    manifest: str | None = None
+    """File that gave the splits, with the hash of its content; of no other split."""
 
     @property
     def everything(self) -> Part:
@@ -319,7 +321,7 @@ def to_json(report: Report) -> dict[str, Any]:
     parts = list(tree["parts"].values())
     rows = [row for part in parts for row in part["rows"]]
     for place in (tree, *parts, *rows):
-        for key in {"clusters", "folds", "members", "reason", "seeds"} & set(place):
+        for key in {"clusters", "folds", "manifest", "members", "reason", "seeds"} & set(place):
             if place[key] is None:
                 del place[key]
     if not tree["noted"]:
@@ -369,7 +371,7 @@ def read_report(run: Path | str, *, split: str = "test") -> Report:
     Raises:
         DataError: the run was not evaluated on that split, or the file is damaged or foreign.
     """
-    path = Path(run)
+    refuse_table(path := Path(run))
     if path.is_dir():
         # a run keeps one folder per split; what evaluate --to wrote is such a folder itself
         places = [path / "evaluation" / split / "report.json", path / "report.json"]
@@ -379,6 +381,15 @@ def read_report(run: Path | str, *, split: str = "test") -> Report:
             f"There is no {path}. Make it with: traitscope evaluate {run} --split {split}"
         )
     return from_json(read_json(path, damaged=_cure(str(path))), where=str(path))
+
+
+def refuse_table(path: Path) -> None:
+    """Say how a mere table becomes what other verbs take."""
+    if path.suffix.lower() in {".csv", ".tsv", ".txt"}:
+        raise DataError(
+            f"{path} is a table without a report. Score it first, and name the folder: traitscope "
+            f"evaluate --predictions {path} --labels CORPUS --to FOLDER"
+        )
 
 
 def _cure(where: str) -> str:

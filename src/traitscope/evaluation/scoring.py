@@ -212,9 +212,15 @@ def undefined(part: Part, labels: Mapping[str, str]) -> tuple[str, ...]:
             key = (", ".join(lost), scores[lost[-1]].reason)
             affected.setdefault(key, []).append(labels[name])
     return tuple(
-        f"{part.title}: {metrics} of {', '.join(targets)} undefined, because {reason}."
+        f"{part.title}: {metrics} of {_all_or(targets, labels)} undefined, because {reason}."
         for (metrics, reason), targets in affected.items()
     )
+
+
+def _all_or(targets: Sequence[str], labels: Mapping[str, str]) -> str:
+    """Names of targets; several that are all there are, in one word."""
+    everything = len(targets) == len(labels) > 1
+    return "all targets" if everything else ", ".join(targets)
 
 
 def table_rows(report: Report, part: str, *, target: str = MACRO) -> list[tuple[str, list[str]]]:

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from traitscope.evaluation.report import Ceiling, Part, Verdict
+from traitscope.evaluation.scales import below_zero, other_scale
 from traitscope.evaluation.scoring import Row, Truth, short, shown
-from traitscope.evaluation.tables import other_scale
 from traitscope.statistics.intervals import holm
 from traitscope.statistics.metrics import FORMULAS, Array
 from traitscope.statistics.resampling import FEWEST_CLUSTERS, by_cluster, estimate
@@ -18,6 +18,7 @@ SIGNIFICANT = 0.05
 """Of all tests of one kind together, corrected by Holm's method."""
 _FEWEST = 10  # clips with labels of all targets that a look for swaps takes
 _EXACT = -0.999  # a correlation of -1 but for rounding
+_LABELS = 0.99  # correlation that raters do not reach with themselves
 _Z_SHARE = 0.2  # of predictions below a range that begins at 0: then they are z-scores
 
 
@@ -36,11 +37,21 @@ def suspicions(
     """
     if not truth.ids:
         return []
+    above = list(_above(key, part, ceiling, corpus))
+    wrong = wrong_columns(key, truth, model.values, corpus)
     return [
         *_ranges(key, truth, model.values, corpus),
-        *_directions(key, truth, model.values, corpus),
-        *_swaps(key, truth, model.values, corpus),
-        *_above(key, part, ceiling, corpus),
+        *(v for v in wrong if not (above and v.kind == "above_ceiling")),
+        *above,
+    ]
+
+
+def wrong_columns(key: str, truth: Truth, values: Array, corpus: Corpus) -> list[Verdict]:
+    """Columns that seem to hold the opposite, another target, or the labels."""
+    return [
+        *_directions(key, truth, values, corpus),
+        *_swaps(key, truth, values, corpus),
+        *_labels_themselves(key, truth, values, corpus),
     ]
 
 
@@ -54,7 +65,7 @@ def _ranges(key: str, truth: Truth, values: Array, corpus: Corpus) -> Iterator[V
             continue
         guess = other_scale(column, low, high)
         if not guess and low == 0 and float(np.mean(column < 0)) > _Z_SHARE:
-            guess = "z-scores"
+            guess = below_zero(column)
         if guess or _outside(corpus.target(name), column).any():
             alike.setdefault((guess, low, high), []).append(place)
     for (guess, low, high), places in alike.items():
@@ -86,25 +97,23 @@ def _outside(target: Target, values: Array) -> NDArray[np.bool_]:
 def _directions(key: str, truth: Truth, values: Array, corpus: Corpus) -> Iterator[Verdict]:
     """Targets whose predictions clearly fall where labels rise."""
     data = truth.cluster(values)
-    found = estimate(data.whole, lambda sums: FORMULAS["pearson"](data.total(sums)))
+    r = estimate(data.whole, lambda sums: FORMULAS["pearson"](data.total(sums)))
     # no cluster left out changes an r of exactly -1, so there is no error to test it against
-    exact = np.isnan(found.p) & (found.value < _EXACT) & (data.clusters >= FEWEST_CLUSTERS)
-    p = holm(np.where(exact, 0.0, found.p))
+    exact = np.isnan(r.p) & (r.value < _EXACT) & (data.clusters >= FEWEST_CLUSTERS)
+    p = holm(np.where(exact, 0.0, r.p))
     against = [
-        place
-        for place in range(len(truth.names))
-        if found.value[place] < 0 and p[place] < SIGNIFICANT
+        place for place in range(len(truth.names)) if r.value[place] < 0 and p[place] < SIGNIFICANT
     ]
     if not against:
         return
-    said = ", ".join(
-        f"{corpus.target(truth.names[i]).label} (r {short(found.value[i])})" for i in against
+    listed = ", ".join(
+        f"{corpus.target(truth.names[i]).label} (r {short(r.value[i])})" for i in against
     )
     yield Verdict(
         kind="direction",
         part=key,
         targets=tuple(truth.names[place] for place in against),
-        text=f"Predictions run against the labels: {said}. Is the direction right?",
+        text=f"Predictions run against the labels: {listed}. Is the direction right?",
     )
 
 
@@ -116,6 +125,7 @@ def _swaps(key: str, truth: Truth, values: Array, corpus: Corpus) -> Iterator[Ve
         return
     t, p = truth.target[whole], values[whole]
     _, index = np.unique(np.asarray(truth.sources, dtype=str)[whole], return_inverse=True)
+    # five traits correlate, so a pair is compared with itself swapped, not with the best match
     sums = by_cluster(_cross_terms(t, p), index)
     targets = len(truth.names)
     first, second = (np.array(side) for side in zip(*pairs, strict=True))
@@ -134,8 +144,8 @@ def _swaps(key: str, truth: Truth, values: Array, corpus: Corpus) -> Iterator[Ve
     ]
     if not candidates:
         return
-    found = estimate(sums, gain)
-    corrected = holm(found.p)
+    gains = estimate(sums, gain)
+    corrected = holm(gains.p)
     for place in candidates:
         if corrected[place] < SIGNIFICANT:
             i, j = pairs[place]
@@ -178,6 +188,7 @@ def _above(key: str, part: Part, ceiling: Ceiling, corpus: Corpus) -> Iterator[V
         limits = (("pearson", "r", each.r_max), ("accuracy", "accuracy", each.accuracy))
         for metric, word, limit in limits:
             own = metrics[metric][each.target]
+            # both ends uncertain: only an interval wholly above the other is more than luck
             most = limit.value if limit.high is None else limit.high
             if own.low is not None and most is not None and own.low > most:
                 label = corpus.target(each.target).label
@@ -191,6 +202,28 @@ def _above(key: str, part: Part, ceiling: Ceiling, corpus: Corpus) -> Iterator[V
             text=(
                 f"Better than a perfect system could be with labels of this reliability: "
                 f"{', '.join(said)}. Has it seen the labels?"
+            ),
+        )
+
+
+def _labels_themselves(key: str, truth: Truth, values: Array, corpus: Corpus) -> Iterator[Verdict]:
+    """Targets whose predictions are all but their labels, which no recording tells so well."""
+    names = []
+    for place, name in enumerate(truth.names):
+        known = ~np.isnan(truth.target[:, place])
+        pair = truth.target[known, place], values[known, place]
+        if known.sum() < _FEWEST or min(map(np.ptp, pair)) == 0:
+            continue
+        if np.corrcoef(*pair)[0, 1] > _LABELS:
+            names.append(name)
+    if names:
+        yield Verdict(
+            kind="above_ceiling",
+            part=key,
+            targets=tuple(names),
+            text=(
+                f"Predictions of {_listed(names, truth, corpus)} are all but the labels (r above "
+                f"{_LABELS:g}): were labels read where predictions should be?"
             ),
         )
 

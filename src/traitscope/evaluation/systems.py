@@ -20,14 +20,15 @@ from traitscope.data.manifests import read_manifest
 from traitscope.data.protocols import Fit, Protocol
 from traitscope.data.record import Record, read_records, same_place
 from traitscope.errors import DataError
-from traitscope.evaluation.report import Failure, read_report
+from traitscope.evaluation.report import Failure, read_report, refuse_table
+from traitscope.evaluation.scales import align
 from traitscope.evaluation.scoring import Row, Truth, by_subject, truth_of
-from traitscope.evaluation.tables import Predictions, align, labelled, read_predictions
+from traitscope.evaluation.tables import Predictions, labelled, read_predictions
 from traitscope.sheets import open_sheet
 from traitscope.statistics.metrics import Array
 from traitscope.types import Clip, Corpus, Target
 
-_FEWEST_FOLDS = 3
+_FEWEST_FOLDS = 2
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ def given_folds(table: Path | pd.DataFrame, corpus: Corpus) -> Protocol | None:
         The protocol; None where the labels have a split, or the predictions no folds.
 
     Raises:
-        DataError: there are fewer than three folds, or clips without one.
+        DataError: there are fewer than two folds, or clips without one.
     """
     if isinstance(table, pd.DataFrame) or any(clip.split for clip in corpus.clips):
         return None
@@ -119,6 +120,7 @@ def read_system(system: Path | str, *, split: str = "test") -> System:
         DataError: it was not evaluated on that split, or by an older version.
     """
     folder = Path(system)
+    refuse_table(folder)
     # a run keeps one folder per split; what evaluate --to wrote is such a folder itself
     places = [folder / "evaluation" / split, folder]
     place = next((p for p in places if (p / "report.json").is_file()), None)

@@ -6,9 +6,10 @@ come in any order. What cannot be used is a named failure, never a silent skip.
 """
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -22,9 +23,8 @@ from traitscope.evaluation.report import Failure
 from traitscope.files import replacing
 from traitscope.sheets import as_numbers, open_sheet, same_name
 from traitscope.statistics.metrics import Array
-from traitscope.types import Clip, Corpus, Target
+from traitscope.types import Clip
 
-_LIKERT = 9  # scales of questionnaires end here at the latest
 _SUFFIX = re.compile(r"\.(mp4|avi|mkv|mov|webm|m4v|wav)$", re.IGNORECASE)
 
 
@@ -122,22 +122,22 @@ def read_predictions(
             f"predicted_{targets[0]}); it has: {', '.join(map(str, frame.columns)) or 'none'}. "
             f"Rename its columns."
         )
-    names = _names(clips)
     given = frame["clip"].astype(str).str.strip()
-    frame = frame.assign(clip=[names.get(n, names.get(_plain(n), "")) for n in given])
+    frame = frame.assign(clip=_matched(list(given), clips))
     notes = [*noticed, *_column_notes(frame, predicted, targets)]
     unknown = sorted(set(given[frame["clip"] == ""]))
     if unknown:
         notes.append(f"{len(unknown)} predicted clips are not in this split: {some(unknown)}.")
-    frame = _numbers(frame[frame["clip"] != ""], predicted)
+    written = frame[frame["clip"] != ""]
+    frame = _numbers(written, predicted)
     notes += _disagreements(frame, clips, predicted)
     rows, failures, doubles = _collect(frame, clips, predicted)
     notes += doubles
     if not rows:
+        reasons = [_reason(failures, written, predicted), *notes]
         raise DataError(
             f"{where} has a usable prediction for none of the {len(clips)} clips asked for "
-            f"(such as {clips[0].id if clips else 'none'}). {' '.join(notes)} Check the ids, and "
-            f"the split that is evaluated."
+            f"(such as {clips[0].id if clips else 'none'}). {' '.join(filter(None, reasons))}"
         )
     seeds = tuple(sorted(set(frame["seed"])))
     kept = tuple(clip for clip in clips if clip.id in rows)
@@ -162,114 +162,6 @@ def labelled(read: Predictions) -> Predictions:
     )
 
 
-def align(read: Predictions, corpus: Corpus, targets: Sequence[Target] | None) -> Predictions:
-    """Give predictions of another corpus' ``targets`` the meaning of this corpus' labels.
-
-    Where nobody knows what they mean, a scale that cannot be that of the labels is noted.
-    """
-    if targets is None:
-        return replace(read, notes=(*scale_notes(read, corpus), *read.notes))
-    given = {target.name: target for target in targets}
-    values, notes = align_directions(
-        read.values,
-        [given.get(name, Target(name)) for name in read.targets],
-        [corpus.target(name) for name in read.targets],
-    )
-    return replace(read, values=values, notes=(*notes, *read.notes))
-
-
-def align_directions(
-    values: Array, from_targets: Sequence[Target], to_targets: Sequence[Target]
-) -> tuple[Array, tuple[str, ...]]:
-    """Turn predictions made for one corpus into the meaning and range of another's labels.
-
-    Args:
-        values: (..., targets).
-        from_targets: what was predicted, in the order of the last axis.
-        to_targets: what the labels are, in the same order.
-
-    Returns:
-        The values, and a sentence for everything that was changed.
-
-    Raises:
-        DataError: a direction is not declared, or the targets have different names.
-    """
-    aligned, notes = np.array(values, dtype=np.float64), []
-    for column, (source, to) in enumerate(zip(from_targets, to_targets, strict=True)):
-        if source == to:
-            continue
-        if source.name != to.name:
-            raise DataError(f"Predictions of {source.name!r} cannot be scored as {to.name!r}.")
-        if source.direction is None or to.direction is None:
-            side = "predictions" if source.direction is None else "labels"
-            raise DataError(
-                f"It is not declared whether a high {to.name!r} of the {side} means more or less "
-                f"of it. Declare its direction (1 or -1) before evaluating across corpora."
-            )
-        if source.direction != to.direction:
-            middle = 0.0 if source.low is None or source.high is None else source.low + source.high
-            aligned[..., column] = middle - aligned[..., column]
-            notes.append(
-                f"Predictions of {source.label} were flipped: the labels are {to.label}, "
-                f"where a high value means the opposite."
-            )
-        scale = _rescale(source, to)
-        if scale is not None:
-            aligned[..., column] = scale[0] + scale[1] * aligned[..., column]
-            notes.append(
-                f"Predictions of {to.name} were stretched from {source.low:g}..{source.high:g} "
-                f"to {to.low:g}..{to.high:g}."
-            )
-    return aligned, tuple(notes)
-
-
-def scale_notes(read: Predictions, corpus: Corpus) -> list[str]:
-    """Say where predictions lie on quite another scale than the labels, and which it may be."""
-    odd: dict[tuple[str, float, float], list[int]] = {}
-    for place, name in enumerate(read.targets):
-        given = [clip.targets[name] for clip in read.clips if name in clip.targets]
-        target = corpus.target(name)
-        labels = given if target.low is None or target.high is None else (target.low, target.high)
-        if labels and (guess := other_scale(read.values[..., place], min(labels), max(labels))):
-            odd.setdefault((guess, min(labels), max(labels)), []).append(place)
-    notes = []
-    for (guess, low, high), places in odd.items():
-        values, names = read.values[..., places], [read.targets[place] for place in places]
-        notes.append(
-            f"Predictions of {', '.join(names)} lie in {values.min():g}..{values.max():g}, labels "
-            f"in {low:g}..{high:g}: are they {guess}?"
-        )
-    return notes
-
-
-def other_scale(values: Array, low: float, high: float) -> str:
-    """What predictions may be that cannot be on the scale from low to high; nothing if they can."""
-    least, most, span = float(values.min()), float(values.max()), high - low
-    if least >= 0 and most <= 1 and (low >= 1 or span > _LIKERT):
-        return "shares of the range"
-    if low - span <= least and most <= high + span:
-        return ""
-    if low == 0 and high == 1 and least < 0:
-        return "z-scores"
-    if low == 0 and high == 1 and most <= _LIKERT:
-        return f"on a scale such as 1 to {most:.0f}"
-    return "per cent" if least >= 0 and _LIKERT < most <= 100 else "on another scale"
-
-
-def comparable(source: Target, to: Target) -> bool:
-    """Tell whether errors mean something: both ranges bounded, or both z-scores."""
-    return (source.low is None) == (to.low is None)
-
-
-def _rescale(source: Target, to: Target) -> tuple[float, float] | None:
-    """Offset and factor from one bounded range to another; None where nothing is to be done."""
-    if source.low is None or source.high is None or to.low is None or to.high is None:
-        return None
-    factor = (to.high - to.low) / (source.high - source.low)
-    offset = to.low - source.low * factor
-    return None if (offset, factor) == (0.0, 1.0) else (offset, factor)
-
-
 def open_predictions(table: Path | pd.DataFrame) -> tuple[str, pd.DataFrame, tuple[str, ...]]:
     """What a table is called, its columns as text (numbers where they have a comma), and notes.
 
@@ -288,12 +180,49 @@ def open_predictions(table: Path | pd.DataFrame) -> tuple[str, pd.DataFrame, tup
     return str(table), frame, sheet.notes
 
 
-def _names(clips: Sequence[Clip]) -> dict[str, str]:
-    """Every way to write an id -> the id; ``x`` and ``x.mp4`` side by side stay apart."""
+def _matched(given: Sequence[str], clips: Sequence[Clip]) -> list[str]:
+    """The id that each name means, empty where none or several could be meant.
+
+    ``x`` and ``x.mp4`` side by side stay apart. Where no name is an id as it stands, folders before
+    it and capital letters are looked through.
+    """
     short: dict[str, str] = {}
     for clip in clips:
         short.setdefault(_plain(clip.id), clip.id)
-    return short | {clip.id: clip.id for clip in clips}
+    known = short | {clip.id: clip.id for clip in clips}
+    ids = [known.get(name, known.get(_plain(name), "")) for name in given]
+    if any(ids):
+        return ids
+    loose: dict[str, set[str]] = defaultdict(set)
+    for clip in clips:
+        loose[_loose(clip.id)].add(clip.id)
+    candidates = [loose.get(_loose(name), set()) for name in given]
+    return [next(iter(one)) if len(one) == 1 else "" for one in candidates]
+
+
+def _loose(name: str) -> str:
+    """A name without folders, suffix and capital letters."""
+    return _plain(re.split(r"[/\\]", name)[-1]).casefold()
+
+
+def _reason(failures: Sequence[Failure], frame: pd.DataFrame, predicted: Sequence[str]) -> str:
+    """Why no clip has a prediction, with what to do, from the commonest failure."""
+    counted = Counter((failure.status, failure.reason) for failure in failures)
+    status, reason = max(counted, key=lambda one: counted[one], default=("", ""))
+    if status == "duplicate":
+        return f"They have {reason}: number the trainings of one system in a column seed."
+    if status == "nan":
+        cells = (str(value) for name in predicted for value in frame[f"predicted_{name}"])
+        wrong = next((cell for cell in cells if not _is_finite(cell)), "")
+        return (
+            f"They have {reason} (such as {wrong!r}). Write numbers such as 0.5, and leave out "
+            f"columns without any."
+        )
+    return "Check the ids, and the split that is evaluated."
+
+
+def _is_finite(text: str) -> bool:
+    return bool(np.isfinite(pd.to_numeric(pd.Series([text]), errors="coerce")).all())
 
 
 def _plain(name: str) -> str:
@@ -306,9 +235,28 @@ def _numbers(frame: pd.DataFrame, predicted: Sequence[str]) -> pd.DataFrame:
         f"predicted_{name}": pd.to_numeric(frame[f"predicted_{name}"], errors="coerce")
         for name in predicted
     }
-    seeds = pd.to_numeric(frame["seed"], errors="coerce") if "seed" in frame else None
-    columns["seed"] = 0 if seeds is None else seeds.fillna(0).astype(int)
+    columns["seed"] = _seeds(frame["seed"]) if "seed" in frame else 0
     return frame.assign(**columns)
+
+
+def _seeds(given: "pd.Series[Any]") -> "pd.Series[int]":
+    """Seeds as integers; an empty column is one training.
+
+    Raises:
+        DataError: some are no whole numbers, such as the name of an ensemble among them.
+    """
+    text = given.astype(str).str.strip()
+    numbers = pd.to_numeric(given, errors="coerce")
+    if numbers.isna().all() and text.isin(["", "nan", "None"]).all():
+        return numbers.fillna(0).astype(int)
+    odd = sorted(set(text[~(numbers % 1 == 0)]))
+    if odd:
+        raise DataError(
+            f"The column seed holds what is no whole number: {some(odd)}. Number the trainings of "
+            f"one system; the mean of their predictions is made here, and other systems go into "
+            f"tables of their own."
+        )
+    return numbers.astype(int)
 
 
 def _collect(
@@ -367,13 +315,19 @@ def _column_notes(
 ) -> Sequence[str]:
     given = {str(name).removeprefix("predicted_") for name in frame if "predicted_" in str(name)}
     absent = [name for name in targets if name not in predicted]
-    foreign = sorted(given - set(targets))
+    foreign = [_with_nearest(name, absent) for name in sorted(given - set(targets))]
     notes = []
     if absent:
         notes.append(f"Not predicted, so not scored: {', '.join(absent)}.")
     if foreign:
         notes.append(f"Predicted, but not among the labels: {', '.join(foreign)}.")
     return notes
+
+
+def _with_nearest(name: str, absent: Sequence[str]) -> str:
+    """A foreign target, with the missing one that it may be."""
+    nearest = get_close_matches(name, absent, n=1)
+    return f"{name} (is it {nearest[0]}?)" if nearest else name
 
 
 def _disagreements(

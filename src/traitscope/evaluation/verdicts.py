@@ -24,6 +24,12 @@ BLIND: frozenset[Role] = CONSTANTS | {"lookup", "lookup_shrunk", "metadata"}
 """Baselines that see no video."""
 TELLING = 0.1
 """An interval of the difference in skill that reaches above this leaves the question open."""
+_FIRST = ("above_ceiling", "other_scale")
+_WRONG = (
+    "direction",
+    "swapped",
+)  # of single columns; where all run backwards, that is the standing
+_LOOK_UPS: frozenset[Role] = frozenset({"lookup", "lookup_shrunk"})
 _OFF = 0.25  # share of the labels' sd by which a mean may be off before that is said
 
 
@@ -105,20 +111,26 @@ def verdicts(
     doubts = suspicions(
         everything.key, everything.part, everything.truth, everything.model, corpus, ceiling
     )
-    # numbers on another scale mean nothing, whatever they say of the system
-    found = [v for v in doubts if v.kind == "other_scale"]
-    is_rescaled = bool(found)
-    found += [_standing(each, scoring, is_rescaled=is_rescaled) for each in reversed(judged)]
-    found += [v for v in doubts if v.kind not in ("other_scale", "out_of_range")]
-    if halo is not None and _is_halo_alone(halo, found):
+    # numbers on another scale, or of labels, mean nothing, whatever they say of the system
+    several = len(everything.truth.names)
+    leads = {
+        v.kind
+        for v in doubts
+        if v.kind in _FIRST or (v.kind in _WRONG and len(v.targets) < several)
+    }
+    sentences = [v for v in doubts if v.kind in leads]
+    is_rescaled = any(v.kind == "other_scale" for v in doubts)
+    sentences += [_standing(each, scoring, is_rescaled=is_rescaled) for each in reversed(judged)]
+    sentences += [v for v in doubts if v.kind not in leads | {"out_of_range"}]
+    if halo is not None and _is_halo_alone(halo, sentences):
         text = f"What it knows is one general impression of a clip. {halo.text}"
-        found.append(Verdict(kind="halo", part=halo.part, text=text))
+        sentences.append(Verdict(kind="halo", part=halo.part, text=text))
     leading = next((each for each in reversed(judged) if each.part.rows), everything)
     if alone := _seeds_alone(leading):
-        found.append(Verdict(kind="seeds", part=leading.key, text=alone))
+        sentences.append(Verdict(kind="seeds", part=leading.key, text=alone))
     if missing:
-        found.append(Verdict(kind="missing", part="all", text=missing))
-    return (*found, *(v for v in doubts if v.kind == "out_of_range"))
+        sentences.append(Verdict(kind="missing", part="all", text=missing))
+    return (*sentences, *(v for v in doubts if v.kind == "out_of_range"))
 
 
 def _standing(judged: Judged, scoring: Scoring, *, is_rescaled: bool) -> Verdict:
@@ -131,12 +143,14 @@ def _standing(judged: Judged, scoring: Scoring, *, is_rescaled: bool) -> Verdict
         )
         return Verdict(kind="nothing_unseen", part=judged.key, text=text)
     name = part.model.name
+    # every yardstick at once: who beats the constant alone may still have learnt sources by heart
     strongest = None if is_rescaled else _margin(judged, BLIND, scoring)
     if strongest is None:
         return _by_correlation_alone(judged, is_rescaled=is_rescaled)
     baseline, role = the(strongest.row.name), strongest.row.role
     about = {"part": judged.key, "against": role}
     if strongest.score.low is None:
+        # few clusters have no interval, and a difference without one proves nothing either way
         text = (
             f"{where}, {part.sources} sources are too few to tell whether {name} is better than "
             f"{baseline} ({strongest.text})."
@@ -155,6 +169,8 @@ def _standing(judged: Judged, scoring: Scoring, *, is_rescaled: bool) -> Verdict
             f"{where}, {name} is better than {the(level.row.name)}, but {strongest.outcome} "
             f"{baseline}, which sees no video ({strongest.text})."
         )
+        if role in _LOOK_UPS:
+            text += " Knowing the source or person gives as much."
         return Verdict.model_validate({"kind": "no_better", "text": text, **about})
     return _below(judged, level or strongest, scoring)
 
@@ -190,6 +206,7 @@ def _below(judged: Judged, margin: Margin, scoring: Scoring) -> Verdict:
     def verdict(kind: str, text: str) -> Verdict:
         return Verdict.model_validate({"kind": kind, "text": f"{head} {text}", **about})
 
+    # clearly negative is no lack of signal: such scores would be good the other way round
     if r.high is not None and r.high < 0:
         return verdict(
             "inverted",
@@ -203,6 +220,7 @@ def _below(judged: Judged, margin: Margin, scoring: Scoring) -> Verdict:
             f"carries signal ({signal}), but its scale or spread is wrong: {wrong}. As it is, it "
             f"is {against}.",
         )
+    # absence of evidence: an interval that reaches so far up would also hold a good system
     if margin.score.high is not None and margin.score.high > TELLING:
         seen = f" and carries signal ({signal})" if signal else ""
         return verdict(
@@ -271,26 +289,27 @@ def _wrong_scale(judged: Judged, scoring: Scoring) -> str:
         sd = np.sqrt(s.tt / s.count - (s.t / s.count) ** 2)
         return np.concatenate([np.nanmean(slope, axis=-1, keepdims=True), off, off / sd], axis=-1)
 
-    found = estimate(data.whole, statistic, seed=scoring.seed)
-    names, said = [judged.labels[name] for name in judged.truth.names], []
-    slope = _score(found, 0)
+    scale = estimate(data.whole, statistic, seed=scoring.seed)
+    names, faults = [judged.labels[name] for name in judged.truth.names], []
+    slope = _score(scale, 0)
     if slope.value is not None and _excludes(slope, 1.0):
-        said.append(
+        faults.append(
             f"labels rise by {shown(slope)} per unit of its predictions (slope; 1 is right)"
         )
-    off = [_score(found, place + 1) for place in range(len(names))]
-    relative = found.value[len(names) + 1 :]
+    off = [_score(scale, place + 1) for place in range(len(names))]
+    relative = scale.value[len(names) + 1 :]
+    # a bias in all predictions alike costs errors, but no correlation: the cheapest fault to mend
     far = [
         place
         for place, share in enumerate(relative)
         if abs(share) > _OFF and _excludes(off[place], 0)
     ]
     if far:
-        said.append(
+        faults.append(
             "its mean is off by "
-            + ", ".join(f"{found.value[place + 1]:+.2g} ({names[place]})" for place in far)
+            + ", ".join(f"{scale.value[place + 1]:+.2g} ({names[place]})" for place in far)
         )
-    return "; ".join(said)
+    return "; ".join(faults)
 
 
 def _seeds_alone(judged: Judged) -> str:
@@ -298,13 +317,13 @@ def _seeds_alone(judged: Judged) -> str:
     seeds = judged.part.model.seeds if judged.part.rows else None
     if seeds is None:
         return ""
-    said = [
+    scores = [
         f"{label} {short(each.mean)} (sd {short(each.sd)})"
         for metric, label in (("skill", "skill"), ("pearson", "r"), ("ccc", "CCC"))
         if (each := seeds.metrics[metric]).mean is not None and each.sd is not None
     ]
     where = _where(judged)
-    return f"{where}, one of the {len(seeds.seeds)} seeds alone has {', '.join(said)}."
+    return f"{where}, one of the {len(seeds.seeds)} seeds alone has {', '.join(scores)}."
 
 
 def _is_halo_alone(halo: Halo, found: Sequence[Verdict]) -> bool:

@@ -24,6 +24,7 @@ SETS: Mapping[str, tuple[str, ...]] = {
     "action units and rotation": ("AU*", "pose_R*"),
 }
 """Feature sets of the OpenFace studies: name -> patterns of the columns."""
+# Accuracy because papers give it, skill and concordance because it hides a constant.
 METRICS = ("accuracy", "skill", "ccc")
 ENDS = ("value", "low", "high")
 _BASELINES = ("constant", "lookup")
@@ -66,7 +67,6 @@ def ablate(
             f"model.columns.signals={json.dumps(list(patterns))}",
         ]
         run = train("functionals", [*chosen, *settings], to=to / name.replace(" ", "-"))
-        # Each on the same clips, so that rows may be compared.
         report = evaluate(run, split=split, corpus=read_run(run).data.corpus)
         model = _metrics(report.everything.model)
         rows.append({"set": name, "columns": list(patterns), "metrics": model})

@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from types import ModuleType
 from typing import Any
 
@@ -40,6 +40,8 @@ class Request:
     @property
     def module(self) -> ModuleType:
         """The extractor's file."""
+        if "." not in self.name:
+            return _own(self.name)
         return registry.load("extract", self.name, typed=self.typed)
 
     @property
@@ -80,6 +82,12 @@ class Request:
     def backend(self) -> str:
         """The tracking backend, of those that need tracks."""
         return str(getattr(self.config, "backend", "none"))
+
+
+@cache
+def _own(name: str) -> ModuleType:
+    """An extractor of this package, whose folder is listed once and not for every clip."""
+    return registry.load("extract", name)
 
 
 def make_request(

@@ -31,8 +31,10 @@ def grouped_folds(groups: Sequence[str], folds: int, *, seed: int = 0) -> NDArra
             f"All {len(groups)} fitting clips are of one source ({str(names[0])!r}), so nothing "
             f"can be held out to choose settings with. Give clips of at least two sources."
         )
+    # Fewer sources than folds: each is held out by itself.
     folds = min(folds, len(names))
     order = np.random.default_rng(seed).permutation(len(names))
+    # The largest groups first: dealt last, one of them would make its fold the largest by far.
     order = order[np.argsort(-counts[order], kind="stable")]
     filled, fold = np.zeros(folds), np.zeros(len(names), dtype=np.int64)
     for group in order:
@@ -59,8 +61,10 @@ def expansion(predictions: Array, labels: Array, *, centre: float, target: Targe
     spread = centre + factors[:, None] * (predictions - centre)
     errors = np.abs(spread - labels).mean(axis=1)
     covariance = ((spread - spread.mean(axis=1, keepdims=True)) * (labels - labels.mean())).mean(1)
+    # Lin's concordance, for all factors at once.
     total = spread.var(axis=1) + labels.var() + (spread.mean(axis=1) - labels.mean()) ** 2
     agreement = 2 * covariance / np.where(total > 0, total, 1)
+    # Accuracy is what people compare: concordance may not be bought with it.
     agreement[errors > errors[0] + NO_LOSS * span] = -np.inf
     return float(factors[int(np.argmax(agreement))]) if agreement[0] > 0 else 1.0
 

@@ -64,6 +64,7 @@ def ridge(
     # Of equals the last, which is the larger penalty: argmin alone would take the first.
     best = len(penalties) - 1 - int(np.argmin(errors[::-1]))
     penalty = float(penalties[best])
+    # The same decomposition gives the weights: nothing is fitted a second time.
     weights = right.T @ (singular / (singular**2 + penalty) * projected)
     return weights, float(offset - centre @ weights), penalty
 
@@ -156,6 +157,7 @@ def _sparse(features: Any, labels: Array, penalties: Sequence[float]) -> Array:
         seen = np.asarray(features @ centred(dual))
         return np.asarray(seen - seen.mean(axis=0))
 
+    # The smallest penalty converges last, and decides when all are done.
     least = min(penalties)
     dual = _shifted_gradients(gram, labels, least, np.array(penalties) - least)
     return np.stack([centred(one) for one in dual])
@@ -175,6 +177,7 @@ def _shifted_gradients(gram: Any, labels: Array, least: float, shifts: Array) ->
     size = (residual**2).sum(axis=0)
     enough = _CLOSE**2 * size
     for _ in range(_STEPS):
+        # Targets end together: one that is done goes on for nothing, cheaper than splitting.
         if np.all(size <= enough):
             break
         along = gram(direction) + least * direction

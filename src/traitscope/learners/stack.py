@@ -76,11 +76,13 @@ def fit_stack(
         expand: spread the combined predictions; chosen on combinations that were themselves
             fitted on the other folds.
     """
+    # So that one penalty means the same to a learner that hardly moves from the mean.
     scale = columns.std(axis=0)
     scale[scale < 1e-12] = np.inf  # a column that says nothing gets the weight zero
     scaled = columns / scale
     count = len(targets)
     weights, intercept = np.zeros((columns.shape[1], count)), np.zeros(count)
+    # Without a fold to hold out no expansion is known to be worth it.
     centre, factor = np.nanmean(labels, axis=0), np.ones(count)
     for target in range(count):
         known = np.isfinite(labels[:, target])

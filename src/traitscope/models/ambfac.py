@@ -47,6 +47,7 @@ def inputs(config: Config) -> dict[str, Draw]:
         "stages": (3, 4),
         "pools": ("average", "max"),
     }
+    # The extractor has chosen the frames already: all that are stored are taken.
     rows = Rows("all", config.frames)
     return {"embedding": Draw(rows, rows, extract=settings)}
 
@@ -69,5 +70,6 @@ class Model(nn.Module):
 
     def forward(self, batch: Batch) -> Tensor:
         """``embedding`` (clips, frames, features) -> (clips, targets)."""
+        # Frames are scored apart: the published network has no order of time either.
         scores = self.to_range(self.score(batch.streams["embedding"]))
         return masked_mean(scores, batch.masks["embedding"])

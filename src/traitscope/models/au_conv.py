@@ -112,6 +112,7 @@ def _vgg19(config: Config, signals: int, targets: int) -> nn.Module:
     # As VGG ends, two hidden layers with dropout, at half the width.
     for inputs_ in (before, hidden):
         layers += [nn.Linear(inputs_, hidden), nn.ReLU(inplace=True), nn.Dropout(0.5)]
+    # Between the last pooling and the first hidden layer.
     place = len(VGG19) + 2 * sum(map(len, VGG19))
     layers.insert(place, Average())
     return nn.Sequential(*layers, nn.Linear(hidden, targets))
@@ -155,6 +156,7 @@ def _densenet121(config: Config, signals: int, targets: int) -> nn.Module:
         for _ in range(count):
             layers.append(Dense(width, growth))
             width += growth
+        # Dense layers end with a convolution: their sum has no norm of its own yet.
         layers += [nn.BatchNorm1d(width), nn.ReLU(inplace=True)]
         if number < len(DENSE) - 1:
             layers += [nn.Conv1d(width, width // 2, 1, bias=False), nn.AvgPool1d(2)]
@@ -190,6 +192,7 @@ class Transformer(nn.Module):
         self.patches = -(-config.rows // PATCH)
         dim, size = 1024 // config.width, signals * PATCH
         self.embed = nn.Sequential(nn.LayerNorm(size), nn.Linear(size, dim), nn.LayerNorm(dim))
+        # Small, as transformers begin: larger ones would drown the patches.
         self.token = nn.Parameter(torch.randn(1, 1, dim) * 0.02)
         self.place = nn.Parameter(torch.randn(1, self.patches + 1, dim) * 0.02)
         self.blocks = nn.Sequential(*(Attention(dim) for _ in range(6)))
@@ -197,7 +200,9 @@ class Transformer(nn.Module):
 
     def forward(self, series: Tensor) -> Tensor:
         """(n, signals, rows) -> (n, targets)."""
+        # The last patch is filled with zeros, which are means of standardised signals.
         series = functional.pad(series, (0, self.patches * PATCH - series.shape[2]))
+        # A patch is a run of rows of all signals: which of them move together stays visible.
         cut = rearrange(series, "n s (p t) -> n p (s t)", t=PATCH)
         token = repeat(self.token, "1 1 d -> n 1 d", n=len(cut))
         tokens = torch.cat([token, self.embed(cut)], dim=1) + self.place

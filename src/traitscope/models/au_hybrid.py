@@ -89,10 +89,13 @@ def inputs(config: Config) -> dict[str, Draw]:
     """Facial signals of every frame."""
     return {
         "signals": Draw(
+            # A random part of a long clip, so that its end is learned from as well.
             train=Rows("window", config.longest),
             evaluate=Rows("all", config.longest),
+            # Nods and blinks last a few frames: at 5 rows per second they would be gone.
             extract={"rate": "native"},
             columns=SETS[config.signals],
+            # Action units run to 5, angles are parts of a radian: one would drown the other.
             standardize=True,
         )
     }
@@ -103,6 +106,7 @@ class Recurrence(nn.Module):
 
     def __init__(self, features: int, config: Config) -> None:
         super().__init__()
+        # Wider than the 22 signals: what is added as time must not cover them.
         self.project = nn.Linear(features, config.width)
         self.place = nn.Sequential(
             nn.Linear(config.width, config.width),
@@ -110,6 +114,7 @@ class Recurrence(nn.Module):
             nn.Linear(config.width, config.width),
         )
         self.time_step = config.time_step
+        # Batch first: the published one ran over the batch, so neighbours were its past.
         self.lstm = nn.LSTM(config.width, config.units, batch_first=True)
         per_feature = config.attention == "feature"
         self.attention = AttentionPool(config.units, per_feature=per_feature)
@@ -129,6 +134,7 @@ class Convolution(nn.Module):
 
     def __init__(self, before: int, after: int, kernel: int, squeeze: int) -> None:
         super().__init__()
+        # At least one, for tiny networks with fewer channels than the squeeze.
         narrow = max(1, after // squeeze)
         # As many rows come out as go in, for even kernels, too.
         self.pad = nn.ConstantPad1d(((kernel - 1) // 2, kernel // 2), 0.0)
@@ -161,6 +167,7 @@ class Convolutions(nn.Module):
 
     def forward(self, signals: Tensor, mask: Tensor) -> Tensor:
         """(clips, rows, features) and (clips, rows) -> (clips, channels)."""
+        # Every layer hides anew what the one before has smeared over the edge of the mask.
         for layer in self.layers:
             signals = layer(signals, mask)
         mean: Tensor = self.dropout(masked_mean(signals, mask))
@@ -187,6 +194,7 @@ class Model(nn.Module):
 
     def forward(self, batch: Batch) -> Tensor:
         """``signals`` (clips, rows, columns) -> (clips, targets)."""
+        # Missing rows are NaN-free zeros already; the product keeps padding of any value out.
         mask = batch.masks["signals"]
         signals = batch.streams["signals"] * rearrange(mask, "clips rows -> clips rows 1")
         both = [self.recurrence(signals, mask), self.convolutions(signals, mask)]

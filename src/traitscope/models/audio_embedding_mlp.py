@@ -36,6 +36,7 @@ TINY = Config(rows=9, hidden=(16, 8))
 
 def inputs(config: Config) -> dict[str, Draw]:
     """Rows of the embedding."""
+    # Nothing is drawn at random: a weight belongs to a place in the clip.
     rows = Rows("center", config.rows)
     return {config.stream: Draw(rows, rows, standardize=True)}
 

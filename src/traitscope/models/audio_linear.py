@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from traitscope.config import Config as BaseConfig
 from traitscope.nn.heads import RangeHead
-from traitscope.nn.sound import of_length
+from traitscope.nn.series import to_length
 from traitscope.types import Batch, Draw, Rows, Target
 
 
@@ -37,6 +37,7 @@ TINY = Config(rows=9)
 
 def inputs(config: Config) -> dict[str, Draw]:
     """All windows of the filter bank."""
+    # The same moments of every clip: a weight belongs to a time and a band.
     rows = Rows("all", config.rows)
     return {"filterbank": Draw(rows, rows, extract={"rows": config.rows}, standardize=True)}
 
@@ -50,12 +51,12 @@ class Model(nn.Module):
         super().__init__()
         (bands,) = shapes["filterbank"]
         self.rows = config.rows
+        # Nothing else: whatever is not linear in the energies is out of reach, by design.
         self.score = nn.Linear(config.rows * bands, len(targets))
         self.to_range = RangeHead(targets)
 
     def forward(self, batch: Batch) -> Tensor:
         """``filterbank`` (clips, rows, bands) -> (clips, targets); missing rows are the mean."""
-        bands, mask = of_length(batch, "filterbank", self.rows)
-        bands = bands * mask[..., None]
+        bands = to_length(batch, "filterbank", self.rows)
         scores = self.score(rearrange(bands, "clips rows bands -> clips (rows bands)"))
         return self.to_range(scores)

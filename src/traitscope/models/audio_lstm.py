@@ -55,7 +55,9 @@ class Model(nn.Module):
 
     def forward(self, batch: Batch) -> Tensor:
         """``mid_term`` (clips, parts, 68) -> (clips, targets)."""
+        # No ReLU follows: a quiet part is as far from the mean as a loud one.
         parts = self.project(batch.streams["mid_term"])
         states, _ = self.lstm(parts)
+        # A score after every part, not after the last alone: the first seconds count as much.
         scores = self.to_range(self.score(self.dropout(states)))
         return masked_mean(scores, batch.masks["mid_term"])

@@ -47,10 +47,12 @@ class Model(nn.Module):
         self.hear = resnet(18, config.channels, sound=True)
         self.score = nn.Linear(config.channels[-1], len(targets))
         self.to_range = RangeHead(targets)
+        # The average below has as many places for a short clip as for a long one.
         self.samples = config.samples
         from_scratch(self)
 
     def forward(self, batch: Batch) -> Tensor:
         """``waveform`` (clips, samples) -> (clips, targets)."""
+        # The average over what is left of time: where in the clip something was heard is forgotten.
         heard = self.hear(waveform_of(batch, self.samples)).mean(dim=2)
         return self.to_range(self.score(heard))

@@ -40,6 +40,7 @@ TINY = Config(bins=1100, channels=(4, 4, 8))
 
 def inputs(config: Config) -> dict[str, Draw]:
     """The spectrum: one row per clip."""
+    # One row per clip, whatever its length: frequencies, not moments, are the axis here.
     row = Rows("all", 1)
     return {"spectrum": Draw(row, row, extract={"bins": config.bins}, standardize=True)}
 
@@ -52,6 +53,7 @@ class Model(nn.Module):
     ) -> None:
         super().__init__()
         layers: list[nn.Module] = []
+        # Published as they are; a sigmoid before a maximum keeps loud bins from deciding alone.
         sizes = zip(pairwise((1, *config.channels)), KERNELS, POOLS, DROPOUTS, strict=True)
         for (before, after), kernel, pool, dropout in sizes:
             layers += [nn.Conv1d(before, after, kernel, padding=1), nn.Sigmoid()]
@@ -62,5 +64,6 @@ class Model(nn.Module):
 
     def forward(self, batch: Batch) -> Tensor:
         """``spectrum`` (clips, 1, bins) -> (clips, targets); the one row is the one channel."""
+        # Over frequencies, so that a voice a tone higher looks alike (and its height is lost).
         heard = self.hear(batch.streams["spectrum"]).mean(dim=2)
         return self.to_range(self.score(heard))

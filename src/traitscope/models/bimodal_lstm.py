@@ -15,10 +15,11 @@ import torch
 from einops import rearrange
 from pydantic import Field, PositiveInt
 from torch import Tensor, nn
+from torch.nn import functional
 
 from traitscope.config import Config as BaseConfig
 from traitscope.nn.heads import RangeHead, masked_mean
-from traitscope.nn.sound import of_length
+from traitscope.nn.series import to_length
 from traitscope.types import Batch, Draw, Rows, Target
 
 
@@ -59,8 +60,10 @@ def inputs(config: Config) -> dict[str, Draw]:
         evaluate=Rows("even", config.parts),
         size=config.size,
     )
+    # Sound is not read at all then: clips without a track can be scored.
     if config.senses == "visual":
         return {config.input: pictures}
+    # As many rows as parts are extracted, so all of them pair up with the pictures.
     parts = Rows("all", config.parts)
     sound = Draw(parts, parts, extract={"segments": config.parts}, standardize=True)
     return {config.input: pictures, "mid_term": sound}
@@ -78,6 +81,7 @@ class Model(nn.Module):
     ) -> None:
         super().__init__()
         self.input = config.input
+        # Without padding each convolution takes kernel - 1 pixels: the sizes follow from the face.
         side, before = config.size, 3
         layers: list[nn.Module] = []
         for kernel in (5, 7, 9):
@@ -100,9 +104,11 @@ class Model(nn.Module):
         seen = self.see(rearrange(pictures, "clips parts ... -> (clips parts) ..."))
         steps = rearrange(seen, "(clips parts) e -> clips parts e", clips=len(mask))
         if self.hear is not None:
-            sound, heard = of_length(batch, "mid_term", mask.shape[1])
+            heard, parts = batch.masks["mid_term"], mask.shape[1]
             # A part counts where it is both seen and heard.
-            mask = mask & heard
-            steps = torch.cat([steps, self.hear(sound)], dim=-1)
+            mask = mask & functional.pad(heard, (0, max(0, parts - heard.shape[1])))
+            sound = self.hear(to_length(batch, "mid_term", parts))
+            steps = torch.cat([steps, sound], dim=-1)
         states, _ = self.lstm(steps)
+        # Squeezed before the average, as published: one extreme part cannot outweigh the others.
         return masked_mean(self.to_range(self.score(states)), mask)

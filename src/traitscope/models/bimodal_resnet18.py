@@ -52,6 +52,7 @@ TINY = Config(size=32, samples=2048, channels=(4, 4, 8, 8))
 
 def inputs(config: Config) -> dict[str, Draw]:
     """One picture (or several in evaluation), and part of the waveform."""
+    # The sound is that of the middle, whichever pictures are seen.
     rows = evaluated(config.evaluation_images)
     picture = Draw(train=Rows("random", 1), evaluate=rows, size=config.size)
     if config.senses == "visual":
@@ -69,6 +70,7 @@ class Model(nn.Module):
         width = config.channels[-1]
         self.input = config.input
         hears = config.senses == "audiovisual"
+        # Both networks are half as wide as ImageNet's: 6000 clips do not fill more.
         self.see = resnet(18, config.channels, sound=False)
         self.hear = resnet(18, config.channels, sound=True) if hears else None
         joined = 2 * width if hears else width
@@ -87,6 +89,7 @@ class Model(nn.Module):
         """Pictures (clips, images, 3, s, s), ``waveform`` (clips, samples) -> scores of each."""
         mask = batch.masks[self.input]
         seen = each_image(batch, self.input, lambda images: self.see(images).mean(dim=(2, 3)))
+        # Pictures of one clip stay apart until their scores are averaged.
         senses = [rearrange(seen, "(clips rows) c -> clips rows c", clips=len(mask))]
         if self.hear is not None:
             heard = self.hear(waveform_of(batch, self.samples)).mean(dim=2)

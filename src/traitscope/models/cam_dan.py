@@ -66,6 +66,7 @@ class Model(nn.Module):
 
         The mean over a map and the bias of its target are the score before the head's range.
         """
+        # The head is linear in the average over places, so each place has its own share of a score.
         maps = self.see(images)
         return torch.einsum("nchw,tc->nthw", maps, self.score.weight)
 

@@ -58,6 +58,7 @@ def inputs(config: Config) -> dict[str, Draw]:
     sees, hears = config.senses != "audio", config.senses != "visual"
     drawn = {}
     if sees:
+        # One group: face and frame are of one moment, and of one flip.
         rows = evaluated(config.evaluation_images)
         moment = Draw(train=Rows("random", 1), evaluate=rows, group="moment")
         drawn["faces"] = replace(moment, size=config.face_size)
@@ -95,6 +96,7 @@ class Branch(nn.Module):
         super().__init__()
         width = config.channels[-1]
         self.trunk = resnet(config.depth, config.channels, sound=sound)
+        # Four cells in every branch, so that the four ranges can weigh them.
         self.pool: nn.Module = nn.AdaptiveAvgPool1d(4) if sound else nn.AdaptiveAvgPool2d(2)
         kind = nn.Conv1d if sound else nn.Conv2d
         self.classify = kind(width, targets * BINS, 4 if sound else 2)
@@ -103,6 +105,7 @@ class Branch(nn.Module):
         """(clips, channels, ...) -> logits (clips, targets, 4), features (clips, targets, w)."""
         cells = self.pool(self.trunk(signal))
         logits = rearrange(self.classify(cells).flatten(1), "b (t bins) -> b t bins", bins=BINS)
+        # Over the ranges of one trait, as in the original: cell k speaks for range k.
         weights = torch.softmax(logits, dim=-1)
         return logits, weights @ cells.flatten(2).transpose(1, 2)
 
@@ -119,6 +122,7 @@ class Model(nn.Module):
         self.branches = nn.ModuleDict(
             {name: Branch(config, len(targets), sound=name == "waveform") for name in names}
         )
+        # One layer for all traits: what differs between them is how cells were weighed.
         self.score = nn.Linear(config.channels[-1], 1)
         self.to_range = RangeHead(targets)
         self.num_features = config.channels[-1]
@@ -130,9 +134,11 @@ class Model(nn.Module):
         """``frames`` and ``faces`` (clips, moments, 3, s, s), ``waveform`` (clips, samples)."""
         mask = _moments(batch, self.branches)
         spoken = [self._branch(name, batch, mask) for name in self.branches]
+        # Summed, not averaged: a sense that is sure outweighs one that is not.
         logits = torch.stack([ranges for ranges, _ in spoken]).sum(dim=0)
         joined = torch.stack([features for _, features in spoken]).sum(dim=0)
         scores = self.to_range(self.score(joined).squeeze(-1))
+        # Ranges and features of a clip are means over its moments, as the prediction is.
         of_clip = masked_mean(logits.flatten(2), mask).unflatten(1, logits.shape[2:])
         cuts: Tensor = self.cuts  # type: ignore[assignment]
         features = masked_mean(joined.mean(dim=2), mask)
@@ -140,6 +146,7 @@ class Model(nn.Module):
 
     def _branch(self, name: str, batch: Batch, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Ranges and features of each moment: (clips, moments, targets, ...), twice."""
+        # Sound belongs to the clip, pictures to moments: it is repeated, not heard again.
         clips, moments = mask.shape
         if name == "waveform":  # heard once, whatever is seen meanwhile
             logits, features = self.branches[name](waveform_of(batch, self.samples))
@@ -148,6 +155,7 @@ class Model(nn.Module):
         def both(images: Tensor) -> Tensor:
             return torch.cat(self.branches[name](images), dim=2)
 
+        # Ranges and features go through together, and are taken apart after.
         spoken = rearrange(each_image(batch, name, both), "(b m) t w -> b m t w", b=clips)
         return spoken[..., :BINS], spoken[..., BINS:]
 
@@ -163,4 +171,5 @@ def _moments(batch: Batch, names: Iterable[str]) -> Tensor:
 def _cuts(target: Target) -> tuple[float, ...]:
     if target.low is None or target.high is None:
         return Z_CUTS
+    # Cut where the paper cuts scores from 0 to 1: most clips lie between .4 and .7.
     return tuple(target.low + cut * (target.high - target.low) for cut in CUTS)

@@ -88,6 +88,7 @@ class Estimator:
             (clips, targets x width), as exact in 32 bits: trees are grown with no more.
         """
         self.network.to("cuda" if torch.cuda.is_available() else "cpu")
+        # Clip by clip: the last digit of a sum in a batch depends on who else is in it.
         rows = [self._feature(batch, clip) for clip in range(len(batch.clips))]
         return np.stack(rows).astype(np.float64)
 
@@ -102,6 +103,7 @@ class Estimator:
             DataError: a target has fewer than two labels.
         """
         labels = labels_of(batch, self.targets)
+        # Each target has features of its own: those that its ranges have weighed.
         tables = np.split(self._features(batch), len(self.targets), axis=1)
         self._forest = grow_extra(tables, labels, self.config.trees, seed=self.config.seed)
 

@@ -73,10 +73,12 @@ class Model(nn.Module):
     ) -> None:
         super().__init__()
         layers, channels = vgg16(config.width), BLOCKS[-1][-1] // config.width
+        # DAN+ looks in between, so the network is kept in two parts.
         self.first = nn.Sequential(*layers[:-2])  # up to relu5_2
         self.rest = nn.Sequential(*layers[-2:])
         self.input, self.plus, self.dense = config.input, config.plus, None
         self.pretrained = config.pretrained
+        # An average and a maximum of each channel, of each tap.
         described = 2 * channels * (2 if config.plus else 1)
         if config.dense:
             values, units = described * (config.size // STRIDE) ** 2, DENSE // config.width
@@ -110,12 +112,14 @@ class Model(nn.Module):
 
 def descriptor(maps: Tensor) -> Tensor:
     """Average and maximum over places, each of unit length: (n, c, h, w) -> (n, 2 c)."""
+    # Length one each: the maximum would be several times longer than the average.
     average, largest = maps.mean(dim=(2, 3)), maps.amax(dim=(2, 3))
     return torch.cat([functional.normalize(average), functional.normalize(largest)], dim=1)
 
 
 def neighbourhoods(maps: Tensor) -> Tensor:
     """Average and maximum around each place, of unit length: (n, c, h, w) -> (n, 2 c, h, w)."""
+    # Stride 1 and padding keep 7 x 7 places, and with them the 50,176 values of the layer.
     average = functional.avg_pool2d(maps, 3, 1, 1)
     largest = functional.max_pool2d(maps, 3, 1, 1)
     return torch.cat([functional.normalize(average), functional.normalize(largest)], dim=1)

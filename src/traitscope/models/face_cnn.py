@@ -12,8 +12,8 @@ The nine variants are settings::
     R101 v2: the default, with its fixed head
     R152:    backbone=resnet152 hidden=[512,64] dropouts=[0.5]
 
-Sizes and dropouts of all heads but the fixed one were searched (see ``SEARCH``): 512 and 64 with .5
-are a fair choice.
+Sizes and dropouts of all heads but the fixed one were searched, as ``SEARCH`` says; 512 and 64 with
+.5 are a fair choice.
 
 Where we differ: a frozen backbone is in evaluation mode, so that its statistics do not drift;
 unfrozen layers reach the optimiser; the head ends in the target range; faces come from the store at
@@ -85,6 +85,7 @@ of 128, 256 and 512 images, which are 4, 9 and 17 clips of 30."""
 
 def inputs(config: Config) -> dict[str, Draw]:
     """Faces: random ones in training, evenly spaced ones in evaluation."""
+    # Random over the clip in training, so that 30 images of an epoch are others in the next.
     draw = Draw(train=Rows("random", config.images), evaluate=evaluated(config.evaluation_images))
     return face_draw(config, draw, config.size)
 
@@ -97,9 +98,11 @@ class Model(nn.Module):
     ) -> None:
         super().__init__()
         self.backbone = ResNet(config)
+        # A frozen backbone gives the same features in every epoch: see embeddings=true.
         sizes = (self.backbone.channels, *config.hidden)
         # One value stands for every layer; of several there are as many as layers.
         dropouts = (config.dropouts * len(config.hidden))[: len(config.hidden)]
+        # ReLU before dropout, as searched: the order changes nothing but is theirs.
         layers: list[nn.Module] = []
         for (width, units), dropout in zip(pairwise(sizes), dropouts, strict=True):
             layers += [nn.Linear(width, units), nn.ReLU(), nn.Dropout(dropout)]
@@ -112,6 +115,7 @@ class Model(nn.Module):
 
     def forward(self, batch: Batch) -> RowScores:
         """``faces`` (clips, images, 3, size, size) -> scores of each image and their mean."""
+        # Rows, not clips, are samples of the loss: 30 images of 4 clips are a batch of 120.
         features, mask = self.backbone(batch)
         return RowScores(self.to_range(self.head(features)), mask)
 

@@ -33,6 +33,7 @@ TINY = Config(stream="egemaps", hidden=(16, 8))
 
 def inputs(config: Config) -> dict[str, Draw]:
     """The functionals: one row per clip."""
+    # Functionals are of the whole clip, and have no rows to choose from.
     row = Rows("all", 1)
     return {config.stream: Draw(row, row, standardize=True)}
 

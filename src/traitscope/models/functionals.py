@@ -104,6 +104,7 @@ class Estimator:
             DataError: a target has fewer than two labels, or there is one source only.
         """
         labels = labels_of(batch, self.targets)
+        # Names are kept with the weights: explanations and checks of columns read them.
         table, self.columns = self._table(batch), self._names(batch)
         self.mean, self.sd = moments(table)
         # Of infinite spread: zero everywhere once it is standardised, so it shares no weight.

@@ -72,10 +72,12 @@ class Model(nn.Module):
     ) -> None:
         super().__init__()
         self.config = config
+        # What the user gives comes last: it may ask for another head.
         settings = {"num_classes": len(targets), **config.options}
         self.published = Backbone(config.backbone, config.pretrained, settings)
         self.colours, self.network = self.published.colours(), self.published.network()
         self.to_range = RangeHead(targets)
+        # Only when it is made: a run that is loaded, or filled from ImageNet, brings its own.
         if config.initial == "he":
             from_scratch(self.network)
 

@@ -71,6 +71,7 @@ class Estimator:
         features = standardised(table, self.mean, self.sd)
         self.weights = np.zeros((features.shape[1], len(self.targets)))
         for place in range(len(self.targets)):
+            # Each target has clips of its own where labels are missing, and a penalty of its own.
             known = np.isfinite(labels[:, place])
             fitted = ridge(
                 features[known],
@@ -104,10 +105,12 @@ class Estimator:
         """Each clip's series at as many points: (clips, points x series), NaN without a row."""
         values = np.asarray(batch.streams[self.config.stream], dtype=np.float64)
         mask = np.asarray(batch.masks[self.config.stream], dtype=bool)
+        # Shares of the clip, so that clips of any length have the same columns.
         points = np.linspace(0, 1, self.config.rows)
         table = np.full((len(values), self.config.rows, values.shape[2]), np.nan)
         for clip, (series, there) in enumerate(zip(values, mask, strict=True)):
             length = int(np.flatnonzero(there)[-1]) + 1 if there.any() else 0
+            # Of the last row that is there: silence at the end is not part of the clip.
             places = np.flatnonzero(there) / max(1, length - 1)
             for column in range(series.shape[1] if length else 0):
                 table[clip, :, column] = np.interp(points, places, series[there, column])

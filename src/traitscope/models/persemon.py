@@ -113,6 +113,7 @@ def sphereface20(config: Config) -> nn.Sequential:
     layers: list[nn.Module] = []
     before = 3
     for channels, pairs in ((count // config.width, pairs) for count, pairs in STAGES):
+        # No batch normalisation anywhere, as in SphereFace: faces of a batch stay apart.
         layers += [nn.Conv2d(before, channels, 3, 2, 1), nn.PReLU(channels)]
         layers += [Pair(channels) for _ in range(pairs)]
         before = channels
@@ -137,16 +138,20 @@ class Model(nn.Module):
         self.relate = nn.Sequential(
             nn.Linear(len(EMOTIONS), 128), nn.ReLU(), nn.Linear(128, len(targets))
         )
+        # Without emotions there is one domain, and nothing to tell apart.
         both = any(target.name in EMOTIONS for target in targets)
         self.domain = nn.Linear(config.features, 2) if both else None
+        # Targets come in the corpus' order, emotions of the head in ours.
         self.order = [EMOTIONS.index(t.name) if t.name in EMOTIONS else 0 for t in targets]
         self.to_range = RangeHead(targets)
 
     def forward(self, batch: Batch) -> Output:
         """``faces`` (clips, faces, 3, size, size) -> Output."""
         mask = batch.masks["faces"]
+        # Faces of all clips at once; without batch normalisation they do not meet.
         known = self.trunk(rearrange(batch.streams["faces"], "clips n c h w -> (clips n) c h w"))
         known = rearrange(known, "(clips n) f -> clips n f", clips=len(mask))
+        # Averaged before tanh: an ambivalent clip is neutral, not the mean of two extremes.
         felt = torch.tanh(masked_mean(self.emotion(known), mask))
         traits = masked_mean(self.to_range(self.trait(known)), mask)
         # Emotions run from -1 to 1 whatever head a range asks for: tanh is stretched to it.

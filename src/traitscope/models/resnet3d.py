@@ -79,6 +79,7 @@ class Model(nn.Module):
         for group, count in enumerate(config.layers):
             inner = config.width * 2**group
             for place in range(count):
+                # The first block of a group halves time and places, but not in the first group.
                 layers.append(Bottleneck(before, inner, 2 if group and not place else 1))
                 before = inner * EXPANSION
         self.trunk = nn.Sequential(*layers)
@@ -87,6 +88,7 @@ class Model(nn.Module):
 
     def forward(self, batch: Batch) -> Tensor:
         """Frames (clips, frames, 3, size, size) -> (clips, targets)."""
+        # Time and places are averaged alike: when something happened is not kept.
         seen = self.trunk(video_of(batch, self.input)).mean(dim=(2, 3, 4))
         scores: Tensor = self.to_range(self.score(seen))
         return scores

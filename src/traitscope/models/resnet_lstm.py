@@ -90,6 +90,7 @@ def inputs(config: Config) -> dict[str, Draw]:
     drawn = face_draw(config, faces, config.size)
     if config.windows:
         height = round(config.size / WINDOW)
+        # Wide enough for all of a 16:9 picture: windows may lie anywhere in it.
         whole = (height, round(height * 16 / 9))
         # At the moments of the faces: a window shows the segment whose place it takes.
         drawn["faces"] = replace(drawn["faces"], group="segment")
@@ -117,6 +118,7 @@ class Model(nn.Module):
         self.backbone = ResNet(config)
         # A ResNet halves a picture five times, and rounds up.
         places = ((config.size + 31) // 32) ** 2 if self.flatten else 1
+        # 34 features and their deltas; the batch decides nothing about their scale.
         (audio,) = shapes["short_term"]
         self.face = nn.Sequential(
             nn.Linear(self.backbone.channels * places, config.hidden),
@@ -157,6 +159,7 @@ class Model(nn.Module):
         both = torch.cat([self.face(features), self.sound(batch.streams["short_term"])], dim=2)
         # Rows that are not there go in as zeros: what fills them in a batch must not be heard.
         states, _ = self.lstm(both * rearrange(mask, "clips rows -> clips rows 1"))
+        # Scores of segments, not a score of the last: the LSTM has ten units to remember with.
         scores = self.to_range(self.score(states))
         if self.attention is None:
             return masked_mean(scores, mask)
@@ -164,8 +167,10 @@ class Model(nn.Module):
 
     def _with_windows(self, batch: Batch) -> Batch:
         """Put windows of the frames in the places of the last faces."""
+        # Frames were drawn at the faces' moments, of which only the last are looked at.
         faces, frames = batch.streams["faces"], batch.streams["frames"][:, -self.windows :]
         side = faces.shape[-1]
+        # A random window in evaluation would give a clip another score every time.
         random = self.training
         cut = rearrange(frames, "clips rows ... -> (clips rows) ...")
         windows = torch.stack([_window(frame, side, random=random) for frame in cut])

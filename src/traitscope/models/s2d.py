@@ -123,6 +123,7 @@ def inputs(config: Config) -> dict[str, Draw]:
     drawn = {"faces": faces}
     if config.landmarks == "images":
         drawn["drawings"] = Draw(group="face", extract={"size": config.size}, size=config.size)
+    # The network needs no stream: it finds its landmarks in the faces.
     if config.landmarks == "heatmap":
         drawn["landmarks"] = Draw(group="face", extract={"points": POINTS, "space": "chip"})
     return drawn
@@ -146,19 +147,24 @@ class Model(nn.Module):
         self.config = config
         self.published = Backbone(config.backbone, config.pretrained, _shape(config))
         self.colours, self.backbone = self.published.colours(), self.published.network()
+        # Frozen here and not by a stage: prompts are made to work on a network that stays.
         if config.freeze_backbone:
             freeze(self.backbone)
+            # The last norm is the only part of a frozen transformer that may adapt to traits.
             for tensor in self.backbone.norm.parameters():
                 tensor.requires_grad_(True)
         self.network = MobileFaceNet() if config.landmarks == "network" else None
         if self.network is not None:
             freeze(self.network)
+        # Trains also where the transformer is frozen: it has to learn what a landmark is.
         self.landmarks = _projection(config)
+        # An image model has no time, and so none of the tensors that need it.
         temporal = config.temporal_dim if config.frames > 1 else 0
         sizes: dict[str, Any] = {"hidden": config.prompt_dim, "heads": config.temporal_heads}
         self.prompts = nn.ModuleList(
             Prompt(config.dim, temporal=temporal, **sizes) for _ in range(self._prompts)
         )
+        # Zero at first: a clip model that starts from an image model sees its frames alike.
         self.moment = nn.Parameter(torch.zeros(config.frames, config.dim)) if temporal else None
         self.dropout = nn.Dropout(config.dropout)
         self.score = nn.Linear(config.dim, len(targets))
@@ -196,6 +202,7 @@ class Model(nn.Module):
         faces, mask = batch.streams["faces"], batch.masks["faces"]
         self._wake_dropout()
         frames = rearrange(faces, "b t c h w -> (b t) c h w")
+        # Before anything is repeated or cut into parts: one set of marks per picture.
         marks = self._marks(batch, frames)
         if not self.config.still:
             features = self._features(frames, marks, mask)
@@ -209,6 +216,7 @@ class Model(nn.Module):
 
     def _of_stills(self, pictures: Tensor, marks: Tensor) -> Tensor:
         """Features of single pictures, each a clip of copies of itself."""
+        # Copies are there or not as one, and a missing picture is left out of the mean later.
         shown = pictures.new_ones((len(pictures), self.config.frames), dtype=torch.bool)
         return self._features(pictures, marks, shown)
 
@@ -248,6 +256,7 @@ class Model(nn.Module):
             tokens = torch.cat([tokens[:, :1], patches], dim=1)
             return self.backbone.blocks[index](tokens), prompt
 
+        # From the second block on: what comes before is one block of twelve.
         if self.config.checkpointing and torch.is_grad_enabled():
             both: tuple[Tensor, Tensor] = checkpoint(run, tokens, landmarks, use_reentrant=False)
             return both
@@ -262,6 +271,7 @@ class Model(nn.Module):
 
     def _with_positions(self, patches: Tensor, mask: Tensor) -> Tensor:
         """Class token before the patches, then positions, then the moment of each frame."""
+        # After the first prompt, which works on patches alone, as published.
         token = self.backbone.cls_token.expand(len(patches), -1, -1)
         tokens = torch.cat([token, patches], dim=1) + self.backbone.pos_embed
         if self.moment is None:
@@ -304,6 +314,7 @@ def _shape(config: Config) -> dict[str, Any]:
     """Settings of the timm transformer."""
     grid = {"img_size": config.size, "patch_size": config.patch, "num_classes": 0}
     width = {"embed_dim": config.dim, "depth": config.depth, "num_heads": config.heads}
+    # timm drops after attention and inside the MLP by this one rate.
     return {**grid, **width, "proj_drop_rate": config.block_dropout}
 
 
@@ -319,6 +330,7 @@ def heatmaps(points: Tensor, tracked: Tensor, grid: int) -> Tensor:
         (frames, points, grid, grid), 1 at a point in the middle of a cell.
     """
     cells = torch.arange(grid, device=points.device, dtype=points.dtype) + 0.5
+    # A Gaussian of the sum of squares is a product of one along x and one along y.
     gap = points[..., None] * grid - cells  # (frames, points, 2, grid)
     across, down = torch.exp(-(gap**2) / 2).unbind(dim=2)
     drawn = down[..., :, None] * across[..., None, :]

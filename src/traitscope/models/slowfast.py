@@ -54,6 +54,7 @@ TINY = Config(frames=8, size=32, beta=4, layers=(1, 1, 1, 1), width=8, fusion=3,
 
 def inputs(config: Config) -> dict[str, Draw]:
     """Frames spread over the clip."""
+    # All frames of the fast pathway; the slow one takes its share in the network.
     return video_draws(config)
 
 

@@ -61,6 +61,7 @@ def inputs(config: Config) -> dict[str, Draw]:
         "both": [config.stream, config.features],
     }.get(config.variant, [config.stream])
     rows = Rows("window", config.longest), Rows("all", config.longest)
+    # Scores of a trait spread by a tenth: amplitudes of raw ones would all be near zero.
     return {name: Draw(*rows, standardize=True) for name in names}
 
 
@@ -132,8 +133,10 @@ class ScoreSpectra(nn.Module):
     def __init__(self, series: int, width: int) -> None:
         super().__init__()
         one, two, three = (size // width for size in (256, 512, 1024))
+        # Across all series at once: which trait moves with which is what is mixed.
         self.mix = nn.Conv2d(2, MIXED, (series, 1))
         self.first = nn.Sequential(*_unit(MIXED, one, 5), *_unit(one, two, 3))
+        # The last norm is before the sum and its leaky ReLU after it, as in residual networks.
         self.deep = nn.Sequential(*_unit(two, three, 3, 2), *_unit(three, three, 1)[:2])
         self.shortcut = nn.Sequential(*_unit(two, three, 3, 2)[:2])
         self.last = nn.Sequential(nn.LeakyReLU(), *_unit(three, three, 3, 2))

@@ -79,6 +79,7 @@ def statistics(series: Tensor, mask: Tensor) -> Tensor:
     parts = []
     for _ in range(3):
         parts += _moments(series, mask)
+        # A change needs both of its rows: a gap gives none instead of a jump.
         series, mask = series[:, 1:] - series[:, :-1], mask[:, 1:] & mask[:, :-1]
     return torch.cat(parts, dim=1)
 
@@ -94,6 +95,7 @@ def _moments(series: Tensor, mask: Tensor) -> list[Tensor]:
     gaps = (series - mean[:, None]) * there
     # The root's slope is infinite at zero, where a series does not change at all.
     sd = ((gaps**2).sum(dim=1) / count + 1e-12).sqrt() * known
+    # Not infinity: times a mask of zeros it would be NaN.
     far = torch.finfo(series.dtype).max
     largest = series.masked_fill(~there, -far).amax(dim=1) * known
     smallest = series.masked_fill(~there, far).amin(dim=1) * known

@@ -92,6 +92,7 @@ class Estimator:
                 everyone = held_out.setdefault(name, np.zeros((len(values), *labels.shape)))
                 everyone[:, rest] = values
         chosen = {name: _least_error(values, labels) for name, values in held_out.items()}
+        # Only predictions for clips that were held out: those of fitted ones would flatter.
         columns = _side_by_side({name: held_out[name] for name in LEARNERS}, chosen)
         self._stack = fit_stack(
             columns,
@@ -101,6 +102,7 @@ class Estimator:
             targets=self.targets,
             expand=config.expand,
         )
+        # The stack is fitted; the learners it combines now learn from every clip.
         everything = np.ones(len(texts), dtype=bool)
         learners, _, _ = fit_learners(config, terms, numbers, labels, everything)
         self._learners = learners.with_penalties(chosen)
@@ -154,6 +156,7 @@ class Estimator:
 
 def _least_error(predictions: Array, labels: Array) -> NDArray[np.intp]:
     """Which of (penalties, clips, targets) errs least for held-out clips: (targets,)."""
+    # Learners predict deviations from the mean, so labels are compared as such.
     centred = labels - np.nanmean(labels, axis=0)
     return np.asarray(np.nanmean((predictions - centred) ** 2, axis=1).argmin(axis=0))
 

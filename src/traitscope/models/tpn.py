@@ -89,6 +89,7 @@ class Shifted(nn.Module):
     def forward(self, maps: Tensor) -> Tensor:
         """(clips * frames, channels, h, w) -> what the layer makes of them."""
         parts = rearrange(maps, "(clips t) c h w -> clips t c h w", t=self.frames)
+        # A share of the channels each way, so that most still say what is now.
         fold = max(1, parts.shape[2] // SHIFTED)
         before, after, rest = parts.split((fold, fold, parts.shape[2] - 2 * fold), dim=2)
         # Beyond the ends of a clip there is nothing.
@@ -119,6 +120,7 @@ class Flow(nn.Module):
 
     def forward(self, quick: Tensor, slow: Tensor) -> Tensor:
         """(n, channels, t, h, w) and (n, channels, u, h, w) -> (n, outputs, u, h, w), u <= t."""
+        # The largest over time: a short gesture must survive the slower tempo.
         quick = functional.adaptive_max_pool3d(quick, slow.shape[2:])
         parts = [layer(level) for layer, level in zip(self.each, (quick, slow), strict=True)]
         joined: Tensor = self.join(torch.cat(parts, dim=1))
@@ -131,6 +133,7 @@ class Pyramid(nn.Module):
     def __init__(self, config: Config, early: int, late: int) -> None:
         super().__init__()
         self.tempos = config.tempos
+        # Half the channels: two levels together are as wide as one was.
         inner = late // 2
         # The earlier level is brought to the places and channels of the later one.
         self.spatial = _unit(early, late, (1, 3, 3), stride=(1, 2, 2))
@@ -149,6 +152,7 @@ class Pyramid(nn.Module):
         ):
             levels.append(functional.max_pool3d(layer(level), (tempo, 1, 1)))
         quick, slow = levels
+        # A whole number, which the settings check: repeating needs no interpolation.
         times = self.tempos[1] // self.tempos[0]
         quicker = quick + slow.repeat_interleave(times, dim=2)
         slower = slow + functional.max_pool3d(self.down(quick), (times, 1, 1))
@@ -191,6 +195,7 @@ class Model(nn.Module):
         frames = batch.streams[stream] * rearrange(mask, "clips t -> clips t 1 1 1")
         early, late = self._levels(rearrange(frames, "clips t ... -> (clips t) ..."))
         scores = self.to_range(self.score(self.dropout(self.pyramid(early, late))))
+        # The second head only teaches the earlier level; predictions never see it.
         if not self.training:
             return Output(scores)
         beside = self.beside_score(self.beside(early).mean(dim=(2, 3, 4)))

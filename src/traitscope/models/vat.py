@@ -63,6 +63,7 @@ TINY = Config(frames=3, height=64, backbone="test_resnet", dim=16, heads=2, unit
 
 def inputs(config: Config) -> dict[str, Draw]:
     """Frames spread over the clip, or a run of them."""
+    # Spread, one frame of each part; consecutive, a run that begins anywhere.
     spread = config.sampling == "spread"
     draw = Draw(
         train=Rows("segments" if spread else "window", config.frames),
@@ -90,6 +91,7 @@ class Unit(nn.Module):
 
     def forward(self, query: Tensor, frames: Tensor, mask: Tensor) -> Tensor:
         """(clips, 1, dim), (clips, frames, dim), (clips, frames) -> (clips, 1, dim)."""
+        # Frames are keys and values as they are: there are no projections in between.
         asked = functional.scaled_dot_product_attention(
             query, frames, frames, attn_mask=mask[:, None, :]
         )
@@ -110,10 +112,12 @@ class Model(nn.Module):
         self.colours, self.trunk = self.published.colours(), self.published.network()
         channels = self.trunk.num_features
         places = (math.ceil(config.height / STRIDE), math.ceil(config.height // 2 / STRIDE))
+        # Trunk maps are all positive; centred, they leave room for the moments.
         self.norm = nn.BatchNorm2d(channels)
         # As large as the map of a frame, so that one place is left of it.
         self.reduce = nn.Conv2d(channels, config.dim, places, bias=False)
         self.reduced = nn.LayerNorm(config.dim, elementwise_affine=False)
+        # Heads look at slices of a frame's description, each with three units of its own.
         width = config.dim // config.heads
         self.heads = nn.ModuleList(
             nn.ModuleList(Unit(width, config.dropout) for _ in range(config.units))
@@ -145,6 +149,7 @@ class Model(nn.Module):
             for unit in units:  # type: ignore[attr-defined]
                 query = unit(query, part, mask)
             answers.append(query[:, 0])
+        # Of length one, so that a head that shouts does not decide the score.
         joined = functional.normalize(torch.cat(answers, dim=-1), dim=-1)
         return self.to_range(self.score(joined))
 
@@ -155,6 +160,7 @@ def middle_frame(mask: Tensor) -> Tensor:
     The middle of a clip's own frames, not of the batch's, which a longer clip would move.
     """
     before = mask.cumsum(dim=1) - 1
+    # Counted among the frames that are there: a missing one has nothing to ask with.
     half = rearrange(mask.sum(dim=1) // 2, "clips -> clips 1")
     return ((before == half) & mask).int().argmax(dim=1)
 

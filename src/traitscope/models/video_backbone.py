@@ -119,6 +119,7 @@ def _network(config: Config, targets: int) -> nn.Module:
         name: list(value) if isinstance(value, tuple) else value
         for name, value in config.swin.model_dump().items()
     }
+    # torchvision has fixed sizes by name; a smaller one is put together here.
     network = SwinTransformer3d(
         patch_size=[2, 4, 4], stochastic_depth_prob=0.0, num_classes=targets, **sizes
     )

@@ -93,6 +93,7 @@ class ResNet(nn.Module):
             return
         self.network: Any = _backbone(config).network()
         self.channels = self.network.num_features
+        # Here, not in the optimiser: what does not train is also held in evaluation mode.
         for tensor_name, tensor in self.network.named_parameters():
             tensor.requires_grad_(tensor_name.startswith(_TRAINED[config.unfreeze]))
         self.train()  # a new network is in training mode, its frozen parts, too
@@ -127,5 +128,6 @@ class ResNet(nn.Module):
 
 def _backbone(config: BackboneConfig) -> Backbone:
     """What is asked of timm; the tag behind the name says which of its published tensors."""
+    # All four groups, so that blocks still fit each other.
     channels = tuple(max(1, round(config.width * size)) for size in (64, 128, 256, 512))
     return Backbone(config.published, config.pretrained, {"channels": channels, **BARE})

@@ -43,8 +43,10 @@ class RangeHead(nn.Module):
     def __init__(self, targets: Sequence[Target], *, squash: bool = True) -> None:
         super().__init__()
         self.squash = squash
+        # Of an unbounded target they are never used, but tensors cannot hold None.
         low = [0.0 if target.low is None else target.low for target in targets]
         high = [1.0 if target.high is None else target.high for target in targets]
+        # Buffers: they go to the device with the network, and into the run with its tensors.
         self.register_buffer("low", torch.tensor(low))
         self.register_buffer("span", torch.tensor(high) - torch.tensor(low))
         self.register_buffer("bounded", torch.tensor([t.low is not None for t in targets]))
@@ -80,6 +82,7 @@ class AttentionPool(nn.Module):
 
         Over the rows of a clip they sum to one.
         """
+        # Additive attention of Bahdanau et al., 2015, https://arxiv.org/abs/1409.0473.
         scores = self.score(torch.tanh(self.hidden(rows)))
         hidden = ~rearrange(mask, "clips rows -> clips rows 1")
         # not minus infinity: where every row is hidden, softmax would give NaN
@@ -94,6 +97,7 @@ def sinusoids(
     Returns:
         (rows, width).
     """
+    # From 2 pi rows to 10,000 times as many, as in Vaswani et al., 2017.
     waves = torch.exp(torch.arange(0, width, 2, device=device) * (-math.log(1e4) / width))
     angles = (torch.arange(rows, device=device) * step)[:, None] * waves
     return torch.stack([angles.sin(), angles.cos()], dim=2).flatten(1)[:, :width]

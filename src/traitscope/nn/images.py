@@ -43,6 +43,7 @@ def image_draws(config: ImagesConfig) -> dict[str, Draw]:
 
 def evaluated(images: Images) -> Rows:
     """The rows that are scored of a clip: evenly spaced ones, or all."""
+    # Rows that are missing come along with "all": their mask is False.
     return Rows("all") if images == "all" else Rows("even", images)
 
 
@@ -54,6 +55,7 @@ def score_images(batch: Batch, stream: str, score: Callable[[Tensor], Tensor]) -
         stream: its name.
         score: (images, 3, height, width) -> (images, targets).
     """
+    # Missing pictures are scored like others (zeros) and left out of the mean.
     mask = batch.masks[stream]
     scores = each_image(batch, stream, score)
     return RowScores(rearrange(scores, "(clips rows) t -> clips rows t", clips=len(mask)), mask)

@@ -17,6 +17,7 @@ def from_scratch(network: nn.Module) -> None:
     of a transformer, stay as they are.
     """
     for part in network.modules():
+        # fan_out, as ResNets were published: it is the gradient that must keep its size.
         if isinstance(part, nn.Conv1d | nn.Conv2d):
             nn.init.kaiming_normal_(part.weight, mode="fan_out", nonlinearity="relu")
         elif isinstance(part, nn.Linear):

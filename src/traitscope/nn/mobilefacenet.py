@@ -4,16 +4,12 @@ Paper: Chen et al., "MobileFaceNets", 2018, https://arxiv.org/abs/1804.07573. 1,
 in all, 565,888 up to the map; the weights are a third-party file that the user brings.
 """
 
-import pickle
-from pathlib import Path
-from typing import Any
-
-import torch
 from torch import Tensor, nn
 
 from traitscope import weights
 from traitscope.errors import DataError
 from traitscope.nn.pretrained import frozen
+from traitscope.nn.tensor_files import read_tensors
 
 FILE = "landmark_network.pth"
 """What `weights` calls its tensors."""
@@ -65,6 +61,7 @@ class MobileFaceNet(nn.Module):
             Bottleneck(64, 128, 256, stride=2),
             *[Bottleneck(128, 128, 256) for _ in range(6)],
         )
+        # Not used by S2D; kept because the published file holds its tensors, too.
         self.points = nn.Sequential(
             Bottleneck(128, 128, 512, stride=2),
             *[Bottleneck(128, 128, 256) for _ in range(2)],
@@ -75,6 +72,7 @@ class MobileFaceNet(nn.Module):
 
     def landmark_map(self, faces: Tensor) -> Tensor:
         """(images, 3, 112, 112) -> (images, 128, 14, 14), without gradient."""
+        # Also while S2D trains: its statistics are of faces at large, not of ours.
         with frozen(self.trunk):
             features: Tensor = self.trunk(faces)
         return features
@@ -95,7 +93,8 @@ def load_landmark_network(network: MobileFaceNet) -> None:
         DataError: it is not this network.
     """
     path = weights.find(FILE)
-    tensors, own = _tensors(path), network.state_dict()
+    tensors, own = read_tensors(path), network.state_dict()
+    # All that differ are counted: one shape may fit by chance, a hundred do not.
     wrong = [
         f"{theirs} {tuple(tensors[theirs].shape)} for {name} {tuple(tensor.shape)}"
         for theirs, (name, tensor) in zip(tensors, own.items(), strict=False)
@@ -108,15 +107,3 @@ def load_landmark_network(network: MobileFaceNet) -> None:
             f"{len(own)}, {len(wrong)} of another shape{first}. Bring the file that S2D names."
         )
     network.load_state_dict(dict(zip(own, tensors.values(), strict=True)))
-
-
-def _tensors(path: Path) -> dict[str, Tensor]:
-    """Tensors of a file, in order; nothing in it is run."""
-    try:
-        tree: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
-        raise DataError(
-            f"{path} is not readable as tensors without running what is in it: {error}"
-        ) from None
-    tree = tree.get("state_dict", tree) if isinstance(tree, dict) else {}
-    return {name: value for name, value in tree.items() if isinstance(value, Tensor)}

@@ -90,6 +90,7 @@ def timm_backbone(
 
     check_network(name)
 
+    # timm would look on the hub: the overlay points it at the file that lies here.
     overlay: dict[str, Any] = {}
     if pretrained:
         overlay = {"file": str(weights.find_network(name, setting=setting))}
@@ -131,6 +132,7 @@ class Backbone:
             MissingError: they are not in the cache.
         """
         if self.pretrained:
+            # Made whole and copied: timm adapts heads and positions while it loads.
             published = timm_backbone(self.name, pretrained=True, **self.settings)
             network.load_state_dict(published.state_dict())
 

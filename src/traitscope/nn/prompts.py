@@ -21,11 +21,13 @@ class MultiViewPrompter(nn.Module):
         self.image = nn.Linear(dim, hidden)  # a 1 x 1 convolution, on tokens
         self.landmarks = nn.Linear(dim, hidden)
         self.out = nn.Linear(hidden, dim)
+        # As published: with 1 the softmax over 196 places would be nearly flat.
         self.focus = nn.Parameter(torch.tensor(10.0))
 
     def forward(self, image: Tensor, landmarks: Tensor) -> Tensor:
         """Two (frames, places, dim) -> (frames, places, dim)."""
         seen, marked = self.image(image), self.landmarks(landmarks)
+        # Over places, in each of the eight channels by itself.
         weight = torch.softmax(self.focus * seen, dim=1)
         prompt: Tensor = self.out(weight * seen + marked)
         return prompt
@@ -41,6 +43,7 @@ class TemporalAdapter(nn.Module):
         super().__init__()
         self.heads = heads
         self.down = nn.Linear(dim, hidden)
+        # Without bias, as published: 740,928 parameters count on it.
         self.qkv = nn.Linear(hidden, 3 * hidden, bias=False)
         self.project = nn.Linear(hidden, hidden)
         self.up = nn.Linear(hidden, dim)
@@ -53,6 +56,7 @@ class TemporalAdapter(nn.Module):
     def forward(self, tokens: Tensor, mask: Tensor) -> Tensor:
         """(clips x time, places, dim) and a (clips, time) mask -> (clips x time, places, dim)."""
         clips = len(mask)
+        # Each place looks along time at itself alone: 196 short series per clip.
         series = rearrange(tokens, "(b t) n d -> (b n) t d", b=clips)
         hidden = functional.gelu(self.down(series))
         series = self.up(self.project(self._attend(hidden, mask, len(series) // clips)))
@@ -82,6 +86,7 @@ class Prompt(nn.Module):
 
     def forward(self, image: Tensor, landmarks: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Patch tokens, normalised landmark tokens and a mask -> changed tokens, and the prompt."""
+        # Both prompts see the same normed tokens; what they find is added to the plain ones.
         normed = self.norm(image)
         prompt = self.focus(normed, landmarks)
         image = image + prompt

@@ -24,6 +24,7 @@ class Block(nn.Module):
             convolution(outputs, outputs, stride=1, sound=sound),
             norm(outputs, sound=sound),
         )
+        # Nothing to do where sizes agree: an empty sequence passes its input on.
         self.shortcut = nn.Sequential()
         if stride != 1 or inputs != outputs:
             kind = nn.Conv1d if sound else nn.Conv2d
@@ -48,6 +49,7 @@ def resnet(depth: int, channels: Sequence[int], *, sound: bool) -> nn.Sequential
     first, step = channels[0], 4 if sound else 2
     stem: list[nn.Module]
     if sound:
+        # 49 samples where a picture has 7 x 7: 3 ms of sound, a stride of a quarter of one.
         stem = [nn.Conv1d(1, first, 49, 4, 24, bias=False), norm(first, sound=True)]
         stem += [nn.ReLU(inplace=True), nn.MaxPool1d(9, 4, 4)]
     else:

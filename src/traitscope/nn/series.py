@@ -3,7 +3,6 @@
 In: a batch with a stream of rows. Out: as many rows for every clip, whatever else is in the batch.
 """
 
-from einops import rearrange
 from torch import Tensor
 from torch.nn import functional
 
@@ -17,13 +16,16 @@ def to_length(batch: Batch, stream: str, rows: int) -> Tensor:
     zero is the mean.
 
     Args:
-        batch: with a stream (clips, rows, features).
+        batch: with a stream (clips, rows, ...).
         stream: its name.
         rows: of the result.
 
     Returns:
-        (clips, rows, features).
+        (clips, rows, ...).
     """
-    there = rearrange(batch.masks[stream], "clips rows -> clips rows 1")
-    values = batch.streams[stream] * there
-    return functional.pad(values[:, :rows], (0, 0, 0, max(0, rows - values.shape[1])))
+    values, mask = batch.streams[stream], batch.masks[stream]
+    features = values.ndim - mask.ndim
+    values = values * mask.reshape(*mask.shape, *[1] * features)
+    # Padding is counted from the last axis back; that of the rows is the second of all.
+    after = max(0, rows - values.shape[1])
+    return functional.pad(values[:, :rows], (*[0, 0] * features, 0, after))

@@ -1,10 +1,19 @@
-"""What is drawn of an audit, on the page and in print: audit dicts in, forests and curves out."""
+"""What is drawn of an audit, on the page and in print: audits in, forests and curves out."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
-from traitscope.report.audits import CALIBRATION, Audit, cells_of, is_clear
+from traitscope.audit.findings import (
+    Audit,
+    Calibration,
+    Cell,
+    Fairness,
+    Leakage,
+    Named,
+    Perturbation,
+    Perturbed,
+)
+from traitscope.report.audits import CALIBRATION, is_clear, slopes_of
 
 SHOWN_GROUPS = 14
 """Groups that a figure draws; attributes alone come before pairs of them."""
@@ -82,9 +91,9 @@ class Curves:
 
 def forests(audit: Audit) -> list[Forest]:
     """Values with intervals that are drawn of an audit, one figure per target or measure."""
-    if audit["audit"] == "fairness":
-        return [_gaps(audit, target) for target in audit["targets"]]
-    if audit["audit"] == "calibration":
+    if isinstance(audit, Fairness):
+        return [_gaps(audit, target) for target in audit.targets]
+    if isinstance(audit, Calibration):
         drawn = (("label_slope", 1.0), ("bias", 0.0), ("sd_ratio", 1.0))
         titles = dict(CALIBRATION)
         return [_measure(audit, key, titles[key], reference) for key, reference in drawn]
@@ -93,79 +102,79 @@ def forests(audit: Audit) -> list[Forest]:
 
 def heats(audit: Audit) -> list[Heat]:
     """Correlations between traits, of labels and of predictions."""
-    between = audit.get("between")
-    if audit["audit"] != "calibration" or not between:
+    if not isinstance(audit, Calibration) or audit.between is None:
         return []
-    names = tuple(target["name"][:1].upper() for target in audit["targets"])
-    turned = [target["label"] for target in audit["targets"] if "(" in target["label"]]
+    names = tuple(target.name[:1].upper() for target in audit.targets)
+    turned = [target.label for target in audit.targets if "(" in target.label]
     directions = "".join(f" ({label[0].upper()}: {label.partition('(')[2]}" for label in turned)
+    sides = (("labels", audit.between.labels), ("predictions", audit.between.predictions))
     return [
-        Heat(
-            f"Correlations between {side}{directions}",
-            names,
-            tuple(tuple(row) for row in between[side]),
-        )
-        for side in ("labels", "predictions")
+        Heat(f"Correlations between {side}{directions}", names, matrix) for side, matrix in sides
     ]
 
 
 def curves(audit: Audit) -> list[Curves]:
     """Shifts over steps, one figure per perturbation."""
-    if audit["audit"] != "perturbation":
+    if not isinstance(audit, Perturbation):
         return []
-    return [_curve(audit, entry) for entry in audit["perturbations"]]
+    return [_curve(audit, entry) for entry in audit.perturbations]
 
 
 def bars(audit: Audit) -> list[tuple[str, float]]:
     """Shares of scored clips that leaks touch."""
-    if audit["audit"] != "leakage":
+    if not isinstance(audit, Leakage):
         return []
-    whole = max(1, audit["clips"])
-    return [(row["kind"], row["clips"] / whole) for row in audit["findings"]]
+    whole = max(1, audit.clips)
+    return [(leak.kind, leak.clips / whole) for leak in audit.findings]
 
 
-def _gaps(audit: Audit, target: Mapping[str, Any]) -> Forest:
-    drawn = sorted((g for g in audit["groups"] if "cells" in g), key=lambda g: "×" in g["value"])
+def _gaps(audit: Fairness, target: Named) -> Forest:
+    # attributes alone come first, then pairs of them
+    drawn = sorted(audit.measured, key=lambda pair: "×" in pair[0].value)
     rows = []
-    for group in drawn[:SHOWN_GROUPS]:
-        cells = group["cells"][target["name"]]
+    for group, own in drawn[:SHOWN_GROUPS]:
+        cells = own[target.name]
         kinds = (
-            ("labels", cells["label_gap"]),
-            ("clear" if is_clear(cells) else "model", cells["prediction_gap"]),
-            ("residual", cells["residual_gap"]),
+            ("labels", cells.label_gap),
+            ("clear" if is_clear(cells) else "model", cells.prediction_gap),
+            ("residual", cells.residual_gap),
         )
-        marks = tuple(_mark(kind, cell) for kind, cell in kinds if cell["value"] is not None)
+        marks = tuple(mark for kind, cell in kinds for mark in _mark(kind, cell))
         if marks:
-            rows.append((f"{group['value']}, n {group['clips']}", marks))
-    return Forest(target["label"], "gap to all others", 0.0, tuple(rows))
+            rows.append((f"{group.value}, n {group.clips}", marks))
+    return Forest(target.label, "gap to all others", 0.0, tuple(rows))
 
 
-def _measure(audit: Audit, measure: str, title: str, reference: float) -> Forest:
+def _measure(audit: Calibration, measure: str, title: str, reference: float) -> Forest:
     rows = tuple(
-        (label, (_mark("model", cell),))
-        for label, cell in cells_of(audit, audit["cells"], measure)
-        if cell["value"] is not None
+        (label, tuple(_mark("model", cell)))
+        for label, cell in slopes_of(audit, measure)
+        if cell.value is not None
     )
     across = title.partition(" (")[0]
     return Forest(across[:1].upper() + across[1:], across, reference, rows)
 
 
-def _mark(kind: str, cell: Mapping[str, Any]) -> Mark:
-    return Mark(kind, cell["value"], cell["low"], cell["high"])
+def _mark(kind: str, cell: Cell) -> Iterator[Mark]:
+    """One mark; none where the value is undefined."""
+    if cell.value is not None:
+        yield Mark(kind, cell.value, cell.low, cell.high)
 
 
-def _curve(audit: Audit, entry: Mapping[str, Any]) -> Curves:
+def _curve(audit: Perturbation, entry: Perturbed) -> Curves:
     series = []
-    for target in audit["targets"]:
-        name, width = target["name"], audit["spreads"].get(target["name"])
+    for target in audit.targets:
+        width = audit.spreads.get(target.name)
         points = [
-            (step["value"], step["shifts"][name]["mean"] / width, step["shifts"][name]["flagged"])
-            for step in entry["steps"]
-            if width and name in step["shifts"]
+            (step.value, shift.mean / width, shift.flagged)
+            for step in entry.steps
+            if width
+            and (shift := step.shifts.get(target.name)) is not None
+            and shift.mean is not None
         ]
-        if entry["neutral"] is not None and points:
-            points.append((entry["neutral"], 0.0, False))
+        if entry.neutral is not None and points:
+            points.append((entry.neutral, 0.0, False))
         if points:
             steps, moved, flagged = zip(*sorted(points), strict=True)
-            series.append((target["label"], steps, moved, flagged))
-    return Curves(entry["name"], entry["unit"], tuple(series))
+            series.append((target.label, steps, moved, flagged))
+    return Curves(entry.name, entry.unit, tuple(series))

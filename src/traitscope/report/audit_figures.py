@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from markupsafe import escape
 
+from traitscope.audit.findings import Audit
 from traitscope.audit.shifts import MOST_SPREAD
 from traitscope.report import svg
 from traitscope.report.audit_drawings import (
@@ -16,7 +17,6 @@ from traitscope.report.audit_drawings import (
     forests,
     heats,
 )
-from traitscope.report.audits import Audit
 from traitscope.report.content import number
 from traitscope.report.figures import Panel
 

@@ -8,11 +8,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from traitscope.audit.findings import Audit, Leakage
 from traitscope.audit.shifts import MOST_SPREAD
 from traitscope.plotting import BLUE, GREY, RED, plain, save
 from traitscope.report.audit_drawings import Curves, Forest, Heat, bars, curves, forests
 from traitscope.report.audit_drawings import heats as heats_of
-from traitscope.report.audits import TITLES, Audit
+from traitscope.report.audits import TITLES
 from traitscope.report.content import number
 
 LINES = (
@@ -37,7 +38,7 @@ def audit_figure(audit: Audit, path: Path) -> list[Path]:
     """Draw the figures of an audit side by side; nothing when it has none."""
     drawn: list[Any] = [*(f for f in forests(audit) if f.rows), *heats_of(audit)]
     drawn += [one for one in curves(audit) if one.series]
-    if audit["audit"] == "leakage":
+    if isinstance(audit, Leakage):
         drawn.append(bars(audit))
     if not drawn:
         return []
@@ -52,9 +53,9 @@ def audit_figure(audit: Audit, path: Path) -> list[Path]:
         _draw(axes, one)
     for axes in grid[len(drawn) :]:
         axes.set_axis_off()
-    kind = audit["kind"].replace("_", "-")
-    where = f"{audit['name']}, {kind} traits in {audit['corpus']}, {audit['split']}"
-    figure.suptitle(f"{TITLES[audit['audit']]}: {where}", fontsize=10)
+    kind = audit.kind.replace("_", "-")
+    where = f"{audit.name}, {kind} traits in {audit.corpus}, {audit.split}"
+    figure.suptitle(f"{TITLES[audit.audit]}: {where}", fontsize=10)
     return [save(figure, path)]
 
 

@@ -1,9 +1,9 @@
 """The checklist of a model card: what a report must state, and whether this one does."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from traitscope.audit.findings import Audit
 from traitscope.evaluation.report import Report, ScoredRow
 from traitscope.report.audits import TITLES
 from traitscope.report.content import ROLES, SYSTEMS, Group, plain
@@ -21,7 +21,7 @@ class Item:
 
 
 def checklist(
-    report: Report, group: Group, audits: Sequence[Mapping[str, Any]], *, has_card: bool
+    report: Report, group: Group, audits: Sequence[Audit], *, has_card: bool
 ) -> tuple[Item, ...]:
     """Go through what a card must state.
 
@@ -81,8 +81,8 @@ def _intervals(report: Report) -> Item:
     return Item("Intervals", with_ends > 0, text)
 
 
-def _audits(audits: Sequence[Mapping[str, Any]], *, has_run: bool) -> Item:
-    made = [audit["audit"] for audit in audits]
+def _audits(audits: Sequence[Audit], *, has_run: bool) -> Item:
+    made = [audit.audit for audit in audits]
     asked = [name for name in TITLES if has_run or name != "perturbation"]
     missing = [name for name in asked if name not in made]
     text = f"made: {', '.join(made) or 'none'}"

@@ -120,12 +120,14 @@ class Row:
         role: a key of ROLES.
         metrics: metric -> target or ``macro`` -> score.
         twin: the table has another baseline of this role, so the label must tell them apart.
+        people: people are known, so that look-ups go by them as well.
     """
 
     name: str
     role: str
     metrics: Mapping[str, Mapping[str, Score]]
     twin: bool = False
+    people: bool = False
 
     @property
     def label(self) -> str:
@@ -133,6 +135,8 @@ class Row:
         if self.role in SYSTEMS:
             return self.name
         label = ROLES[self.role][0]
+        if self.people:
+            label = label.replace("by source", "by source and person")
         return f"{label} (beside {self.name})" if self.twin else label
 
     @property
@@ -296,7 +300,8 @@ def _part(key: str, reports: Sequence[Report]) -> Part:
     baselines: list[Row] = []
     for report, part in zip(having, parts, strict=True):
         for scored in part.rows:
-            row = Row(_name(scored, report), scored.role, scored.metrics)
+            people = report.counts.subjects is not None
+            row = Row(_name(scored, report), scored.role, scored.metrics, people=people)
             (models if row.role in SYSTEMS else baselines).append(row)
     return Part(
         key=key,

@@ -2,14 +2,17 @@
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from traitscope import escaping
+from traitscope.audit.findings import Audit
 from traitscope.evaluation.report import Report
 from traitscope.files import write_csv, write_text
 from traitscope.report import audit_plots, plots, tables
-from traitscope.report.audits import TITLES, Audit, AuditTable, audit_long, audit_tables
+from traitscope.report.audits import TITLES, AuditTable, audit_long, audit_tables
+from traitscope.report.ceilings import ceiling_view
 from traitscope.report.content import Cell, Group, Part, read_groups
 from traitscope.report.noticed import every_note
 
@@ -19,6 +22,7 @@ LONG = (
 )
 AUDIT_LONG = (*("report", "audit", "item", "clips"), *("target", "measure", "value", "low", "high"))
 VERDICTS = ("corpus", "split", "report", "part", "kind", "targets", "against", "text")
+CEILINGS = ("report", "target", "measure", "value", "low", "high")
 IN_TRAIT_TABLES = ("accuracy", "ccc")
 
 
@@ -34,8 +38,9 @@ def export(
     Args:
         reports: one per evaluation.
         folder: where ``metrics.csv`` (every number, one per row), ``failures.csv``, ``notes.csv``,
-            ``tables.md``, ``tables.tex`` (both with the verdicts), ``verdicts.csv`` and the PNG
-            figures go; it is made. Audits add ``audits.csv``, ``audits.md`` and ``audits.tex``.
+            ``tables.md``, ``tables.tex`` (both with verdicts and ceilings), ``verdicts.csv``,
+            ``ceilings.csv`` and the PNG figures go; it is made. Audits add ``audits.csv``,
+            ``audits.md`` and ``audits.tex``.
         histories: report name -> one dict per epoch, drawn too.
         audits: report name -> its audits.
 
@@ -53,8 +58,9 @@ def export(
         write_csv(folder / "failures.csv", ("report", "clip", "status", "reason"), _lost(groups)),
         write_csv(folder / "notes.csv", ("report", "clip", "kind", "note"), every_note(reports)),
         write_csv(folder / "verdicts.csv", VERDICTS, _judged(groups)),
-        write_text(folder / "tables.md", _documents(groups, markdown, _md_verdicts)),
-        write_text(folder / "tables.tex", _documents(groups, latex, _tex_verdicts)),
+        write_csv(folder / "ceilings.csv", CEILINGS, _allowed(groups)),
+        write_text(folder / "tables.md", _documents(groups, MARKDOWN)),
+        write_text(folder / "tables.tex", _documents(groups, LATEX)),
     ]
     for i, group in enumerate(groups, start=1):
         for part in group.parts:
@@ -68,7 +74,7 @@ def export(
         history = (histories or {}).get(name, ())
         written += plots.history(history, name, stem.with_name(f"{stem.name}-epochs.png"))
         for audit in (audits or {}).get(name, ()):
-            path = stem.with_name(f"{stem.name}-{audit['audit']}.png")
+            path = stem.with_name(f"{stem.name}-{audit.audit}.png")
             written += audit_plots.audit_figure(audit, path)
     return written + _write_audits(folder, audits or {})
 
@@ -78,13 +84,13 @@ def _write_audits(folder: Path, audits: Mapping[str, Sequence[Audit]]) -> list[P
     if not any(audits.values()):
         return []
     rows = (
-        (name, audit["audit"], *row)
+        (name, audit.audit, *row)
         for name, mine in audits.items()
         for audit in mine
         for row in audit_long(audit)
     )
     titled = [
-        (f"{name}, {TITLES[audit['audit']]}: {table.title}", table)
+        (f"{name}, {TITLES[audit.audit]}: {table.title}", table)
         for name, mine in audits.items()
         for audit in mine
         for table in audit_tables(audit)
@@ -92,18 +98,18 @@ def _write_audits(folder: Path, audits: Mapping[str, Sequence[Audit]]) -> list[P
     ]
     return [
         write_csv(folder / "audits.csv", AUDIT_LONG, rows),
-        write_text(folder / "audits.md", "\n".join(_audit_markdown(*one) for one in titled)),
-        write_text(folder / "audits.tex", "\n".join(_audit_latex(*one) for one in titled)),
+        write_text(folder / "audits.md", "\n".join(_words_markdown(*one) for one in titled)),
+        write_text(folder / "audits.tex", "\n".join(_words_latex(*one) for one in titled)),
     ]
 
 
-def _audit_markdown(heading: str, table: AuditTable) -> str:
+def _words_markdown(heading: str, table: AuditTable) -> str:
     lines = [f"### {escaping.markdown(heading)}", "", _md_row(list(table.header))]
     lines.append("|---" * len(table.header) + "|")
     return "\n".join([*lines, *(_md_row(list(row)) for row in table.rows), ""])
 
 
-def _audit_latex(heading: str, table: AuditTable) -> str:
+def _words_latex(heading: str, table: AuditTable) -> str:
     rows = [" & ".join(map(escaping.latex, row)) + r" \\" for row in (table.header, *table.rows)]
     return "\n".join(
         [
@@ -168,20 +174,41 @@ def _where(group: Group) -> str:
     return f"{group.kind[0]} in {group.corpus.name}, {group.split}"
 
 
-def _documents(
-    groups: Sequence[Group],
-    write: Callable[[str, tables.Table], str],
-    judge: Callable[[Group], str],
-) -> str:
-    """The verdicts of each group, then its tables."""
+@dataclass(frozen=True)
+class Writers:
+    """How one kind of document writes a table of numbers, one of text, and verdicts."""
+
+    table: Callable[[str, tables.Table], str]
+    words: Callable[[str, AuditTable], str]
+    verdicts: Callable[[Group], str]
+
+
+def _documents(groups: Sequence[Group], write: Writers) -> str:
+    """The verdicts of each group, its tables, and what the labels allow."""
     written = []
     for group in groups:
-        written.append(judge(group))
+        written.append(write.verdicts(group))
         for part in group.parts:
             if part.rows:
                 head = f"{_where(group)}: {part.title}"
-                written += [write(f"{head}; {what}", table) for what, table in _tables(group, part)]
+                shown = _tables(group, part)
+                written += [write.table(f"{head}; {what}", table) for what, table in shown]
+        for view in (ceiling_view(report, group) for report in group.reports):
+            if view.table.rows:
+                written.append(write.words(f"{_where(group)}: {view.table.title}", view.table))
     return "\n".join(written)
+
+
+def _allowed(groups: Sequence[Group]) -> Iterator[tuple[Any, ...]]:
+    """Every number of the ceilings, one per row."""
+    for group in groups:
+        for report in group.reports:
+            for each in report.ceiling.targets:
+                scores = {f"ICC({kind})": score for kind, score in each.icc.items()}
+                scores |= {"r max": each.r_max, "r disattenuated": each.disattenuated}
+                for measure, score in (scores | {"best accuracy": each.accuracy}).items():
+                    head = (report.name, group.labels[each.target], measure)
+                    yield (*head, score.value, score.low, score.high)
 
 
 def _md_verdicts(group: Group) -> str:
@@ -251,3 +278,7 @@ def _safe(name: str) -> str:
 
 def _md_row(cells: Sequence[str]) -> str:
     return "| " + " | ".join(map(escaping.markdown, cells)) + " |"
+
+
+MARKDOWN = Writers(markdown, _words_markdown, _md_verdicts)
+LATEX = Writers(latex, _words_latex, _tex_verdicts)

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
+from traitscope.audit.findings import Audit, read_audits
 from traitscope.evaluation.report import Report
 from traitscope.training.history import read_history
 
@@ -33,7 +33,7 @@ def histories_of(
 
 def audits_of(
     runs: Sequence[Path], reports: Sequence[Report], *, split: str = "test"
-) -> dict[str, list[dict[str, Any]]]:
+) -> dict[str, list[Audit]]:
     """Read the audits beside each report.
 
     Args:
@@ -47,8 +47,6 @@ def audits_of(
     Raises:
         DataError: an audit is damaged or of another version.
     """
-    from traitscope.audit import read_audits
-
     audits = {}
     for run, report in zip(map(Path, runs), reports, strict=True):
         folder = run / "evaluation" / split if run.is_dir() else run.parent

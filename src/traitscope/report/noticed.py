@@ -8,11 +8,11 @@ from traitscope.notes import Counted, count, kind_of
 
 def noticed(reports: Sequence[Report]) -> tuple[Counted, ...]:
     """Notes of the clips of some reports by kind, the most frequent first; each clip once."""
-    found: dict[str, dict[str, None]] = {}
+    notes_of_clips: dict[str, dict[str, None]] = {}
     for report in reports:
         for clip, notes in report.noted.items():
-            found.setdefault(clip, {}).update(dict.fromkeys(notes))
-    return tuple(count(found))
+            notes_of_clips.setdefault(clip, {}).update(dict.fromkeys(notes))
+    return tuple(count(notes_of_clips))
 
 
 def every_note(reports: Sequence[Report]) -> Iterator[tuple[str, str, str, str]]:

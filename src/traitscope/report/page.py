@@ -17,7 +17,7 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-from traitscope.data.protocols import Protocol
+from traitscope.audit.findings import Audit
 from traitscope.errors import DataError, some
 from traitscope.evaluation.report import Report
 from traitscope.files import write_text
@@ -26,7 +26,7 @@ from traitscope.report import figures, tables
 from traitscope.report.audit_drawings import bars
 from traitscope.report.audit_figures import audit_panels
 from traitscope.report.audit_sentences import audit_words
-from traitscope.report.audits import TITLES, Audit, AuditTable, audit_tables
+from traitscope.report.audits import TITLES, AuditTable, audit_tables
 from traitscope.report.ceilings import CeilingView, ceiling_view
 from traitscope.report.checklist import Item, checklist
 from traitscope.report.content import ROLES, Group, Part, flatten, plain, read_groups
@@ -238,12 +238,12 @@ def _system(report: Report, group: Group, beside: Beside) -> SystemView:
 
 def _audit(audit: Audit) -> AuditView:
     return AuditView(
-        title=TITLES[audit["audit"]],
+        title=TITLES[audit.audit],
         words=audit_words(audit),
         panels=tuple(audit_panels(audit)),
         bars=tuple(bars(audit)),
         tables=tuple(audit_tables(audit)),
-        notes=tuple(audit.get("notes") or ()),
+        notes=audit.notes,
     )
 
 
@@ -262,16 +262,18 @@ def _facts(group: Group) -> tuple[tuple[str, str], ...]:
     for key, read in readers.items():
         values = dict.fromkeys(plain(read(report)) for report in group.reports)
         facts.append((key, " / ".join(values)))
-    protocols = dict.fromkeys(_protocol(report.protocol) for report in group.reports)
+    protocols = dict.fromkeys(map(_protocol, group.reports))
     return (*facts, ("protocol", " / ".join(protocols)))
 
 
-def _protocol(protocol: Protocol) -> str:
+def _protocol(report: Report) -> str:
     """The settings that matter for this kind of protocol; all of them stand in the card."""
+    protocol = report.protocol
     keys = {"official": (), "kfold": ("folds", "fold", "group"), "random": ("shares", "group")}
     settings = {key: getattr(protocol, key) for key in (*keys[protocol.kind], "few")}
     shown = [f"{key} {plain(value)}" for key, value in settings.items() if value is not None]
-    return ", ".join([protocol.kind, *shown])
+    given = [f"manifest {report.manifest}"] if report.manifest else []
+    return ", ".join([protocol.kind, *shown, *given])
 
 
 def _failures(group: Group) -> tuple[FailureView, ...]:

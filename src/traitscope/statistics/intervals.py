@@ -4,7 +4,19 @@ Clips of one source or person resemble each other, so clusters are drawn, not cl
 draws what that looks like). Each cluster is reduced to the sums of ``metrics.Sums``, from which all
 metrics follow but Spearman's (``rank_intervals``). A system that was trained with several seeds has
 the mean of its scores; what other seeds would give then widens its interval, beside what other
-people would.
+people would::
+
+    labels, predictions          sums                 one resample         a metric, macro last
+    (seeds, clips, targets)      (seeds, rows,        weights              (resamples, targets + 1)
+                                  terms, targets)     (1, clusters)
+    s1: a a | b | c c | c   -->  a: n, t, p, tt ..    [2  0  1]      -->   mean over seeds of
+    s2: a a | b | c c | c        b: ..                 a a    c            FORMULAS[metric](sums)
+    fold: 0   0    0    1        c in fold 0: ..      (both rows of c)
+                                 c in fold 1: ..
+
+A cluster has a row in each fold that it has clips in, so that drawing it takes all its rows, and
+every fold keeps its own constant and variances. Two systems are weighed with the same draws: what
+a hard person costs both cancels in their difference.
 """
 
 from collections.abc import Mapping, Sequence
@@ -166,10 +178,10 @@ def intervals(
         metric -> (targets + 1, 2) lower and upper ends, macro last; (1, 2) for ``ccc_pooled``;
         NaN where the metric is undefined or there are fewer than FEWEST_CLUSTERS clusters.
     """
-    found = _scattered(_sampled(data, metrics, resamples, seed))
+    samplings = _scattered(_sampled(data, metrics, resamples, seed))
     return {
         metric: np.array([(np.nan, np.nan) if one is None else one.ends(level) for one in row])
-        for metric, row in found.items()
+        for metric, row in samplings.items()
     }
 
 
@@ -204,14 +216,14 @@ def compare(
     if second.shift != first.shift:
         raise ValueError("Two systems are compared on the same labels only.")
     systems = [_sampled(data, metrics, resamples, seed) for data in (first, second)]
-    found = _scattered(*systems)
+    samplings = _scattered(*systems)
     differences: list[Difference] = []
     for metric in metrics:
         points = [system[metric].point.mean(axis=0) for system in systems]
-        p = np.array([np.nan if each is None else each.p() for each in found[metric]])
+        p = np.array([np.nan if each is None else each.p() for each in samplings[metric]])
         # macro repeats what the targets say: it is no further test of the family
         corrected = np.append(holm(p[:-1]), p[-1])
-        for row, (name, each) in enumerate(zip((*names, MACRO), found[metric], strict=True)):
+        for row, (name, each) in enumerate(zip((*names, MACRO), samplings[metric], strict=True)):
             value = _number(points[0][row] - points[1][row])
             if each is None:
                 differences.append(Difference(metric, name, value))
@@ -267,11 +279,12 @@ class _Drawn:
         What differs between seeds because the clusters are few is in the resamples already.
         """
         seeds, clusters = len(self.point), len(self.left_out)
-        if seeds < 2:
+        if seeds < 2 or not clusters:  # too few clusters to leave one out: no interval anyhow
             return np.zeros(self.point.shape[1]), 1
         away = self.left_out - self.left_out.mean(axis=0)
         away = away - away.mean(axis=1, keepdims=True)
         sampled = (away**2).sum(axis=(0, 1)) * (clusters - 1) / clusters / (seeds - 1)
+        # seeds differ on these people by chance as well, which the resamples hold already
         between = self.point.var(axis=0, ddof=1) - sampled
         return np.sqrt(np.maximum(between, 0) / seeds), seeds - 1
 
@@ -296,7 +309,7 @@ def _scattered(
     first: Mapping[str, _Drawn], second: Mapping[str, _Drawn] | None = None
 ) -> dict[str, list[Sampling | None]]:
     """How each value, or each difference, would scatter."""
-    found: dict[str, list[Sampling | None]] = {}
+    samplings: dict[str, list[Sampling | None]] = {}
     for metric, one in first.items():
         point, drawn, left_out = one.point.mean(axis=0), one.drawn, one.left_out.mean(axis=1)
         error, degrees = one.error[0], np.full(len(point), float(one.error[1]))
@@ -305,13 +318,13 @@ def _scattered(
             point, drawn = point - two.point.mean(axis=0), drawn - two.drawn
             left_out = left_out - two.left_out.mean(axis=1)
             error, degrees = _together(one.error, two.error)
-        found[metric] = [
+        samplings[metric] = [
             sampling(
                 float(value), drawn[:, i], left_out[:, i], error=error[i], error_degrees=degrees[i]
             )
             for i, value in enumerate(point)
         ]
-    return found
+    return samplings
 
 
 def _together(one: tuple[Array, int], two: tuple[Array, int]) -> tuple[Array, Array]:

@@ -78,13 +78,13 @@ def plan(
             one, two = (system[metric][:, 0, -1] for system in systems)
             (error, degrees), (apart, few) = _error(one), _error(one - two)
             half = error * student.ppf(0.975, degrees)
-            found = apart * (student.ppf(0.975, few) + student.ppf(POWER, few))
-            widths[metric].append((float(half), float(found)))
+            difference = apart * (student.ppf(0.975, few) + student.ppf(POWER, few))
+            widths[metric].append((float(half), float(difference)))
     middle = {metric: np.median(values, axis=0) for metric, values in widths.items()}
     return tuple(
-        Planned(metric, float(half), float(found))
-        for metric, (half, found) in middle.items()
-        if np.isfinite([half, found]).all()
+        Planned(metric, float(half), float(difference))
+        for metric, (half, difference) in middle.items()
+        if np.isfinite([half, difference]).all()
     )
 
 

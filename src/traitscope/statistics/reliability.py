@@ -117,9 +117,11 @@ def _scores(
 ) -> dict[str, Score]:
     if len(sums) < 2:
         return dict.fromkeys(names, Score(None, "fewer than two rated clips"))
-    found = estimate(by_cluster(sums, clusters), statistic, seed=seed)
+    estimates = estimate(by_cluster(sums, clusters), statistic, seed=seed)
     scores = {}
-    for name, value, low, high in zip(names, found.value, found.low, found.high, strict=True):
+    for name, value, low, high in zip(
+        names, estimates.value, estimates.low, estimates.high, strict=True
+    ):
         if not np.isfinite(value):
             scores[name] = Score(None, "no clip has two ratings, or ratings do not vary")
         elif np.isfinite(low) and np.isfinite(high):

@@ -143,7 +143,7 @@ class Sampling:
         stretch: how far resamples must be pulled apart, 1 or more: of few clusters they scatter
             less than the value itself.
         error: standard error from training with so few seeds, 0 without several.
-        error_degrees: of freedom of that.
+        error_degrees: of freedom of both errors together.
     """
 
     value: float
@@ -238,16 +238,29 @@ def sampling(
     skew = float(np.sum(away**3)) / (6 * size**1.5) if size > 0 else 0.0
     # corrections that could be chance do harm: of 60 clusters their noise costs 1 % of coverage
     chance = 1 / (6 * len(away))
+    stretch = max(1.0, float(wide) / drawn) if drawn > 0 else 1.0
+    degrees = float(freedom(away)) if size > 0 else np.inf
     return Sampling(
         value=value,
         sample=known,
         bias=bias if abs(bias) > _CHANCE_BIAS / np.sqrt(len(known)) else 0.0,
         skew=skew * max(0.0, 1 - chance / skew**2) if skew else 0.0,
-        degrees=float(freedom(away)) if size > 0 else np.inf,
-        stretch=max(1.0, float(wide) / drawn) if drawn > 0 else 1.0,
+        degrees=degrees,
+        stretch=stretch,
         error=error,
-        error_degrees=error_degrees,
+        error_degrees=_together((drawn * stretch, degrees), (error, error_degrees)),
     )
+
+
+def _together(clusters: tuple[float, float], seeds: tuple[float, float]) -> float:
+    """Degrees of freedom of two errors that add up (Satterthwaite).
+
+    Five seeds alone leave 4; where what differs between people is the larger part, Student's tails
+    of 4 would make intervals wider than they are.
+    """
+    whole = clusters[0] ** 2 + seeds[0] ** 2
+    parts = clusters[0] ** 4 / clusters[1] + seeds[0] ** 4 / seeds[1]
+    return whole**2 / parts if parts > 0 else seeds[1]
 
 
 def bca(point: Array, drawn: Array, left_out: Array, *, level: float = 0.95) -> Array:
@@ -262,8 +275,8 @@ def bca(point: Array, drawn: Array, left_out: Array, *, level: float = 0.95) -> 
     Returns:
         (values, 2) lower and upper ends; NaN where there is no ``sampling``.
     """
-    found = [sampling(float(v), drawn[:, i], left_out[:, i]) for i, v in enumerate(point)]
-    ends = [(np.nan, np.nan) if one is None else one.ends(level) for one in found]
+    samplings = [sampling(float(v), drawn[:, i], left_out[:, i]) for i, v in enumerate(point)]
+    ends = [(np.nan, np.nan) if one is None else one.ends(level) for one in samplings]
     return np.array(ends, dtype=np.float64).reshape(len(point), 2)
 
 

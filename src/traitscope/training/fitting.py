@@ -95,15 +95,16 @@ def train(
     # Before anything is read: from here on only these names are imported.
     typed = typed_names(name, overrides, streams)
     folder = Path(to) if to is not None else unused_folder(name)
+    changes: list[str] = []
     if resume:
-        config = interrupted_run(folder, overrides)
+        config, changes = interrupted_run(folder, overrides)
     else:
         refuse_used(folder, otherwise=", or go on with that run: --resume")
         config = inherited(load_run(name, overrides), name, overrides, start_from)
     how: dict[str, Any] = {"accelerator": accelerator, "workers": workers, "hook": hook}
     source = str(folder / "run.yaml") if resume else name
     begin = _train_folds if config.protocol.fold == "all" else _train_one
-    start = _Start(typed, source, start_from, accept_changes)
+    start = _Start(typed, source, start_from, accept_changes, tuple(changes))
     begin(config, folder, start, resume=resume, how=how)
     return folder
 
@@ -117,12 +118,14 @@ class _Start:
         source: the file that the settings come from, for messages.
         start_from: the run or file to start from, if any.
         accept_changes: whether a resumed run may go on with other data.
+        changes: settings that a resumed run goes on with, other than before.
     """
 
     typed: Typed
     source: str
     start_from: Path | str | None
     accept_changes: bool = False
+    changes: tuple[str, ...] = ()
 
 
 def _train_one(
@@ -137,15 +140,16 @@ def _train_one(
     check_data(data)
     saved = read_saved(folder) if resume and not data.plan.is_estimator else None
     record = record_training(data, start_from)
+    changes = list(start.changes)
     if saved is not None:
         check_saved(saved, data.config)
-        changes = check_unchanged(folder, data, record, accept=start.accept_changes)
-        if changes:
-            note_changes(folder, changes)
+        changes += check_unchanged(folder, data, record, accept=start.accept_changes)
     # Whatever can be wrong with settings and tensors is found before anything is written.
     start = replace(start, start_from=start_from)
     ready = None if data.plan.is_estimator else _network(data, folder, start, saved, how)
     folder.mkdir(parents=True, exist_ok=True)
+    if changes:  # noted only now: what is refused changes nothing
+        note_changes(folder, changes)
     remove_drafts(folder)
     forget_checksums(folder)
     remember_start(folder, start_from)  # before run.yaml, without which there is nothing to resume
@@ -183,7 +187,7 @@ def _train_folds(
         begun = resume and (place / "run.yaml").is_file()
         log.info("fold %d of %d", number + 1, config.protocol.folds)
         own = (
-            interrupted_run(place, [])
+            interrupted_run(place, [])[0]
             if begun
             else load_run(str(folder), [f"protocol.fold={number}"])
         )

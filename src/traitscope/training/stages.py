@@ -37,8 +37,7 @@ def fit_stages(model: torch.nn.Module, session: Session, *, resume: bool = False
     stages = session.config.stages
     trainable = frozenset(name for name, t in model.named_parameters() if t.requires_grad)
     saved = read_saved(session.folder) if resume else None
-    if saved is not None:
-        _put_back(saved, model, session)
+    _put_back(saved, model, session)
     first = 0 if saved is None else saved.stage
     done = sum(stage.epochs for stage in stages[:first])
     for index in range(first, len(stages)):
@@ -52,12 +51,13 @@ def fit_stages(model: torch.nn.Module, session: Session, *, resume: bool = False
             save_fitted(session.folder, model)
 
 
-def _put_back(saved: Saved, model: torch.nn.Module, session: Session) -> None:
+def _put_back(saved: Saved | None, model: torch.nn.Module, session: Session) -> None:
     """Make the folder agree with the state: what was written of later epochs is repeated."""
     names = [stage.name for stage in session.config.stages]
+    stage, epoch = (0, 0) if saved is None else (saved.stage, saved.done)
     for file in ("history.csv", "steps.csv"):
-        cut(session.folder / file, names, stage=saved.stage, epoch=saved.done)
-    if saved.kept == saved.done - 1 >= 0:
+        cut(session.folder / file, names, stage=stage, epoch=epoch)
+    if saved is not None and saved.kept == saved.done - 1 >= 0:
         save_fitted(session.folder, model, tensors=saved.weights())
 
 

@@ -148,8 +148,12 @@ def _warn_of_columns(start_from: Path, there: Facts, here: Facts) -> None:
             )
 
 
-def interrupted_run(folder: Path, overrides: Sequence[str]) -> RunConfig:
-    """Settings of an interrupted run; only ``train.*`` may be changed now, which is recorded."""
+def interrupted_run(folder: Path, overrides: Sequence[str]) -> tuple[RunConfig, list[str]]:
+    """Settings of an interrupted run, and those among the overrides that are other ones now.
+
+    Raises:
+        ConfigError: there is no run, or something else than ``train.*`` changes.
+    """
     from traitscope.training.saved import check_saved, read_saved
 
     if not (folder / "run.yaml").is_file():
@@ -167,9 +171,7 @@ def interrupted_run(folder: Path, overrides: Sequence[str]) -> RunConfig:
     if saved is not None:
         check_saved(saved, before)
         _check_over(before, config, saved.stage, saved.done)
-    if changes:
-        note_changes(folder, changes)
-    return config
+    return config, changes
 
 
 def note_changes(folder: Path, changes: Sequence[str]) -> None:
