@@ -42,6 +42,8 @@ PLAIN_VALUES = [["a", 0.5, "one"], ["b", -1.0, "two"], ["c", None, ""]]
         PLAIN.replace(",", ";"),
         PLAIN.replace(",", ";").replace("0.5", "0,5"),
         PLAIN.replace(",", "\t"),
+        PLAIN.replace(",", "|"),
+        PLAIN.replace(",", "|").replace("0.5", "0,5"),
         PLAIN.replace(",", "\t").replace("0.5", "0,5"),
         "sep=;\n" + PLAIN.replace(",", ";"),
         "\n\n" + PLAIN.replace("b,", "\n,,\n   \nb,") + ",,\n\n",
@@ -58,7 +60,9 @@ def test_one_table_however_it_is_written(tmp_path: Path, text: str) -> None:
     assert values(write(tmp_path / "t.csv", text)) == PLAIN_VALUES
 
 
-@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "cp1252"])
+@pytest.mark.parametrize(
+    "encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "cp1252"]
+)
 def test_letters_of_every_encoding_are_read(tmp_path: Path, encoding: str) -> None:
     path = write(tmp_path / "t.csv", PLAIN.replace("one", "Müller"), encoding)
     assert values(path)[0] == ["a", 0.5, "Müller"]
@@ -218,13 +222,13 @@ def test_words_in_a_column_of_numbers_are_an_error_that_names_all_columns(tmp_pa
 
 def test_numbers_of_both_marks_and_all_kinds_of_nothing() -> None:
     cells = pd.Series(
-        ["0,5", "0.5", "1e-3", "", "-1.#QNAN", "#N/A", "inf", "-1.#INF", "x", "1.2,3"]
+        ["0,5", "0.5", "1e-3", "", "-1.#QNAN", "#N/A", "inf", "-1.#INF", "x", "1.2,3", "1_0"]
     )
     numbers, bad = as_numbers(cells, decimal_comma=True)
     np.testing.assert_array_equal(
-        numbers, [0.5, 0.5, 1e-3, np.nan, np.nan, np.nan, np.inf, -np.inf, np.nan, np.nan]
+        numbers, [0.5, 0.5, 1e-3, np.nan, np.nan, np.nan, np.inf, -np.inf, *[np.nan] * 3]
     )
-    assert np.flatnonzero(bad).tolist() == [8, 9]
+    assert np.flatnonzero(bad).tolist() == [8, 9, 10]
     assert as_numbers(pd.Series(["0,5"]))[1].all()
 
 

@@ -1,8 +1,14 @@
 """The few kinds of error a user can fix: what is wrong, the value, what to do now."""
 
+import errno
 import reprlib
 from collections.abc import Sequence
 from typing import Any
+
+_CV2_NO_MEMORY = -4
+"""OpenCV's StsNoMem."""
+_NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "bad_alloc")
+"""How PyTorch on CPUs (Linux, Windows) and GPUs, and libraries in C++ say it, in lower case."""
 
 
 class TraitscopeError(Exception):
@@ -51,6 +57,23 @@ def _clip_error(message: str, status: str, notes: Sequence[str] = ()) -> ClipErr
 
 class MissingError(TraitscopeError):
     """Report an optional package, model file or system library that is not there."""
+
+
+def lacks_memory(error: BaseException) -> bool:
+    """Whether an exception says that memory was refused.
+
+    Python, NumPy, PyAV and Arrow raise a MemoryError. Others have words of their own, and are known
+    by these: they are not imported for it.
+    """
+    if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
+        return True
+    kind = f"{type(error).__module__.partition('.')[0]}.{type(error).__name__}"
+    if kind == "torch.OutOfMemoryError":
+        return True
+    if kind == "cv2.error":
+        return getattr(error, "code", None) == _CV2_NO_MEMORY
+    words = str(error).lower() if isinstance(error, RuntimeError) else ""
+    return any(sign in words for sign in _NO_MEMORY)
 
 
 def shown(value: object, longest: int = 200) -> str:

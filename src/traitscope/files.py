@@ -6,6 +6,7 @@ where the disk is full, a person presses Ctrl-C or the machine stops.
 
 import csv
 import hashlib
+import io
 import json
 import os
 import platform
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from traitscope.errors import ConfigError, DataError, shown
-from traitscope.escaping import cell
+from traitscope.escaping import cell, plain
 
 LARGEST_BYTES = 32 * 2**20
 """Of a text or JSON file that is read whole: the largest reports have a few megabytes."""
@@ -95,6 +96,38 @@ def write_csv(path: Path, header: Sequence[str], rows: Iterable[Iterable[Any]]) 
         writer.writerow(map(cell, header))
         writer.writerows(map(cell, row) for row in rows)
     return path
+
+
+def read_csv(
+    path: Path, columns: Sequence[str], *, damaged: str, largest: int = 8 * LARGEST_BYTES
+) -> list[dict[str, str]]:
+    """Read a table that `write_csv` wrote, text as it was given.
+
+    Args:
+        path: of the file.
+        columns: what it must have, in any order; others are read, too.
+        damaged: what to do when it cannot be read.
+        largest: bytes it may have.
+
+    Raises:
+        FileNotFoundError: there is nothing.
+        DataError: it is damaged: no text, other columns, a row that is cut.
+    """
+    try:
+        text = io.StringIO(read_bytes(path, largest=largest).decode("utf-8"), newline="")
+        header, *rows = csv.reader(text, strict=True)
+    except FileNotFoundError:
+        raise
+    except (ValueError, OSError, csv.Error) as error:  # an empty file has no header to unpack
+        raise DataError(f"{path} is damaged ({error}). {damaged}") from error
+    if lacking := [name for name in columns if name not in header]:
+        raise DataError(f"{path} is damaged (it has no column {lacking[0]!r}). {damaged}")
+    for number, row in enumerate(rows, 2):
+        if len(row) != len(header):
+            why = f"row {number} has {len(row)} cells, not {len(header)}"
+            raise DataError(f"{path} is damaged ({why}). {damaged}")
+    names = [plain(name) for name in header]
+    return [dict(zip(names, map(plain, row), strict=True)) for row in rows]
 
 
 def check_regular(path: Path, *, largest: int = LARGEST_BYTES) -> None:

@@ -5,11 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.support.command_line import type_in
 from traitscope.audit.perturbation import _covering, audit_perturbation
 from traitscope.corpora.synthetic import Config, generate
 from traitscope.errors import ConfigError, DataError
 from traitscope.evaluation.trained_runs import evaluate
 from traitscope.features.preparation import prepare
+from traitscope.media import Limits
 from traitscope.training.fitting import train
 
 MODEL = "tests.audit.brightness_model"
@@ -64,6 +66,17 @@ def test_the_unchanged_copy_is_exact_and_the_confound_is_flagged(run: Path) -> N
     assert audit.flagged[0].reasons
     assert {f.perturbation for f in audit.flagged} == {"brightness"}
     assert any("validation (4 clips, too few for 95%" in note for note in audit.notes)
+
+
+def test_what_a_clip_may_take_is_set_for_its_copies_too(run: Path) -> None:
+    few = {"clips": 1, "only": ["mirror"], "model": MODEL}
+    with pytest.raises(DataError, match="None of the 1 chosen clips can be scored"):
+        audit_perturbation(run, **few, limits=Limits(pixels=1000))
+    words = ("audit", "perturbation", run, "--model", MODEL, "--clips", 1, "--only", "mirror")
+    typed = type_in(*words, "--limit", "pixels=1000")
+    assert typed.returncode == 2
+    assert "None of the 1 chosen clips" in typed.stderr
+    assert "unknown key 'pixel'" in type_in(*words, "--limit", "pixel=9").stderr
 
 
 def test_the_own_interval_covers_95_percent_of_validation_residuals() -> None:

@@ -13,6 +13,7 @@ from tests.support.listening import train_listener
 from tests.support.media_files import tone, write_sound, write_video
 from traitscope.cli import VERBS
 from traitscope.cli._shared import write_table
+from traitscope.types import TRAITS
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -209,6 +210,25 @@ def test_a_narrow_table_folds_words_and_loses_none(
     assert "…" not in "".join(lines)
     assert lines[0].startswith("a title that is longer than the table")
     assert any(".500 [" in line for line in lines) == (columns == 200)
+
+
+def test_numbers_and_statuses_stay_whole_beside_long_names(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    for name, value in (("COLUMNS", "80"), ("LINES", "25"), ("TERM", "dumb")):
+        monkeypatch.setenv(name, value)
+    name = "a recording whose name is so long that it takes the place of the others.mp4"
+    scores = ["0.551"] * 5
+    write_table(
+        ["clip", *TRAITS[:4], "neuroticism (high = stable)", "coverage", "status"],
+        [[name, *scores, "46% (mid_term)", "undecodable"]],
+    )
+    out = capsys.readouterr().out
+    assert max(map(len, out.splitlines())) <= 80
+    assert out.count("0.551") == 5
+    assert "(mid_term)" in out
+    assert "undecodable" in out
 
 
 def test_a_table_in_a_pipe_has_one_line_per_row(capsys: pytest.CaptureFixture[str]) -> None:

@@ -61,6 +61,8 @@ def test_a_dry_run_estimates_and_writes_nothing(corpus: Path, tmp_path: Path, ca
     assert "s per clip in one; 3 clips tried" in out
     assert "for signals-" in out
     assert "tried and failed: nobody.mp4: faces: no_face" in out
+    assert run(*arguments, "--dry-run", "--limit", "pixels=1000") == 0
+    assert "tried and failed: a.mp4: faces: too_large" in capsys.readouterr().out
     assert not store.exists()
     assert run(*arguments) == 1
     sizes = {key: Store(store).size_bytes(key) for key in Store(store).fingerprints()}
@@ -154,7 +156,7 @@ def test_a_sheet_is_a_picture_with_something_on_it(corpus: Path, store: Path, ca
     assert run("features", "sheet", store, "--to", target, "--clip", "a.mp4") == 0
     assert cv2.imread(str(target)).shape[0] < image.shape[0]
     assert run("features", "sheet", corpus / "nowhere", "--to", target) == 2
-    assert "no faces, frames or signals" in capsys.readouterr().err
+    assert "no faces, frames, signals, short_term" in capsys.readouterr().err
 
 
 def test_a_sheet_says_what_lacks_and_shows_no_more_than_the_pictures(

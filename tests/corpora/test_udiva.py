@@ -164,6 +164,9 @@ def test_windows_may_overlap_and_short_recordings_stay_whole(tmp_path: Path) -> 
         "99_FC2_T",
     ]
     assert all(c.fps == 4 for c in corpus.clips if c.id.startswith("99_FC1"))
+    large = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + 2 * (2**20).to_bytes(4, "big") + b"\x08\2\0\0\0"
+    (frames / "0.png").write_bytes(large)  # beyond the limit, which says nothing of the length
+    assert load_corpus(f"{address},window=2,step=1.25").clips == corpus.clips
     long = load_corpus(f"{address},window=60")
     assert [c.id for c in long.clips if c.split == "test"] == ["99_FC1_T", "99_FC2_T"]
     unknown = load_corpus(f"udiva:{tmp_path},window=2")  # nothing says how many frames a second

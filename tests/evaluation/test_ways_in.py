@@ -152,6 +152,28 @@ def test_a_run_names_its_manifest_and_is_scored_on_labels_without_a_split(tmp_pa
     assert "learnt clips that are left out here" in refused.stderr
 
 
+def test_what_was_noticed_of_a_table_is_in_every_output_of_its_evaluation(tmp_path: Path) -> None:
+    address = make_corpus(tmp_path)
+    corpus = load_corpus(address)
+    means = {f"predicted_{name}": 0.5 for name in TRAITS}
+    rows = [{"clip": clip.id, "model": "m\u00fcller", **means} for clip in corpus.clips]
+    pd.DataFrame(rows).to_csv(tmp_path / "p.csv", encoding="cp1252")  # with an index without name
+    typed = type_in(
+        *("evaluate", "--predictions", tmp_path / "p.csv", "--labels", address),
+        *("--to", tmp_path / "out", "--split", "test"),
+    )
+    assert typed.returncode == 0, typed.stderr
+    made = type_in("report", tmp_path / "out", "--to", tmp_path / "page.html")
+    assert made.returncode == 0, made.stderr
+    summary = " ".join((typed.stdout + typed.stderr).split())
+    saved = " ".join(read_report(tmp_path / "out" / "report.json").warnings)
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    for note in ("p.csv is not UTF-8", "Without a name, so left out: column 1"):
+        assert note in summary
+        assert note in saved
+        assert note in page
+
+
 def test_columns_that_speak_of_another_evaluation_are_named(tmp_path: Path) -> None:
     corpus = load_corpus(address := make_corpus(tmp_path))
     table = frame(address, "test")

@@ -175,3 +175,27 @@ def test_a_word_among_the_numbers_is_an_error_that_names_the_column(tmp_path: Pa
     found = signals(Clip("c", write(tmp_path / "c.csv", frame)))
     assert isinstance(found, ClipError)
     assert "not numbers: AU12_r (such as 'high')" in str(found)
+
+
+def test_what_was_noticed_of_a_table_goes_with_its_signals(tmp_path: Path) -> None:
+    frame = table(20)
+    frame.to_csv(tmp_path / "index.csv")
+    lines = (tmp_path / "index.csv").read_text().splitlines()
+    (tmp_path / "cut.csv").write_text("\n".join([*lines[:-1], lines[-1][:40]]) + "\n")
+    west = frame.assign(note="\u00e9")
+    west.to_csv(tmp_path / "west.csv", index=False, encoding="cp1252")
+    notes = {
+        name: " ".join(signals(Clip("c", tmp_path / f"{name}.csv")).info["notes"])
+        for name in ("index", "cut", "west")
+    }
+    assert notes["index"] == "table: Without a name, so left out: column 1 (an index of pandas?)."
+    assert "table: 1 rows of cut.csv end early; what they lack is missing." in notes["cut"]
+    assert "table: west.csv is not UTF-8" in notes["west"]
+    plain = signals(Clip("c", write(tmp_path / "plain.csv", frame)))
+    assert "notes" not in plain.info
+
+
+def test_a_rate_that_was_assumed_is_a_note(tmp_path: Path) -> None:
+    frame = table(20).drop(columns="timestamp")
+    (note,) = signals(Clip("c", write(tmp_path / "c.csv", frame))).info["notes"]
+    assert note.startswith("assumed-rate: 30 frames per second assumed")

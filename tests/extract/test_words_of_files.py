@@ -114,7 +114,7 @@ def test_sound_notes_alone_are_known_to_be_no_words(tmp_path: Path) -> None:
         ("i.txt", "version https://git-lfs.github.com/spec/v1\noid sha256:1", "not words"),
         ("j.docx", "hello", r"of a kind that is not read \(.docx\)"),
         ("k.srt", SRT.replace("00:00:02,000 -->", "0x:00 -->"), "no time that can be read"),
-        ("l.tsv", TSV + "a\tb\tc\n", "row 3 does not begin with two times"),
+        ("l.tsv", TSV + "a\tb\tc\n", "row 3 has not two times"),
         ("m.eaf", "<?xml version='1.0'?><ANNOTATION_DOCUMENT/>", "XML of another kind"),
     ],
 )
@@ -356,3 +356,44 @@ def test_a_recognisers_table_is_told_from_a_table_of_clips(tmp_path: Path) -> No
     ):
         (tmp_path / name).write_text(text)
         assert holds_words(tmp_path / name) == words
+
+
+TWO = "speakers: 2 speak (Ann, Bob); words of all"
+SHORT = {
+    "a.srt": "1\n00:00:00,000 --> 00:00:01,500\nAnn: Hello there\n\n"
+    "2\n00:00:02,000 --> 00:00:03,000\nBob: and you\n",
+    "a.txt": "Ann: Hello there\nBob: and you\n",
+    "meeting.txt": "Ann  0:00\nHello there\n\nBob  0:05\nand you\n",
+    "minutes.txt": "Ann (00:00:03)\nHello there\n\nBob (00:00:10)\nand you\n",
+    "a.csv": "speaker,start,end,text\nAnn,0,1,Hello there\nBob,1,2,and you\n",
+    "b.csv": "start;end;speaker;text\n0,0;1,5;Ann;Hello there\n1,5;2,0;Bob;and you\n",
+    "a.tsv": "start\tend\ttext\tspeaker\n0\t1000\tHello there\tAnn\n1000\t2000\tand you\tBob\n",
+}
+
+
+@pytest.mark.parametrize("name", SHORT)
+def test_names_and_times_of_short_talks_are_no_words(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text(SHORT[name])
+    read = read_words(tmp_path / name)
+    assert (" ".join(read.words.split()), read.notes) == ("Hello there and you", (TWO,))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("Question: who are you?\n", "Question: who are you?"),
+        ("Hello: world\nthis is a test\n", "Hello: world\nthis is a test"),
+        ("We met at 10:30\nand left  at 11:00\nthen more\n", "We met at 10:30"),
+    ],
+)
+def test_colons_and_times_in_sentences_stay(tmp_path: Path, text: str, words: str) -> None:
+    (tmp_path / "a.txt").write_text(text)
+    assert read_words(tmp_path / "a.txt").words.startswith(words)
+
+
+def test_a_table_of_clips_is_no_talk_and_a_row_without_words_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "clips.csv").write_text("clip,start,end,text\na.mp4,0,1,hello\n")
+    assert not holds_words(tmp_path / "clips.csv")
+    (tmp_path / "cut.tsv").write_text("start\tend\ttext\n0\t1000\n")
+    with pytest.raises(ClipError, match="row 1 ends before its words"):
+        read_words(tmp_path / "cut.tsv")

@@ -62,6 +62,30 @@ def test_pixels_that_are_square_but_for_rounding_or_not_believable_stay(
     assert probe(path).notes == ()
 
 
+@pytest.mark.parametrize(
+    ("codec", "aspects", "widths"),
+    [
+        ("mpeg2video", (Fraction(1), Fraction(4, 3)), (160, 213)),
+        ("libx264", (Fraction(1), Fraction(2)), (160, 320)),
+        ("libx264", (Fraction(3, 2), Fraction(1)), (240, 160)),
+    ],
+)
+def test_the_shape_of_pixels_may_change_in_the_middle(
+    tmp_path: Path, codec: str, aspects: tuple[Fraction, ...], widths: tuple[int, ...]
+) -> None:
+    parts = [
+        write_pixels(tmp_path / f"{number}.ts", codec, (160, 120), aspect)
+        for number, aspect in enumerate(aspects)
+    ]
+    path = tmp_path / "both.ts"
+    path.write_bytes(b"".join(part.read_bytes() for part in parts))
+    reader = read_frames(path, rates=["native"])
+    found = [frame.image.shape[1] for frame, _ in reader]
+    # a decoder may say so two pictures before it hands out the first of the other shape
+    assert found[:3] + found[5:] == [widths[0]] * 3 + [widths[1]] * 5
+    assert any("squared: the shape of the pixels changes, from" in note for note in reader.notes)
+
+
 @pytest.mark.parametrize(("transfer", "white"), [("smpte2084", 0.58), ("arib-std-b67", 0.75)])
 def test_the_white_of_high_dynamic_range_is_white(
     tmp_path: Path, transfer: str, white: float

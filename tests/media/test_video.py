@@ -190,6 +190,27 @@ def test_a_truncated_file_gives_what_is_there_and_says_so(tmp_path: Path) -> Non
     assert "video ends at" in str(reader.problem)
 
 
+@pytest.mark.parametrize("rate", ["native", 5.0])
+@pytest.mark.parametrize("frames", [25, 40])
+def test_a_short_file_that_ends_early_says_so_too(
+    tmp_path: Path, frames: int, rate: float | str
+) -> None:
+    """Less than a second is lost; the index of the file names all of its pictures."""
+    path = write_video(tmp_path / "a.mp4", frames=frames, options={"movflags": "faststart"})
+    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * 0.8)])
+    reader = read_frames(path, rates=[rate])
+    assert list(reader)
+    assert any(note.startswith("truncated: video ends at") for note in reader.notes)
+    assert 0.1 < reader.share < 0.9
+
+
+def test_a_last_picture_that_is_shown_for_long_is_no_early_end(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "a.mp4", times=[0, 0.04, 0.08, 0.12, 0.9])
+    reader = read_frames(path, rates=["native"])
+    assert len(list(reader)) == 5
+    assert (reader.notes, reader.share) == ((), 1.0)
+
+
 def test_damage_in_the_middle_is_noted_and_decoding_goes_on(tmp_path: Path) -> None:
     path = write_video(tmp_path / "a.mp4", frames=150, options={"movflags": "faststart"})
     data = bytearray(path.read_bytes())

@@ -8,7 +8,7 @@ import pytest
 from tests.support.media_files import write_video
 from traitscope.errors import ConfigError
 from traitscope.features.request import make_request, of_speaker
-from traitscope.prediction.inputs import clip_names, clip_of, media_in
+from traitscope.prediction.inputs import clip_names, clip_of, media_in, named_paths
 
 
 @pytest.fixture
@@ -49,6 +49,24 @@ def test_names_that_occur_twice_are_told_apart_by_their_folders(folder: Path) ->
     assert clip_names([Path("a.mp4"), Path("a.mp4")]) == ["a.mp4", "a.mp4"]
     assert clip_names([]) == []
     assert clip_of(Path("x/a.mp4"), "x_a.mp4").id == "x_a.mp4"
+
+
+def test_python_lists_a_folder_as_the_command_line_does(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert named_paths([folder], None) == list(media_in([folder]).files)
+    assert [record.getMessage() for record in caplog.records] == [
+        f"left out: {out.path} ({out.reason})" for out in media_in([folder]).left_out
+    ]
+    caplog.clear()
+    assert named_paths([folder / "b", str(folder / "absent")], None) == [
+        *(folder / "b", folder / "absent"),
+    ]
+    assert not caplog.records
+    assert named_paths([], folder / "a.srt") == [folder / "a.srt"]
+    (folder / "c").write_bytes((folder / "b").read_bytes())
+    with pytest.raises(ConfigError, match=r"cannot be of 2 clips\. Give one clip"):
+        named_paths([folder], folder / "a.srt")
 
 
 def test_a_speaker_is_asked_of_all_that_read_words_and_of_nothing_else() -> None:

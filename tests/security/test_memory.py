@@ -1,13 +1,18 @@
+import errno
 import os
+from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
+import torch
 
+from tests.support import greedy_extractor
 from traitscope import registry
-from traitscope.errors import ClipError, DataError
+from traitscope.errors import ClipError, DataError, lacks_memory
 from traitscope.extract._word_files import read_cues
 from traitscope.features import pool
 from traitscope.features.extraction import extract_clip
@@ -33,17 +38,54 @@ def test_a_clip_that_needs_too_much_memory_is_a_row_and_the_others_go_on(
 ) -> None:
     requests = {GREEDY: {}, "text_counts": {}}
     greedy = make_request(GREEDY, {}, typed=registry.typed(streams=[GREEDY]))
-    if workers:  # spawned processes are tried twice; one request is enough to see it
-        requests = {GREEDY: {}}
     summary = prepare(corpus(), requests, store=tmp_path, workers=workers)
     assert sorted(summary.failed) == ["clip0", "clip1"]
     rows = Store(tmp_path).statuses(greedy.key)
-    expected = ("crashed", "out of memory") if workers else ("out_of_memory", "more memory")
-    assert {row.status for row in rows.values()} == {expected[0]}
-    assert all(expected[1] in row.reason for row in rows.values())
-    if not workers:
-        other = make_request("text_counts", {})
-        assert {row.status for row in Store(tmp_path).statuses(other.key).values()} == {"ok"}
+    assert {row.status for row in rows.values()} == {"out_of_memory"}
+    assert all("more memory" in row.reason for row in rows.values())
+    other = make_request("text_counts", {})
+    assert {row.status for row in Store(tmp_path).statuses(other.key).values()} == {"ok"}
+
+
+def refused_by_opencv() -> None:
+    cv2.resize(np.zeros((10, 10, 3), np.uint8), (2**20, 2**20))
+
+
+REFUSALS: dict[str, Callable[[], object]] = {
+    "Python": lambda: [0] * 10**18,
+    "NumPy": lambda: np.zeros((2**20, 2**30)),
+    "PyTorch": lambda: torch.zeros(2**50),
+    "OpenCV": refused_by_opencv,
+    "Arrow": lambda: pa.allocate_buffer(2**60),
+    "a device that PyTorch sees": lambda: raised(torch.OutOfMemoryError("CUDA out of memory.")),
+    "the system": lambda: raised(OSError(errno.ENOMEM, "Cannot allocate memory")),
+}
+
+
+def raised(error: Exception) -> None:
+    raise error
+
+
+@pytest.mark.parametrize("refuse", REFUSALS.values(), ids=REFUSALS)
+def test_refused_memory_is_known_whoever_says_it(
+    refuse: Callable[[], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(Exception) as caught:  # noqa: PT011 (each library has its own)
+        refuse()
+    assert lacks_memory(caught.value)
+    monkeypatch.setattr(greedy_extractor.Extractor, "finish", lambda self, inputs: refuse())
+    request = make_request(GREEDY, {}, typed=registry.typed(streams=[GREEDY]))
+    outcome = extract_clip(corpus().clips[0], [request])[request.key]
+    assert isinstance(outcome, ClipError)
+    assert outcome.status == "out_of_memory"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [ValueError("out of memory"), RuntimeError("shapes differ"), OSError(5, "I/O"), KeyError("x")],
+)
+def test_other_errors_are_not_short_of_memory(error: Exception) -> None:
+    assert not lacks_memory(error)
 
 
 def test_a_prediction_of_such_a_clip_has_a_reason() -> None:

@@ -19,7 +19,7 @@ from traitscope.audit import scored_run, scored_table
 from traitscope.audit.scored import Scored, numbers
 from traitscope.data.pooling import pool
 from traitscope.data.protocols import cluster_numbers
-from traitscope.errors import ConfigError, DataError
+from traitscope.errors import ConfigError, DataError, shown
 from traitscope.features.origins import serving
 from traitscope.features.store import OK, Store
 from traitscope.files import read_json, write_csv
@@ -208,9 +208,14 @@ def _reads(predictions: Path, key: str, store: Store) -> bool:
     """Whether a run reads the extractor that made these signals, with whatever settings."""
     if not predictions.is_dir():
         return False
-    streams = read_json(predictions / "features.json", damaged="Train again.")["streams"].values()
+    path, damaged = predictions / "features.json", "Train again."
+    tree = read_json(path, root=dict, damaged=damaged)
     extractor = store.fingerprints()[key].get("extractor")
-    return any(s["key"] == key or s["extractor"] == extractor for s in streams)
+    try:
+        streams = tree["streams"].values()
+        return any(s["key"] == key or s["extractor"] == extractor for s in streams)
+    except (AttributeError, LookupError, TypeError) as error:
+        raise DataError(f"{path} is damaged ({shown(error)}). {damaged}") from error
 
 
 def _refuse_circular(predictions: Path, key: str, store: Store, *, allowed: bool) -> None:

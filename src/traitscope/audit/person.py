@@ -9,6 +9,7 @@ import numpy as np
 from traitscope.audit.distortions import Mask
 from traitscope.errors import ClipError
 from traitscope.media import read_frames
+from traitscope.media.limits import DEFAULTS, Limits
 from traitscope.tracking import open_tracker
 from traitscope.types import Clip, Frame
 
@@ -24,11 +25,13 @@ class Person:
     Attributes:
         clip: with media.
         backend: who finds the face.
+        limits: of what the clip may take.
         looked: time and box of the largest face, five times a second; None before the first look.
     """
 
     clip: Clip
     backend: str
+    limits: Limits = DEFAULTS
     looked: tuple[tuple[float, Box], ...] | None = None
 
     def mask(self, frame: Frame) -> Mask:
@@ -55,6 +58,7 @@ class Person:
             end=clip.end,
             fps=clip.fps,
             track=clip.video_track,
+            limits=self.limits,
         )
         tracker = open_tracker(self.backend)
         try:

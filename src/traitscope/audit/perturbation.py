@@ -32,6 +32,7 @@ from traitscope.data.protocols import cluster_numbers
 from traitscope.errors import ClipError, ConfigError, DataError
 from traitscope.evaluation.trained_runs import evaluate
 from traitscope.features.extraction import Extraction
+from traitscope.media.limits import DEFAULTS, Limits
 from traitscope.prediction.clips import predict_clip
 from traitscope.registry import unknown
 from traitscope.runs.checkpoint import Checkpoint, load
@@ -57,6 +58,7 @@ def audit_perturbation(
     labels: str | None = None,
     seed: int = 0,
     hook: Hook | None = None,
+    limits: Limits = DEFAULTS,
 ) -> Perturbation:
     """Predict clips of a split again from changed media.
 
@@ -70,6 +72,7 @@ def audit_perturbation(
         labels: address of its corpus, needed where a module from outside reads it.
         seed: chooses the clips.
         hook: called as hook(done, total, name).
+        limits: of what one clip may take; a clip beyond is not perturbed.
 
     Returns:
         The control, and the steps of each distortion with their shifts and flags.
@@ -85,7 +88,7 @@ def audit_perturbation(
     sample = _sample(scored, clips, seed)
     fitting = {name: d for name, d in chosen.items() if _concerns(checkpoint, d)}
     skipped = sorted(set(chosen) - set(fitting))
-    measured = _measure(checkpoint, sample, fitting, hook)
+    measured = _measure(checkpoint, sample, fitting, hook, limits)
     names = [target.name for target in checkpoint.facts.targets]
     yardsticks = _yardsticks(scored, names, widths)
     steps = _steps(sample, fitting, measured, names, yardsticks)
@@ -231,7 +234,11 @@ def _sample(scored: Scored, count: int, seed: int) -> list[Clip]:
 
 
 def _measure(
-    checkpoint: Checkpoint, sample: Sequence[Clip], fitting: Mapping[str, Distortion], hook: Any
+    checkpoint: Checkpoint,
+    sample: Sequence[Clip],
+    fitting: Mapping[str, Distortion],
+    hook: Any,
+    limits: Limits,
 ) -> _Measured:
     """Score originals, unchanged copies and every changed copy, clip by clip."""
     jobs = [(name, step) for name, d in fitting.items() for step in d.steps]
@@ -239,14 +246,14 @@ def _measure(
     scores: Scores = {key: {} for key in (_CONTROL, *jobs)}
     failures: dict[tuple[str, float], list[Lost]] = {key: [] for key in scores}
     total, done = len(sample) * (len(jobs) + 1), 0
-    with Extraction() as extraction:
+    with Extraction(limits) as extraction:
         for clip in sample:
             scored = _score(checkpoint, clip, extraction)
             if isinstance(scored, str):  # cannot be scored as it is: nothing to compare with
                 done += len(jobs) + 1
                 continue
             originals[clip.id] = scored
-            person = Person(clip, checkpoint.backend or "haar")
+            person = Person(clip, checkpoint.backend or "haar", limits)
             for key in (_CONTROL, *jobs):
                 if hook:
                     hook(done, total, f"{clip.id}: {key[0]}")
@@ -277,7 +284,7 @@ def _score_changed(
 ) -> Array | str:
     with tempfile.TemporaryDirectory() as folder:
         try:
-            copy = rewrite(clip, Path(folder, "copy.mov"), change)
+            copy = rewrite(clip, Path(folder, "copy.mov"), change, extraction.limits)
         except ClipError as error:
             return str(error)
         return _score(checkpoint, copy, extraction)

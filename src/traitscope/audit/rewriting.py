@@ -15,7 +15,8 @@ import numpy as np
 
 from traitscope.audit.distortions import Image, Samples
 from traitscope.errors import ClipError
-from traitscope.media import Tracks, probe, read_frames, read_waveform
+from traitscope.media import Tracks, probe, read_frames, read_sound
+from traitscope.media.limits import DEFAULTS, Limits
 from traitscope.types import Clip, Frame, Waveform
 
 _TICKS = 90_000  # per second: what common frame rates divide
@@ -38,13 +39,14 @@ class Change:
     crf: int | None = None
 
 
-def rewrite(clip: Clip, path: Path, change: Change) -> Clip:
+def rewrite(clip: Clip, path: Path, change: Change, limits: Limits = DEFAULTS) -> Clip:
     """Write a clip's interval into a file of its own.
 
     Args:
         clip: with media; its interval becomes the whole of the new file.
         path: of the new file; ``.mov``.
         change: what is different in it.
+        limits: of what the clip may take.
 
     Returns:
         The clip that stands for the new file.
@@ -55,8 +57,8 @@ def rewrite(clip: Clip, path: Path, change: Change) -> Clip:
     if clip.path is None:
         raise ClipError(f"Clip {clip.id!r} has no media file.", status="missing")
     tracks = Tracks(video=clip.video_track, audio=clip.audio_track)
-    info = probe(clip.path, fps=clip.fps, tracks=tracks)
-    waveform = _sound(clip, info.sample_rate_hz) if info.has_audio else None
+    info = probe(clip.path, fps=clip.fps, tracks=tracks, limits=limits)
+    waveform = _sound(clip, info.sample_rate_hz, limits) if info.has_audio else None
     if waveform is not None and change.sound is not None:
         waveform = Waveform(change.sound(waveform.samples), waveform.sample_rate_hz)
     with av.open(str(path), "w", format="mov") as container:
@@ -64,29 +66,32 @@ def rewrite(clip: Clip, path: Path, change: Change) -> Clip:
         if waveform is not None:
             track = _sound_track(container, waveform, lossy=change.crf is not None)
         if info.has_video:
-            _write_frames(container, clip, info.fps, change)
+            _write_frames(container, clip, info.fps, change, limits)
         if waveform is not None:
             _write_sound(container, track, waveform)
     return Clip(clip.id, path=path, source=clip.source, subject=clip.subject)
 
 
-def _sound(clip: Clip, rate: int | None) -> Waveform | None:
+def _sound(clip: Clip, rate: int | None, limits: Limits) -> Waveform | None:
     assert clip.path is not None
     try:
-        return read_waveform(
+        return read_sound(
             clip.path,
             sample_rate_hz=rate or 16_000,
             start=clip.start,
             end=clip.end,
             track=clip.audio_track,
-        )
+            limits=limits,
+        ).waveform
     except ClipError as error:
         if error.status == "no_audio":
             return None
         raise
 
 
-def _write_frames(container: Any, clip: Clip, fps: float | None, change: Change) -> None:
+def _write_frames(
+    container: Any, clip: Clip, fps: float | None, change: Change, limits: Limits
+) -> None:
     assert clip.path is not None
     rate = Fraction(fps or 25).limit_denominator(1001)
     reader = read_frames(
@@ -96,6 +101,7 @@ def _write_frames(container: Any, clip: Clip, fps: float | None, change: Change)
         end=clip.end,
         fps=clip.fps,
         track=clip.video_track,
+        limits=limits,
     )
     stream, waiting = None, None
     for frame, _ in reader:

@@ -193,7 +193,7 @@ def numbers(tree: Any) -> Any:
 
 def _spreads(table: Path | pd.DataFrame, read: Predictions) -> dict[str, Array]:
     """Read ``sd_``, ``low_`` and ``high_`` columns by the rules that hold for predictions."""
-    _, frame = open_predictions(table)
+    _, frame, _ = open_predictions(table)
     spreads = {}
     for kind in SPREADS:
         stated = [name for name in read.targets if f"{kind}_{name}" in frame]

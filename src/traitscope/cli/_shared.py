@@ -34,6 +34,8 @@ if TYPE_CHECKING:  # types imports NumPy, which listing the verbs must not wait 
 # works.
 LINE_SECONDS = 10.0
 """Where progress is told in lines: from one to the next."""
+_SHORT, _HEADER = 11, 8
+"""Letters of a cell, and of a line of its header, that are kept together in a narrow terminal."""
 PIPE_WIDTH = 1000
 """Columns where no terminal limits them: a row stays one line, for ``grep`` and other programs."""
 
@@ -191,7 +193,8 @@ def write_table(header: list[str], rows: list[list[Any]], *, title: str | None =
     wide = console.options.update(width=PIPE_WIDTH, max_width=PIPE_WIDTH)
     if console.measure(table, options=wide).maximum > console.width:
         table = _table(header, [[_in_two_lines(cell) for cell in row] for row in rows])
-        table.padding = (0, 1, 0, 0)
+        table.padding = (0, 0, 0, 0)  # the box leaves one column between
+        _keep_short_cells(table, header, rows)
     if title:
         console.print(title, markup=False, style="italic")
     console.print(table)
@@ -205,6 +208,15 @@ def _table(header: list[str], rows: list[list[Any]]) -> Table:
     for row in rows:
         table.add_row(*[escape(str(cell)) for cell in row])
     return table
+
+
+def _keep_short_cells(table: Table, header: list[str], rows: list[list[Any]]) -> None:
+    """Let numbers and words of a status stay whole; long names, and headers, give way to them."""
+    for place, column in enumerate(table.columns):
+        cells = [_in_two_lines(row[place]).split("\n") for row in rows]
+        longest = max((len(line) for lines in cells for line in lines), default=0)
+        if longest <= _SHORT:
+            column.width = max(longest, min(len(header[place]), _HEADER))
 
 
 def _in_two_lines(cell: Any) -> str:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from traitscope.cli._options import Model, Stream
+from traitscope.cli._options import Limit, Model, Stream
 
 if TYPE_CHECKING:
     from traitscope.audit import Scored
@@ -120,6 +120,7 @@ def perturbation(
     model: Model = None,
     stream: Stream = None,
     labels: Labels = None,
+    limit: Limit = None,
     to: Folder = None,
     json: AsJson = False,
 ) -> None:
@@ -131,10 +132,12 @@ def perturbation(
     """
     from traitscope.audit.perturbation import audit_perturbation
     from traitscope.cli._shared import log_to_stderr, progress
+    from traitscope.media import parse_limits
 
     log_to_stderr()
     names = [name.strip() for name in only.split(",") if name.strip()]
     own: Any = {"model": model, "streams": stream or (), "labels": labels}
+    own["limits"] = parse_limits(limit or ())
     with progress("perturbed clips") as hook:
         audit = audit_perturbation(run, split=split, clips=clips, only=names, **own, hook=hook)
     _finish(audit, run / "evaluation" / split, to, json)

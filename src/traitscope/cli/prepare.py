@@ -69,7 +69,7 @@ def prepare(
     if video_track or audio_track:
         loaded = with_tracks(loaded, Tracks(video=video_track, audio=audio_track))
     if dry_run:
-        _estimate(loaded, requests, store, workers, retry=retry, json=json)
+        _estimate(loaded, requests, store, how, json=json)
         return
     # The keys are said at once: a setting that makes another feature is seen before hours of work.
     say(f"preparing {', '.join(r.key for r in requests)} of {len(loaded.clips)} clips")
@@ -89,9 +89,8 @@ def _estimate(
     corpus: "Corpus",
     requests: "list[Request]",
     store: Path,
-    workers: int | None,
+    how: dict[str, Any],
     *,
-    retry: bool,
     json: bool,
 ) -> None:
     from dataclasses import asdict
@@ -100,7 +99,7 @@ def _estimate(
     from traitscope.cli.features import size
     from traitscope.features.preparation import estimate
 
-    found = estimate(corpus, requests, store=store, workers=workers, retry=retry)
+    found = estimate(corpus, requests, store=store, **how)
     if json:
         write_json(asdict(found))
         return

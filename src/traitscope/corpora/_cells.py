@@ -44,7 +44,7 @@ class Cells:
         if self.decimal_comma and re.fullmatch(r"[+-]?\d*,\d+", text):
             text = text.replace(",", ".")
         try:
-            number = float(text)
+            number = math.nan if "_" in text else float(text)  # 1_0 is 10 in code alone
         except ValueError:
             number = math.nan
         if not math.isfinite(number):

@@ -187,7 +187,7 @@ def _windows(clip: Clip, window: tuple[float, float] | None) -> Iterator[Clip]:
 
 def _seconds(clip: Clip) -> float:
     """Length of a recording; 0 where it is not there or cannot be opened."""
-    from traitscope.media.images import probe
+    from traitscope.media.images import duration_seconds
     from traitscope.media.info import describe
     from traitscope.media.opening import open_container
 
@@ -195,7 +195,8 @@ def _seconds(clip: Clip) -> float:
         return 0.0
     try:
         if clip.path.is_dir():
-            return probe(clip.path, fps=clip.fps).duration_seconds
+            # No limit on pictures may turn windows into one long clip: none is looked at.
+            return duration_seconds(clip.path, fps=clip.fps)
         with open_container(clip.path) as container:
             return describe(container, None).duration_seconds
     except ClipError:  # becomes its status row when features are extracted

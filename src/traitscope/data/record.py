@@ -6,16 +6,15 @@ Labels themselves are not in it, so that a run can be shared. A table that is ed
 cannot change what was fitted; the record says what it changed.
 """
 
-import csv
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import astuple, dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 from traitscope.data.alike import label_hash, media_mark
 from traitscope.data.protocols import Splits
 from traitscope.errors import DataError
-from traitscope.files import write_csv
+from traitscope.files import read_csv, write_csv
 from traitscope.types import SPLITS, Clip, Corpus
 
 RECORD = "clips.csv"
@@ -180,11 +179,9 @@ def read_records(folder: Path) -> list[Record]:
     if not path.is_file():
         return []
     uses = set(get_args(Use))
-    with path.open(newline="", encoding="utf-8") as file:
-        table: list[dict[str, Any]] = [dict(row) for row in csv.DictReader(file)]
     try:
-        rows = [RecordedClip(**row) for row in table]
-    except (KeyError, TypeError) as error:
+        rows = [RecordedClip(**row) for row in read_csv(path, _COLUMNS[:-1], damaged=_CURE)]  # type: ignore[arg-type]
+    except TypeError as error:  # a column of nobody's
         raise DataError(f"{path} is damaged ({error}). {_CURE}") from error
     if odd := [row for row in rows if row.use not in uses]:
         raise DataError(f"{path} is damaged: {odd[0].clip} has the use {odd[0].use!r}. {_CURE}")

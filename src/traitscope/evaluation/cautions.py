@@ -63,7 +63,7 @@ def cautions(read: Predictions, truth: Truth, corpus: Corpus, asked: Sequence[Cl
 
 def unused_columns(system: System) -> list[str]:
     """Say that a table speaks of splits or folds, which are not those of its evaluation."""
-    _, frame = open_predictions(system.table)
+    _, frame, _ = open_predictions(system.table)
     sentences = []
     if "fold" in frame and system.protocol.fold != "all":
         sentences.append(

@@ -113,7 +113,7 @@ def read_predictions(
     Raises:
         DataError: columns are missing, or no row belongs to a clip.
     """
-    where, frame = open_predictions(table)
+    where, frame, noticed = open_predictions(table)
     targets = [*targets, *(name for name in optional if f"predicted_{name}" in frame)]
     predicted = [name for name in targets if f"predicted_{name}" in frame]
     if "clip" not in frame or not predicted:
@@ -124,7 +124,7 @@ def read_predictions(
         )
     given = frame["clip"].astype(str).str.strip()
     frame = frame.assign(clip=_matched(list(given), clips))
-    notes = list(_column_notes(frame, predicted, targets))
+    notes = [*noticed, *_column_notes(frame, predicted, targets)]
     unknown = sorted(set(given[frame["clip"] == ""]))
     if unknown:
         notes.append(f"{len(unknown)} predicted clips are not in this split: {some(unknown)}.")
@@ -162,14 +162,14 @@ def labelled(read: Predictions) -> Predictions:
     )
 
 
-def open_predictions(table: Path | pd.DataFrame) -> tuple[str, pd.DataFrame]:
-    """What a table is called, and its columns as text, but numbers where they have a comma.
+def open_predictions(table: Path | pd.DataFrame) -> tuple[str, pd.DataFrame, tuple[str, ...]]:
+    """What a table is called, its columns as text (numbers where they have a comma), and notes.
 
     Raises:
         DataError: it is no table, or has faults.
     """
     if isinstance(table, pd.DataFrame):
-        return "The table", table
+        return "The table", table, ()
     # everything as text: an id such as "NA" or "1e5" stays what it is
     sheet = open_sheet(table, fold=("clip", "seed"))
     frame = sheet.read()
@@ -177,7 +177,7 @@ def open_predictions(table: Path | pd.DataFrame) -> tuple[str, pd.DataFrame]:
         written = [n for n in sheet.columns if n not in ("clip", "source", "subject", "split")]
         commas = {n: as_numbers(frame[n], decimal_comma=True)[0] for n in written}
         frame = frame.assign(**commas)
-    return str(table), frame
+    return str(table), frame, sheet.notes
 
 
 def _matched(given: Sequence[str], clips: Sequence[Clip]) -> list[str]:

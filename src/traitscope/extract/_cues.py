@@ -171,11 +171,13 @@ def _attributed(cues: Sequence[Cue]) -> list[Cue]:
 
 
 def _labels(lines: Sequence[str]) -> frozenset[str]:
-    """Names that are labels because they recur, in one of two styles: JOHN: and John:."""
+    """Names that are labels because they recur, as JOHN: or as John:, or begin every line."""
     heads = Counter(match[1] for line in lines if (match := _NAMED.match(line)))
     # Shouted names are labels in scripts of broadcasts; others need to be frequent as well.
     capitals = Counter({n: count for n, count in heads.items() if n.isupper() and len(n) > 1})
     mixed = Counter({n: count for n, count in (heads - capitals).items() if not n[0].islower()})
+    if len(heads) > 1 and heads.total() == len(lines):  # short, but nothing else begins a line
+        return frozenset(heads)
     found = set(capitals) if max(capitals.values(), default=0) > 1 else set()
     if max(mixed.values(), default=0) > 1 and mixed.total() >= _LABELLED * len(lines):
         found |= set(mixed)

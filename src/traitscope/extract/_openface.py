@@ -7,7 +7,7 @@ numbers, from 1 or from 0, at the rate of OpenFace's timestamps; where these ris
 webcam's do, they are the times. Timestamps that contradict a possible rate are not believed.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -81,6 +81,7 @@ class Rows:
         distance: (rows,) distance of the face from the middle, in any unit.
         fps: frames per second.
         timing: what says so.
+        notes: what was noticed of the file.
     """
 
     time: Array
@@ -93,6 +94,7 @@ class Rows:
     distance: Array
     fps: float
     timing: str
+    notes: tuple[str, ...] = ()
 
 
 def table_of(clip: Clip) -> Path | None:
@@ -128,7 +130,7 @@ def read_rows(clip: Clip, columns: tuple[str, ...]) -> Rows:
         )
     # A long table is read once for all of its clips, and again when it has changed.
     stat = path.stat()
-    table, groups = _read(path, columns, (stat.st_size, stat.st_mtime_ns))
+    table, groups, notes = _read(path, columns, (stat.st_size, stat.st_mtime_ns))
     # Clip ids may be file names with or without their suffix.
     places = groups.get("") if "" in groups else groups.get(clip.id, groups.get(Path(clip.id).stem))
     if places is None:
@@ -137,7 +139,10 @@ def read_rows(clip: Clip, columns: tuple[str, ...]) -> Rows:
             status="missing",
         )
     found = {name: table[name].to_numpy(np.float64)[places] for name in table.columns}
-    return _settle(found, clip, path, columns, long="" not in groups)
+    rows = _settle(found, clip, path, columns, long="" not in groups)
+    mended = {"assumed": "assumed-rate", "numbered anew": "times"}
+    timing = [f"{kind}: {rows.timing}" for sign, kind in mended.items() if sign in rows.timing]
+    return replace(rows, notes=(*(f"table: {note}" for note in notes), *timing))
 
 
 def choose(
@@ -185,8 +190,8 @@ def choose(
 @lru_cache(maxsize=1)
 def _read(
     path: Path, columns: tuple[str, ...], _state: tuple[int, int]
-) -> tuple["pd.DataFrame", dict[str, NDArray[np.intp]]]:
-    """The wanted columns of a table as float32, and the row numbers of each clip ("" for all)."""
+) -> tuple["pd.DataFrame", dict[str, NDArray[np.intp]], tuple[str, ...]]:
+    """The wanted columns as float32, the row numbers of each clip ("" for all), and notes."""
     from traitscope.corpora.openface import clip_names
 
     wanted = {*columns, *_GAZE, *_EXTENT, *_OTHERS}
@@ -212,7 +217,7 @@ def _read(
     if names:
         clips = clip_names(table[names])
         groups = {str(name): np.sort(rows) for name, rows in clips.groupby(clips).indices.items()}
-    return table.drop(columns=names), groups
+    return table.drop(columns=names), groups, sheet.notes
 
 
 def _settle(

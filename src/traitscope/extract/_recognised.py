@@ -112,9 +112,9 @@ def _times(row: Mapping[str, Any]) -> tuple[float | None, float | None]:
 def is_tabular(text: str) -> bool:
     """Tell Whisper's TSV or CSV, by its header, and label tracks: two times and words per line."""
     lines = [line for line in text.split("\n") if line.strip()]
-    header = re.split(r"[\t,]", lines[0].lower().replace('"', "")) if lines else []
-    if [name.strip() for name in header[:3]] == ["start", "end", "text"]:
-        return True
+    # A table of clips may have intervals and words, too.
+    if lines and {"start", "end", "text"} <= {*(names := _names(lines[0]))}:
+        return "clip" not in names
     return bool(lines) and all(re.match(r"-?\d+[.,]\d+\t-?\d+[.,]\d+(?:\t|$)", ln) for ln in lines)
 
 
@@ -125,29 +125,43 @@ def read_tabular(text: str) -> list[Cue]:
         ClipError: a row has no times (status ``no_text``).
     """
     lines = [line for line in text.split("\n") if line.strip()]
-    if "\t" in lines[0]:  # Whisper does not quote
+    names = _names(lines[0])
+    separator = _separator(lines[0])
+    if separator == "\t":  # Whisper does not quote
         rows = [line.split("\t") for line in lines]
     else:
-        rows = list(csv.reader(io.StringIO("\n".join(lines))))
-    names = [name.strip().lower() for name in rows[0]]
-    rows = rows[1:] if names[0] == "start" else rows
-    cells = [row[number].strip() for row in rows for number in (0, 1) if number < len(row)]
-    whole = all(cell.lstrip("-").isdigit() for cell in cells)
-    voice = names.index("speaker") if "speaker" in names else None
+        rows = list(csv.reader(io.StringIO("\n".join(lines)), delimiter=separator))
+    if "start" in names:
+        rows = rows[1:]
+    else:  # a label track has no header
+        names = ["start", "end", "text"]
+    places = [names.index(name) for name in ("start", "end")]
+    cells = [row[place].strip() for row in rows for place in places if place < len(row)]
+    scale = 0.001 if all(cell.lstrip("-").isdigit() for cell in cells) else 1.0
+    words, voice = names.index("text"), names.index("speaker") if "speaker" in names else None
     found = []
     for number, row in enumerate(rows, 1):
         try:
-            start, end = (float(cell.replace(",", ".")) for cell in row[:2])
-        except ValueError as error:
+            start, end = (float(row[place].replace(",", ".")) for place in places)
+        except (ValueError, IndexError) as error:
             raise _refused(
-                f"its row {number} does not begin with two times: {row[:2]}. Write start, end, "
-                f"text."
+                f"its row {number} has not two times: {row[:3]}. Write start, end, text."
             ) from error
-        scale = 0.001 if whole else 1.0
+        if len(row) <= words:
+            raise _refused(f"its row {number} ends before its words: {row[:3]}.")
         speaker = row[voice].strip() or None if voice is not None and voice < len(row) else None
-        said = row[2] if voice == 3 or len(row) == 3 else "\t".join(row[2:])
+        last = words == len(names) - 1  # words at the end may hold the separator
+        said = separator.join(row[words:]) if last else row[words]
         found.append(Cue(said, start * scale, end * scale, speaker))
     return found
+
+
+def _separator(header: str) -> str:
+    return max("\t,;", key=header.count)
+
+
+def _names(header: str) -> list[str]:
+    return [name.strip(' "').lower() for name in header.split(_separator(header))]
 
 
 def is_textgrid(text: str) -> bool:

@@ -19,6 +19,10 @@ _NOT_CUES = re.compile(r"(?:NOTE|STYLE|REGION)(?:\s|$)")
 _FRAMES = re.compile(r"^\{(\d+)\}\{(\d*)\}(.*)$")
 _TENTHS = re.compile(r"^\[(\d+)\]\[(\d*)\](.*)$")
 _STYLE = re.compile(r"\{[A-Za-z]+:[^}]*\}")
+_TURN = re.compile(
+    r"^\s*([^\W\d_][^\t\n:]{0,40}?)(?:\s{2,}|\t| ?[\[(])(\d{1,3}(?::\d\d){1,2})[\])]?\s*$"
+)
+"""A name and a time alone on a line: one space between them may be a sentence."""
 _STAMP = re.compile(
     r"^\s*(?:\[\s*((?:\d+:)?\d{1,3}:\d\d(?:[.,:]\d{1,3})?)\s*\]|"
     r"\(\s*((?:\d+:)?\d{1,2}:\d\d(?:[.,]\d{1,3})?)\s*\)|"
@@ -173,6 +177,28 @@ def read_microdvd(text: str) -> list[Cue]:
         end = int(last or first) / per_second if per_second else None
         found.append(Cue(words, start, end))
     return found
+
+
+def is_minutes(text: str) -> bool:
+    """Tell the minutes of a meeting (Otter, Teams): a name and a time above what it says."""
+    lines = [line for line in text.split("\n") if line.strip()]
+    times = [seconds(turn[2]) for line in lines if (turn := _TURN.match(line))]
+    return len(times) > 1 and bool(_TURN.match(lines[0])) and times == sorted(times)
+
+
+def read_minutes(text: str) -> list[Cue]:
+    """Read turns with one time and one speaker each; they last until the next."""
+    turns: list[tuple[str, float, list[str]]] = []
+    for line in text.split("\n"):
+        if turn := _TURN.match(line):
+            turns.append((turn[1].strip(), seconds(turn[2]), []))
+        else:
+            turns[-1][2].append(line)
+    ends = [start for _, start, _ in turns[1:]] + [turns[-1][1]]
+    return [
+        Cue("\n".join(words), start, end, name)
+        for (name, start, words), end in zip(turns, ends, strict=True)
+    ]
 
 
 def is_stamped(text: str) -> bool:

@@ -33,6 +33,7 @@ _KINDS: tuple[tuple[Callable[[str], bool], Callable[[str], list[Cue]]], ...] = (
     (recognised.is_tabular, recognised.read_tabular),
     (subtitles.is_subrip, subtitles.read_subrip),
     (subtitles.is_subviewer, subtitles.read_subviewer),
+    (subtitles.is_minutes, subtitles.read_minutes),
     (subtitles.is_stamped, subtitles.read_stamped),
 )
 _MARKS = (

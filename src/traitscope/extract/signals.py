@@ -139,5 +139,6 @@ def from_table(clip: Clip, config: Config) -> Stream:
             "duration_seconds": round(last, 6),
             "fps": rows.fps,
             "timing": rows.timing,
+            **({"notes": list(rows.notes)} if rows.notes else {}),
         },
     )

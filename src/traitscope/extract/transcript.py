@@ -21,7 +21,7 @@ from traitscope.types import Clip, Inputs, Stream
 
 __all__ = ["Config", "Extractor", "Transcript", "find_transcript", "holds_words", "read_words"]
 
-VERSION = 2
+VERSION = 3
 NEEDS = ("text",)
 
 SUFFIXES = (*PLAIN, *TIMED)

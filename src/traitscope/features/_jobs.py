@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
-from traitscope.errors import ClipError, ConfigError, MissingError
+from traitscope.errors import ClipError, ConfigError, MissingError, lacks_memory
 from traitscope.extract import moments
 from traitscope.features.request import Request
 from traitscope.media import Rate, Spread
@@ -112,23 +112,26 @@ def guard(clip: Clip, jobs: Sequence[Job], work: Callable[[], Result]) -> Result
         raise
     except ClipError as error:
         failure = error
-    except MemoryError:
-        failure = out_of_memory(clip)
     except PermissionError as error:
         failure = unreadable(error, clip.path)
     except Exception as error:
-        names = ", ".join(job.request.short_name for job in jobs)
-        _log.debug("%s failed on clip %r", names, clip.id, exc_info=True)
-        failure = ClipError(
-            f"{names} failed on clip {clip.id!r}: {type(error).__name__}: {error}. "
-            f"Leave the clip out and report this.",
-            status="error",
-        )
+        failure = out_of_memory(clip) if lacks_memory(error) else _unexpected(clip, jobs, error)
     # Those that had an outcome keep it: the first reason is the one that can be mended.
     for job in jobs:
         if job.alive:
             job.outcome = failure
     return None
+
+
+def _unexpected(clip: Clip, jobs: Sequence[Job], error: Exception) -> ClipError:
+    """What nobody foresaw costs one clip, and is told with its kind."""
+    names = ", ".join(job.request.short_name for job in jobs)
+    _log.debug("%s failed on clip %r", names, clip.id, exc_info=True)
+    return ClipError(
+        f"{names} failed on clip {clip.id!r}: {type(error).__name__}: {error}. "
+        f"Leave the clip out and report this.",
+        status="error",
+    )
 
 
 def out_of_memory(clip: Clip) -> ClipError:

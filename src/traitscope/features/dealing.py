@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from typing import Any
 
-from traitscope.errors import ClipError
+from traitscope.errors import ClipError, lacks_memory
 from traitscope.features import pool
 from traitscope.features._jobs import out_of_memory
 from traitscope.media import cores
@@ -60,7 +60,7 @@ def deal(
 
 def failure_of(clip: Clip, result: Any) -> ClipError | None:
     """Why there is no result of a clip, in words; None if there is one."""
-    if isinstance(result, MemoryError):
+    if isinstance(result, MemoryError) or is_short_of_memory(result):
         return out_of_memory(clip)
     if isinstance(result, pool.Crash):
         return ClipError(
@@ -69,6 +69,11 @@ def failure_of(clip: Clip, result: Any) -> ClipError | None:
             status="crashed",
         )
     return None
+
+
+def is_short_of_memory(result: Any) -> bool:
+    """Whether a worker lacked memory for a task each time."""
+    return bool(result == pool.Crash(pool.OUT_OF_MEMORY))
 
 
 def processes_for(clips: int) -> int:
@@ -106,6 +111,8 @@ def _done(
     for group, some in zip(groups, chosen, strict=True):
         try:
             results: Any = work(some)
-        except MemoryError as error:
-            results = error
+        except Exception as error:
+            if not lacks_memory(error):
+                raise
+            results = MemoryError(str(error))
         yield group, results

@@ -1,6 +1,7 @@
 """Stored streams -> tables and pictures that other programs read."""
 
 import csv
+import math
 from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 from itertools import chain
@@ -164,7 +165,8 @@ def _tables(
     for clip, stream in _streams(store, key, clips, hook):
         if stream.values is None:
             raise DataError(f"{key} holds pictures. Use --images FOLDER.")
-        flat = stream.values.reshape(len(stream.time), -1)
+        width = math.prod(stream.values.shape[1:])  # of no rows, -1 would be any number
+        flat = stream.values.reshape(len(stream.time), width)
         header = ["clip", "time [s]", "valid", *labelled(stream)]
         yield header, [[clip] * len(flat), stream.time, stream.mask, *flat.T]
 

@@ -7,6 +7,7 @@ decoders must not be forked; they do not run the caller's script again, and they
 """
 
 import ctypes
+import errno
 import multiprocessing
 import os
 import signal
@@ -20,12 +21,13 @@ from multiprocessing.connection import Connection, wait
 from types import ModuleType
 from typing import Any
 
-from traitscope.errors import TraitscopeError
+from traitscope.errors import TraitscopeError, lacks_memory
 from traitscope.media import cores, threads_of_children
 
 TRIES = 2  # of a task that kills its worker: memory may have been short because of the others
 _STARTS = 3  # of workers that die before they are ready: more would be the same again
-_OUT_OF_MEMORY = 12  # exit code, as ENOMEM
+_ENOMEM = errno.ENOMEM  # exit code of a worker
+OUT_OF_MEMORY = "out of memory"
 _PATIENCE_SECONDS = 5.0
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of mallopt(3)
@@ -179,8 +181,8 @@ def how_it_ended(process: Any) -> str:
     """Say how a process ended: "signal 9", "exit code 1" or "out of memory"."""
     process.join()
     code = process.exitcode
-    if code == _OUT_OF_MEMORY:
-        return "out of memory"
+    if code == _ENOMEM:
+        return OUT_OF_MEMORY
     return f"signal {-code}" if code < 0 else f"exit code {code}"
 
 
@@ -199,9 +201,9 @@ def _answer(work: Callable[[Any], Any], task: Any) -> Any:
         return work(task)
     except TraitscopeError as error:
         return error
-    except MemoryError:  # to be tried once more, when the others have finished
-        os._exit(_OUT_OF_MEMORY)
-    except Exception:
+    except Exception as error:
+        if lacks_memory(error):  # to be tried once more, when the others have finished
+            os._exit(_ENOMEM)
         return RuntimeError(f"in a worker process:\n{traceback.format_exc()}")
 
 

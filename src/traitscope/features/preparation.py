@@ -4,7 +4,7 @@ What is finished is not done again; a clip that fails is a row with a reason, an
 """
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 from itertools import groupby
@@ -14,7 +14,7 @@ from typing import Any
 from traitscope import registry
 from traitscope.corpora import load_corpus
 from traitscope.errors import ClipError, ConfigError, DataError
-from traitscope.features.dealing import deal, failure_of
+from traitscope.features.dealing import deal, failure_of, is_short_of_memory
 from traitscope.features.extraction import Extraction, clips_at_once, extract_clips, is_short
 from traitscope.features.forecast import Forecast, try_clips
 from traitscope.features.origins import Served, serving
@@ -49,7 +49,7 @@ class _Work:
     requests: Mapping[str, Request]
     extraction: Extraction
     again: bool = False
-    """Memory may be enough when the other workers have finished: to be tried once more then."""
+    """Whether it is tried once more: memory may be enough when the others have finished."""
 
     def __call__(self, tasks: Sequence[_Task]) -> list[Rows]:
         rows: list[Rows] = []
@@ -173,6 +173,7 @@ def estimate(
     workers: int | None = None,
     retry: bool = False,
     samples: int = 5,
+    limits: Limits = DEFAULTS,
 ) -> Forecast:
     """Estimate time and disk of `prepare` with the same arguments, from a few of the clips.
 
@@ -185,11 +186,12 @@ def estimate(
         workers: processes that `prepare` would have.
         retry: count all failed clips, as `prepare` would try them.
         samples: clips to try.
+        limits: of what one clip may take; a clip beyond fails.
     """
     corpus, wanted, store, workers = _settled(corpus, requests, store, workers)
     plan = _plan(corpus, wanted, store, retry=retry)
     # One process: the rate of many is computed, and no worker has to start for five clips.
-    with Extraction() as extraction:
+    with Extraction(limits) as extraction:
 
         def work(scratch: Store, place: int) -> Rows:
             return _Work(scratch, wanted, extraction)([plan.tasks[place]])[0]
@@ -267,7 +269,7 @@ def _extract(
         # The plain store: which of several streams of an id is meant was settled in the plan.
         work = _Work(Store(store.folder), requests, extraction, again=bool(workers))
         together = clips_at_once(requests.values())
-        results = deal(work, tasks, workers=workers, together=together)
+        results = _dealt(work, tasks, workers=workers, together=together)
         with closing(results):  # ends the workers when recording fails
             for done, (place, result) in enumerate(results, 1):
                 task = tasks[place]
@@ -275,6 +277,24 @@ def _extract(
                 _record(store, _failed(task, failure) if failure is not None else result)
                 if hook is not None:
                     hook(done, len(tasks), task.clip.id)
+
+
+def _dealt(
+    work: _Work, tasks: Sequence[_Task], *, workers: int, together: int
+) -> Generator[tuple[int, Any], None, None]:
+    """Deal tasks; where memory was short, once more when no other is at work."""
+    short = []
+    with closing(deal(work, tasks, workers=workers, together=together)) as results:
+        for place, result in results:
+            if is_short_of_memory(result):
+                short.append(place)
+            else:
+                yield place, result
+    # Now only what is short fails: other features of the clip are kept.
+    again = [tasks[place] for place in short]
+    with closing(deal(replace(work, again=False), again, workers=min(1, workers))) as results:
+        for number, result in results:
+            yield short[number], result
 
 
 def _record(store: Store, rows: Iterable[tuple[str, StatusRow]]) -> None:

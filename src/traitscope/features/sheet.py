@@ -46,9 +46,10 @@ def draw_sheet(store: Store, path: Path, *, clips: Sequence[str] = (), count: in
     if path.suffix.lower() != ".png":
         raise ConfigError(f"A sheet is a PNG, and {path} is not named so. End it in .png.")
     keys = _keys(store)
-    pictured = keys.get("faces") or keys.get("frames") or keys.get("signals")
+    wanted = ("faces", "frames", "signals", "short_term")  # pictures first, sound alone last
+    pictured = next((keys[name] for name in wanted if name in keys), None)
     if pictured is None:
-        raise DataError(f"There are no faces, frames or signals in {store.folder} to show.")
+        raise DataError(f"There are no {', '.join(wanted)} in {store.folder} to show.")
     chosen = list(clips) or clips_of(store, pictured)[:count]
     if not chosen:
         raise DataError(f"No clip in {store.folder} has {pictured}. See its status.csv.")
@@ -104,10 +105,11 @@ def _draw_clip(
     top = int(pictures is not None)
     ratios = [1.5] * top + [1] * max(1, lines)
     grid = part.add_gridspec(len(ratios), _ACROSS, height_ratios=ratios)
-    if pictures is not None and pictures.images is not None:
+    if pictures is not None and pictures.images:
         marks = streams.get("landmarks") if pictures is streams.get("faces") else None
         _draw_pictures(part, grid, pictures, marks)
-    end = max((float(s.time[-1]) for s in streams.values() if len(s.time)), default=1.0)
+    ends = [float(s.time[-1]) for s in streams.values() if len(s.time)]
+    end = max(ends, default=0.0) or 1.0  # a clip of one row has no length of its own
     for row, (columns, label, names) in enumerate(drawn, top):
         assert signals is not None
         _draw_lines(part.add_subplot(grid[row, :]), signals, columns, label, names, end)
@@ -129,7 +131,10 @@ def _draw_pictures(part: Any, grid: Any, stream: Stream, marks: Stream | None) -
             axis.text(0.5, 0.5, "no face", ha="center", va="center", transform=axis.transAxes)
             axis.set_aspect("equal", adjustable="box")
             continue
-        picture = np.asarray(decoded(image, Path(f"a stored picture of {stream.time[row]:.2f} s")))
+        picture = decoded(image, Path(f"a stored picture of {stream.time[row]:.2f} s"))
+        if picture is None:
+            axis.text(0.5, 0.5, "damaged", ha="center", va="center", transform=axis.transAxes)
+            continue
         axis.imshow(picture)
         points = _points(marks, stream, row)
         if points is not None:
@@ -184,6 +189,18 @@ def _people(stream: Stream) -> list[NDArray[np.bool_]]:
 
 
 def _draw_sound(axis: Any, stream: Stream, end: float) -> None:
+    if "energy" not in stream.columns:  # only some of the 34 were extracted, or others imported
+        name = stream.columns[0] if stream.columns else "first column"
+        axis.plot(
+            stream.time,
+            np.asarray(stream.values)[:, 0],
+            label=f"{name} (no energy)",
+            lw=1,
+            color="#999999",
+        )
+        _finish(axis, "sound", end)
+        axis.set_xlabel("seconds", fontsize=8)
+        return
     energy = np.asarray(stream.values)[:, stream.columns.index("energy")]
     decibels = 10 * np.log10(np.maximum(energy, 1e-10))
     axis.fill_between(stream.time, decibels, -60, color="#999999", label="loudness", lw=0)
@@ -196,9 +213,9 @@ def _finish(axis: Any, label: str, end: float) -> None:
     axis.set_xlim(0, end)
     axis.set_ylabel(label, fontsize=7)
     axis.tick_params(labelsize=7)
-    axis.legend(
-        loc="lower right", bbox_to_anchor=(1, 0.95), borderpad=0, fontsize=6, ncols=3, frameon=False
-    )
+    if axis.get_legend_handles_labels()[0]:  # a stream from outside may have no such column
+        place: dict[str, Any] = {"loc": "lower right", "bbox_to_anchor": (1, 0.95), "borderpad": 0}
+        axis.legend(**place, fontsize=6, ncols=3, frameon=False)
     axis.spines[["top", "right"]].set_visible(False)
 
 

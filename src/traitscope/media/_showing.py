@@ -5,8 +5,9 @@ interlaced, of another shape than stored, turned, or of high dynamic range, that
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 import av
@@ -36,7 +37,10 @@ _UNKNOWN_SIDE_DATA = 16
 
 def pixel_aspect(stream: Any) -> Fraction:
     """Width of a stored pixel by its height; 1 where that is not said, or is not believable."""
-    aspect = stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio or 1
+    return _believed(stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio or 1)
+
+
+def _believed(aspect: Any) -> Fraction:
     believed = 1 / _BELIEVED <= aspect <= _BELIEVED and abs(aspect - 1) >= _SQUARE
     return Fraction(aspect) if believed else Fraction(1)
 
@@ -81,32 +85,52 @@ class Converter:
 
     def __init__(self) -> None:
         self.orientation: tuple[int, bool] | None = None
-        self._aspect = Fraction(1)
+        self.aspect = Fraction(1)
+        self._coded: Fraction | None = None  # as the pictures themselves say
         self._light: dict[str, Any] = {}
         self._reformatter, self._of_parts = VideoReformatter(), VideoReformatter()
 
-    def picture(self, frame: Any) -> NDArray[np.uint8] | Planes:
+    def looked_at(self, frame: Any) -> Callable[[], NDArray[np.uint8] | Planes]:
+        """What gives a decoded frame when it is wanted, with the shape that pixels have now."""
+        return partial(self._picture, frame, self.aspect)
+
+    def _picture(self, frame: Any, aspect: Fraction) -> NDArray[np.uint8] | Planes:
         """A decoded frame to look at: an ordinary one is converted only where it is looked at."""
-        ordinary = self.orientation == (0, False) and self._aspect == 1 and not self._light
+        convert: Callable[[Any], NDArray[np.uint8]] = partial(self, aspect=aspect)
+        ordinary = self.orientation == (0, False) and aspect == 1 and not self._light
         if ordinary and frame.format.name in FORMATS:
-            return Planes(frame, self, self._of_parts)
-        return self(frame)
+            return Planes(frame, convert, self._of_parts)
+        return convert(frame)
 
     def look(self, stream: Any, frame: Any) -> None:
         """Take in what the first frame and its track say."""
         self.orientation = orientation(frame)
-        self._aspect = pixel_aspect(stream)
+        self.aspect = pixel_aspect(stream)
+        self._coded = stream.codec_context.sample_aspect_ratio
         if int(frame.color_trc) in HDR:
             self._light = {
                 "dst_color_trc": ColorTrc.BT709,
                 "dst_color_primaries": ColorPrimaries.BT709,
             }
 
-    def __call__(self, frame: Any) -> NDArray[np.uint8]:
+    def look_again(self, stream: Any) -> str:
+        """Take in another shape of pixels from here on, and say it; nothing where it is as before.
+
+        A broadcast, or recordings that were put one after the other, change it in the middle. What
+        the container says holds for the beginning alone then. PyAV gives no shape of one frame, and
+        a decoder may be a picture or two ahead of those that it hands out.
+        """
+        coded = stream.codec_context.sample_aspect_ratio
+        if coded == self._coded or not coded:
+            return ""
+        before, self.aspect, self._coded = self.aspect, _believed(coded), coded
+        return f"from {_ratio(before)} to {_ratio(self.aspect)}" if before != self.aspect else ""
+
+    def __call__(self, frame: Any, aspect: Fraction) -> NDArray[np.uint8]:
         turns, mirrored = self.orientation or (0, False)
         changes = dict(self._light)
-        if self._aspect != 1:
-            changes["width"] = square_width(frame.width, self._aspect)
+        if aspect != 1:  # as it was when the frame was decoded
+            changes["width"] = square_width(frame.width, aspect)
             changes["interpolation"] = Interpolation.BICUBIC
         if self._light and int(frame.color_primaries) == ColorPrimaries.UNSPECIFIED:
             frame.color_primaries = ColorPrimaries.BT2020
@@ -115,6 +139,10 @@ class Converter:
         image = np.rot90(image, turns) if turns else image
         rgb: NDArray[np.uint8] = np.ascontiguousarray(image)
         return rgb
+
+
+def _ratio(aspect: Fraction) -> str:
+    return f"{aspect.numerator}:{aspect.denominator}"
 
 
 def square_width(width: int, aspect: Fraction) -> int:

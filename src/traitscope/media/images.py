@@ -27,7 +27,7 @@ def probe(folder: Path, *, fps: float | None, limits: Limits = DEFAULTS) -> Medi
     height, width = load(files[0], limits).shape[:2]
     wav = sound_file(folder)
     return MediaInfo(
-        duration_seconds=len(files) / rate,
+        duration_seconds=duration_seconds(folder, fps=fps),
         fps=rate,
         width=width,
         height=height,
@@ -38,6 +38,15 @@ def probe(folder: Path, *, fps: float | None, limits: Limits = DEFAULTS) -> Medi
         rotation_degrees=0,
         codec=files[0].suffix.lower().lstrip("."),
     )
+
+
+def duration_seconds(folder: Path, *, fps: float | None) -> float:
+    """Tell how long a folder of images lasts, without looking into one.
+
+    Raises:
+        ClipError: it holds no images, or nothing says how many are shown per second.
+    """
+    return len(_files(folder)) / _fps(folder, fps)
 
 
 def timed_files(folder: Path, *, fps: float | None) -> list[tuple[float, Path]]:

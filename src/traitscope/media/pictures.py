@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from traitscope.errors import DataError
+from traitscope.errors import DataError, lacks_memory
 from traitscope.media._headers import picture_size
 from traitscope.media.limits import DEFAULTS, Limits, check_pixels
 
@@ -43,7 +43,9 @@ def decoded(data: bytes, file: Path, limits: Limits = DEFAULTS) -> NDArray[np.ui
     check_pixels(file, *size, limits)
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
-    except cv2.error:  # it is damaged, or larger than OpenCV takes
+    except cv2.error as error:  # it is damaged, or larger than OpenCV takes
+        if lacks_memory(error):  # says nothing of the picture
+            raise MemoryError(str(error)) from error
         return None
     return None if image is None else np.asarray(image, dtype=np.uint8)
 

@@ -103,3 +103,11 @@ def _has_one_picture(name: str, index: int) -> bool:
             return next(pictures, None) is None
         except IndexError:  # another track begins, which PyAV does not know
             return False
+
+
+def first_frame(container: Any, stream: Any) -> Any | None:
+    """Decode the first picture of a track; None where there is none to decode."""
+    try:
+        return next(container.decode(stream), None)
+    except (av.error.FFmpegError, IndexError):  # of a track that begins later in the file
+        return None

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import replace
-from fractions import Fraction
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -17,7 +16,7 @@ from traitscope.media import images
 from traitscope.media._showing import Converter, deinterlaced
 from traitscope.media._sparing import CODECS, AstrayError, sparing
 from traitscope.media._threads import use_threads
-from traitscope.media._timing import Clock, says_no_times, shown
+from traitscope.media._timing import Clock, says_no_times, seconds_of, shown
 from traitscope.media.info import (
     DEINTERLACED,
     MediaInfo,
@@ -31,7 +30,7 @@ from traitscope.media.info import (
 from traitscope.media.limits import DEFAULTS, Limits, check_extent, check_pixels
 from traitscope.media.opening import check_size, open_container
 from traitscope.media.sampling import TOLERANCE_SECONDS, Rate, Spread, is_wanted
-from traitscope.media.tracks import audio_stream, video_stream
+from traitscope.media.tracks import audio_stream, first_frame, video_stream
 from traitscope.types import Frame, Picture
 
 Shown = tuple[float, Callable[[], NDArray[np.uint8] | Picture]]
@@ -44,6 +43,8 @@ _ASSUMED_RATE = 25.0
 _MOST_FACTS = 10
 _SHORTFALL_SECONDS = 1.0
 """A track that ends this much before the length its file declares was cut off."""
+_SHORTFALL = 0.05
+"""So was one that lacks this share of the pictures that its index names, however short it is."""
 
 
 def probe(
@@ -70,7 +71,7 @@ def probe(
     with open_container(path, limits) as container:
         stream = video_stream(container, tracks.video)
         readable = stream is not None and stream.codec_context is not None
-        first = _first_frame(container, stream) if readable else None
+        first = first_frame(container, stream) if readable else None
         info = describe(container, first, tracks)
     if readable and first is None:
         check_size(path, limits)
@@ -140,10 +141,11 @@ class FrameReader:
         self._path, self._fps, self._tracks = path, fps, Tracks(video=track)
         self._limits = limits
         self._declared: float | None = None
+        self._indexed = 0  # pictures in the index of the track; 0 where it has none
         self._size = (0, 0)
         self._start, self._end = interval[0], float("inf") if interval[1] is None else interval[1]
         self._skip = skip and "native" not in rates
-        self._seen, self._delivered, self._exhausted = False, False, False
+        self._seen, self._delivered, self._exhausted, self._count = False, False, False, 0
         if path.is_dir():
             self.info = images.probe(path, fps=fps, limits=limits)
         else:
@@ -153,6 +155,8 @@ class FrameReader:
                     stream = video_stream(container, track)
                     check_codec(stream, path)
                     self._declared = own_duration(container, stream)
+                    whole = self._start == 0 and self._end == float("inf")
+                    self._indexed = stream.frames if whole and stream else 0
                     self._skip = self._skip and not says_no_times(container)
                     self.info = measured(self.info, container, stream)
         if not self.info.has_video:
@@ -232,6 +236,7 @@ class FrameReader:
             check_extent(self._path, count, time - self._start, self._limits)
             if time >= self._start - _EDGE:
                 yield time, convert
+            self._count = count
         self._exhausted = True
 
     def _from_folder(self) -> Iterator[Shown]:
@@ -270,7 +275,7 @@ class FrameReader:
                     return
                 if frame is not None and frame.is_corrupt:
                     self._note("damaged: some pictures are not whole")
-                look = _left_out if frame is None else partial(convert.picture, frame)
+                look = _left_out if frame is None else convert.looked_at(frame)
                 yield clock.seconds(pts), look
 
     def _decoded(
@@ -314,6 +319,8 @@ class FrameReader:
                 f"{frame.width} x {frame.height}"
             )
             self._size = frame.width, frame.height
+        if changed := convert.look_again(stream):
+            self._notice(f"squared: the shape of the pixels changes, {changed}")
         if frame.interlaced_frame:
             self._notice(DEINTERLACED)
 
@@ -323,11 +330,11 @@ class FrameReader:
         zero, unit = stream.start_time or 0, stream.time_base
 
         def wanted(before: int | None, pts: int, after: int | None) -> bool:
-            time = _seconds(pts - zero, unit)
+            time = seconds_of(pts - zero, unit)
             if not self._start - _EDGE <= time < self._end - _EDGE:
                 return False
-            since = None if before is None else _seconds(before - zero, unit)
-            until = float("inf") if after is None else _seconds(after - zero, unit)
+            since = None if before is None else seconds_of(before - zero, unit)
+            until = float("inf") if after is None else seconds_of(after - zero, unit)
             if since is None or since < self._start - _EDGE or until >= self._end - _EDGE:
                 return True  # the first and the last have rules of their own
             since, until = time - self._start, until - self._start
@@ -345,7 +352,10 @@ class FrameReader:
 
     def _check_length(self, last: float) -> None:
         expected = min(self.info.duration_seconds, self._end)
-        if self._exhausted and last + max(_SHORTFALL_SECONDS, 2 * self._nominal) < expected:
+        # A last picture may be shown for long, and an index count what an edit list leaves out.
+        lacking = self._count < self._indexed * (1 - _SHORTFALL)
+        slack = expected * _SHORTFALL if lacking else _SHORTFALL_SECONDS
+        if self._exhausted and last + max(slack, 2 * self._nominal) < expected:
             self._note(f"truncated: video ends at {last:.2f} s of {expected:.2f} s")
             if self._declared is not None:
                 decoded = last + self._nominal - self._start
@@ -387,14 +397,3 @@ def _keep(lines: list[str], line: str) -> None:
 def _left_out() -> NDArray[np.uint8]:
     """Stands for a picture that was not decoded: asking for it shows that it should have been."""
     raise AstrayError
-
-
-def _seconds(ticks: int, unit: Fraction) -> float:
-    return ticks * unit.numerator / unit.denominator
-
-
-def _first_frame(container: Any, stream: Any) -> Any | None:
-    try:
-        return next(container.decode(stream), None)
-    except (av.error.FFmpegError, IndexError):  # of a track that begins later in the file
-        return None

@@ -1,5 +1,6 @@
 """What a user names -> clips to score, with the streams that a table brings along."""
 
+import logging
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -18,19 +19,26 @@ from traitscope.runs.plan import IMPORTED
 from traitscope.sheets import SUFFIXES, open_sheet
 from traitscope.types import Clip, Stream
 
+log = logging.getLogger(__name__)
+
 
 def named_paths(media: Sequence[Path | str], text: Path | str | None) -> list[Path]:
-    """Paths as the user typed them; the text alone where there is no media.
+    """Paths of what the user named, media in place of their folders; the text alone without media.
 
     Raises:
         ConfigError: one text cannot be of several clips.
     """
-    if text is not None and len(media) > 1:
+    named = tuple(Path(path) for path in media or ([text] if text is not None else []))
+    listing = media_in(named)
+    if text is not None and len(listing.files) > 1:
         raise ConfigError(
-            f"One text ({text}) cannot be of {len(media)} clips. Give one clip, or put the words "
-            f"beside each: NAME.txt."
+            f"One text ({text}) cannot be of {len(listing.files)} clips. Give one clip, or put the "
+            f"words beside each: NAME.txt."
         )
-    return [Path(path) for path in media or ([text] if text is not None else [])]
+    if listing.files != named:  # the command line lists folders before, and says so itself
+        for out in listing.left_out:
+            log.warning("left out: %s (%s)", out.path, out.reason)
+    return list(listing.files)
 
 
 def media_in(paths: Sequence[Path], *, recursive: bool = False) -> Listing:

@@ -14,7 +14,7 @@ from pathlib import Path
 from traitscope import registry
 from traitscope.data.batches import collate
 from traitscope.data.drawing import Example, draw_example
-from traitscope.errors import ClipError
+from traitscope.errors import ClipError, lacks_memory
 from traitscope.features.dealing import deal, failure_of, processes_for
 from traitscope.features.extraction import Extraction, clips_at_once, extract_clips, is_short
 from traitscope.features.request import Request
@@ -86,7 +86,7 @@ class Scorer:
         # A clip that failed has nothing to score, and must not be a row of zeros among the others.
         ready = [one for one in half if one.example is not None]
         for first in range(0, len(ready), _SCORED):
-            self._fill_in(ready[first : first + _SCORED])
+            self._fill_in_or_less(ready[first : first + _SCORED])
         return [one.prediction for one in half]
 
     def _extracted(self, tasks: Sequence[Task]) -> Iterable[list["_Half"]]:
@@ -129,6 +129,24 @@ class Scorer:
         # there.
         errors = [one for one in extracted.values() if isinstance(one, ClipError)]
         return _Half(prediction, example, errors)
+
+    def _fill_in_or_less(self, ready: Sequence["_Half"]) -> None:
+        """Score clips side by side; where memory is too short for that, one by one."""
+        try:
+            self._fill_in(ready)
+        except Exception as error:
+            if not lacks_memory(error):
+                raise
+            if len(ready) > 1:
+                for one in ready:
+                    self._fill_in_or_less([one])
+                return
+            (one,) = ready
+            failure = failure_of(Clip(one.prediction.clip), MemoryError())
+            assert failure is not None
+            one.prediction = replace(
+                one.prediction, status=failure.status, reason=str(failure), scores={}
+            )
 
     def _fill_in(self, ready: Sequence["_Half"]) -> None:
         """Score clips side by side: batches are padded and masked as in training."""

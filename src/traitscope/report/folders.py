@@ -1,11 +1,11 @@
 """What lies in the folders of runs beside their reports: training logs and audits."""
 
-import csv
 from collections.abc import Sequence
 from pathlib import Path
 
 from traitscope.audit.findings import Audit, read_audits
 from traitscope.evaluation.report import Report
+from traitscope.training.history import read_history
 
 
 def histories_of(
@@ -19,13 +19,15 @@ def histories_of(
 
     Returns:
         Report name -> one dict per epoch, as ``write_report`` and ``export`` take them.
+
+    Raises:
+        DataError: a log is damaged.
     """
     histories = {}
     for run, report in zip(runs, reports, strict=True):
         path = Path(run) / "history.csv"
         if path.is_file():
-            with path.open(newline="", encoding="utf-8") as file:
-                histories[report.name] = list(csv.DictReader(file))
+            histories[report.name] = read_history(path)
     return histories
 
 

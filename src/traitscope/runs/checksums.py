@@ -19,6 +19,9 @@ CHECKSUMS = "checksums.json"
 LEARNED = ("features.json", "model.json", "model.safetensors", "scalers.safetensors")
 """What predictions follow from, besides the settings."""
 
+_CHECKED = (*LEARNED, "clips.csv")
+"""What is read of a run: which clips it learnt must not be believed of another run's record."""
+
 _SETTINGS = "run.yaml without data.corpus and data.store"
 """Where corpus and store lie a person may write into a run; other settings are part of it."""
 
@@ -54,7 +57,7 @@ def check_learned(folder: Path) -> None:
     """
     if not (folder / CHECKSUMS).exists():
         return
-    for difference in _differences(folder, only=(*LEARNED, _SETTINGS)):
+    for difference in _differences(folder, only=(*_CHECKED, _SETTINGS)):
         raise DataError(
             f"{difference.path} {difference.what}: it was damaged, edited, or taken from another "
             f"run. {_CURE} All files are checked by: traitscope verify {folder}"

@@ -24,6 +24,8 @@ def count_scoring(run: Path, split: str, corpus: str) -> int:
             csv.writer(file).writerows([_COLUMNS, row] if new else [row])
         with path.open(newline="", encoding="utf-8") as file:
             return sum(row[1:3] == [split, corpus] for row in csv.reader(file))
-    except OSError as error:  # a run that others share may not be written to
-        log.warning("cannot note in %s that %s was scored: %s", path, split, error.strerror)
+    except (OSError, ValueError, csv.Error) as error:
+        # A run that others share may not be written to; a damaged count is no reason not to score.
+        why = getattr(error, "strerror", None) or str(error)
+        log.warning("cannot note in %s that %s was scored: %s", path, split, why)
         return 1

@@ -53,7 +53,9 @@ def is_parquet(start: bytes, path: Path) -> bool:
 
 
 def unicode_of(start: bytes) -> str:
-    """The encoding of text of two bytes a letter, as Windows calls Unicode; else nothing."""
+    """The encoding of text of two or four bytes a letter; else nothing."""
+    if start.startswith((b"\xff\xfe\0\0", b"\0\0\xfe\xff")):  # the first begins as UTF-16 does
+        return "utf-32"
     if start.startswith((b"\xff\xfe", b"\xfe\xff")):
         return "utf-16"
     pairs = start[: len(start) // 2 * 2]

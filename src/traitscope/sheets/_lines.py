@@ -60,7 +60,7 @@ class Lines:
     Attributes:
         path: the file.
         header: cells of its header as they stand there.
-        separator: comma, semicolon or tab.
+        separator: comma, semicolon, tab or bar.
         encoding: of what ``body`` gives.
         decimal: mark of decimals in most of its numbers.
         start: bytes before the first row.
@@ -159,7 +159,7 @@ def _header(file: BinaryIO, path: Path) -> tuple[str, int]:
 
 
 def _separator(text: str) -> str:
-    return max(",;\t", key=_QUOTED.sub("", text).count)
+    return max(",;\t|", key=_QUOTED.sub("", text).count)
 
 
 def _cells(text: str, separator: str, path: Path) -> list[str]:

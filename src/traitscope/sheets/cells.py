@@ -43,6 +43,8 @@ def as_numbers(
     if decimal_comma:
         written = text.str.fullmatch(_DECIMAL_COMMA)
         text = text.where(~written, text.str.replace(",", ".", regex=False))
+    # Python's parser of numbers takes 1_0 for 10, as in code; in a table it is an id or a slip.
+    text = text.where(~text.str.contains("_", regex=False), "no number")
     text = text.str.replace(_INFINITE.pattern, r"\1inf", regex=True, case=False)
     numbers = pd.to_numeric(text.mask(nothing), errors="coerce")
     values = np.asarray(numbers.to_numpy(dtype=np.float64, na_value=np.nan))

@@ -187,8 +187,8 @@ def open_sheet(
     """Look at a table: what it is, how it is written, and whether its rows fit its header.
 
     Args:
-        path: a CSV or TSV file (comma, semicolon or tab; UTF-8, UTF-16 or Windows' Western) or
-            Parquet.
+        path: a CSV or TSV file (comma, semicolon, tab or bar; UTF-8, 16 or 32, or Windows' Western)
+            or Parquet.
         fold: names that a column may also write in other letter case; it is called so then.
         unnamed: call columns without a name ``column 1`` ... instead of leaving them out.
         tell: is told of rows longer than the header, which are then left out, and of columns

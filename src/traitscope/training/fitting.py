@@ -35,7 +35,7 @@ from traitscope.runs.settings import RunConfig
 from traitscope.statistics import metrics
 from traitscope.training.checks import check_data
 from traitscope.training.recording import check_start, record_training, with_earlier
-from traitscope.training.saved import Saved, read_saved
+from traitscope.training.saved import Saved, check_saved, read_saved
 from traitscope.training.start import (
     begin_with,
     inherited,
@@ -144,6 +144,7 @@ def _train_one(
     record = record_training(data, start_from)
     changes = list(start.changes)
     if saved is not None:
+        check_saved(saved, data.config)
         changes += check_unchanged(folder, data, record, accept=start.accept_changes)
     # Whatever can be wrong with settings and tensors is found before anything is written.
     start = replace(start, start_from=start_from)

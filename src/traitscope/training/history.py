@@ -10,8 +10,9 @@ from typing import Any, SupportsFloat
 import numpy as np
 from numpy.typing import NDArray
 
-from traitscope.escaping import cell, plain
-from traitscope.files import replacing
+from traitscope.errors import DataError
+from traitscope.escaping import cell
+from traitscope.files import read_csv, replacing
 from traitscope.statistics import metrics
 from traitscope.types import Target
 
@@ -96,11 +97,20 @@ class StepLog:
             writer.writerow([cell(stage), epoch, batch, lr, float(loss)])
 
 
+def read_history(path: Path) -> list[dict[str, str]]:
+    """Read what a training recorded of its epochs or steps, one dict each.
+
+    Raises:
+        DataError: the file is damaged.
+    """
+    rows = read_csv(path, ("stage", "epoch"), damaged=_CURE)
+    if odd := [row["epoch"] for row in rows if not row["epoch"].isdecimal()]:
+        raise DataError(f"{path} is damaged (it has the epoch {odd[0]!r}). {_CURE}")
+    return rows
+
+
 def _read(path: Path) -> list[dict[str, Any]]:
-    if not path.is_file():
-        return []
-    with path.open(newline="", encoding="utf-8") as file:
-        return [{k: plain(v) for k, v in old.items()} for old in csv.DictReader(file)]
+    return list(read_history(path)) if path.is_file() else []
 
 
 def _write(path: Path, rows: Sequence[dict[str, Any]], header: Sequence[str] = ()) -> None:
@@ -108,3 +118,6 @@ def _write(path: Path, rows: Sequence[dict[str, Any]], header: Sequence[str] = (
         writer = csv.DictWriter(file, fieldnames=list(header) or list(rows[-1]))
         writer.writeheader()
         writer.writerows({k: cell(v) for k, v in one.items()} for one in rows)
+
+
+_CURE = "Bring it back from a copy, or delete it: only the curves of earlier epochs are lost."

@@ -30,6 +30,7 @@ from traitscope.training._lightning import EarlyStopping, LightningModule
 from traitscope.training.distillation import SelfDistillation
 from traitscope.training.history import StepLog, mean_loss, record, split_scores
 from traitscope.training.optimisation import groups_of, optimizer_of, rate, schedule_of
+from traitscope.training.saved import mark
 from traitscope.training.training_set import TrainingSet
 from traitscope.training.weighting import DensityWeights
 from traitscope.types import Batch, Hook
@@ -109,6 +110,7 @@ class Loop(LightningModule):
         self.loss = losses.find(self.stage.loss, session.data.targets, typed=session.typed)
         self.schedule = schedule_of(self.stage, session.typed)
         self.epochs_before = epochs_before
+        self.begun = False  # a resumed state is in place by then
         self.best: float | None = None
         self.kept = -1  # the epoch of the stage whose weights are kept
         self.validation: dict[str, float] = {}
@@ -267,6 +269,7 @@ class Loop(LightningModule):
         batches: Any = self.trainer.fit_loop.epoch_loop.batch_progress.current
         whole = self._epoch > self.current_epoch
         checkpoint["stage"] = self.index
+        checkpoint["training"] = mark(self.session.config)
         checkpoint["done"] = self._epoch
         checkpoint["batches"] = 0 if whole else batches.processed
         checkpoint["losses"] = [] if whole else [(float(x), size) for x, size in self._losses]
@@ -293,6 +296,7 @@ class Loop(LightningModule):
         self._losses = [(loss.to(self.device), size) for loss, size in self._losses]
         if self.trainer.fit_loop.restarted_mid_epoch:
             self._set_rates()
+        self.begun = True
 
     def configure_optimizers(self) -> Any:
         """The stage's optimiser over the tensors that train; `_set_rates` is its schedule."""

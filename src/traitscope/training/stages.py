@@ -32,7 +32,7 @@ from traitscope.training.history import cut
 from traitscope.training.loop import Loop, Session, arithmetic, loaders
 from traitscope.training.notices import quiet
 from traitscope.training.optimisation import freeze
-from traitscope.training.saved import STATE, Saved, read_saved
+from traitscope.training.saved import STATE, Saved, naming_state, read_saved
 
 
 def fit_stages(model: torch.nn.Module, session: Session, *, resume: bool = False) -> None:
@@ -99,7 +99,10 @@ def _fit_stage(loop: Loop, session: Session, saved: Saved | None) -> None:
         ctrl_c = signal.getsignal(signal.SIGINT)
         try:
             path = None if saved is None else saved.path
-            with loaders(session, stage, **begin) as both:
+            with (
+                loaders(session, stage, **begin) as both,
+                naming_state(path, lambda: loop.begun),
+            ):
                 trainer.fit(loop, *both, ckpt_path=path, weights_only=True)
         except SystemExit as error:  # what Lightning makes of Ctrl-C, after muting the next one
             signal.signal(signal.SIGINT, ctrl_c)

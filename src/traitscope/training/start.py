@@ -13,6 +13,7 @@ from traitscope.runs.checkpoint import Facts, open_run, read_run, run_facts, sav
 from traitscope.runs.checksums import check_learned
 from traitscope.runs.plan import Plan, load_run, plan
 from traitscope.runs.settings import SETTLED, RunConfig, Start
+from traitscope.training.history import read_history
 
 log = logging.getLogger(__name__)
 
@@ -153,7 +154,7 @@ def interrupted_run(folder: Path, overrides: Sequence[str]) -> tuple[RunConfig, 
     Raises:
         ConfigError: there is no run, or something else than ``train.*`` changes.
     """
-    from traitscope.training.saved import read_saved
+    from traitscope.training.saved import check_saved, read_saved
 
     if not (folder / "run.yaml").is_file():
         raise ConfigError(f"There is no run in {folder} to resume. Start it without --resume.")
@@ -168,6 +169,7 @@ def interrupted_run(folder: Path, overrides: Sequence[str]) -> tuple[RunConfig, 
     config = load_run(str(folder), changes)
     saved = read_saved(folder) if changes else None
     if saved is not None:
+        check_saved(saved, before)
         _check_over(before, config, saved.stage, saved.done)
     return config, changes
 
@@ -218,7 +220,7 @@ def save_account(folder: Path, account: Any) -> None:
 
 def _epochs_done(folder: Path) -> int:
     path = folder / "history.csv"
-    return len(path.read_text(encoding="utf-8").splitlines()) - 1 if path.is_file() else 0
+    return len(read_history(path)) if path.is_file() else 0
 
 
 def unused_folder(name: str) -> Path:
