@@ -18,6 +18,7 @@ _VERBS = {
     "compare_systems": ("traitscope.evaluation.comparison", "compare_systems"),
     "fuse": ("traitscope.evaluation.fusion", "fuse"),
     "import_features": ("traitscope.features.imports", "import_features"),
+    "convert": ("traitscope.runs.conversion", "convert"),
     "Run": ("traitscope.interface", "Run"),
     "Predictions": ("traitscope.interface", "Predictions"),
 }

@@ -10,5 +10,6 @@ from traitscope.interface import predict as predict
 from traitscope.interface import prepare as prepare
 from traitscope.interface import train as train
 from traitscope.report.page import write_report as write_report
+from traitscope.runs.conversion import convert as convert
 
 __version__: str
