@@ -40,6 +40,7 @@ from traitscope.evaluation.verdicts import Judged, verdicts
 from traitscope.statistics.metrics import Array
 from traitscope.types import Clip, Corpus, Target
 
+# Of the points to plot alone: scores keep all their digits.
 _DIGITS = 5
 
 
@@ -94,6 +95,7 @@ def assess(system: System, corpus: Corpus, *, scoring: Scoring | None = None) ->
     if scoring.aggregate == "subject":
         truth, rows, new = by_subject(read.clips, truth, rows, new)
     judged, sentences = _judged(system.split, truth, rows, new, scoring, corpus)
+    # The part of unseen sources where it has clips: it says what carries over.
     leading = next((each for each in reversed(judged) if each.part.rows), judged[0])
     facts: dict[str, Any] = {
         "ceiling": ceiling_of(
@@ -181,12 +183,15 @@ def _judged(
     labels = {name: corpus.target(name).label for name in truth.names}
     everything = Judged("all", part, truth, rows, unseen=bool(unseen.all()), labels=labels)
     sentences = list(undefined(part, labels))
+    # A second part of the same clips would say everything twice.
     if unseen.all():
         return [everything], sentences
     rest = truth.keep(unseen)
+    # Predictions of several seeds have an axis in front of the clips.
     kept = [row.each(lambda values: values[..., unseen, :]) for row in rows]
     part = score_part(f"{split}, sources never seen in fitting", rest, kept, scoring)
     if not rest.ids:
+        # ``score_part`` knows that nothing is left, but not why.
         part = part.model_copy(update={"reason": "the source of every scored clip was fitted"})
     sentences += undefined(part, labels)
     apart = Judged("source_disjoint", part, rest, kept, unseen=True, labels=labels)
@@ -200,6 +205,7 @@ def _counts(asked: Sequence[Clip], read: Predictions, fitted: Sequence[Clip]) ->
         scored=len(read.clips),
         failed=len(read.failures),
         sources=len({clip.source for clip in read.clips}),
+        # Not 0: where nobody is named there are people all the same.
         subjects=len(subjects) or None,
         fitted_clips=len(fitted),
     )

@@ -20,6 +20,8 @@ from traitscope.evaluation.tables import Predictions
 from traitscope.statistics.metrics import Array
 from traitscope.types import Clip, label_array
 
+# Dense where it matters: a source of few clips is moved far by one average clip more, and hardly
+# by the thirtieth.
 SHRINKAGES = (0, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
 ALPHAS = tuple(10.0**power for power in range(-2, 6))
 _RAREST = 3  # a level of an attribute that fewer fitted clips have says nothing
@@ -58,6 +60,7 @@ class Lookup:
         counted = np.broadcast_to(counted, own.shape)
         for row, clip in enumerate(clips):
             for tie in _ties(clip):
+                # Without the clip itself a tie may hold nobody: then the next one speaks.
                 left = self.count[tie] - counted[row] if tie in self.count else np.zeros(1)
                 if left.any():
                     total[row], count[row] = self.total[tie] - own[row], left
@@ -207,12 +210,14 @@ def fold_constants(
     numbers = np.zeros(len(clips), dtype=np.intp)
     for number, fold in enumerate(folds):
         mine = [places[clip.id] for clip in fold.asked if clip.id in places]
+        # Not the mean of all: a fold's model never saw the labels of its own scored clips.
         constants[mine] = fitted_means(fold.fitted, targets)
         numbers[mine] = number
     return constants, numbers
 
 
 def _shrink(total: Array, count: Array, mean: Array, k: float) -> Array:
+    # A clip without a tie has no sum, and without shrinkage no weight either.
     weight = count + k
     return np.where(weight > 0, (total + k * mean) / np.where(weight > 0, weight, 1), mean)
 
@@ -220,6 +225,7 @@ def _shrink(total: Array, count: Array, mean: Array, k: float) -> Array:
 def _design(fitted: Sequence[Clip], clips: Sequence[Clip]) -> Array:
     """Columns (clips, columns) for attributes as they occur in the fitted clips."""
     columns: list[Array] = []
+    # An attribute that only the new clips have says nothing: no label was seen beside it.
     for name in sorted({name for clip in fitted for name in clip.attributes}):
         known = [clip.attributes.get(name) for clip in fitted]
         given = [clip.attributes.get(name) for clip in clips]
@@ -227,6 +233,7 @@ def _design(fitted: Sequence[Clip], clips: Sequence[Clip]) -> Array:
             columns += _numbers(known, given)
             continue
         levels = Counter(str(value) for value in known if value is not None)
+        # A level that all fitted clips share would be the intercept once more.
         common = sorted(n for n, count in levels.items() if _RAREST <= count < len(fitted))
         columns += [np.array([float(str(v) == level) for v in given]) for level in common]
     return np.stack(columns, axis=1) if columns else np.zeros((len(clips), 0))
@@ -238,9 +245,11 @@ def _numbers(known: Sequence[object], given: Sequence[object]) -> list[Array]:
         np.array([v if isinstance(v, int | float) else np.nan for v in row], dtype=float)
         for row in (known, given)
     )
+    # A number that never changes has no sd to divide by, and tells nothing.
     if np.isnan(fitted).all() or not np.nanstd(fitted) > 0:
         return []
     scaled = (values - np.nanmean(fitted)) / np.nanstd(fitted)
+    # A column for what is missing needs fitted clips that lack it to learn what that means.
     missing = [np.isnan(values).astype(float)] if np.isnan(fitted).any() else []
     return [np.nan_to_num(scaled), *missing]
 
@@ -258,6 +267,7 @@ def _choose_alpha(x: Array, y: Array, fold: Array) -> float:
         error = 0.0
         for number in np.unique(fold):
             out = fold == number
+            # With all clips of one person nothing is left to fit on, for any strength alike.
             if not out.all():
                 error += float(np.sum((_ridge(x[~out], y[~out], x[out], alpha) - y[out]) ** 2))
         return error
@@ -288,6 +298,7 @@ def baseline_rows(
     for fold in folds:
         asked = {clip.id for clip in fold.asked}
         places = [place for place, clip in enumerate(clips) if clip.id in asked]
+        # Where no clip of a fold is scored its shrinkage would only be named in vain.
         if places:
             k = fit_shrinkage(fold.fitted, names)
             shrinkages.add(k)
@@ -303,6 +314,7 @@ def baseline_rows(
         "metadata": "metadata only (ridge)",
         "permuted": "permuted labels",
     }
+    # A row needs every clip: attributes may be known in some folds only.
     roles = [role for role in titles if all(role in values for _, values in parts)]
     rows = []
     for role in roles:

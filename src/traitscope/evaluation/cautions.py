@@ -46,6 +46,7 @@ def cautions(read: Predictions, truth: Truth, corpus: Corpus, asked: Sequence[Cl
         for (one, first), (other, second) in combinations(
             zip(read.seeds, read.values, strict=True), 2
         )
+        # Two trainings never come so close, even where both learnt next to nothing.
         if np.allclose(first, second, rtol=0, atol=1e-9)
     ]
     if copies:

@@ -16,6 +16,7 @@ from traitscope.statistics.metrics import Array, Score
 from traitscope.statistics.reliability import Reliability, reliability
 from traitscope.types import Corpus
 
+# Quoted, never computed with: a ceiling made of these would look as if it had been measured.
 REPORTED: Mapping[str, str] = {
     "first_impressions": (
         "Single votes of First Impressions are not published. Quoted, and not verified here: a "
@@ -52,6 +53,7 @@ def ceiling_of(
         ratings, clusters = _table(corpus, name, aggregate)
         ceilings[name] = reliability(ratings, clusters, seed=seed)
     targets = tuple(_target(corpus, name, each, model) for name, each in ceilings.items())
+    # One sentence for all targets, so it claims no more than holds of each.
     crossed = all(each.crossed for each in ceilings.values())
     kind = "ICC(3,k): all raters saw all clips" if crossed else "ICC(1,k)"
     text = (
@@ -74,9 +76,12 @@ def _table(corpus: Corpus, name: str, aggregate: str) -> tuple[Array, list[str]]
         for rater, values in corpus.ratings.get(clip.id, {}).items():
             row[place[rater]] = values.get(name, np.nan)
         units.setdefault(unit, []).append(row)
+        # Where labels belong to people each is a cluster: answers are a person's own, also where
+        # two share a recording.
         clusters.setdefault(unit, unit if person else clip.source)
     stacked = [np.stack(rows) for rows in units.values()]
     known = [(~np.isnan(rows)).sum(axis=0) for rows in stacked]
+    # Not ``nanmean``, which would warn of every rater who did not rate a person.
     means = [
         np.where(count > 0, np.nansum(rows, axis=0) / np.maximum(count, 1), np.nan)
         for rows, count in zip(stacked, known, strict=True)
@@ -91,11 +96,13 @@ def _target(
     icc = found.icc[found.basis]
     r_max = Score(None, icc.reason or "raters do not agree at all")
     if icc.value is not None and icc.value > 0:
+        # The interval of an ICC may begin below 0, where there is no root.
         r_max = _changed(icc, lambda value: float(np.sqrt(max(value, 0.0))))
     accuracy = Score(None, found.noise.reason or "accuracy needs a bounded range")
     if found.noise.value is not None and target.low is not None and target.high is not None:
         span = target.high - target.low
         turned = _changed(found.noise, lambda value: 1 - _MISS * value / span)
+        # The more error the less accuracy, so the ends change places.
         accuracy = replace(turned, low=turned.high, high=turned.low)
     own = model.metrics["pearson"][name] if model else Score(None, "no clips are left")
     return TargetCeiling(
@@ -115,6 +122,7 @@ def _disattenuated(own: Score, r_max: Score) -> Score:
     """The correlation with labels free of error; its interval takes the reliability as known."""
     if own.value is None or r_max.value is None:
         return Score(None, own.reason or r_max.reason)
+    # More than 1 is not cut off: it shows that labels and ratings do not belong together.
     ceiling = r_max.value
     return _changed(own, lambda value: value / ceiling)
 

@@ -105,10 +105,12 @@ def compare_systems(
             f"Nothing says which labels {', '.join(names)} are to be compared on. Name them: "
             f"--labels fi:/data/fi"
         )
+    # What a user typed may name a module from outside; an address in a report may not.
     corpus = corpus_of(runs, labels) if runs else load_corpus(str(labels))
     protocol = _same_protocol(runs, fit_on)
     tables = [System(str(path), path) for path in map(Path, names) if path.is_file()]
     return compare_predictions(
+        # Runs first: folds are those of the first system, and a run has a record of them.
         [replace(each, split=split, protocol=protocol) for each in (*runs, *tables)],
         corpus,
         metrics=metrics,
@@ -191,6 +193,7 @@ def _same_protocol(runs: Sequence[System], fit_on: Fit | None) -> Protocol:
         return Protocol(fit=fit_on or "train")
     first = runs[0]
     for other in runs[1:]:
+        # Whatever they were fitted on, the clips that are scored are the same.
         fit = {"fit": first.protocol.fit}
         if other.protocol.model_copy(update=fit) != first.protocol:
             raise DataError(
@@ -208,6 +211,7 @@ def _shared(
     scoring: Scoring,
 ) -> tuple[Truth, list[Row]]:
     """Labels and predictions of the clips and targets that all systems have."""
+    # In the order of the corpus, whichever system is named first.
     known = [target.name for target in (*corpus.targets, *corpus.optional)]
     names = [n for n in known if all(n in each.targets for each in read.values())]
     clips, values = in_common(read, asked_and_fitted(folds)[0], names)
@@ -215,6 +219,7 @@ def _shared(
         raise DataError("The systems have no clips or no targets in common to compare them on.")
     rows = []
     for (name, each), mine in zip(read.items(), values, strict=True):
+        # A single seed is no replicate: the spread of one number is NaN.
         several = len(mine) > 1
         seeds = each.seeds if several else ()
         rows.append(Row(name, "model", mine.mean(axis=0), mine if several else None, seeds))
@@ -259,6 +264,7 @@ def _seed_notes(rows: Sequence[Row]) -> list[str]:
     """Say what of seeds is in the intervals, and where one system is made of another's seeds."""
     notes = []
     many = [row for row in rows if row.repeats is not None]
+    # Either of two may be a seed of the other, so both orders are asked.
     for one, other in permutations(rows, 2):
         if other.repeats is None or one.repeats is not None:
             continue
@@ -286,6 +292,7 @@ def _seed_notes(rows: Sequence[Row]) -> list[str]:
 
 
 def _alike(values: Array, row: Row) -> bool:
+    # Loose enough for predictions that went through float32.
     return bool(np.allclose(values, row.values, rtol=0, atol=1e-6))
 
 

@@ -61,6 +61,7 @@ def asked_and_fitted(folds: Sequence[Fold]) -> tuple[list[Clip], list[Clip]]:
 
 def leaks(folds: Sequence[Fold]) -> list[str]:
     """What leaks from fitted to scored clips, in sentences, each once."""
+    # Folds of one corpus say mostly the same; a dict keeps the order, a set would not.
     return list(dict.fromkeys(leak for fold in folds for leak in fold.leaks))
 
 
@@ -74,6 +75,7 @@ def unseen(folds: Sequence[Fold], clips: Sequence[Clip]) -> NDArray[np.bool_]:
     new = {
         clip.id
         for fold in folds
+        # What a run recorded counts as well: a clip that left the corpus since was learnt from.
         for clip in source_disjoint(fold.asked, (*fold.fitted, *fold.learnt))
     }
     return np.array([clip.id in new for clip in clips], dtype=bool)
@@ -85,6 +87,7 @@ def _fold(corpus: Corpus, protocol: Protocol, split: str, media_hash: bool) -> F
     if not asked or not fitted:
         empty = split if not asked else protocol.fit
         raise DataError(f"{corpus.name} has no clips in {empty!r}. Choose another split.")
+    # A list of all clips, each leaking into itself, would say no more.
     if split in splits.fit:
         return Fold(asked, fitted, [f"The split {split!r} was itself fitted: this is no test."])
     return Fold(asked, fitted, check_leakage(fitted, asked, protocol, media_hash=media_hash))

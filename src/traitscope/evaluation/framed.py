@@ -13,6 +13,7 @@ class Framed(Config):
 
     def to_frame(self) -> "pd.DataFrame":
         """Systems by metrics over all scored clips; NaN where one is undefined."""
+        # At the top this would be a circle: scoring imports the report, which is made of this.
         from traitscope.evaluation.scoring import macro_frame
 
         report: Any = self

@@ -79,6 +79,7 @@ def fuse(
         weights = _fit_weights(systems, splits, names, corpus, around)
     fused = combine(values, weights, around)
     seeds = _seeds(read, systems) if method == "seeds" else 0
+    # Only now, so that a refusal above leaves no folder behind.
     (place := folder / "evaluation" / split).mkdir(parents=True)
     table, kept = place / "predictions.csv", values if method == "seeds" else fused
     write_predictions(table, clips, kept, targets=names, split=split, seed=seeds)
@@ -122,6 +123,7 @@ def combine(values: Array, weights: Array, constant: Array | None = None) -> Arr
     Returns:
         (clips, targets).
     """
+    # Around 0 the formula below is the plain weighted sum.
     around = np.zeros(values.shape[-1]) if constant is None else constant
     fused: Array = around + np.einsum("mct,mt->ct", values - around, weights)
     return fused
@@ -144,6 +146,7 @@ def fit_weights(values: Array, target: Array, constant: Array) -> Array:
     for column, middle in enumerate(constant):
         known = ~np.isnan(target[:, column])
         away = values[:, known, column].T - middle
+        # Weights below 0 would take a member for reliably wrong, which few clips show by chance.
         weights[:, column] = nnls(away, target[known, column] - middle)[0]
     return weights
 
@@ -169,6 +172,7 @@ def _members(systems: Sequence[Path | str], split: str) -> list[System]:
 
 
 def _words(target: Target) -> str:
+    # Two lists of the same names would explain nothing: what differs is range or direction.
     ends = "no range" if target.low is None else f"{target.low:g} to {target.high:g}"
     meaning = {1: "", -1: ", high means less", None: ", direction undeclared"}[target.direction]
     return f"{target.name} ({ends}{meaning})"
@@ -195,6 +199,7 @@ def _save(report: Report, records: Sequence[Record], place: Path) -> None:
 
 def _records(members: Sequence[System]) -> tuple[Record, ...]:
     """What any member learnt, the fusion learnt; nothing where a member did not record it."""
+    # A record that lacks a member would call clips unseen that this member learnt from.
     known = [member.records for member in members]
     return tuple(join_records(known)) if all(known) else ()
 
@@ -240,6 +245,7 @@ def _join(
     clips, values = in_common(read, asked, names)
     if not clips:
         raise DataError(f"{' and '.join(read)} have no clip in common.")
+    # A member of several seeds is one vote, not as many as it was trained.
     return clips, np.stack([each.mean(axis=0) for each in values])
 
 
@@ -257,6 +263,7 @@ def _fit_weights(
     clips, values = _join(_read(members, labelled, names), labelled, names)
     target = corpus.with_clips(clips).labels(names)
     short = [n for n, column in zip(names, target.T, strict=True) if np.isnan(column).all()]
+    # With fewer clips than weights any labels at all could be fitted exactly.
     if short or len(clips) < len(members):
         raise DataError(
             f"{len(clips)} validation clips (without labels of: {', '.join(short) or 'none'}) are "
@@ -280,9 +287,11 @@ def _seeds(read: Mapping[str, Predictions], systems: Sequence[Path | str]) -> li
         raise DataError(
             f"Replicates are runs of one seed each, all different. Here are {seeds_of_each}."
         )
+    # Fusions and scored tables have no recipe, so nothing can be held against them.
     files = [path for system in systems if (path := Path(system) / "run.yaml").is_file()]
     recipes = [{k: v for k, v in read_yaml(path).items() if k != "seed"} for path in files]
     for path, recipe in zip(files[1:], recipes[1:], strict=True):
+        # Over the keys of both: a setting that only one of them names is a difference, too.
         apart = [key for key in {**recipes[0], **recipe} if recipe.get(key) != recipes[0].get(key)]
         if apart:
             raise DataError(
@@ -327,9 +336,11 @@ def _spread(
     scoring: Scoring,
 ) -> Spread:
     """Macro scores of each member, with mean and sd, on the labelled clips they share."""
+    # Clips without a label are fused for whoever reads the table, but nothing scores them.
     has_label = np.array([any(name in clip.targets for name in names) for clip in clips])
     kept = [clip for clip, labelled in zip(clips, has_label, strict=True) if labelled]
     repeats = values[:, has_label]
+    # Members in the place of seeds: mean and sd over them are the same arithmetic.
     row = Row("members", "model", repeats.mean(axis=0), repeats, tuple(range(len(values))))
     aggregate = scoring.for_corpus(corpus).aggregate
     folds = system_folds(member, corpus, media_hash=False)

@@ -17,6 +17,7 @@ from traitscope.types import TRAITS, Corpus
 
 FEWEST_TRAITS = 3
 """Below this many traits one component says nothing."""
+# Standardised columns of fewer clips have much of one component by chance.
 _FEWEST_CLIPS = 10
 
 
@@ -36,6 +37,7 @@ def halo_of(
         None with fewer than three traits, or fewer than ten clips with labels of all of them.
     """
     traits = [place for place, name in enumerate(truth.names) if name in TRAITS]
+    # The mean over traits must be over the same traits in every clip.
     whole = ~np.isnan(truth.target[:, traits]).any(axis=1)
     if len(traits) < FEWEST_TRAITS or whole.sum() < _FEWEST_CLIPS or truth.mismatch:
         return None
@@ -62,6 +64,7 @@ def first_component(values: Array) -> float | None:
     """Share of the variance of standardised columns (clips, traits) that one component explains."""
     if not (np.ptp(values, axis=0) > 1e-9).all():
         return None
+    # Eigenvalues rise, so the last is the largest; together they make the number of columns.
     return float(np.linalg.eigvalsh(np.corrcoef(values.T))[-1] / values.shape[1])
 
 
@@ -89,6 +92,7 @@ def _left(
     def statistic(sums: Array) -> Array:
         n, own, base, t, p, tt, pp, tp = np.moveaxis(sums, -2, 0)
         spread = (tt / n - (t / n) ** 2) * (pp / n - (p / n) ** 2)
+        # Two standard deviations of 1e-6 each, multiplied as variances: less is rounding.
         flat = spread <= 1e-24
         related = (tp / n - t * p / n**2) / np.sqrt(np.where(flat, np.nan, spread))
         skill = 1 - own / np.where(base > 0, base, np.nan)

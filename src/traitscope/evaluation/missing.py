@@ -32,10 +32,12 @@ def without_a_score(
     """
     names, scored = read.targets, {clip.id for clip in read.clips}
     place = {clip.id: row for row, clip in enumerate(read.clips)}
+    # Of several seeds the ensemble alone: the price of the gaps is much the same for each.
     mean = read.values.mean(axis=0)
     clips: list[Clip] = []
     level: list[Array] = []
     for fold in folds:
+        # A clip without a label has no score to lose.
         asked = [clip for clip in fold.asked if set(names) & set(clip.targets)]
         clips += asked
         level.append(constant(fold.fitted, asked, names))
@@ -51,6 +53,8 @@ def without_a_score(
     )
     has = np.array([clip.id in scored for clip in clips])
     kept = [clip for clip in clips if clip.id in scored]
+    # Both are computed here: the report's scores may be means over seeds, and a change of
+    # formula would pass for a price.
     before = _scores(kept, corpus, names, filled[has], constants[has], aggregate)
     after = _scores(clips, corpus, names, filled, constants, aggregate)
     shown_scores = ", ".join(
@@ -77,17 +81,20 @@ def _scores(
     rows = [Row(role, role, each) for role, each in roles]
     truth: Truth = truth_of(clips, corpus, names, constants=constants)
     if aggregate == "subject":
+        # Which people are unseen is no question here.
         truth, rows, _ = by_subject(clips, truth, rows, np.ones(len(clips), dtype=bool))
     own, level = (
         score_table(truth.target, row.values, names=names, spans=truth.spans) for row in rows
     )
     skills = [
+        # A constant without any error leaves nothing to be relative to.
         None if mine is None or not base else 1 - mine / base
         for mine, base in ((own["mae"][n].value, level["mae"][n].value) for n in names)
     ]
     known = [skill for skill in skills if skill is not None]
     return {
         "accuracy": own["accuracy"][MACRO].value,
+        # Undefined as soon as one target is, like every other macro score.
         "skill": float(np.mean(known)) if len(known) == len(skills) else None,
         "ccc": own["ccc"][MACRO].value,
     }

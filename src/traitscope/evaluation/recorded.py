@@ -39,6 +39,7 @@ def system_folds(system: System, corpus: Corpus, *, media_hash: bool = True) -> 
         media_hash: compare the bytes of media in the check for leaks.
     """
     protocols_of_folds = protocols.each_fold(system.protocol)
+    # With a record of some folds only, the others' clips would be taken for unseen.
     if len(system.records) != len(protocols_of_folds):
         return folds_of(corpus, system.protocol, system.split, media_hash=media_hash)
     # labels in memory have no address: they are taken for those of the run
@@ -114,6 +115,7 @@ def recorded_fold(
     asked = splits.part(split)
     if not asked:
         raise DataError(f"{corpus.name} has no clips in {split!r}. Choose another split.")
+    # Of another corpus nothing was recorded that could have changed since.
     own = same_place(record.own) == same_place(address)
     learnt = _learnt(record, corpus, address)
     changed = corpus_changes(record, corpus, splits, address) if own else []
@@ -123,6 +125,7 @@ def recorded_fold(
         try:
             leaks = list(check_leakage(learnt, asked, protocol, media_hash=media_hash))
         except DataError as error:
+            # A table that was edited since is the likeliest reason for clips on both sides.
             raise DataError(" ".join([str(error), *changed])) from error
         leaks += _same_marks(record, learnt, asked) if media_hash else []
     if own:
@@ -150,6 +153,7 @@ def corpus_changes(record: Record, corpus: Corpus, splits: Splits, address: str)
     kinds = {
         "new": [clip_id for clip_id in now if clip_id not in before],
         "gone": [clip_id for clip_id in before if clip_id not in now],
+        # Over the targets of then: one that was added since changes no label.
         "with other labels": [
             c for c in both if label_hash(now[c], before[c].targets.split()) != before[c].labels
         ],
@@ -178,11 +182,13 @@ def _learnt(record: Record, corpus: Corpus, address: str) -> tuple[Clip, ...]:
         if place not in corpora:
             corpora[place] = _clips_of(row.corpus)
         today = corpora[place].get(row.clip)
+        # Who and where is all that a record knows of a clip, and all that leaks need.
         as_it_was = Clip(row.clip, source=row.source, subject=row.subject or None)
         if today is None:
             clips.append(as_it_was)
             continue
         clips.append(today)
+        # A clip that was given to somebody else since counts for both: either may be right.
         if (today.source, today.subject or "") != (row.source, row.subject):
             clips.append(as_it_was)
     return tuple(clips)
@@ -225,12 +231,14 @@ def _labels_of_the_run(record: Record, corpus: Corpus) -> tuple[Clip, ...]:
 def _in_meaning(clip: Clip, targets: Sequence[tuple[Target, Target]]) -> dict[str, float]:
     known = [(a, b) for a, b in targets if a.name in clip.targets]
     values = np.array([clip.targets[a.name] for a, _ in known])
+    # Means of labels that run the other way would be baselines which anything beats.
     aligned, _ = align_directions(values, [a for a, _ in known], [b for _, b in known])
     return {b.name: float(v) for (_, b), v in zip(known, aligned, strict=True)}
 
 
 def _same_marks(record: Record, learnt: Sequence[Clip], asked: Sequence[Clip]) -> list[str]:
     """Scored clips whose media are those of a fitted clip that is not there any more."""
+    # Files that are there were compared whole already; of the others only a mark is left.
     present = {clip.id for clip in learnt if clip.path is not None and Path(clip.path).is_file()}
     gone = {r.media: r.clip for r in record.used(LEARNT) if r.media and r.clip not in present}
     pairs = [f"{c.id} = {gone[m]}" for c in asked if gone and (m := media_mark(c.path)) in gone]

@@ -48,6 +48,7 @@ def align_directions(
     """
     aligned, notes = np.array(values, dtype=np.float64), []
     for column, (source, to) in enumerate(zip(from_targets, to_targets, strict=True)):
+        # Two that are equal need no direction: there is nothing to turn.
         if source == to:
             continue
         if source.name != to.name:
@@ -59,12 +60,14 @@ def align_directions(
                 f"of it. Declare its direction (1 or -1) before evaluating across corpora."
             )
         if source.direction != to.direction:
+            # Turned around the middle of the range predicted, that of z-scores being 0.
             middle = 0.0 if source.low is None or source.high is None else source.low + source.high
             aligned[..., column] = middle - aligned[..., column]
             notes.append(
                 f"Predictions of {source.label} were flipped: the labels are {to.label}, "
                 f"where a high value means the opposite."
             )
+        # After the flip, which was within the range predicted.
         scale = _rescale(source, to)
         if scale is not None:
             aligned[..., column] = scale[0] + scale[1] * aligned[..., column]
@@ -81,6 +84,7 @@ def scale_notes(read: Predictions, corpus: Corpus) -> list[str]:
     for place, name in enumerate(read.targets):
         given = [clip.targets[name] for clip in read.clips if name in clip.targets]
         target = corpus.target(name)
+        # Labels without a range show with their ends where predictions should lie.
         labels = given if target.low is None or target.high is None else (target.low, target.high)
         if labels and (guess := other_scale(read.values[..., place], min(labels), max(labels))):
             odd.setdefault((guess, min(labels), max(labels)), []).append(place)
@@ -97,13 +101,16 @@ def scale_notes(read: Predictions, corpus: Corpus) -> list[str]:
 def other_scale(values: Array, low: float, high: float) -> str:
     """What predictions may be that cannot be on the scale from low to high; nothing if they can."""
     least, most, span = float(values.min()), float(values.max()), high - low
+    # Asked first: beside labels of 0 to 100 shares would pass the next test.
     if least >= 0 and most <= 1 and (low >= 1 or span > _SCALES[-1]):
         return "shares of the range"
+    # Within one range of the ends predictions are bad, but of this scale.
     if low - span <= least and most <= high + span:
         return ""
     if low == 0 and high == 1 and least < 0:
         return "on a scale from -1 to 1, or z-scores" if least >= -1 and most <= 1 else "z-scores"
     if low == 0 and high == 1 and most <= _SCALES[-1]:
+        # Questionnaires begin at 1, sliders at 0.
         top = next(end for end in _SCALES if most <= end)
         return f"on a scale such as {int(least >= 1)} to {top}"
     return "per cent" if least >= 0 and _SCALES[-1] < most <= 100 else "on another scale"

@@ -170,6 +170,7 @@ def by_subject(
     # one row per person, so that averaging predictions of any shape is one matrix product
     belongs = np.equal.outer(np.arange(len(people)), index).astype(float)
     mean = belongs / belongs.sum(axis=1, keepdims=True)
+    # Divided by the labels there are: a missing one is no 0.
     labelled = belongs @ ~np.isnan(truth.target)
     with np.errstate(invalid="ignore"):
         target = np.where(labelled > 0, belongs @ np.nan_to_num(truth.target) / labelled, np.nan)
@@ -182,6 +183,7 @@ def by_subject(
         target=target,
         constants=mean @ truth.constants,
         clusters=np.arange(len(people)),
+        # Folds keep people together; whom others dealt to two is counted in one.
         folds=truth.folds[first],
     )
     return averaged_truth, averaged, belongs @ ~unseen == 0
@@ -263,6 +265,7 @@ def _score_row(truth: Truth, row: Row, scoring: Scoring) -> ScoredRow:
     )
     repeats = row.values[None] if row.repeats is None else row.repeats
     pooled = _mean_score([_pooled(truth, values) for values in repeats])
+    # Macro comes last in the ends of intervals, and first in every table.
     places = dict(zip((MACRO, *truth.names), (-1, *range(len(truth.names))), strict=True))
     return ScoredRow(
         name=row.name,
@@ -303,6 +306,7 @@ def _table(truth: Truth, values: Array) -> dict[str, dict[str, Score]]:
         if truth.mismatch and metric not in SCALE_FREE:
             for name in truth.mismatch:
                 cells[name] = Score(None, "predictions and labels have different kinds of range")
+            # Over the targets that are left it would be compared with scores over all of them.
             cells[MACRO] = macro({name: cells[name] for name in truth.names})
     return table
 
@@ -316,6 +320,7 @@ def _pooled(truth: Truth, values: Array) -> Score:
 def _mean_score(scores: Sequence[Score]) -> Score:
     """The mean over seeds with its sd; undefined as soon as one seed is, with its reason."""
     known = [score.value for score in scores if score.value is not None]
+    # One training has a score, but no spread that could be named.
     if len(scores) == 1 or len(known) < len(scores):
         return next((score for score in scores if score.value is None), scores[0])
     return Score(float(np.mean(known)), sd=float(np.std(known, ddof=1)))
@@ -348,6 +353,7 @@ def repeated(values: Sequence[float | None]) -> Repeated:
 
 def short(value: float) -> str:
     """Three digits without the leading nought: .881, -.020, 1.204."""
+    # What is written decides: .9996 reads 1.000, and keeps its 1. A nought has no sign.
     text = f"{value:.3f}"
     return text.replace("-0.000", "0.000").replace("0.", ".", 1) if abs(float(text)) < 1 else text
 

@@ -41,6 +41,7 @@ def suspicions(
     wrong = wrong_columns(key, truth, model.values, corpus)
     return [
         *_ranges(key, truth, model.values, corpus),
+        # Two sentences of one kind would be one suspicion twice; the measured one is kept.
         *(v for v in wrong if not (above and v.kind == "above_ceiling")),
         *above,
     ]
@@ -57,6 +58,7 @@ def wrong_columns(key: str, truth: Truth, values: Array, corpus: Corpus) -> list
 
 def _ranges(key: str, truth: Truth, values: Array, corpus: Corpus) -> Iterator[Verdict]:
     """Predictions that no label can be, with a guess of the scale that they are on."""
+    # Targets on one scale share their mistake, so they share a sentence.
     alike: dict[tuple[str, float, float], list[int]] = {}
     for place, name in enumerate(truth.names):
         labels, column = truth.target[:, place], values[:, place]
@@ -72,6 +74,7 @@ def _ranges(key: str, truth: Truth, values: Array, corpus: Corpus) -> Iterator[V
         mine, names = values[:, places], [truth.names[place] for place in places]
         outside = [_outside(corpus.target(truth.names[p]), values[:, p]) for p in places]
         share = 100 * float(np.mean(outside))
+        # 0.2 % must not read as none.
         percent = f"{share:.0f}" if share >= 1 else f"{share:.2g}"
         text = (
             f"Predictions of {_listed(names, truth, corpus)} lie in {mine.min():.3g} to "
@@ -140,10 +143,12 @@ def _swaps(key: str, truth: Truth, values: Array, corpus: Corpus) -> Iterator[Ve
     candidates = [
         n
         for n, (i, j) in enumerate(pairs)
+        # Both columns must gain, with correlations above 0: the sum could be one column's alone.
         if r[i, j] > max(r[i, i], 0) and r[j, i] > max(r[j, j], 0)
     ]
     if not candidates:
         return
+    # All pairs are tested, not the candidates alone: the same clips chose these.
     gains = estimate(sums, gain)
     corrected = holm(gains.p)
     for place in candidates:
@@ -165,6 +170,7 @@ def _swaps(key: str, truth: Truth, values: Array, corpus: Corpus) -> Iterator[Ve
 
 def _cross_terms(t: Array, p: Array) -> Array:
     """What each clip adds to the correlations of every prediction with every label."""
+    # Squares of values far from 0 would lose the digits in which clips differ.
     t, p = t - t.mean(axis=0), p - p.mean(axis=0)
     products = (p[:, :, None] * t[:, None, :]).reshape(len(t), -1)
     return np.concatenate([np.ones((len(t), 1)), p, t, p * p, t * t, products], axis=1)
@@ -173,6 +179,7 @@ def _cross_terms(t: Array, p: Array) -> Array:
 def _cross(sums: Array, targets: int) -> Array:
     """Correlations (..., predictions, labels) from sums (..., terms)."""
     n = sums[..., :1]
+    # Laid out by ``_cross_terms``:  n | p | t | pp | tt | p x t, row by row of p
     ends = np.cumsum([1, targets, targets, targets, targets])
     p, t, pp, tt, pt = (part / n for part in np.split(sums, ends, axis=-1)[1:])
     covariance = pt.reshape(*pt.shape[:-1], targets, targets) - p[..., :, None] * t[..., None, :]
@@ -183,7 +190,7 @@ def _cross(sums: Array, targets: int) -> Array:
 def _above(key: str, part: Part, ceiling: Ceiling, corpus: Corpus) -> Iterator[Verdict]:
     """Correlations and accuracies that labels of this reliability do not allow."""
     metrics = part.model.metrics
-    said, names = [], []
+    excesses, names = [], []
     for each in ceiling.targets:
         limits = (("pearson", "r", each.r_max), ("accuracy", "accuracy", each.accuracy))
         for metric, word, limit in limits:
@@ -192,16 +199,16 @@ def _above(key: str, part: Part, ceiling: Ceiling, corpus: Corpus) -> Iterator[V
             most = limit.value if limit.high is None else limit.high
             if own.low is not None and most is not None and own.low > most:
                 label = corpus.target(each.target).label
-                said.append(f"{word} of {label} {shown(own)} (at most {shown(limit)})")
+                excesses.append(f"{word} of {label} {shown(own)} (at most {shown(limit)})")
                 names.append(each.target)
-    if said:
+    if excesses:
         yield Verdict(
             kind="above_ceiling",
             part=key,
             targets=tuple(dict.fromkeys(names)),
             text=(
                 f"Better than a perfect system could be with labels of this reliability: "
-                f"{', '.join(said)}. Has it seen the labels?"
+                f"{', '.join(excesses)}. Has it seen the labels?"
             ),
         )
 

@@ -99,6 +99,7 @@ def given_folds(table: Path | pd.DataFrame, corpus: Corpus) -> Protocol | None:
     Raises:
         DataError: there are fewer than two folds, or clips without one.
     """
+    # A table in memory has no file that a protocol could name for later verbs.
     if isinstance(table, pd.DataFrame) or any(clip.split for clip in corpus.clips):
         return None
     if "fold" not in open_sheet(table, fold=("clip", "fold")).columns:
@@ -109,6 +110,7 @@ def given_folds(table: Path | pd.DataFrame, corpus: Corpus) -> Protocol | None:
             f"The column fold of {table} names {count} folds; at least {_FEWEST_FOLDS} are needed "
             f"to score them. Give the labels a split, or more folds."
         )
+    # Others fit on all folds but one, with what would be set apart here to select by.
     kind: Any = {"kind": "kfold", "fold": "all", "folds": count, "fit": "train+validation"}
     return Protocol(**kind, manifest=str(table))
 
@@ -135,6 +137,7 @@ def read_system(system: Path | str, *, split: str = "test") -> System:
             f"{place / 'report.json'} does not say where its labels are. Evaluate again, or name "
             f"them: --labels CORPUS"
         )
+    # A folder of ``--to`` holds one split, whichever was scored.
     if report.split != split:
         raise DataError(f"{folder} was evaluated on {report.split}, not on {split}.")
     return System(
@@ -178,6 +181,7 @@ def corpus_of(systems: Sequence[System], labels: str | None) -> Corpus:
         DataError: they differ.
         ConfigError: a module from outside reads them, and the user did not name it.
     """
+    # As if one system more had been evaluated on what was typed: it must be the same place.
     named = [] if labels is None else [replace(systems[0], name="--labels", address=labels)]
     return saved_corpus(
         same_corpus([*systems, *named]),
@@ -226,6 +230,7 @@ def in_common(
     for each in members.values():
         places = {clip.id: place for place, clip in enumerate(each.clips)}
         rows = [places[clip.id] for clip in kept]
+        # By name: one table may have an optional target that the next lacks.
         columns = [each.targets.index(name) for name in names]
         values.append(each.values[:, rows][:, :, columns])
     return kept, values

@@ -25,6 +25,7 @@ from traitscope.sheets import as_numbers, open_sheet, same_name
 from traitscope.statistics.metrics import Array
 from traitscope.types import Clip
 
+# Media only: ids such as ``abc.001`` have dots of their own.
 _SUFFIX = re.compile(r"\.(mp4|avi|mkv|mov|webm|m4v|wav)$", re.IGNORECASE)
 
 
@@ -79,6 +80,7 @@ def write_predictions(
     each = np.asarray(values, dtype=float).reshape(len(seeds), len(clips), len(targets))
     for (number, predicted), place in product(zip(seeds, each, strict=True), range(len(clips))):
         clip = clips[place]
+        # Labels go along, so that anybody can check the scores without the corpus.
         known = {f"true_{name}": clip.targets.get(name) for name in targets}
         scores = {f"predicted_{n}": v for n, v in zip(targets, predicted[place], strict=True)}
         facts = {"clip": clip.id, "source": clip.source, "subject": clip.subject}
@@ -114,6 +116,7 @@ def read_predictions(
         DataError: columns are missing, or no row belongs to a clip.
     """
     where, frame, noticed = open_predictions(table)
+    # An optional target is no gap where it is missing, as one of the corpus is.
     targets = [*targets, *(name for name in optional if f"predicted_{name}" in frame)]
     predicted = [name for name in targets if f"predicted_{name}" in frame]
     if "clip" not in frame or not predicted:
@@ -128,6 +131,7 @@ def read_predictions(
     unknown = sorted(set(given[frame["clip"] == ""]))
     if unknown:
         notes.append(f"{len(unknown)} predicted clips are not in this split: {some(unknown)}.")
+    # As it was typed, for the message: what is no number is NaN after this.
     written = frame[frame["clip"] != ""]
     frame = _numbers(written, predicted)
     notes += _disagreements(frame, clips, predicted)
@@ -174,6 +178,7 @@ def open_predictions(table: Path | pd.DataFrame) -> tuple[str, pd.DataFrame, tup
     sheet = open_sheet(table, fold=("clip", "seed"))
     frame = sheet.read()
     if sheet.decimal_comma:
+        # Names stay as they are, also those with a comma between digits.
         written = [n for n in sheet.columns if n not in ("clip", "source", "subject", "split")]
         commas = {n: as_numbers(frame[n], decimal_comma=True)[0] for n in written}
         frame = frame.assign(**commas)
@@ -191,6 +196,7 @@ def _matched(given: Sequence[str], clips: Sequence[Clip]) -> list[str]:
         short.setdefault(_plain(clip.id), clip.id)
     known = short | {clip.id: clip.id for clip in clips}
     ids = [known.get(name, known.get(_plain(name), "")) for name in given]
+    # One exact match shows how ids are written: beside it a loose one would join strangers.
     if any(ids):
         return ids
     loose: dict[str, set[str]] = defaultdict(set)
@@ -268,6 +274,7 @@ def _collect(
     given: dict[str, list[tuple[int, Array]]] = defaultdict(list)
     for clip_id, seed, row in zip(frame["clip"], seeds, values, strict=True):
         given[clip_id].append((seed, row))
+    # Taken for seeds, folds would make a failure of every clip: predicted for one of them only.
     if len(set(seeds)) > 1 and all(len(dict(mine)) == 1 for mine in given.values()):
         raise DataError(
             "The column seed holds folds: its values are on different clips, and no clip has two. "
@@ -295,6 +302,7 @@ def _fault(
     if not mine:
         return "missing", "the predictions have no row for it"
     once = dict(mine)
+    # Equal rows of NaN do not contradict each other; they are the next fault.
     if any(not np.array_equal(row, once[seed], equal_nan=True) for seed, row in mine):
         return "duplicate", f"{len(mine)} rows with different predictions"
     finite = np.isfinite(np.stack([row for _, row in mine]))
@@ -341,6 +349,7 @@ def _disagreements(
             continue
         true = pd.to_numeric(frame[f"true_{name}"], errors="coerce").to_numpy(dtype=float)
         mine = np.array([labels[clip].get(name, np.nan) for clip in frame["clip"]], dtype=float)
+        # Tables write labels with few digits, often four.
         apart |= set(frame["clip"][np.abs(true - mine) > 1e-4])
     if not apart:
         return []

@@ -107,6 +107,7 @@ def evaluate(
 
 def _scored_before(run: Path | str, split: str, address: str) -> dict[str, Any]:
     """Count this scoring of the split, and say which it is."""
+    # Counted before there is a report: whoever interrupts it may have seen the table.
     return {"scored": count_scoring(Path(run), split, address)}
 
 
@@ -115,6 +116,7 @@ def _assess_and_save(
 ) -> Report:
     """Score a system; its folder gets the record of what was fitted, for compare and fuse."""
     report = assess(system, labels, scoring=scoring)
+    # The record first: a report without one would pass for that of an older run.
     save_records(folder, system.records)
     return save_report(report, folder / "report.json")
 
@@ -130,9 +132,12 @@ def _evaluate_folds(
     if split == "train":
         raise ConfigError(f"Folds share their training clips: evaluate {run} on test.")
     places = [run / f"fold-{number}" for number in range(config.protocol.folds)]
+    # ``saved_corpus`` above has agreed to the corpus; named here it is typed for every fold.
     reports = [evaluate(place, corpus=own, **how) for place in places]
     tables = [p / "evaluation" / split / "predictions.csv" for p in places]
     folder = Path(to) if to else run / "evaluation" / split
+    # Scored from one table, clip by clip: a mean of the folds' scores would weigh a small fold
+    # like a large one, and tell nothing of the people in them.
     everything = pd.concat([open_predictions(table)[1] for table in tables])
     save_table(folder / "predictions.csv", everything)
     records = tuple(record for place in places for record in read_records(place))
@@ -143,6 +148,7 @@ def _evaluate_folds(
         protocol=config.protocol,
         address=config.data.corpus,
         failures=tuple(failure for each in reports for failure in each.failures),
+        # Folds are of one recipe, so the facts of the first hold of all.
         run={**reports[0].run, **_scored_before(run, split, config.data.corpus)},
         noted={clip: notes for each in reports for clip, notes in each.noted.items()},
         records=records,
@@ -163,6 +169,7 @@ def _apart(reports: Sequence[Report]) -> dict[str, Repeated]:
 def _folder_name(split: str, corpus: str | None) -> str:
     if corpus is None:
         return split
+    # Beside the run's own results, which another corpus must not overwrite.
     return f"{split}-{''.join(c if c.isalnum() else '_' for c in corpus)}"
 
 
@@ -172,6 +179,7 @@ def _prepared(
     try:
         ready, failures = gather(asked, store, checkpoint.keys)
     except DataError as error:
+        # The store knows what is absent, but not which run wants it.
         command = f"traitscope prepare {address} --store {store.folder} --for {checkpoint.folder}"
         raise DataError(f"{error} Make them with: {command}") from error
     return ready, [Failure.model_validate(failure) for failure in failures]

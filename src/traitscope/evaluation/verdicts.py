@@ -120,6 +120,7 @@ def verdicts(
     }
     sentences = [v for v in doubts if v.kind in leads]
     is_rescaled = any(v.kind == "other_scale" for v in doubts)
+    # Unseen sources before all clips: new recordings are what a system is for.
     sentences += [_standing(each, scoring, is_rescaled=is_rescaled) for each in reversed(judged)]
     sentences += [v for v in doubts if v.kind not in leads | {"out_of_range"}]
     if halo is not None and _is_halo_alone(halo, sentences):
@@ -130,6 +131,7 @@ def verdicts(
         sentences.append(Verdict(kind="seeds", part=leading.key, text=alone))
     if missing:
         sentences.append(Verdict(kind="missing", part="all", text=missing))
+    # A few predictions beyond the ends of the range are the least of all faults.
     return (*sentences, *(v for v in doubts if v.kind == "out_of_range"))
 
 
@@ -163,6 +165,7 @@ def _standing(judged: Judged, scoring: Scoring, *, is_rescaled: bool) -> Verdict
             f"{shown(part.model.macro('pearson'))} and CCC {shown(part.model.macro('ccc'))}."
         )
         return Verdict.model_validate({"kind": "better", "text": text, **about})
+    # A system that a look-up beats may still beat one value for every clip: a verdict between.
     level = strongest if role in CONSTANTS else _margin(judged, CONSTANTS, scoring)
     if level is not None and level.better:
         text = (
@@ -284,9 +287,12 @@ def _wrong_scale(judged: Judged, scoring: Scoring) -> str:
     def statistic(sums: Array) -> Array:
         s = data.total(sums.sum(axis=-3))  # over folds: one scale for all of them
         spread = s.count * s.pp - s.p**2
+        # Of labels on predictions: the other way round, a system that rightly keeps to the middle
+        # where it is unsure would look wrong.
         slope = (s.count * s.tp - s.t * s.p) / np.where(spread > 0, spread, np.nan)
         off = (s.p - s.t) / s.count
         sd = np.sqrt(s.tt / s.count - (s.t / s.count) ** 2)
+        # Predictions of one value have no slope; those of the other targets do.
         return np.concatenate([np.nanmean(slope, axis=-1, keepdims=True), off, off / sd], axis=-1)
 
     scale = estimate(data.whole, statistic, seed=scoring.seed)
@@ -335,6 +341,7 @@ def _is_halo_alone(halo: Halo, found: Sequence[Verdict]) -> bool:
 
 def the(name: str) -> str:
     """A baseline with its article."""
+    # "metadata only" takes no article, unlike the look-up and the constant.
     return name if name.startswith(("the ", "a ", "metadata")) else f"the {name}"
 
 

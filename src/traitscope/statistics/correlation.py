@@ -48,6 +48,8 @@ def correlate(
     counts = known.sum(axis=0)
     a = _standardised(np.broadcast_to(x[:, None], y.shape), known, method)
     b = _standardised(y, known, method)
+    # Of these six sums the correlation follows for any set of clusters, so that intervals need
+    # no second look at the clips.
     terms = np.stack([known.astype(float), a, b, a * a, b * b, a * b], axis=-1)
     sums = by_cluster(terms.reshape(len(y), -1), clusters)
     by_target = sums.reshape(len(sums), y.shape[1], terms.shape[-1])
@@ -64,6 +66,7 @@ def _standardised(values: Array, known: NDArray[np.bool_], method: str) -> Array
 
     result = np.zeros(values.shape)
     for place in range(values.shape[1]):
+        # A clip without the other value must move neither the mean nor the ranks of the rest.
         mine = values[known[:, place], place]
         if len(mine) < 3 or np.ptp(mine) <= _FLAT * max(1.0, float(np.abs(mine).max())):
             result[known[:, place], place] = np.nan
@@ -76,6 +79,7 @@ def _standardised(values: Array, known: NDArray[np.bool_], method: str) -> Array
 def from_sums(sums: Array) -> Array:
     """Correlations (..., targets) from sums (..., targets * 6)."""
     n, x, y, xx, yy, xy = np.moveaxis(sums.reshape(*sums.shape[:-1], -1, 6), -1, 0)
+    # The columns were centred over all clips; those of a resample have another mean.
     covariance = xy / n - x * y / n**2
     spread = np.sqrt((xx / n - x * x / n**2) * (yy / n - y * y / n**2))
     return np.asarray(covariance / spread)
@@ -93,6 +97,7 @@ def _p(products: Array) -> float:
     squares = float((away**2).sum())
     if count < FEWEST_CLUSTERS or not squares > 0:
         return float("nan")
+    # The error of a sum, not of a mean: it is the sum that is 0 where nothing is related.
     error = np.sqrt(squares * count / (count - 1))
     degrees = float(np.clip(freedom(away), 1, count - 1))
     return float(2 * student.sf(abs(products.sum()) / error, degrees))

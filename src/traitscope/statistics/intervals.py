@@ -107,6 +107,7 @@ class Clustered:
         """
         seeds, _, *rest = self.sums.shape
         folds = []
+        # Fold by fold, so that no product is spent on clusters without a clip in it.
         for fold in range(int(self.fold.max(initial=-1)) + 1):
             mine = self.fold == fold
             flat = np.moveaxis(self.sums[:, mine], 0, 1).reshape(int(mine.sum()), -1)
@@ -142,12 +143,14 @@ def cluster(
             f"Labels {target.shape}, predictions {prediction.shape} and {len(clusters)} clusters "
             f"do not belong together."
         )
+    # Within a sum, one such clip would take its whole cluster along without a word.
     if not np.isfinite(prediction).all():
         raise ValueError(f"{np.sum(~np.isfinite(prediction))} predictions are NaN or infinite.")
     missing = np.full(target.shape[1], np.nan)
     fixed = missing if constant is None else np.asarray(constant, dtype=float)
     spans = missing if span is None else np.asarray(span, dtype=float)
     known = target[~np.isnan(target)]
+    # One middle for all targets: the pooled concordance adds their sums up.
     shift = float(known.mean()) if known.size else 0.0
     _, index = np.unique(np.asarray(clusters, dtype=str), return_inverse=True)
     within = np.zeros(len(target)) if folds is None else np.asarray(folds)
@@ -209,6 +212,8 @@ def compare(
         seed: of the draw.
         margin: within which systems count as equivalent.
     """
+    # The first term is the number of labels, which says nothing of the predictions: where it
+    # differs in any cluster the clips do.
     one, two = first.sums[0, :, 0], second.sums[0, :, 0]
     if one.shape != two.shape or not np.allclose(one, two):
         raise ValueError("Two systems are compared on the same clips only.")
@@ -239,6 +244,8 @@ def holm(p: ArrayLike) -> Array:
     corrected = values.copy()
     order = np.flatnonzero(~np.isnan(values))
     order = order[np.argsort(values[order], kind="stable")]
+    # p in order .01 .03 .04, times 3 2 1: .03 .06 .04, never falling: .03 .06 .06. Otherwise
+    # the .04 would pass where the smaller .03 before it did not.
     steps = values[order] * np.arange(len(order), 0, -1)
     corrected[order] = np.minimum(np.maximum.accumulate(steps), 1.0)
     return corrected
@@ -282,6 +289,7 @@ class _Drawn:
         if seeds < 2 or not clusters:  # too few clusters to leave one out: no interval anyhow
             return np.zeros(self.point.shape[1]), 1
         away = self.left_out - self.left_out.mean(axis=0)
+        # What a cluster does to all seeds alike is no difference between them.
         away = away - away.mean(axis=1, keepdims=True)
         sampled = (away**2).sum(axis=(0, 1)) * (clusters - 1) / clusters / (seeds - 1)
         # seeds differ on these people by chance as well, which the resamples hold already
@@ -296,6 +304,7 @@ def _sampled(
     count = data.clusters
     whole = _values(data.weigh(np.ones((1, count))), metrics)
     if count < FEWEST_CLUSTERS:
+        # With nothing left out there is no ``sampling``: values stand without intervals.
         return {m: _Drawn(v[0], v[:0, 0], v[:0]) for m, v in whole.items()}
     drawn = [_values(data.weigh(counts), metrics) for counts in draws(count, resamples, seed)]
     left = without_each(data, metrics)
@@ -317,6 +326,7 @@ def _scattered(
             two = second[metric]
             point, drawn = point - two.point.mean(axis=0), drawn - two.drawn
             left_out = left_out - two.left_out.mean(axis=1)
+            # Clusters are drawn in pairs, but seeds of two systems have nothing in common.
             error, degrees = _together(one.error, two.error)
         samplings[metric] = [
             sampling(
@@ -344,6 +354,7 @@ def _values(sums: Sums, metrics: Sequence[str]) -> dict[str, Array]:
                 values[name] = FORMULAS["ccc"](sums.pooled())
                 continue
             each = FORMULAS[name](sums)
+            # A mean that skipped NaN would be over other targets in one resample than in the next.
             values[name] = np.concatenate([each, each.mean(axis=-1, keepdims=True)], axis=-1)
     return values
 

@@ -89,6 +89,7 @@ class Sums:
 
     def pooled(self) -> "Sums":
         """Add the targets up as if they were one, (..., folds, 1)."""
+        # The targets may have ranges of their own: together they have none, and no accuracy.
         parts = [getattr(self, name).sum(axis=-1, keepdims=True) for name in TERMS]
         return named(np.stack(parts, axis=-2), self.shift, np.nan)
 
@@ -118,6 +119,7 @@ def terms(target: Array, prediction: Array, constant: Array, shift: float) -> Ar
     error = t - p
     parts = (np.ones_like(t), t, p, t * t, p * p, t * p, abs(error), error**2)
     stacked = np.stack((*parts, abs(target - constant)), axis=1)
+    # The count goes to 0 as well: such a clip is none of this target's.
     return np.where(np.isnan(target)[:, None, :], 0.0, stacked)
 
 
@@ -184,6 +186,8 @@ def _product(s: Sums, one: Array, other: Array) -> Array:
 
 def _spread(s: Sums, total: Array, squares: Array) -> Array:
     """Population variance within folds; NaN where all values of each fold are the same."""
+    # The variance of equal values is a rest of rounding, seldom exactly 0, and would be divided
+    # by as if it were spread.
     variance = _mean(squares - _product(s, total, total), s)
     return np.where(variance > _SAME**2 * _mean(squares, s), variance, np.nan)
 
@@ -252,6 +256,7 @@ def score(
         return Score(None, reason)
     if metric == "spearman":  # ranks do not follow from sums of values
         t, p = (np.concatenate([ranks(values[fold]) for fold in of]) for values in (t, p))
+        # The clips stand fold by fold now, so their folds are numbered anew.
         sizes = np.repeat(np.arange(len(of)), [len(fold) for fold in of])
         return score("pearson", t, p, folds=sizes)
     # around their mean, labels of 1e5 keep as many digits in a sum of squares as labels of 1
@@ -293,6 +298,7 @@ def score_table(
         cells = {}
         for column, name in enumerate(names):
             known = ~np.isnan(target[:, column])
+            # Skill over some of the clips alone would not be comparable with the scores beside it.
             held = fixed[known, column]
             cells[name] = score(
                 metric,
@@ -326,6 +332,7 @@ def macro_scores(target: Array, prediction: Array) -> dict[str, float | None]:
 def ranks(values: Array) -> Array:
     """Ranks from 1, ties at their mean rank; (clips,)."""
     _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
+    # values 3 5 5 9: counts 1 2 1, last ranks 1 3 4, middle ranks 1 2.5 4, by clip 1 2.5 2.5 4
     ends = np.cumsum(counts)
     middle: Array = ends - (counts - 1) / 2
     return middle[place]
@@ -365,6 +372,7 @@ def _undefined(
         (metric == "cosine" and not (t.any() and p.any()), "labels or predictions are all zero"),
         (metric == "skill" and np.all(t == constant), "the constant is already exact"),
     )
+    # The first that holds is shown: what is missing comes before what does not vary.
     return next((reason for holds, reason in checks if holds), "")
 
 

@@ -22,6 +22,7 @@ ALIKE = 0.8
 """Correlation of the errors of two such models."""
 POWER = 0.8
 METRICS = ("accuracy", "skill", "ccc", "pearson")
+# A plan needs one digit, and each draw leaves every cluster out of two systems.
 _DRAWS = 5
 
 
@@ -76,8 +77,11 @@ def plan(
         ]
         for metric in METRICS:
             one, two = (system[metric][:, 0, -1] for system in systems)
+            # The difference has an error of its own: what a hard clip costs both cancels in it.
             (error, degrees), (apart, few) = _error(one), _error(one - two)
             half = error * student.ppf(0.975, degrees)
+            # Far enough that even a sample with bad luck, such as 20 of 100 have, is beyond the
+            # point where the test begins to see anything: both quantiles add up.
             difference = apart * (student.ppf(0.975, few) + student.ppf(POWER, few))
             widths[metric].append((float(half), float(difference)))
     middle = {metric: np.median(values, axis=0) for metric, values in widths.items()}
@@ -93,9 +97,12 @@ def _pair(
 ) -> tuple[Array, Array]:
     """Predictions (clips, targets) of two calibrated models whose errors are alike."""
     mean, spread = np.nanmean(target, axis=0), np.nanstd(target, axis=0)
+    # Signal of variance r⁴ and noise of variance r² (1 - r²), in units of the labels' variance,
+    # give a correlation of r, and labels that rise by 1 per unit predicted: no scale is wrong.
     known = mean + CORRELATION**2 * (np.nan_to_num(target - mean))
     size = CORRELATION * np.sqrt(1 - CORRELATION**2) * spread
     first, second = (_noise(rng, target, clusters) for _ in range(2))
+    # The squares of the two shares add up to 1: both errors are of one size.
     other = ALIKE * first + np.sqrt(1 - ALIKE**2) * second
     return known + size * first, known + size * other
 
@@ -108,6 +115,7 @@ def _noise(rng: np.random.Generator, target: Array, clusters: NDArray[np.intp]) 
     columns = []
     for column in range(target.shape[1]):
         mine = [target[index == g, column] for g in range(int(index.max()) + 1)]
+        # Undefined where no cluster has two clips, and below 0 by chance: nothing is alike then.
         alike = agreement([list(group[~np.isnan(group)]) for group in mine]).single or 0.0
         share = float(np.clip(alike, 0, 1))
         columns.append(np.sqrt(share) * shared[:, column] + np.sqrt(1 - share) * own[:, column])
@@ -116,6 +124,7 @@ def _noise(rng: np.random.Generator, target: Array, clusters: NDArray[np.intp]) 
 
 def _error(left_out: Array) -> tuple[float, float]:
     """Standard error by the jackknife, and its degrees of freedom; values (clusters,)."""
+    # Values without one cluster share all the others and so lie close: the factor undoes it.
     away, count = left_out - left_out.mean(), len(left_out)
     degrees = float(np.clip(freedom(away), 1, count - 1))
     return float(np.sqrt((away**2).sum() * (count - 1) / count)), degrees

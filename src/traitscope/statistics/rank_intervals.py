@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 from traitscope.statistics.metrics import Array
 from traitscope.statistics.resampling import FEWEST_CLUSTERS, draws, percentiles
 
+# 25 of a thousand lie beyond each end, enough to place a percentile.
 RANK_RESAMPLES = 1_000
 
 
@@ -57,6 +58,7 @@ def spearman_intervals(
         values[:, -1] = values[:, :-1].mean(axis=1)
         parts.append(values)
     tail = (1 - level) / 2
+    # The first part is no resample; of it only the spread over seeds is used.
     shares, drawn = np.array([tail, 1 - tail]), np.concatenate(parts[1:]).mean(axis=2)
     ends = np.stack([percentiles(column, shares) for column in drawn.T])
     return _widened(ends, parts[0][0], level)
@@ -64,6 +66,7 @@ def spearman_intervals(
 
 def _rank_correlation(target: Array, prediction: Array, counts: Array, folds: Array) -> Array:
     """Spearman's correlation within folds (resamples,), clips counted ``counts`` times."""
+    # Three names of one array, so nothing may be added in place.
     both = tt = pp = np.zeros(len(counts))
     for fold in np.unique(folds):
         weights = counts[:, folds == fold]
@@ -78,6 +81,8 @@ def _centred_ranks(values: Array, weights: Array) -> Array:
     """Mean ranks (resamples, clips) around 0, when clip i occurs ``weights[:, i]`` times."""
     _, place = np.unique(values, return_inverse=True)
     order = np.argsort(place, kind="stable")
+    # Ties stand side by side in this order; clips of one tie, each as often as it was drawn,
+    # share the rank in their middle.
     starts = np.flatnonzero(np.diff(place[order], prepend=-1))
     counts = np.add.reduceat(weights[:, order], starts, axis=1)
     middle: Array = np.cumsum(counts, axis=1) - (counts - 1) / 2
@@ -95,5 +100,6 @@ def _widened(ends: Array, scores: Array, level: float) -> Array:
 
     error = student.ppf((1 + level) / 2, seeds - 1) * scores.std(axis=1, ddof=1) / np.sqrt(seeds)
     middle = scores.mean(axis=1)
+    # Each side by itself: near 1 an interval is longer below its middle than above.
     low = middle - np.hypot(middle - ends[:, 0], error)
     return np.stack([low, middle + np.hypot(ends[:, 1] - middle, error)], axis=1)

@@ -44,6 +44,7 @@ def agreement(groups: Iterable[Sequence[float]]) -> Agreement:
     filled = [np.asarray(group, dtype=np.float64) for group in groups if len(group)]
     sizes = np.array([len(group) for group in filled], dtype=np.float64)
     total, count = float(sizes.sum()), len(filled)
+    # With one value in every group nothing tells spread within groups from spread between.
     if count < 2 or total <= count:
         return Agreement(None, None, total / count if count else 0.0, count, int(total))
     means = np.array([group.mean() for group in filled])
@@ -103,9 +104,11 @@ def reliability(ratings: Array, clusters: Sequence[str], *, seed: int = 0) -> Re
     crossed = ratings.shape[1] > 1 and rated.any() and complete.mean() >= CROSSED
     if crossed:
         raters = ratings.shape[1]
+        # Numbered anew: clusters without a complete clip would be drawn and left out to no effect.
         _, index = np.unique(index[complete], return_inverse=True)
         names = ("2,1", "2,k", "3,1", "3,k", "noise")
         sums = _two_way_sums(ratings[complete])
+        # Its noise takes the place of the first one, which counts offsets of raters as error.
         icc |= _scores(sums, index, lambda sums: _two_way(sums, raters), names, seed)
     noise = icc.pop("noise")
     size = float(sizes.mean()) if len(sizes) else 0.0
@@ -163,14 +166,21 @@ def _two_way(sums: Array, raters: int) -> Array:
     """ICC(2,1), (2,k), (3,1), (3,k) and the sd of a label's error (..., 5)."""
     count, rows, squares = np.moveaxis(sums[..., :3], -1, 0)
     columns = sums[..., 3:]
+    # Sums of squares as a two-way table splits them up (in a resample the mean is not 0):
+    #
+    #   squares  =  middle  +   clips   +  judges   +  left
+    #   (cells)     (mean)     (rows)     (columns)    (error, what neither explains)
     middle = columns.sum(axis=-1) ** 2 / (count * raters)
     clips = (rows / raters - middle) / (count - 1)
     judges = ((columns**2).sum(axis=-1) / count - middle) / (raters - 1)
     left = squares - middle - clips * (count - 1) - judges * (raters - 1)
+    # Where raters agree in everything rounding may leave a little less than nothing.
     error = np.maximum(left, 0.0) / ((count - 1) * (raters - 1))
     shared = (judges - error) / count
     return np.stack(
         [
+            # 2: raters drawn from many, whose offsets are error. 3: these raters, whose offsets are
+            # the same for every clip and cancel.
             (clips - error) / (clips + (raters - 1) * error + raters * shared),
             (clips - error) / (clips + shared),
             (clips - error) / (clips + (raters - 1) * error),

@@ -125,6 +125,7 @@ def draws(clusters: int, resamples: int, seed: int) -> Iterator[Array]:
     for start in range(0, resamples, _CHUNK):
         rows = min(_CHUNK, resamples - start)
         drawn = rng.integers(0, clusters, (rows, clusters), dtype=np.int32)
+        # Each row counts in a range of its own, so that one bincount serves them all.
         drawn += np.arange(rows, dtype=np.int32)[:, None] * clusters
         counts = np.bincount(drawn.ravel(), minlength=rows * clusters)
         yield counts.reshape(rows, clusters).astype(np.float64)
@@ -187,6 +188,7 @@ class Sampling:
         """
         if not self.error and np.ptp(self.sample) == 0 and self.value == null:
             return 0.5
+        # No formula inverts ``quantile``; it rises with its place, so halving finds the place.
         low, high = -_FARTHEST, _FARTHEST
         for _ in range(_HALVINGS):
             middle = (low + high) / 2
