@@ -33,7 +33,9 @@ LEVEL = 0.05
 STATISTICS = ("mean", "sd")
 METHODS = ("pearson", "spearman")
 _RESAMPLES = 1_000  # of the intervals: one set per signal and method
+# How tracking went, not what a person did: it would correlate with the recording.
 _BOOKKEEPING = {"confidence", "success", "frame", "face_id"}
+# Units as the Facial Action Coding System names them, under the columns of OpenFace.
 _NAMES = {
     "AU01_r": "inner brow raiser",
     "AU02_r": "outer brow raiser",
@@ -154,6 +156,7 @@ def measure(store: Store, key: str, clips: Sequence[Clip]) -> Measured:
             f"None of {len(clips)} clips has {key} in {store.folder}. Make them with: "
             f"traitscope prepare CORPUS --store {store.folder} --extract signals"
         )
+    # A key stands for one extractor with one set of settings, so all its clips have these columns.
     first = store.read(key, measured[0].id)
     columns = tuple(c for c in first.columns if c not in _BOOKKEEPING)
     if not columns:
@@ -162,6 +165,7 @@ def measure(store: Store, key: str, clips: Sequence[Clip]) -> Measured:
     rows = []
     for clip in measured:
         pooled = pool(store.read(key, clip.id), STATISTICS)
+        # Pooled comes  [mean of every column | sd of every column], those of bookkeeping included.
         rows.append(pooled.reshape(len(STATISTICS), len(first.columns))[:, keep])
     extractor = str(store.fingerprints()[key].get("extractor", ""))
     provenance = dict(first.info.get("provenance") or {})
@@ -193,6 +197,7 @@ def _key(store: Store, stream: str) -> str:
     fingerprints = store.fingerprints()
     if stream in fingerprints:
         return stream
+    # An extractor's name stands for its features as long as it has one set of them.
     keys = [key for key, facts in fingerprints.items() if facts.get("extractor") == stream]
     if not keys:
         raise DataError(
@@ -206,6 +211,7 @@ def _key(store: Store, stream: str) -> str:
 
 def _reads(predictions: Path, key: str, store: Store) -> bool:
     """Whether a run reads the extractor that made these signals, with whatever settings."""
+    # Nobody but its author knows what the system behind a table read; a note says so.
     if not predictions.is_dir():
         return False
     path, damaged = predictions / "features.json", "Train again."
@@ -213,6 +219,7 @@ def _reads(predictions: Path, key: str, store: Store) -> bool:
     extractor = store.fingerprints()[key].get("extractor")
     try:
         streams = tree["streams"].values()
+        # Other settings of the same extractor give nearly the same signals.
         return any(s["key"] == key or s["extractor"] == extractor for s in streams)
     except (AttributeError, LookupError, TypeError) as error:
         raise DataError(f"{path} is damaged ({shown(error)}). {damaged}") from error
@@ -239,6 +246,7 @@ def _held_against(
     """Targets and their values (clips, targets) for the measured clips."""
     if scored is None:
         return corpus.targets, corpus.with_clips(measured.clips).labels()
+    # By id: some of the scored clips have no signals, so the rows of both do not match.
     places = {clip.id: place for place, clip in enumerate(scored.clips)}
     return scored.targets, scored.predicted[[places[clip.id] for clip in measured.clips]]
 
@@ -256,6 +264,7 @@ def _rows(
             correlated = {
                 method: correlate(x, values, clusters, method=method) for method in METHODS
             }
+            # One draw of clusters per signal and method serves all targets.
             ends = {
                 method: estimate(one.sums, from_sums, resamples=_RESAMPLES)
                 for method, one in correlated.items()
@@ -263,6 +272,7 @@ def _rows(
             for place, target in enumerate(targets):
                 row: dict[str, Any] = {"signal": signal, "name": readable(signal)}
                 row |= {"statistic": name, "target": target.name}
+                # Both methods leave out the same clips.
                 row["n"] = int(correlated["pearson"].counts[place])
                 for method in METHODS:
                     row[method] = {**ends[method].cell(place), "p": correlated[method].p[place]}
@@ -276,6 +286,7 @@ def _correct(rows: Sequence[dict[str, Any]]) -> None:
     from scipy.stats import false_discovery_control
 
     cells = [row[method] for row in rows for method in METHODS]
+    # What could not be computed was not tested: it must not make the correction of others harsher.
     tested = [cell for cell in cells if np.isfinite(cell["p"])]
     corrected = false_discovery_control([c["p"] for c in tested]) if tested else []
     for cell in cells:

@@ -33,10 +33,13 @@ def draw(result: Mapping[str, Any], folder: Path) -> list[Path]:
 def _picture(result: Mapping[str, Any], method: str, path: Path) -> Path:
     signals = list(dict.fromkeys(row["signal"] for row in result["rows"]))
     targets = [target["label"] for target in result["targets"]]
+    # Inches of a cell, twice over for mean and sd, and room for names of signals and the scale.
     size = (2 * (0.86 * len(targets)) + 4.4, 0.3 * len(signals) + 3.1)
     figure = Figure(figsize=size, layout="constrained")
     panels = figure.subplots(1, len(STATISTICS), sharey=True, squeeze=False)[0]
+    # One scale for both panels, the same to both sides: a colour means one number.
     reach = max((abs(row[method]["value"] or 0.0) for row in result["rows"]), default=0.0)
+    # Stretched over less, noise would be drawn in the darkest colours.
     reach = max(0.3, reach)
     image: Any = None
     for axes, statistic in zip(panels, STATISTICS, strict=True):
@@ -73,6 +76,7 @@ def _panel(axes: Axes, result: Mapping[str, Any], method: str, statistic: str, r
             place = signals.index(row["signal"]), names.index(row["target"])
             values[place] = row[method]["value"]
             holds[place] = row[method]["q"] is not None and row[method]["q"] <= LEVEL
+    # Undefined cells stay grey: white is a correlation of 0.
     axes.set_facecolor("#E8E8E8")
     image = axes.imshow(values, cmap=_COLOURS, vmin=-reach, vmax=reach, aspect="auto")
     for row, column in np.ndindex(*values.shape):
@@ -85,6 +89,7 @@ def _cell(axes: Axes, row: int, column: int, value: float, holds: bool, reach: f
     if np.isnan(value):
         axes.text(column, row, "–", ha="center", va="center", fontsize=7, color="#555555")
         return
+    # The 0 before the point only takes room, and a minus before 0.00 would claim a direction.
     text = f"{value + 0.0:.2f}".replace("-0.00", "0.00").replace("-", "−").replace("0.", ".", 1)
     axes.text(
         column,
@@ -105,5 +110,6 @@ def _cell(axes: Axes, row: int, column: int, value: float, holds: bool, reach: f
 
 def _is_dark(share: float) -> bool:
     """Whether the colour of a value, as a share of the scale (-1 to 1), asks for light text."""
+    # How bright primaries look, by ITU-R BT.601: green most, blue least.
     red, green, blue, _ = colormaps[_COLOURS](0.5 + share / 2)
     return bool(0.299 * red + 0.587 * green + 0.114 * blue < 0.5)

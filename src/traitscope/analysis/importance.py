@@ -27,6 +27,7 @@ Groups = Mapping[str, Mapping[str, NDArray[np.intp] | None]]
 """Group -> stream -> its columns; None for the whole stream with its mask."""
 
 METRICS = ("mae", "ccc")
+# Frames of a whole split, not pooled, need not fit beside the network.
 _AT_ONCE = 256  # clips
 
 
@@ -105,9 +106,11 @@ def permuted(
     for stream, columns in parts.items():
         if columns is None:
             streams[stream] = streams[stream][order]
+            # A mask says which rows are padding: it goes where its rows go.
             if stream in masks:
                 masks[stream] = masks[stream][order]
         else:
+            # A copy, since every group is dealt out from the same originals.
             changed = streams[stream].copy()
             changed[:, columns] = changed[order][:, columns]
             streams[stream] = changed
@@ -133,6 +136,7 @@ def _batch(
     clips = protocols.split(corpus, config.protocol).part(split)
     features = serving(Store(Path(store or config.data.store)), clips, corpus=corpus.name)
     ready, _ = gather(clips, features, checkpoint.keys)
+    # Two clips can only swap, and half of the draws would leave them as they are.
     if len(ready) < 3:
         raise DataError(f"{len(ready)} clips of {split!r} have features: too few to permute.")
     examples = checkpoint.examples(ready, features)
@@ -154,9 +158,11 @@ def _grouped(batch: Batch, by: str) -> Groups:
     groups: dict[str, dict[str, NDArray[np.intp] | None]] = {}
     for stream, array in batch.streams.items():
         names = batch.columns.get(stream, ())
+        # Series and streams without names have no columns that could be told apart.
         if by == "stream" or array.ndim != 2 or len(names) != array.shape[1]:
             groups[stream] = {stream: None}
             continue
+        # Statistics of one signal say nearly the same: dealt apart, each stands in for the others.
         owners = np.array([name.rpartition(".")[0] for name in names])
         for owner in dict.fromkeys(owners.tolist()):
             groups[owner] = {stream: np.flatnonzero(owners == owner)}
@@ -174,6 +180,7 @@ def _named(batch: Batch, groups: Mapping[str, Sequence[str]]) -> Groups:
                 for n, name in enumerate(names)
                 if any(fnmatch.fnmatchcase(name, p) or name.startswith(f"{p}.") for p in patterns)
             ]
+            # A pattern that names the stream itself takes the mask along, as columns do not.
             if any(fnmatch.fnmatchcase(stream, pattern) for pattern in patterns):
                 chosen.setdefault(group, {})[stream] = None
             elif hits:
@@ -208,6 +215,7 @@ def _loss(
     one, other = before[metric], after[metric]
     if one is None or other is None:
         return float("nan")
+    # Errors rise and concordance falls: both ways a loss is above 0.
     return other - one if metric == "mae" else one - other
 
 
@@ -215,6 +223,7 @@ def _summary(lost: Sequence[Sequence[float]]) -> dict[str, dict[str, float | Non
     values = np.array(lost)
     return {
         metric: {
+            # Left out, a draw whose score is undefined would make the mean look surer than it is.
             "mean": None if np.isnan(column).any() else float(column.mean()),
             "sd": None if np.isnan(column).any() else float(column.std()),
         }

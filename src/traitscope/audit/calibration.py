@@ -65,6 +65,7 @@ def audit_calibration(
 def _target(scored: Scored, place: int, resamples: int, seed: int) -> Slopes:
     label, score = scored.labels[:, place], scored.predicted[:, place]
     known = np.isfinite(label)
+    # Two points lie on a line, whatever they are: their slope would be no finding.
     if known.sum() < 3:
         return Slopes.model_validate(dict.fromkeys(MEASURES, Cell(value=None)))
     centre = label[known].mean()  # subtracted first, so that sums of squares keep their digits
@@ -78,8 +79,10 @@ def _target(scored: Scored, place: int, resamples: int, seed: int) -> Slopes:
         # regressing on what does not vary is undefined; rounding alone must not define it
         vt = np.where(vt > _CONSTANT * (centre**2 + 1), vt, np.nan)
         varying = vp > _CONSTANT * (centre**2 + 1)
+        # A constant has a slope on labels, 0, but labels have none on a constant.
         some = np.where(varying, vp, np.nan)
         slope = np.where(varying, cov, 0.0) / vt
+        # Sums are taken around the centre, an intercept is read at 0: the centre comes back.
         intercept = p + centre - slope * (t + centre)
         sd = np.sqrt(np.where(varying, vp, 0.0))
         ratio, both = sd / np.sqrt(vt), cov / np.sqrt(some * vt)
@@ -101,7 +104,9 @@ def _between(scored: Scored, resamples: int, seed: int) -> Between:
     targets = len(scored.names)
     upper = np.triu_indices(targets, 1)
     both = np.stack([scored.labels[whole], scored.predicted[whole]])
+    # For the digits alone: each resample has means of its own, and takes them off once more.
     both = both - both.mean(axis=1, keepdims=True)
+    # What a clip adds, k targets:  1 | labels k | products k x k | predictions k | products k x k
     terms = [np.ones((whole.sum(), 1))]
     for values in both:
         pairs = values[:, :, None] * values[:, None, :]
@@ -126,6 +131,7 @@ def _between(scored: Scored, resamples: int, seed: int) -> Between:
 
     sums = by_cluster(np.concatenate(terms, axis=1), _renumbered(scored.clusters[whole]))
     estimates = estimate(sums, statistic, resamples=resamples, seed=seed)
+    # `estimate` hushes divisions of its own; these matrices are made outside of it.
     with np.errstate(divide="ignore", invalid="ignore"):
         labels, predictions = matrices(sums.sum(axis=0))
     names = ("mean_labels", "mean_predictions", "mean_difference")
@@ -143,11 +149,13 @@ def _coverage(scored: Scored, level: float, resamples: int, seed: int) -> list[C
         spans.append(("low to high", level, given["low"], given["high"]))
     if "sd" in given:
         for nominal in LEVELS:
+            # An sd states no shape; the normal one is what a reader takes it for.
             reach = NormalDist().inv_cdf((1 + nominal) / 2) * given["sd"]
             spans.append(("sd", nominal, scored.predicted - reach, scored.predicted + reach))
     for kind, nominal, low, high in spans:
         for place, name in enumerate(scored.names):
             label = scored.labels[:, place]
+            # Clips without a stated interval neither hold their labels nor miss them.
             known = np.isfinite(label) & np.isfinite(low[:, place]) & np.isfinite(high[:, place])
             if not known.any():
                 continue
@@ -175,6 +183,7 @@ def _share(terms: Array, clusters: Any, resamples: int, seed: int) -> Estimate:
 
 def _renumbered(clusters: Any) -> Any:
     """Number the clusters that occur from 0 without gaps."""
+    # Left with gaps, sums would have rows of clusters without a clip, each counted as evidence.
     return np.unique(clusters, return_inverse=True)[1]
 
 
@@ -184,6 +193,7 @@ def _notes(audit: Calibration) -> list[str]:
     flat = [label for label, cells in labelled if not cells.prediction_sd.value]
     if flat:
         notes.append(f"The predictions of {', '.join(flat)} are constant: relations are undefined.")
+    # Every finite sample misses 1 by something: only an interval that leaves it out says so.
     slopes = {
         label: cells.label_slope for label, cells in labelled if cells.label_slope.leaves_out(1)
     }
@@ -201,6 +211,7 @@ def _notes(audit: Calibration) -> list[str]:
             f"sd. Below 100 % is what least squares gives for noisy labels; it means that extreme "
             f"scores are rare whoever is scored."
         )
+    # The lower end decides: a difference above 0 may be chance.
     if audit.between is not None and (audit.between.mean_difference.low or 0.0) > 0:
         notes.append(
             "Predicted traits are more alike than labelled ones: part of what is predicted is "

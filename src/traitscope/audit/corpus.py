@@ -32,6 +32,8 @@ from traitscope.statistics.power import plan
 from traitscope.statistics.reliability import agreement
 from traitscope.types import SPLITS, Clip, Corpus, Target, label_array
 
+# Systems are fitted with or without the validation clips before they are scored on test: scores of
+# one way are no yardstick for the other.
 FITS = ("train", "train+validation")
 _EXAMPLES = 10
 
@@ -41,6 +43,7 @@ def inspect_corpus(corpus: Corpus) -> Facts:
 
     Labels of people (``aggregate`` is ``subject``) are counted once per person and split.
     """
+    # None stands for clips without a split, which many corpora have.
     splits = {
         name: clips
         for name in (*SPLITS, None)
@@ -84,6 +87,7 @@ def reference_scores(corpus: Corpus) -> list[Reference]:
     """
     names = [target.name for target in (*corpus.targets, *corpus.optional)]
     parts = {s: [c for c in corpus.clips if c.split == s and c.targets] for s in SPLITS}
+    # An optional target without fitted labels is left out; a main one makes the whole table void.
     names = [n for n in names if all(any(n in c.targets for c in parts[s]) for s in FITS[:1])]
     test = parts["test"]
     if not parts["train"] or not test or not set(corpus.target_names) <= set(names):
@@ -94,11 +98,13 @@ def reference_scores(corpus: Corpus) -> list[Reference]:
     if None not in middle:
         values = np.tile(np.array(middle, dtype=np.float64), (len(test), 1))
         rows.append(_scored("middle of the range", corpus, test, names, values))
+    # Without validation clips both ways of fitting are one, and its rows would stand there twice.
     for fit in FITS if parts["validation"] else FITS[:1]:
         fitted = [clip for split in fit.split("+") for clip in parts[split]]
         constant = baselines.constant(fitted, test, names)
         rows.append(_scored("constant", corpus, test, names, constant, fit=fit))
         table = baselines.look_up(fitted, names)
+        # As it is, a source of one fitted clip is believed in full; one average clip halves that.
         for k in (0, 1):
             name = "look-up, k=1" if k else "look-up"
             values = table.predict(test, shrinkage=k)
@@ -120,9 +126,11 @@ def planning(corpus: Corpus, units: Mapping[str | None, Sequence[Clip]]) -> dict
     names, targets = corpus.target_names, corpus.targets
     spans = [None if t.low is None or t.high is None else t.high - t.low for t in targets]
     train = label_array(units.get("train", ()), names)
+    # One target without train labels is enough: `plan` then takes the labels' own means for all.
     constant = None if np.isnan(train).all(axis=0).any() else np.nanmean(train, axis=0)
     plans = {}
     for split, clips in units.items():
+        # A person is a cluster here, as in an evaluation that averages over the clips of each.
         people = corpus.aggregate == "subject"
         clusters = np.arange(len(clips)) if people else cluster_numbers(clips)
         planned = plan(label_array(clips, names), clusters, constant=constant, spans=spans)
@@ -151,12 +159,14 @@ def _scored(
         test,
         corpus,
         names,
+        # For skill only, and these rows are themselves what skill is measured against.
         constants=np.full(len(names), np.nan),
         aggregate=corpus.aggregate,
     )
     target, values = truth.target, row.values
     table = score_table(target, values, names=names, spans=truth.spans)
     main = [place for place, name in enumerate(names) if name in corpus.target_names]
+    # Macro scores are over traits: an optional target, such as an interview score, is none.
     over = score_table(
         target[:, main],
         values[:, main],
@@ -241,6 +251,7 @@ def _units(clips: Sequence[Clip], corpus: Corpus) -> list[Clip]:
         return list(clips)
     people: dict[str, list[Clip]] = {}
     for clip in clips:
+        # A clip of an unknown person stands for itself: nothing says with which others it goes.
         people.setdefault(clip.subject or clip.id, []).append(clip)
     units = []
     for mine in people.values():
@@ -254,11 +265,13 @@ def _structure(corpus: Corpus, clips: Sequence[Clip]) -> Structure:
     """How targets correlate, and how much of the traits' variance one component explains."""
     names = [target.name for target in (*corpus.targets, *corpus.optional)]
     labels = corpus.with_clips(clips).labels(names)
+    # Pairs with clips of their own would give a matrix that no set of people can have.
     whole = labels[~np.isnan(labels).any(axis=1)]
     main = len(corpus.targets)
     if len(whole) < 3 or main < 2 or not (np.ptp(whole, axis=0) > 0).all():
         return Structure(clips=len(whole), correlations=None, first_component=None)
     matrix = np.atleast_2d(np.corrcoef(whole.T))
+    # Eigenvalues come in rising order, and those of a correlation matrix add up to its size.
     share = float(np.linalg.eigvalsh(matrix[:main, :main])[-1] / main)
     return Structure(
         clips=len(whole),

@@ -52,12 +52,14 @@ def brightness(image: Image, step: float, mask: Mask | None = None) -> Image:
 
 def contrast(image: Image, step: float, mask: Mask | None = None) -> Image:
     """Stretch around the mean of the picture."""
+    # Around the picture's own mean, so that its brightness stays what it was.
     centre = float(image.mean())
     return _pixels((image.astype(np.float32) - centre) * step + centre)
 
 
 def crop(image: Image, step: float, mask: Mask | None = None) -> Image:
     """Keep the middle ``step`` percent of height and width."""
+    # A tiny picture times a small step must not round to one without rows.
     height, width = (max(2, round(side * step / 100)) for side in image.shape[:2])
     top, left = (image.shape[0] - height) // 2, (image.shape[1] - width) // 2
     return np.ascontiguousarray(image[top : top + height, left : left + width])
@@ -65,6 +67,7 @@ def crop(image: Image, step: float, mask: Mask | None = None) -> Image:
 
 def blur(image: Image, step: float, mask: Mask | None = None) -> Image:
     """Gaussian of sd ``step`` percent of the height."""
+    # In shares of the picture: one step is to blur a small video as much as a large one.
     sigma = image.shape[0] * step / 100
     return np.asarray(cv2.GaussianBlur(image, (0, 0), sigmaX=sigma), dtype=np.uint8)
 
@@ -132,6 +135,7 @@ DISTORTIONS: Mapping[str, Distortion] = {
         about="plain grey behind the person",
         unit="grey level",
         steps=(0.0, 128.0, 255.0),
+        # What stood behind the person was no grey: no level leaves the picture as it was.
         neutral=None,
         of="picture",
         picture=background,
@@ -140,6 +144,7 @@ DISTORTIONS: Mapping[str, Distortion] = {
     "mirror": Distortion(
         about="left and right swapped",
         unit="mirrored",
+        # A mirror has no measure: 1 is mirrored, 0 is not.
         steps=(1.0,),
         neutral=0.0,
         of="picture",
@@ -149,6 +154,7 @@ DISTORTIONS: Mapping[str, Distortion] = {
         about="x264 at this quality, with AAC at 48 kbit/s",
         unit="CRF",
         steps=(23.0, 33.0, 43.0),
+        # The lowest loss is still one: no quality leaves a file that was encoded before as it was.
         neutral=None,
         of="file",
     ),
@@ -164,6 +170,7 @@ DISTORTIONS: Mapping[str, Distortion] = {
         about="white noise",
         unit="dB below the sound",
         steps=(5.0, 10.0, 20.0, 30.0),
+        # No noise at all would be infinitely many dB below.
         neutral=None,
         of="sound",
         sound=noise,
@@ -172,4 +179,5 @@ DISTORTIONS: Mapping[str, Distortion] = {
 
 
 def _pixels(values: NDArray[np.float32]) -> Image:
+    # Rounded first: the cast cuts off, which would darken every picture by half a level.
     return np.clip(np.rint(values), 0, 255).astype(np.uint8)

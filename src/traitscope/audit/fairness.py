@@ -80,6 +80,7 @@ def audit_fairness(
         **scored.head(),
         minimum=minimum,
         attributes={name: len(column) for name, column in values.items()},
+        # Of "beyond" alone: "follows" is a family of its own, and counted in its own sentence.
         tests=tests[0],
         groups=tuple(group for family in families for group in _groups(family, scored.names)),
     )
@@ -91,6 +92,7 @@ def attributes_of(clips: Sequence[Clip]) -> dict[str, dict[str, str]]:
     attributes: dict[str, dict[str, str]] = {}
     for clip in clips:
         for name, value in clip.attributes.items():
+            # One table says 34 where another says 34.0: one age must be one group.
             text = f"{value:g}" if isinstance(value, float) else str(value)
             attributes.setdefault(name, {})[clip.id] = text
     return attributes
@@ -104,11 +106,13 @@ def read_attributes(path: Path, clips: Sequence[Clip]) -> dict[str, dict[str, st
     Raises:
         DataError: the file cannot be read, or none of its rows belongs to a clip.
     """
+    # Exact ids stand last and so win: a corpus may have both "a" and "a.mp4".
     ids = {_plain(clip.id): clip.id for clip in clips} | {clip.id: clip.id for clip in clips}
     named: list[str] = []
     for unnamed in (False, True):  # an index without a name may hold the ids, or just count
         frame = open_sheet(path, fold=("clip",), unnamed=unnamed).read()
         columns = [column for column in ("clip", *frame.columns) if column in frame]
+        # Columns of the first look only: an index is there to be matched, it is no attribute.
         named = named or columns
         key = next((c for c in columns if any(_plain(v) in ids for v in frame[c])), None)
         if key is not None:
@@ -140,11 +144,13 @@ def _column(given: Mapping[str, str], scored: Scored) -> dict[str, str]:
     if len(set(mine.values())) <= MOST_VALUES:
         return mine
     parsed = pd.to_numeric(pd.Series(mine), errors="coerce")
+    # One word among the numbers, such as "unknown": thirds would lose these clips without a word.
     if parsed.isna().any():
         return mine
     # thirds of these people, not of the range: each group gets as many as the others
     inner = np.unique(parsed.quantile([1 / 3, 2 / 3]).to_numpy(dtype=float))
     parts = np.searchsorted(inner, parsed.to_numpy(dtype=float), side="left")
+    # Called by the values inside, not by the edges, which may be ages that nobody has.
     spans = {
         part: f"{parsed[parts == part].min():g} to {parsed[parts == part].max():g}"
         for part in set(parts.tolist())
@@ -194,6 +200,7 @@ def _family(
     """Measure the values of one attribute, or of two together, side by side."""
     labels = [_value(clip.id, names, values) for clip in scored.clips]
     kinds = sorted({label for label in labels if label is not None}, key=_order)
+    # Whose value is unknown belongs to no group, and so is not among the others of any either.
     member = np.array([[label == kind for kind in kinds] for label in labels], dtype=float)
     groups = []
     for place, kind in enumerate(kinds):
@@ -224,6 +231,7 @@ def _groups(family: Family, names: Sequence[str]) -> Iterator[PeopleGroup]:
             yield group
             continue
         cells = {
+            # Estimates are flat:  group 0 [target 0 [measures], target 1 [...] ...], group 1 [...
             name: _cells(family, (place * len(names) + target) * len(MEASURES), (place, target))
             for target, name in enumerate(names)
         }
@@ -246,11 +254,13 @@ def _value(
     clip: str, names: Sequence[str], values: Mapping[str, Mapping[str, str]]
 ) -> tuple[str, ...] | None:
     kind = tuple(values[name].get(clip, "") for name in names)
+    # Half a pair would be a group of leftovers.
     return kind if all(kind) else None
 
 
 def _order(kind: tuple[str, ...]) -> tuple[tuple[float, str], ...]:
     """Numbers by size, then words by the alphabet."""
+    # The alphabet would put "10 to 14" before "9 to 12".
     starts = (text.split(" to ")[0] for text in kind)
     return tuple(
         (float(start) if start.replace(".", "", 1).lstrip("-").isdigit() else np.inf, text)
@@ -281,6 +291,7 @@ def _measured(scored: Scored, member: Array, groups: list[PeopleGroup], draw: Dr
 
 def _constant(scored: Scored) -> Array:
     """Mean label of the fitted clips (targets,), NaN where there is none."""
+    # The constant of a system that was fitted there: the scored labels' own mean sees the answers.
     fitted = scored.corpus.with_clips(scored.fitted).labels(scored.names)
     known = np.isfinite(fitted)
     count = known.sum(axis=0)
@@ -298,6 +309,7 @@ def _correct(families: Sequence[Family], test: str) -> int:
         for family in shown
     ]
     corrected, tests = correct(tested)
+    # Groups without numbers were never tested, which is another thing than p = 1.
     for family in families:
         family.p_holm[test] = np.full(family.p[test].shape, np.nan)
     for family, p in zip(shown, corrected, strict=True):
@@ -307,6 +319,7 @@ def _correct(families: Sequence[Family], test: str) -> int:
 
 def _notes(audit: Fairness, scored: Scored) -> list[str]:
     cells = [gaps for _, own in audit.measured for gaps in own.values()]
+    # Few clusters give a number without an interval: it is neither apart nor not apart.
     whole = [gaps for gaps in cells if gaps.residual_gap.low is not None]
     apart = sum(gaps.residual_gap.leaves_out(0) for gaps in whole)
     constant = sum(gaps.label_gap.leaves_out(0) for gaps in whole)

@@ -25,6 +25,7 @@ _CURE = "Make it again with: traitscope audit"
 def _six_digits(value: Any) -> Any:
     """Six digits, as many as an interval of two thousand resamples has; None if not finite."""
     if isinstance(value, (float, np.floating)):
+        # JSON has no word for NaN; the one that Python writes is refused by other readers.
         return float(f"{value:.6g}") if np.isfinite(value) else None
     return value
 
@@ -42,6 +43,7 @@ class Cell(Config):
 
     def leaves_out(self, null: float) -> bool:
         """Whether there is an interval, and it does not hold this value."""
+        # A value without an interval decides nothing, however far it lies.
         return self.low is not None and self.high is not None and not self.low <= null <= self.high
 
 
@@ -291,12 +293,14 @@ class Perturbation(Head):
 
 
 Audit = Fairness | Calibration | Leakage | Perturbation
+# The key tells the type first: a damaged file is then faulted as that type alone, not as all four.
 _ANY: TypeAdapter[Audit] = TypeAdapter(Annotated[Audit, Field(discriminator="audit")])
 
 
 def to_json(audit: Audit) -> dict[str, Any]:
     """Write an audit as JSON values; a group has either numbers or a reason."""
     tree = {"schema": SCHEMA, **audit.model_dump(mode="json")}
+    # A null reads like a number that came out undefined; these were never asked for.
     for group in tree.get("groups", ()):
         for key in ("reason", "cells"):
             if group[key] is None:
@@ -317,11 +321,13 @@ def from_json(tree: Any, *, where: str) -> Audit:
     Raises:
         DataError: they are no audit, or one of another version.
     """
+    # Before the fields are looked at: a file of another schema is old, not damaged.
     if not isinstance(tree, dict) or tree.get("schema") != SCHEMA:
         raise DataError(f"{where} was not written by this version. {_CURE}")
     try:
         return _ANY.validate_python({k: v for k, v in tree.items() if k != "schema"})
     except ValidationError as error:
+        # The first fault says where to look. Input stays out of the message: it may be a table.
         first, *others = error.errors(include_url=False, include_input=False)
         place = ".".join(map(str, first["loc"]))
         more = f" (and {len(others)} more faults)" if others else ""
@@ -342,5 +348,6 @@ def read_audits(folder: Path) -> list[Audit]:
     return [
         from_json(read_json(path, damaged=_CURE), where=str(path))
         for path in paths
+        # An audit that was not made is no fault; one that was has to be whole.
         if path.is_file()
     ]

@@ -118,6 +118,7 @@ def outside(
     parts = sums[:, :, :_PRODUCTS]
     shape = parts.shape[1:]
     own = by_cluster(parts, clusters)
+    # Over all groups: the slope belongs to the system, and a group's own would rest on few people.
     pairs = _pairs(own.sum(axis=1))
     size = int(np.prod(shape))
 
@@ -128,16 +129,21 @@ def outside(
         labelled, predicted = means[..., 0, :], means[..., 1, :]
         slope = _slope(flat[..., size:].reshape(*flat.shape[:-1], *pairs.shape[1:]))
         shrunken = slope[..., None, :] * labelled
+        # Distances from no gap, from the labels' gap, and from what a judge of persons shows of it.
         ends = np.stack([predicted, predicted - labelled, predicted - shrunken], axis=-1)
         return ends.reshape(*flat.shape[:-1], -1)
 
+    # A row of a cluster:  what it adds to each group | what its pairs of clips say of the slope
     flat = np.concatenate([own.reshape(len(own), -1), pairs.reshape(len(own), -1)], axis=1)
+    # Only p is wanted, and that comes from leaving clusters out, not from resamples.
     tested = estimate(flat, statistic, resamples=0)
     value, p = (a.reshape(shape[0], shape[2], 3) for a in (tested.value, tested.p))
     whole = own.sum(axis=(0, 1))
+    # A constant's gap is 0 but for rounding, and rounding has a sign: it must not count as a side.
     with np.errstate(divide="ignore", invalid="ignore"):
         least = _SAME * (np.sqrt((whole[3] + whole[4]) / whole[0]) + abs(shift))
     real = np.where(np.abs(value) > least[:, None], value, 0.0)
+    # NaN is not larger than anything: unknown would have passed for 0, which is inside.
     known = np.where(np.isnan(value), np.nan, real)
     follows = _both(known[..., [0, 2]], p[..., [0, 2]])
     return _both(known[..., :2], p[..., :2]), follows if pairs[:, 0].any() else None
@@ -145,7 +151,12 @@ def outside(
 
 def _both(ends: Array, p: Array) -> Excess:
     """Outside both ends at once (groups, targets, 2), or inside: an intersection-union test."""
+    # Distances from both ends of a range tell on which side of it a gap lies:
+    #   end     end
+    # -  |   +   |   +      from the left end
+    # -  |   -   |   +      from the right end: signs differ inside, and nowhere else
     same = ends[..., 0] * ends[..., 1] > 0
+    # What leaves the nearer end has left the whole range.
     nearer = np.where(np.abs(ends[..., 0]) < np.abs(ends[..., 1]), ends[..., 0], ends[..., 1])
     unknown = np.isnan(ends).any(axis=-1)
     excess = np.where(same, nearer, 0.0)
@@ -159,6 +170,8 @@ def _pairs(sums: Array) -> Array:
     How many; labels and predictions of the first; products of one's label with the other's label,
     and with the other's prediction. Sums of clips (clusters, terms, targets) give all of them.
     """
+    # No pair is walked through: a product of sums has them all, and each clip with itself, which is
+    # taken off:  sum over i != j of t_i p_j = (sum t) (sum p) - sum t_i p_i
     n, t, p, tt, _, tp = np.moveaxis(sums, 1, 0)
     more = n - 1
     return np.stack([n * more, more * t, more * p, t * t - tt, t * p - tp], axis=1)
@@ -200,6 +213,7 @@ def correct(families: Sequence[tuple[Array, bool]]) -> tuple[list[Array], int]:
     Returns:
         Corrected p in the same shapes, and how many tests there were.
     """
+    # The other half is the same test with its sign turned: it would only make Holm harsher.
     counted = [p[:1] if halves else p for p, halves in families]
     flat = holm(np.concatenate([p.ravel() for p in counted]) if counted else np.empty(0))
     corrected, start = [], 0
@@ -226,6 +240,7 @@ def _gaps(own: Sums, rest: Sums) -> list[Array]:
     labelled = own.t / own.count - rest.t / rest.count
     predicted = own.p / own.count - rest.p / rest.count
     inside = [_within(s) for s in (own, rest)]
+    # Slopes inside the two sides, taken together: across them the slope would hold the gap itself.
     tt, pp, tp = (one + two for one, two in zip(*inside, strict=True))
     squares = own.pp + rest.pp + own.tt + rest.tt
     slope = np.where(tt > _SAME**2 * squares, tp / tt, np.nan)

@@ -27,6 +27,7 @@ def audit_leakage(scored: Scored, *, media_hash: bool = False) -> Leakage:
     Raises:
         ConfigError: every fold was fitted on clips of its own.
     """
+    # Over all folds each clip is scored once and fitted in the others: everything would leak.
     if scored.protocol.fold == "all":
         raise ConfigError(f"Audit one fold at a time, such as {scored.name}/fold-0.")
     leaks = leakage(scored.fitted, scored.clips, media_hash=media_hash)
@@ -54,6 +55,7 @@ def audit_leakage(scored: Scored, *, media_hash: bool = False) -> Leakage:
                 kind=kind,
                 clips=count,
                 shared=tuple(
+                    # In pairs: the scored clip, and the fitted one that it equals.
                     " = ".join(item) if isinstance(item, tuple) else item
                     for item in shared[:_EXAMPLES]
                 ),

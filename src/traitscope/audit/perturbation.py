@@ -175,6 +175,7 @@ def half_widths(
         held_out, where = scored, f"{scored.split}, since validation cannot be used ({error})"
     residual = np.abs(held_out.predicted - held_out.labels)
     widths = {name: _covering(residual[:, i]) for i, name in enumerate(held_out.names)}
+    # Below 19 clips the rank lies beyond the last residual, and no half width covers 95 %.
     few = ceil(LEVEL * (len(residual) + 1)) > len(residual)
     counted = f"{len(residual)} clips" + (f", too few for {LEVEL:.0%}: the largest" if few else "")
     return widths, (
@@ -187,9 +188,11 @@ def _covering(residual: Array) -> float:
     known = np.sort(residual[np.isfinite(residual)])
     if not len(known):
         return float("nan")
+    # One more than there are: the clip to come is ranked among the known ones.
     return float(known[min(len(known), ceil(LEVEL * (len(known) + 1))) - 1])
 
 
+# Written and read again like every changed copy: what that alone does is no shift of the change.
 _CONTROL = ("unchanged copy", 0.0)
 
 
@@ -208,6 +211,7 @@ def _concerns(checkpoint: Checkpoint, distortion: Distortion) -> bool:
 
 
 def _all_requests(checkpoint: Checkpoint) -> Iterator[Any]:
+    # A change may reach the run only through a stream that another of its streams is made of.
     waiting = list(checkpoint.facts.requests.values())
     while waiting:
         request = waiting.pop()
@@ -225,6 +229,7 @@ def _sample(scored: Scored, count: int, seed: int) -> list[Clip]:
         )
     order = np.random.default_rng(seed).permutation(len(playable))
     shuffled = [playable[i] for i in order]
+    # Persons of the shuffled clips  a a b a c b  ->  rounds  1 2 1 3 1 2  ->  a b c | a b | a
     rounds: dict[int, int] = {}
     ranked = []
     for place, group in enumerate(cluster_numbers(shuffled).tolist()):
@@ -253,6 +258,7 @@ def _measure(
                 done += len(jobs) + 1
                 continue
             originals[clip.id] = scored
+            # A run without faces names no tracker; Haar's file comes with OpenCV.
             person = Person(clip, checkpoint.backend or "haar", limits)
             for key in (_CONTROL, *jobs):
                 if hook:
@@ -286,6 +292,7 @@ def _score_changed(
         try:
             copy = rewrite(clip, Path(folder, "copy.mov"), change, extraction.limits)
         except ClipError as error:
+            # A lost copy, such as a crop without a face, is a finding: it is counted.
             return str(error)
         return _score(checkpoint, copy, extraction)
 

@@ -61,9 +61,11 @@ def rewrite(clip: Clip, path: Path, change: Change, limits: Limits = DEFAULTS) -
     waveform = _sound(clip, info.sample_rate_hz, limits) if info.has_audio else None
     if waveform is not None and change.sound is not None:
         waveform = Waveform(change.sound(waveform.samples), waveform.sample_rate_hz)
+    # MOV takes RGB pictures, float samples and AAC alike, so copies differ in what was asked alone.
     with av.open(str(path), "w", format="mov") as container:
         track = None
         if waveform is not None:
+            # Before pictures: the first packet writes the header, which takes no track after.
             track = _sound_track(container, waveform, lossy=change.crf is not None)
         if info.has_video:
             _write_frames(container, clip, info.fps, change, limits)
@@ -77,6 +79,7 @@ def _sound(clip: Clip, rate: int | None, limits: Limits) -> Waveform | None:
     try:
         return read_sound(
             clip.path,
+            # At the file's own rate: a resampled copy would not be unchanged.
             sample_rate_hz=rate or 16_000,
             start=clip.start,
             end=clip.end,
@@ -93,6 +96,7 @@ def _write_frames(
     container: Any, clip: Clip, fps: float | None, change: Change, limits: Limits
 ) -> None:
     assert clip.path is not None
+    # Only the last picture's duration rests on this. 1001 is the denominator of NTSC's rates.
     rate = Fraction(fps or 25).limit_denominator(1001)
     reader = read_frames(
         clip.path,
@@ -110,6 +114,7 @@ def _write_frames(
             image = image[: image.shape[0] // 2 * 2, : image.shape[1] // 2 * 2]
         if stream is None:
             stream = _picture_track(container, image, rate, change.crf)
+        # One picture behind, since how long it is shown is known only when the next one comes.
         if waiting is not None:
             _mux(container, stream, *waiting, until=frame.time)
         waiting = (image, frame.time)
@@ -122,6 +127,7 @@ def _picture_track(container: Any, image: Image, rate: Fraction, crf: int | None
     stream = container.add_stream("libx264rgb" if crf is None else "libx264", rate=rate)
     stream.height, stream.width = image.shape[:2]
     stream.pix_fmt = "rgb24" if crf is None else "yuv420p"
+    # Times, not counts: phones and screen recorders keep no constant rate.
     stream.codec_context.time_base = Fraction(1, _TICKS)
     # no B-frames: they would shift the first time stamp of the track
     quality = {"preset": "ultrafast", "qp": "0"} if crf is None else {"crf": str(crf)}
@@ -130,6 +136,7 @@ def _picture_track(container: Any, image: Image, rate: Fraction, crf: int | None
 
 
 def _mux(container: Any, stream: Any, image: Image, time: float, *, until: float) -> None:
+    # Cut to even sides, a picture is a view with the rows of the old one.
     picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
     picture.pts, picture.time_base = round(time * _TICKS), Fraction(1, _TICKS)
     picture.duration = round((until - time) * _TICKS)

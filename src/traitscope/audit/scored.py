@@ -167,6 +167,7 @@ def _scored(system: System, corpus: Corpus, *, folder: Path | None = None) -> Sc
         corpus=corpus,
         split=system.split,
         clips=read.clips,
+        # A run's record holds also where labels or splits changed since; tables have none.
         fitted=recorded_clips(system, corpus) or splits.fitted,
         protocol=system.protocol,
         targets=tuple(corpus.target(target) for target in read.targets),
@@ -184,6 +185,7 @@ def numbers(tree: Any) -> Any:
         return {str(key): numbers(value) for key, value in tree.items()}
     if isinstance(tree, (list, tuple, np.ndarray)):
         return [numbers(value) for value in tree]
+    # NumPy's bool is no JSON either, and no NumPy integer.
     if isinstance(tree, (bool, np.bool_)):
         return bool(tree)
     if isinstance(tree, (float, np.floating)):
@@ -202,6 +204,7 @@ def _spreads(table: Path | pd.DataFrame, read: Predictions) -> dict[str, Array]:
         spreads[kind] = np.full((len(read.clips), len(read.targets)), np.nan)
         for name in stated:  # one by one: a clip without this number may have the others
             renamed = {f"{kind}_{name}": f"predicted_{name}"}
+            # Under the name of a prediction, the one reader takes it by its own rules.
             kept = frame[[c for c in ("clip", "seed") if c in frame] + list(renamed)]
             try:
                 values = read_predictions(kept.rename(columns=renamed), read.clips, targets=[name])

@@ -17,6 +17,7 @@ from traitscope.audit.findings import Shift
 from traitscope.statistics.metrics import Array, ranks
 from traitscope.statistics.resampling import by_cluster, estimate
 
+# Two draws from one normal distribution are 2 / sqrt(pi) = 1.13 sds apart on average.
 MOST_SPREAD = 0.5
 """Mean absolute shift, in sds of the predictions, above which a step is flagged.
 
@@ -24,6 +25,7 @@ Scores that are dealt to other clips move by 1.13 sds on average.
 """
 LEAST_ORDER = 0.7
 """Rank correlation between before and after below which a step is flagged."""
+# Two swaps of neighbours leave .8 of the order of five clips, but .6, a flag, of that of four.
 FEWEST_RANKED = 5
 """Clips below which their order says nothing."""
 REASONS = {
@@ -115,9 +117,11 @@ def _reasons(shift: Mapping[str, float], half_width: float) -> tuple[str, ...]:
 
 def _places(before: Array, after: Array, predicted: Array) -> float:
     """Mean change of place among the predictions of the split, of 100; ties count half."""
+    # Among the whole split: of 12 clips, one place would be 8 of 100.
     known = np.sort(predicted)
 
     def place(values: Array) -> Array:
+        # The middle of a tie, so that leaving it upwards or downwards counts alike.
         below, upto = (np.searchsorted(known, values, side=side) for side in ("left", "right"))
         return np.asarray((below + upto) / 2 / len(known))
 
@@ -125,6 +129,7 @@ def _places(before: Array, after: Array, predicted: Array) -> float:
 
 
 def _order(before: Array, after: Array) -> float:
+    # Where clips were alike before, there was no order to lose: unknown, not 0.
     if len(before) < FEWEST_RANKED or np.ptp(before) == 0:
         return float("nan")
     if np.ptp(after) == 0:  # all clips alike: nothing is left of their order

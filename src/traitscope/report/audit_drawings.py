@@ -53,6 +53,7 @@ class Forest:
     def keys(self) -> list[tuple[str, str]]:
         """Kinds of marks that occur, and what they are called."""
         kinds = {mark.kind for _, marks in self.rows for mark in marks}
+        # Of one kind alone, what its bar means is all that a legend can tell.
         words = _KEYS if len(kinds) > 1 else {"model": "value with 95 % interval"}
         return [(kind, text) for kind, text in words.items() if kind in kinds]
 
@@ -104,7 +105,9 @@ def heats(audit: Audit) -> list[Heat]:
     """Correlations between traits, of labels and of predictions."""
     if not isinstance(audit, Calibration) or audit.between is None:
         return []
+    # Letters, since five names do not fit beside a square of cells.
     names = tuple(target.name[:1].upper() for target in audit.targets)
+    # A letter hides which way a trait is scored: where the label says it, the title does.
     turned = [target.label for target in audit.targets if "(" in target.label]
     directions = "".join(f" ({label[0].upper()}: {label.partition('(')[2]}" for label in turned)
     sides = (("labels", audit.between.labels), ("predictions", audit.between.predictions))
@@ -165,6 +168,7 @@ def _curve(audit: Perturbation, entry: Perturbed) -> Curves:
     series = []
     for target in audit.targets:
         width = audit.spreads.get(target.name)
+        # Where predictions are constant there is no sd to measure a shift in.
         points = [
             (step.value, shift.mean / width, shift.flagged)
             for step in entry.steps
@@ -173,6 +177,7 @@ def _curve(audit: Perturbation, entry: Perturbed) -> Curves:
             and shift.mean is not None
         ]
         if entry.neutral is not None and points:
+            # Curves go through 0 where nothing changes, between the steps: hence sorted below.
             points.append((entry.neutral, 0.0, False))
         if points:
             steps, moved, flagged = zip(*sorted(points), strict=True)

@@ -20,6 +20,8 @@ from traitscope.report.audit_drawings import (
 from traitscope.report.content import number
 from traitscope.report.figures import Panel
 
+# In units of the box of `svg`. A digit at its 27 units of type is _LETTER wide, and _LETTERS of a
+# row's 23 units fill what _LABELS leaves to the left.
 _ROW = 44
 _LINE = 22
 _LABELS = 318
@@ -45,6 +47,7 @@ def _forest(forest: Forest) -> Panel:
     bottom, right = height - svg.BOTTOM, svg.WIDTH - svg.RIGHT
     marks = [mark for _, marks in forest.rows for mark in marks]
     ends = [v for m in marks for v in (m.value, m.low, m.high) if v is not None]
+    # The reference stays in sight where all values lie on one side of it.
     low, high = _padded([*ends, forest.reference])
 
     def at(value: float) -> int:
@@ -57,11 +60,13 @@ def _forest(forest: Forest) -> Panel:
         parts.append(f'<text x="{at(value)}" y="{bottom + 32}" text-anchor="middle">{text}</text>')
     for place, (label, mine) in enumerate(forest.rows):
         y = svg.TOP + row_height * place + row_height // 2
+        # SVG breaks no lines: a long name is cut, and stands in full under the pointer.
         short = label if len(label) <= _LETTERS else label[: _LETTERS - 1] + "…"
         parts.append(
             f'<text class="n" x="{_LABELS - 10}" y="{y + 8}" text-anchor="end">{escape(short)}'
             f"<title>{escape(label)}</title></text>"
         )
+        # Before the marks: what is drawn later lies on top.
         parts += _range(mine, at, (y - row_height // 2 + 4, row_height - 8), forest.reference)
         for line, mark in enumerate(mine):
             parts += _mark(mark, at, y + round(_LINE * (line - (len(mine) - 1) / 2)))
@@ -126,9 +131,11 @@ def _heat(heat: Heat) -> Panel:
         )
         for column, value in enumerate(values):
             left = _CELL + 12 + _CELL * column
+            # How strong it is; the sign is in the colour.
             strength = 0.0 if value is None else min(1.0, abs(value))
             kind = "minus" if value is not None and value < 0 else "plus"
             shown = "–" if value is None else number(value, 2)
+            # From here on the cell is too dark for dark digits, as in print (`audit_plots`).
             dark = " on" if strength > 0.6 else ""
             parts.append(
                 f'<rect class="c {kind}" x="{left}" y="{y}" width="{_CELL - 4}" '
@@ -136,6 +143,7 @@ def _heat(heat: Heat) -> Panel:
                 f'<text class="v{dark}" x="{left + _CELL // 2 - 2}" y="{y + 52}" '
                 f'text-anchor="middle">{shown}</text>'
             )
+    # The square mirrors itself: read aloud, each pair comes once.
     words = "; ".join(
         f"{heat.names[i]}{heat.names[j]} {'undefined' if v is None else number(v, 2)}"
         for i, row in enumerate(heat.values)
@@ -149,6 +157,7 @@ def _curves(one: Curves) -> Panel:
     """Shifts over steps, between the edges of half an sd of the predictions."""
     xs = [x for _, steps, _, _ in one.series for x in steps]
     ys = [abs(y) for _, _, moved, _ in one.series for y in moved]
+    # The edges stay in sight where nothing moves, and up and down are of one size.
     reach = max(1.15 * MOST_SPREAD, 1.08 * max(ys))
     axes = svg.Axes(_padded(xs), (-reach, reach))
     parts = [svg.frame(axes, one.across, "shift / sd of predictions")]
@@ -158,6 +167,7 @@ def _curves(one: Curves) -> Panel:
     words = []
     keys = [("ref", f"{MOST_SPREAD:g} sd of predictions; large dots are flagged")]
     for place, (label, steps, moved, flagged) in enumerate(one.series):
+        # page.css has six kinds of lines; a seventh target looks like the first.
         kind = f"s{place % 6}"
         parts.append(svg.line(axes, steps, moved, kind))
         across, up = axes.across(steps).tolist(), axes.up(moved).tolist()
@@ -176,6 +186,7 @@ def _curves(one: Curves) -> Panel:
 
 def _fitting(low: float, high: float, room: int) -> list[float]:
     """As many round numbers as have room for their labels side by side."""
+    # From many to few: the first that fits shows the most.
     choices = [svg.ticks(low, high, count) for count in (6, 5, 4, 3, 2)]
     return next(
         (c for c in choices if sum(_LETTER * (len(t) + 1) for t in svg.written(c)) <= room),
@@ -185,5 +196,6 @@ def _fitting(low: float, high: float, room: int) -> list[float]:
 
 def _padded(values: Sequence[float]) -> tuple[float, float]:
     low, high = min(values), max(values)
+    # Values that are all alike would make axes without a length, by which places are divided.
     pad = 0.05 * (high - low) or 0.5
     return low - pad, high + pad

@@ -44,11 +44,13 @@ def audit_figure(audit: Audit, path: Path) -> list[Path]:
         return []
     wide = min(3, len(drawn))
     rows = -(-len(drawn) // wide)
+    # Forests grow with their rows; heats and curves fill whatever height there is.
     tallest = max((len(f.rows) for f in drawn if isinstance(f, Forest)), default=0)
     lines = max((len(m) for f in drawn if isinstance(f, Forest) for _, m in f.rows), default=1)
     size = (4.6 * wide, max(3.1, (0.16 + 0.12 * lines) * tallest + 1.2) * rows + 0.4)
     figure = Figure(figsize=size, layout="constrained")
     grid = figure.subplots(rows, wide, squeeze=False).ravel()
+    # The last row may have more places than drawings; they are blanked below.
     for axes, one in zip(grid, drawn, strict=False):
         _draw(axes, one)
     for axes in grid[len(drawn) :]:
@@ -67,9 +69,11 @@ def _draw(axes: Axes, one: Any) -> None:
     elif isinstance(one, Curves):
         _curves(axes, one)
     else:
+        # Matplotlib counts bars from below, tables from above.
         names = [name for name, _ in reversed(one)]
         drawn = axes.barh(names, [100 * share for _, share in reversed(one)], color=BLUE)
         axes.bar_label(drawn, fmt="%.1f %%", padding=3, fontsize=8)
+        # Beyond 100 is room for what is written behind a full bar.
         axes.set(xlim=(0, 118), xticks=range(0, 101, 20), xlabel="% of scored clips")
         plain(axes)
 
@@ -84,6 +88,7 @@ def _forest(axes: Axes, forest: Forest) -> None:
                 axes.barh(place, mark.value - forest.reference, 0.8, color="#E3E9F0", zorder=0)
             if mark.low is not None and mark.high is not None:
                 axes.plot([mark.low, mark.high], [y, y], color=colour, linewidth=1.6)
+            # Named once: each further mark with a label would be a line of the legend.
             name = names.pop(mark.kind, None)
             axes.plot([mark.value], [y], shape, color=colour, markersize=5, label=name)
     axes.axvline(forest.reference, color="black", linestyle="--", linewidth=0.9)
@@ -117,6 +122,7 @@ def _curves(axes: Axes, one: Curves) -> None:
     axes.axhspan(*edges, color="#E3E9F0", label=f"{MOST_SPREAD:g} sd of predictions")
     for edge in edges:
         axes.axhline(edge, color="black", linestyle="--", linewidth=0.8)
+    # Three rounds: with more targets than kinds of lines they repeat, where zip would drop some.
     for (colour, dashes, mark), (label, steps, moved, flagged) in zip(
         LINES * 3, one.series, strict=False
     ):

@@ -41,6 +41,7 @@ def _fairness(audit: Fairness) -> str:
             f"{counted}; no gap in predictions is clearly of the other sign than the labels' own, "
             f"or larger, after Holm's correction over {audit.tests} tests."
         )
+    # What is clear follows the group as well: it is said once, in the stronger words.
     follows = _gaps(audit, lambda cells: follows_group(cells) and not is_clear(cells))
     if not follows:
         return first
@@ -62,6 +63,7 @@ def _gaps(audit: Fairness, holds: Callable[[Gaps], bool]) -> list[str]:
 
 
 def _by(gap: Cell) -> str:
+    # Only gaps that hold come here, and these are defined.
     value = gap.value or 0.0
     return f"{number(abs(value), 3)} {'higher' if value > 0 else 'lower'}"
 
@@ -70,6 +72,7 @@ def _perturbation(audit: Perturbation) -> str:
     flagged = audit.flagged
     steps = [f"{f.perturbation} {f.step:g} ({audit.label_of(f.target)})" for f in flagged]
     if steps:
+        # A step may be flagged for several reasons, so these do not add up to the steps.
         counts = {why: sum(why in f.reasons for f in flagged) for why in REASONS}
         reasons = "; ".join(f"{REASONS[why]}: {n}" for why, n in counts.items() if n)
         outcome = f"flagged: {some(steps, 6)}. How many for which reason: {reasons}"
@@ -86,6 +89,7 @@ def _perturbation(audit: Perturbation) -> str:
 
 
 def _calibration(audit: Calibration) -> str:
+    # Of labels on predictions: 1 for an honest shrunken system too, which the reverse never is.
     cells = dict(slopes_of(audit, "label_slope"))
     slopes = [cell.value for cell in cells.values() if cell.value is not None]
     if not slopes:

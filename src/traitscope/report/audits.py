@@ -31,6 +31,8 @@ TITLES = {
     "leakage": "Leakage",
     "perturbation": "Changes of the recording",
 }
+# In the order of the argument: labels, predictions and their difference; then what is left at equal
+# labels and at equal predictions, which leans without any bias (decision 25).
 _GAPS = (
     ("label_gap", "labels"),
     ("prediction_gap", "predictions"),
@@ -92,6 +94,7 @@ def audit_long(audit: Audit) -> Iterator[tuple[Any, ...]]:
         for entry, step in audit.steps:
             item = f"{entry.name} {_step(entry, step)}"
             for target, shift in step.shifts.items():
+                # The mean shift alone has an interval.
                 yield (item, step.n, target, "shift: mean", *_ends(shift.cell))
                 for name in ("absolute", "share", "relative", "places", "order"):
                     value = getattr(shift, name)
@@ -103,6 +106,7 @@ def _long_groups(audit: Fairness) -> Iterator[tuple[Any, ...]]:
         head = (f"{group.attribute} = {group.value}", group.clips)
         for target, cells in own.items():
             for measure, cell in cells:
+                # A corpus without two clips of one person has no `follows`.
                 if cell is not None:
                     yield (*head, target, measure, *_ends(cell))
             for measure, cell in cells:
@@ -131,6 +135,7 @@ def _fairness(audit: Fairness) -> list[AuditTable]:
         )
         for target in audit.targets
     ]
+    # Left out, a group would look as if it had been audited without a finding.
     few = tuple((*_group(g), g.reason or "") for g in audit.groups if g.cells is None)
     if few:
         header = ("attribute", "value", "clips", "why")
@@ -193,6 +198,7 @@ def _leakage(audit: Leakage) -> list[AuditTable]:
 
 def _perturbation(audit: Perturbation) -> list[AuditTable]:
     names = [target.name for target in audit.targets]
+    # What shifts are held against comes first, then the control, then the steps.
     rows: list[tuple[str, ...]] = [
         ("own interval, ±", "", "", *(_plain(audit.half_widths.get(n)) for n in names)),
         ("sd of predictions", "", "", *(_plain(audit.spreads.get(n)) for n in names)),
@@ -200,6 +206,7 @@ def _perturbation(audit: Perturbation) -> list[AuditTable]:
     ]
     for entry, step in audit.steps:
         lost = len(step.failed)
+        # A crop that loses half of the faces is measured on the other half: the count tells.
         scored = f"{step.n} of {step.n + lost}" if lost else str(step.n)
         rows.append((entry.name, _step(entry, step), scored, *_moved(step, names)))
     header = ("change", "step", "clips", *(target.label for target in audit.targets))

@@ -20,6 +20,7 @@ class CeilingView:
 
 def ceiling_view(report: Report, group: Group) -> CeilingView:
     """Lay out the ceiling and the halo of a report."""
+    # Targets differ in their ICCs: those of crossed ratings need every rater on every clip.
     kinds = list(dict.fromkeys(kind for each in report.ceiling.targets for kind in each.icc))
     header = (
         *("target", "r max", "r disattenuated", "best accuracy", "clips", "ratings per clip"),

@@ -8,6 +8,7 @@ from traitscope.evaluation.report import Report, ScoredRow
 from traitscope.report.audits import TITLES
 from traitscope.report.content import ROLES, SYSTEMS, Group, plain
 
+# Both need labels alone, so no report has an excuse to lack them.
 _BASELINES = ("constant", "lookup")
 
 
@@ -41,6 +42,7 @@ def checklist(
             " ".join(notes[:2]) or "the corpus has no notes: add its licence to its declaration",
         ),
         Item(
+            # Never open: no report is read without a protocol.
             "Protocol",
             True,
             f"{plain(report.protocol.kind)} split, fitted on {plain(report.fit)}",
@@ -83,6 +85,7 @@ def _intervals(report: Report) -> Item:
 
 def _audits(audits: Sequence[Audit], *, has_run: bool) -> Item:
     made = [audit.audit for audit in audits]
+    # A table of predictions has no model that could score changed media.
     asked = [name for name in TITLES if has_run or name != "perturbation"]
     missing = [name for name in asked if name not in made]
     text = f"made: {', '.join(made) or 'none'}"

@@ -151,6 +151,7 @@ class Row:
         if score is None:
             return Cell(None, reason="not in this report", digits=digits)
         value = finite(score.value)
+        # A blank would be taken for a fault of the page.
         reason = score.reason or ("" if value is not None else "no reason was given")
         ends = finite(score.low), finite(score.high)
         return Cell(value, *ends, finite(score.sd), reason, digits)
@@ -246,6 +247,7 @@ def flatten(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, st
     """Walk nested settings as dotted keys with their values as text."""
     for key, value in tree.items():
         name = f"{prefix}{key}"
+        # An empty mapping is a value too: walked into, its key would vanish.
         if isinstance(value, Mapping) and value:
             yield from flatten(value, f"{name}.")
         else:
@@ -254,13 +256,16 @@ def flatten(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, st
 
 def plain(value: Any) -> str:
     """Write a setting as people read it."""
+    # 0 and False are answers, and no dashes: they equal none of these.
     if value is None or value in ("", [], {}):
         return "–"
+    # Before the numbers: to Python a bool is one of them.
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
         return f"{value:.6g}"
     if isinstance(value, int):
+        # Groups of three from five digits on: four may be a year.
         return f"{value:,}".replace(",", " ") if abs(value) >= 10000 else str(value)
     if isinstance(value, (list, tuple)):
         return ", ".join(plain(item) for item in value)
@@ -277,6 +282,7 @@ def target_label(facts: TargetFacts) -> str:
 
 
 def _group(reports: tuple[Report, ...]) -> Group:
+    # Reports need not have the same targets: a table shows all that any of them has.
     targets: dict[str, TargetFacts] = {}
     for report in reports:
         for facts in report.corpus.targets:
@@ -308,6 +314,7 @@ def _part(key: str, reports: Sequence[Report]) -> Part:
         title=parts[0].title,
         clips=tuple(sorted({part.clips for part in parts})),
         sources=tuple(sorted({part.sources for part in parts})),
+        # Where people are not known, sources are the clusters.
         clusters=tuple(sorted({part.clusters or part.sources for part in parts})),
         rows=(*models, *_once(baselines)),
         reason="; ".join(dict.fromkeys(part.reason for part in parts if part.reason)),
@@ -323,6 +330,7 @@ def _once(rows: Sequence[Row]) -> list[Row]:
     order = list(ROLES)
     kept: list[Row] = []
     for row in rows:
+        # Equal to the last digit: computed on the same clips from the same fitted labels.
         if not any(row.role == other.role and row.metrics == other.metrics for other in kept):
             kept.append(row)
     roles = [row.role for row in kept]
@@ -342,4 +350,5 @@ def _warnings(reports: Sequence[Report], parts: Sequence[Part]) -> tuple[str, ..
         ]
         if len({report.fit for report in reports}) > 1:
             warnings.append("The systems were fitted on different splits; see the facts of each.")
+    # Reports on one corpus warn alike.
     return tuple(dict.fromkeys(warnings))

@@ -23,6 +23,7 @@ LONG = (
 AUDIT_LONG = (*("report", "audit", "item", "clips"), *("target", "measure", "value", "low", "high"))
 VERDICTS = ("corpus", "split", "report", "part", "kind", "targets", "against", "text")
 CEILINGS = ("report", "target", "measure", "value", "low", "high")
+# Two, as many as a paper has room for; metrics.csv has all of them.
 IN_TRAIT_TABLES = ("accuracy", "ccc")
 
 
@@ -62,6 +63,7 @@ def export(
         write_text(folder / "tables.md", _documents(groups, MARKDOWN)),
         write_text(folder / "tables.tex", _documents(groups, LATEX)),
     ]
+    # Numbered, since two names may become one on their way into a file name.
     for i, group in enumerate(groups, start=1):
         for part in group.parts:
             if part.rows:
@@ -135,6 +137,7 @@ def markdown(heading: str, table: tables.Table) -> str:
         "",
         _md_row(["system", *(c.label for c in table.columns)]),
     ]
+    # Numbers to the right, so that their decimals stand below each other.
     lines.append("|---|" + "--:|" * len(table.columns))
     for line in table.lines:
         cells = " | ".join(map(_shown, line.cells))
@@ -160,6 +163,7 @@ def latex(heading: str, table: tables.Table) -> str:
     for line in table.lines:
         cells = [line.row.label, *map(_shown, line.cells)]
         lines.append(" & ".join(map(escaping.latex, cells)) + r" \\")
+    # Below the rules: as a cell, a sentence would stretch its column over the page.
     notes = [rf"\\ {{\footnotesize undefined: {escaping.latex(why)}}}" for why in _reasons(table)]
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", *notes, r"\end{table}", ""])
 
@@ -219,6 +223,7 @@ def _md_verdicts(group: Group) -> str:
 
 
 def _tex_verdicts(group: Group) -> str:
+    # LaTeX takes a list without items for an error.
     if not group.verdicts:
         return ""
     items = [rf"\item {escaping.latex(verdict.text)}" for verdict in group.verdicts]
@@ -273,6 +278,7 @@ def _lost(groups: Sequence[Group]) -> Iterator[tuple[Any, ...]]:
 
 def _safe(name: str) -> str:
     """A part of a file name, whatever a run is called."""
+    # A slash would lead into another folder, and a dot in front hide the file.
     return re.sub(r"[^\w.-]+", "-", name).strip("-.")[:60] or "report"
 
 

@@ -17,6 +17,7 @@ from traitscope.evaluation.report import Points, Report, TargetFacts
 from traitscope.report import svg
 from traitscope.report.content import METRICS, finite, number, target_label
 
+# Clocks and counters, and scores whose curve looks like that of one which is drawn.
 NOT_DRAWN = {"epoch", "step", "stage", "seconds", "time", "lr", "mse", "rmse", "spearman", "cosine"}
 Numbers = NDArray[np.float64]
 Curves = dict[str, dict[str, tuple[list[float], list[float]]]]
@@ -131,11 +132,14 @@ def _trait(facts: TargetFacts, points: Points) -> Trait:
         if role in {"constant", "lookup"} and name in columns:
             label = "constant" if role == "constant" else "look-up"
             baselines[label] = _numbers(columns[name])[keep]
+    # Without a constant the scored labels' own mean stands in, and is named as what it is: it knows
+    # the answers.
     if "constant" not in baselines and keep.any():
         centre = np.full(int(keep.sum()), true[keep].mean())
         baselines = {"mean of these labels": centre, **baselines}
     shown = np.concatenate([true[keep], predicted[keep]])
     ends = [end for end in (facts.low, facts.high) if end is not None]
+    # The declared range is always in sight, and so is a score beyond it.
     scale = _scale(np.concatenate([shown, ends]), padded=not ends)
     dropped = tuple(np.flatnonzero(~keep).tolist())
     return Trait(target_label(facts), true[keep], predicted[keep], baselines, scale, dropped)
@@ -149,12 +153,15 @@ def _scale(values: Numbers, *, padded: bool) -> tuple[float, float]:
     if not len(values):
         return 0.0, 1.0
     low, high = float(values.min()), float(values.max())
+    # A declared range ends where it says. Values alone get room around, and one value a width.
     pad = (0.04 * (high - low) if padded else 0.0) or (0.5 if high == low else 0.0)
     return low - pad, high + pad
 
 
 def _hover(trait: Trait, axes: svg.Axes, names: str) -> str:
+    # page.js works back from a place in the picture to the numbers, by these ends of the axes.
     ends = ",".join(f"{v:.6g}" for v in (*axes.x, *axes.y))
+    # It looks names up among all clips of the report, also those that are not drawn.
     dropped = ",".join(map(str, trait.dropped))
     box = f"{svg.LEFT},{svg.TOP},{svg.WIDTH - svg.RIGHT},{svg.HEIGHT - svg.BOTTOM}"
     return (
@@ -172,12 +179,14 @@ def _slope(x: Numbers, y: Numbers) -> tuple[float, float] | None:
 
 
 def _scatter(trait: Trait, name: str) -> Panel:
+    # One scale for both sides, so that the diagonal is where predictions are right.
     axes = svg.Axes(trait.scale, trait.scale)
     parts = [svg.frame(axes, "true", "predicted"), svg.dots(axes, trait.true, trait.predicted)]
     parts.append(svg.line(axes, trait.scale, trait.scale, "ref"))
     keys: tuple[tuple[str, str], ...] = (("ref", "perfect"),)
     fit = _slope(trait.true, trait.predicted)
     if fit is not None:
+        # Drawn as far as labels reach: beyond, nothing is known of the line.
         ends = np.array([trait.true.min(), trait.true.max()])
         parts.append(svg.line(axes, ends, fit[0] * ends + fit[1], "fit"))
         keys = (*keys, ("fit", f"fitted line, slope {number(fit[0], 2)}"))
@@ -224,10 +233,12 @@ def _errors(trait: Trait, name: str) -> Panel:
     axes = svg.Axes((0.0, float(grid[-1])), (0.0, 1.0))
     parts = [svg.frame(axes, "absolute error", "share of clips", percent=True)]
     keys, words = [], []
+    # The model last, so that it lies on top; its key comes first.
     drawn = [*trait.baselines.items(), (name, trait.predicted)]
     for system, values in drawn:
         errors = np.abs(values - trait.true)
         finite_errors = errors[np.isfinite(errors)]
+        # By identity: a run may be called "constant".
         kind = {"look-up": "lookup"}.get(system, "model" if values is trait.predicted else "base")
         parts.append(svg.line(axes, grid, error_shares(finite_errors, grid), kind))
         middle = number(float(np.median(finite_errors)), 3) if len(finite_errors) else "undefined"
@@ -238,6 +249,7 @@ def _errors(trait: Trait, name: str) -> Panel:
 
 
 def _side(key: str) -> tuple[str, str]:
+    # Loggers differ: train_loss, val_loss and val/loss are sides of one curve.
     for prefix, side in (
         ("train", "training"),
         ("validation", "validation"),
@@ -252,6 +264,7 @@ def _side(key: str) -> tuple[str, str]:
 def _curve(metric: str, sides: Mapping[str, tuple[list[float], list[float]]]) -> Panel:
     xs = np.array([x for side in sides.values() for x in side[0]])
     ys = np.array([y for side in sides.values() for y in side[1]])
+    # One epoch alone would have no width.
     x_end = float(xs.max()) if xs.max() > xs.min() else float(xs.min()) + 1
     axes = svg.Axes((float(xs.min()), x_end), _scale(ys, padded=True))
     label = METRICS[metric].label if metric in METRICS else metric

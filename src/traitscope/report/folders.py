@@ -26,6 +26,7 @@ def histories_of(
     histories = {}
     for run, report in zip(runs, reports, strict=True):
         path = Path(run) / "history.csv"
+        # A report.json given by itself has no training beside it, which is no fault.
         if path.is_file():
             histories[report.name] = read_history(path)
     return histories
@@ -49,7 +50,9 @@ def audits_of(
     """
     audits = {}
     for run, report in zip(map(Path, runs), reports, strict=True):
+        # A run keeps audits by split; anyone else's lie beside the report.
         folder = run / "evaluation" / split if run.is_dir() else run.parent
+        # A folder with a report alone has no evaluation of its own.
         folder = folder if folder.is_dir() else run
         mine = read_audits(folder)
         if mine:

@@ -11,6 +11,7 @@ def noticed(reports: Sequence[Report]) -> tuple[Counted, ...]:
     notes_of_clips: dict[str, dict[str, None]] = {}
     for report in reports:
         for clip, notes in report.noted.items():
+            # Several systems read the same clips: a note that all of them have is one note.
             notes_of_clips.setdefault(clip, {}).update(dict.fromkeys(notes))
     return tuple(count(notes_of_clips))
 

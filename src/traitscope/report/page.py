@@ -148,6 +148,7 @@ def write_report(
     text = _template().render(
         views=views,
         title=_title(reports),
+        # Of the newest report, not of this moment: the same reports give the same page.
         created=max(report.created for report in reports)[:19],
         style=Markup(_asset("page.css")),
         script=Markup(script),
@@ -164,6 +165,7 @@ def _asset(name: str) -> str:
 
 
 def _template() -> Any:
+    # Whatever comes from data is escaped, and a field that the views lack is an error, not a blank.
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
@@ -197,6 +199,7 @@ def _view(group: Group, beside: Beside) -> GroupView:
 def _part(group: Group, part: Part) -> PartView:
     notes = tables.Footnotes()
     headline = tables.headline(part, notes)
+    # Kept before the tables of traits add reasons: each list stands below its own tables.
     first = tuple(notes.reasons)
     # the first tab is open: it must not be a column of "undefined"
     keys = sorted(part.metrics, key=lambda key: not _is_defined(part, key))
@@ -269,6 +272,7 @@ def _facts(group: Group) -> tuple[tuple[str, str], ...]:
 def _protocol(report: Report) -> str:
     """The settings that matter for this kind of protocol; all of them stand in the card."""
     protocol = report.protocol
+    # The other settings change nothing there, and a reader would take their defaults for choices.
     keys = {"official": (), "kfold": ("folds", "fold", "group"), "random": ("shares", "group")}
     settings = {key: getattr(protocol, key) for key in (*keys[protocol.kind], "few")}
     shown = [f"{key} {plain(value)}" for key, value in settings.items() if value is not None]
@@ -282,6 +286,7 @@ def _failures(group: Group) -> tuple[FailureView, ...]:
     reasons: dict[tuple[str, str], str] = {}
     for report in group.reports:
         for failure in report.failures:
+            # One clip may fail one system by its pictures and another by its sound: both are told.
             key = (failure.clip, failure.status)
             seen.setdefault(key, []).append(report.name)
             reasons.setdefault(key, failure.reason)

@@ -14,6 +14,7 @@ from traitscope.plotting import BLUE, GREY, LIGHT, RED, plain, residuals, save, 
 from traitscope.report import figures, tables
 from traitscope.report.content import SYSTEMS, Group, Part, Row, kind_of
 
+# Told apart without colour: papers are printed in grey.
 MARKS = {"model": "o", "constant": "|", "lookup": "s", "lookup_shrunk": "D", "metadata": "^"}
 
 
@@ -23,6 +24,7 @@ def comparison(group: Group, part: Part, path: Path) -> Path:
     keys = [key for key in shown if key in part.metrics] or list(part.metrics[:1])
     size = (2.1 * len(group.labels) + 1.6, (0.32 * len(part.rows) + 0.9) * len(keys) + 0.5)
     figure = Figure(figsize=size, layout="constrained")
+    # Traits of one metric share a scale, metrics do not.
     grid = figure.subplots(len(keys), len(group.labels), sharey=True, sharex="row", squeeze=False)
     for key, line in zip(keys, grid, strict=True):
         for (target, label), axes in zip(group.labels.items(), line, strict=True):
@@ -81,6 +83,8 @@ def history(rows: Sequence[Mapping[str, Any]], name: str, path: Path) -> list[Pa
 def _dot(axes: Axes, place: int, row: Row, key: str, target: str) -> None:
     cell = row.cell(key, target)
     if cell.value is None:
+        # A row without a dot would look forgotten. Across, the place is a share of the panel (its
+        # transform), since the scale may not be known.
         axes.text(
             0.5,
             place,
@@ -111,6 +115,7 @@ def _histograms(axes: Axes, trait: figures.Trait) -> None:
         label="predictions",
     )
     axes.set(xlabel="score", ylabel="clips")
+    # There are no half clips.
     axes.yaxis.set_major_locator(MaxNLocator("auto", integer=True))
     axes.legend(frameon=False, fontsize=8)
 
@@ -122,5 +127,6 @@ def _errors(axes: Axes, trait: figures.Trait, name: str) -> None:
         shares = figures.error_shares(errors[np.isfinite(errors)], grid)
         style = {name: ("-", BLUE), "look-up": (":", RED)}.get(system, ("--", GREY))
         axes.plot(grid, 100 * shares, style[0], color=style[1], linewidth=1.6, label=system)
+    # A curve along 100 % would be half hidden by the edge.
     axes.set(xlabel="absolute error", ylabel="% of clips", ylim=(0, 102), xlim=(0, grid[-1]))
     axes.legend(frameon=False, fontsize=8, loc="lower right")

@@ -12,7 +12,9 @@ from markupsafe import Markup, escape
 from numpy.typing import ArrayLike, NDArray
 
 WIDTH, HEIGHT = 640, 460
+# Left and below, numbers and a title have room at the 27 units of type that page.css gives them.
 LEFT, RIGHT, TOP, BOTTOM = 118, 16, 14, 84
+# Within a path dots do not add up, between paths they do: six shades of density, at most.
 CHUNKS = 6
 
 
@@ -31,6 +33,7 @@ class Axes:
     def up(self, values: ArrayLike) -> NDArray[np.int64]:
         """Vertical units of y values (any shape)."""
         share = (np.asarray(values, dtype=float) - self.y[0]) / (self.y[1] - self.y[0])
+        # SVG counts downwards.
         return np.rint(HEIGHT - BOTTOM - share * (HEIGHT - TOP - BOTTOM)).astype(np.int64)
 
 
@@ -41,12 +44,14 @@ def ticks(low: float, high: float, count: int = 5) -> list[float]:
     size = 10.0 ** np.floor(np.log10(raw))
     step = next(size * m for m in (1, 2, 2.5, 5, 10) if size * m >= raw * 0.999)
     first = np.ceil(low / step - 1e-9) * step
+    # Steps add up to 0.30000000000000004 and to -0.0, which nobody wants to read.
     return [float(round(v, 10)) + 0.0 for v in np.arange(first, high + step * 1e-6, step)]
 
 
 def written(values: Sequence[float]) -> list[str]:
     """Ticks as text with as many decimals as the finest of them, and a real minus sign."""
     digits = max((len(f"{v:g}".partition(".")[2]) for v in values), default=0)
+    # Powers have no decimals in common.
     if any("e" in f"{v:g}" for v in values):
         return [f"{v:g}".replace("-", "−") for v in values]
     return [f"{v:.{digits}f}".replace("-", "−") for v in values]
@@ -95,6 +100,7 @@ def dots(axes: Axes, x: ArrayLike, y: ArrayLike) -> str:
 
 def line(axes: Axes, x: ArrayLike, y: ArrayLike, kind: str) -> str:
     """A polyline through points (n,), clipped to the plotting area; ``kind`` is its CSS class."""
+    # The page lets pictures overflow, so a line that leaves its axes would cross the text around.
     xs = np.clip(axes.across(x), LEFT, WIDTH - RIGHT)
     ys = np.clip(axes.up(y), TOP, HEIGHT - BOTTOM)
     points = " ".join(f"{a} {b}" for a, b in zip(xs.tolist(), ys.tolist(), strict=True))
@@ -113,6 +119,7 @@ def steps(axes: Axes, edges: ArrayLike, counts: ArrayLike, kind: str) -> str:
 def picture(parts: Sequence[str], label: str, *, hover: str = "", height: int = HEIGHT) -> Markup:
     """Close the SVG; ``label`` says in words what it shows."""
     body = "".join(parts)
+    # Escaped where the parts were made: the template must not do it once more.
     return Markup(
         f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{escape(label)}"{hover}>'
         f"{body}</svg>"

@@ -54,6 +54,7 @@ class Footnotes:
 
 def headline(part: Part, notes: Footnotes) -> Table:
     """The macro table: systems down, the main metrics across, each column on its own scale."""
+    # A report of others may have none of the usual metrics: then it shows what it has.
     metrics = [key for key in HEADLINE if key in part.metrics] or list(part.metrics)
     rows = [[notes.mark(row.cell(key, "macro")) for key in metrics] for row in part.rows]
     scaled = [_scale(column, key) for column, key in zip(_across(rows), metrics, strict=True)]
@@ -67,6 +68,7 @@ def headline(part: Part, notes: Footnotes) -> Table:
 def per_trait(group: Group, part: Part, key: str, notes: Footnotes) -> Table:
     """One metric: systems down, macro and traits across, all on one scale."""
     rows = [[notes.mark(row.cell(key, name)) for name in group.labels] for row in part.rows]
+    # Flat, so that `_scale` sees all traits at once, and their bars compare.
     flat = _scale([cell for row in rows for cell in row], key)
     width = len(group.labels)
     scaled = _across([flat[i : i + width] for i in range(0, len(flat), width)])
@@ -108,6 +110,7 @@ class Published:
     verified: str
 
 
+# Alike in all rows of one system; the rest of a row is one of its numbers.
 _ONE_ROW = ("system", "input", "clips", "reported_by", "source", "verified")
 
 
@@ -116,6 +119,7 @@ def published(group: Group) -> tuple[Published, ...]:
 
     Numbers on other clips are no yardstick: a group on another split or protocol has none.
     """
+    # What follows the colon says where the corpus lies.
     name = group.corpus.name.split(":")[0]
     protocols = {report.protocol.kind for report in group.reports}
     if name not in {"first_impressions", "fi"} or len(protocols) > 1:
@@ -167,14 +171,17 @@ def _scale(cells: Sequence[Cell], key: str) -> list[Cell]:
     known = [max(v, CLIPPED.get(key, v)) for v in ends if v is not None]
     if not known:
         return list(cells)
+    # Equal values have no span to divide by.
     low, span = min(known), (max(known) - min(known)) or 1.0
 
     def place(value: float) -> float:
+        # At the very edge half of a mark would be cut off, and a clipped value ends there too.
         return round(min(98.0, max(2.0, 2 + 96 * (value - low) / span)), 1)
 
     def placed(cell: Cell) -> Cell:
         if cell.value is None:
             return cell
+        # Without an interval the bar has no width, and the mark stands alone.
         left = place(cell.value if cell.low is None else cell.low)
         right = place(cell.value if cell.high is None else cell.high)
         return replace(cell, where=(left, round(right - left, 1), place(cell.value)))
@@ -184,6 +191,7 @@ def _scale(cells: Sequence[Cell], key: str) -> list[Cell]:
 
 def _reference(rows: Sequence[Row], cells: Sequence[Cell]) -> float | None:
     for row, cell in zip(rows, cells, strict=True):
+        # The first one: of several reports the constants differ little, and one line is drawn.
         if row.role == "constant" and cell.where is not None:
             return cell.where[2]
     return None
