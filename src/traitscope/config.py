@@ -44,8 +44,8 @@ def build(cls: type[C], settings: Mapping[str, Any], *, where: str) -> C:
     except ValidationError as error:
         lines = [_explain(cls, problem) for problem in error.errors(include_url=False)]
         more = [f"and {len(lines) - _MOST_LINES} more"] if len(lines) > _MOST_LINES else []
-        told = "\n  ".join([*lines[:_MOST_LINES], *more])
-        raise ConfigError(f"{where} is not a valid {cls.__name__}:\n  {told}") from error
+        listed = "\n  ".join([*lines[:_MOST_LINES], *more])
+        raise ConfigError(f"{where} is not a valid {cls.__name__}:\n  {listed}") from error
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -77,6 +77,7 @@ def _parsed(text: str) -> Any:
     """
     open_ones: list[tuple[str | None, int]] = []  # anchor and values so far of each level
     sizes: dict[str | None, int] = {}
+    # Events, and no tree yet: aliases of aliases of aliases are short to read and endless to build.
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
         if isinstance(event, yaml.CollectionStartEvent):
             open_ones.append((event.anchor, 1))
@@ -90,6 +91,7 @@ def _parsed(text: str) -> Any:
             values = sizes[event.anchor] = 1
         else:
             continue
+        # What has ended counts for the level around it.
         if open_ones and not isinstance(event, yaml.CollectionStartEvent):
             outer, before = open_ones[-1]
             open_ones[-1] = outer, (values := before + values)
@@ -167,6 +169,7 @@ def _fields_at(cls: type[BaseModel], path: list[str]) -> list[str]:
         field = cls.model_fields.get(part)
         if field is None:
             continue  # an index into a list: its items are of the class found before it
+        # Of ``Inner | None`` and lists of ``Inner`` the class is among the arguments of the type.
         inner = [field.annotation, *getattr(field.annotation, "__args__", ())]
         below = [c for c in inner if isinstance(c, type) and issubclass(c, BaseModel)]
         if not below:

@@ -48,6 +48,7 @@ def examine() -> list[Finding]:
         ),
         Finding("cores", True, str(os.cpu_count())),
     ]
+    # Wheels for other systems bring these along.
     if platform.system() == "Linux":
         findings += [_library(name) for name in LIBRARIES]
     findings += [_try("video decoding", _decode), _try("dlib faces", _dlib)]
@@ -59,6 +60,7 @@ def examine() -> list[Finding]:
 def _library(name: str) -> Finding:
     package, user = LIBRARIES[name]
     try:
+        # As the loader does: an installed package may lie where nobody looks for it.
         ctypes.CDLL(name)
     except OSError:
         cure = f"missing, needed by {user}: apt-get install {package}"
@@ -69,6 +71,7 @@ def _library(name: str) -> Finding:
 def _try(name: str, trial: Callable[[], str]) -> Finding:
     try:
         return Finding(name, True, trial())
+    # A broken part is a line of the result, and the others are tried all the same.
     except (TraitscopeError, ImportError, OSError, RuntimeError) as error:
         return Finding(name, False, str(error))
 
@@ -89,6 +92,7 @@ def _dlib() -> str:
 
 def _mediapipe() -> Finding:
     name = "face_landmarker.task"
+    # No fault: without it dlib finds the faces.
     if weights.locate(name) is None:
         detail = f"model file not here; dlib is used. Get it with: traitscope weights fetch {name}"
         return Finding("MediaPipe faces", None, detail)
@@ -111,6 +115,7 @@ def _torch() -> str:
 
 
 def _extra(extra: str, package: str) -> Finding:
+    # Looked for and not imported, which takes many seconds for some.
     if importlib.util.find_spec(package):
         return Finding(f"[{extra}]", True, package)
     return Finding(f"[{extra}]", None, f"not installed: pip install 'traitscope[{extra}]'")

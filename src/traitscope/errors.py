@@ -48,6 +48,7 @@ class ClipError(TraitscopeError):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Survive the way home from a worker process."""
+        # Exceptions are pickled with what they were called with by position, and status is no such.
         return (_clip_error, (str(self), self.status, self.notes))
 
 
@@ -72,6 +73,7 @@ def lacks_memory(error: BaseException) -> bool:
         return True
     if kind == "cv2.error":
         return getattr(error, "code", None) == _CV2_NO_MEMORY
+    # Not in other errors, where these words may be a file name or a cell.
     words = str(error).lower() if isinstance(error, RuntimeError) else ""
     return any(sign in words for sign in _NO_MEMORY)
 

@@ -9,9 +9,11 @@ import math
 import re
 from typing import Any
 
+# At least one letter more: a sign that stands alone is text for spreadsheets, too.
 _FORMULA = re.compile(r"'*[=+\-@\t\r].", re.DOTALL)
 _GUARDED = re.compile(r"''*[=+\-@\t\r].", re.DOTALL)
 _MARKDOWN = re.compile(r"([\\`*_|<>\[\]~#])")
+# A line that begins so would become an item of a list.
 _LIST = re.compile(r"^(\d*)([-+.)])(?= )")
 _LATEX = {
     "\\": r"\textbackslash{}",

@@ -18,6 +18,7 @@ def require(package: str, *, extra: str, why: str) -> ModuleType:
     try:
         return importlib.import_module(package)
     except ModuleNotFoundError as error:
+        # What is missing may also be something that the installed package needs.
         if error.name is None or error.name.split(".")[0] != package.split(".")[0]:
             raise
         raise MissingError(

@@ -66,6 +66,7 @@ def remove_drafts(folder: Path) -> None:
     import psutil
 
     for draft in folder.glob(f".{_machine()}-*.tmp"):
+        # Names are .MACHINE-PROCESS-RANDOM.tmp, see `replacing`.
         process = int(draft.name.split("-")[-2])
         if not psutil.pid_exists(process):
             draft.unlink(missing_ok=True)

@@ -62,7 +62,9 @@ class Frame:
         """
         if not isinstance(self.picture, np.ndarray):
             return self.picture.sampled(matrix, size)
+        # Here, because every room imports this file, and few of them look at pictures.
         import cv2
 
+        # Edges go on beyond the picture: black corners would be taken for something that is shown.
         look = cv2.warpAffine(self.picture, matrix, size, borderMode=cv2.BORDER_REPLICATE)
         return np.asarray(look, dtype=np.uint8)

@@ -52,6 +52,7 @@ class Run:
 
     def _repr_html_(self) -> str:
         history = self.to_frame()
+        # The last ones: whoever looks at a run wants to know how it ended.
         shown = "" if history.empty else history.tail(5).to_html(index=False, border=0)
         return f"<p>run <code>{_escaped(self.folder)}</code>, {len(history)} epochs</p>{shown}"
 
@@ -123,6 +124,7 @@ def prepare(
     Example:
         ``prepare("table:clips.csv", "store", for_="functionals")``
     """
+    # Each verb imports what it needs when it is called: torch alone takes seconds.
     from traitscope.errors import ConfigError
     from traitscope.features import preparation
     from traitscope.runs.plan import requests_for
@@ -266,6 +268,7 @@ def predict(
 
     paths: list[Path] = []
     for each in media:
+        # Text is a sequence of letters as well, and must not be taken for a list of paths.
         one = isinstance(each, str | os.PathLike)
         paths += [Path(each)] if one else [Path(path) for path in each]  # type: ignore[arg-type, union-attr]
     loaded: Any = Path(run) if isinstance(run, str | os.PathLike) else run
@@ -278,6 +281,7 @@ def as_overrides(settings: Settings) -> list[str]:
     """Settings as the command line takes them: ``key=value``, values as JSON."""
     if not isinstance(settings, Mapping):
         return list(settings)
+    # JSON is YAML, which values are read as, with no doubt about quotes.
     return [f"{key}={json.dumps(value, default=_plain)}" for key, value in settings.items()]
 
 

@@ -52,6 +52,7 @@ class Counted:
 
 def kind_of(note: str) -> str:
     """The kind of a note: the word before its first colon."""
+    # Any sentence may hold a colon: only known words before it are kinds.
     kind = note.partition(": ")[0]
     return kind if kind in KINDS else OTHER
 
@@ -67,18 +68,20 @@ def count(notes: Mapping[str, Iterable[str]]) -> list[Counted]:
     Args:
         notes: clip -> its notes.
     """
-    found: dict[str, dict[str, str]] = {}
+    by_kind: dict[str, dict[str, str]] = {}
     for clip, own in notes.items():
         for note in own:
-            found.setdefault(kind_of(note), {}).setdefault(clip, note)
+            # A clip counts once, with the first of its notes.
+            by_kind.setdefault(kind_of(note), {}).setdefault(clip, note)
     counted = [
-        Counted(kind, tuple(clips), next(iter(clips.values()))) for kind, clips in found.items()
+        Counted(kind, tuple(clips), next(iter(clips.values()))) for kind, clips in by_kind.items()
     ]
     return sorted(counted, key=lambda one: -len(one.clips))
 
 
 def joined(notes: Iterable[str]) -> str:
     """Put notes into one cell of a table, once each; `parted` takes them apart again."""
+    # A bar is what parts two notes.
     lines = (" ".join(note.replace("|", "/").split()) for note in notes)
     return _BETWEEN.join(dict.fromkeys(line for line in lines if line))
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from traitscope.files import replacing
 from traitscope.types import Target
 
+# Of Okabe and Ito's palette, which people tell apart who do not see red and green.
 BLUE, RED, GREY, LIGHT = "#0072B2", "#D55E00", "#555555", "#C3C9D2"
 DPI = 200
 
@@ -55,10 +56,12 @@ def plain(axes: Axes) -> None:
 
 def save(figure: Figure, path: Path, *, dpi: int = DPI) -> Path:
     """Write a figure for print; a letter that the font lacks is drawn as a box, without a word."""
+    # Whatever backend the user has: no window is opened, and none is needed.
     FigureCanvasAgg(figure)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         with replacing(path) as draft:
+            # A draft ends in .tmp, so the format is that of the name it will get.
             figure.savefig(draft, dpi=dpi, format=path.suffix.removeprefix(".") or "png")
     return path
 
@@ -78,10 +81,11 @@ def plot_epoch(
     figure = Figure(figsize=(2.7 * len(targets) + 0.6, 5.4), layout="constrained")
     grid = figure.subplots(2, len(targets), squeeze=False)
     for column, target in enumerate(targets):
-        there = np.isfinite(labels[:, column])
-        pair = labels[there, column], predictions[there, column]
+        known = np.isfinite(labels[:, column])
+        pair = labels[known, column], predictions[known, column]
         ends = [end for end in (target.low, target.high) if end is not None]
-        shown = np.concatenate([*pair, ends, [] if there.any() or ends else [0.0, 1.0]])
+        # A target without labels or range is drawn as well, on some scale.
+        shown = np.concatenate([*pair, ends, [] if known.any() or ends else [0.0, 1.0]])
         scale = float(shown.min()), float(shown.max())
         scatter(grid[0, column], *pair, scale)
         residuals(grid[1, column], *pair, scale)

@@ -73,6 +73,7 @@ def names(room: Room) -> list[str]:
     folder = Path(__file__).parent / room
     suffix = ".yaml" if room == "recipes" else ".py"
     files = {path.stem for path in folder.glob(f"*{suffix}")}
+    # An entry may be a folder, such as the synthetic corpus.
     folders = {path.parent.name for path in folder.glob("*/__init__.py")}
     return sorted(name for name in files | folders if not name.startswith("_"))
 
@@ -94,6 +95,7 @@ def load(
             the user did not type.
         MissingError: an outside module cannot be found.
     """
+    # No entry of ours has a dot in its name.
     if "." in name:
         if typed.has(room, name):
             return _load_outside(name)
@@ -103,6 +105,7 @@ def load(
             f"{source + ' names ' if source else ''}{shown(name)}, which is not an entry of "
             f"{room}: code from outside is not imported by a name that a file holds. {cure}"
         )
+    # By the list of entries: no other module of a room is an entry, whoever asks for it.
     if name not in names(room):
         raise ConfigError(unknown(name, names(room), room))
     return importlib.import_module(f"traitscope.{room}.{name}")
@@ -126,24 +129,27 @@ def function(name: str, *, typed: Typed, words: str) -> Any:
             f"you trust it, type it yourself: {words}"
         )
     module, _, attribute = name.rpartition(".")
-    found = getattr(_load_outside(module), attribute, None)
-    if not callable(found):
+    loaded = getattr(_load_outside(module), attribute, None)
+    if not callable(loaded):
         raise ConfigError(f"The module {module!r} has no function {attribute!r}.")
-    return found
+    return loaded
 
 
 def unknown(name: str, known: list[str], room: str) -> str:
     """Write the sentence for a name that does not exist, with the nearest that does."""
+    # Cut, because to compare takes time that grows with the square of the length.
     near = get_close_matches(name[:200], known, n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
     return f"There is no {shown(name)} in {room}.{hint} There are: {', '.join(known)}."
 
 
 def _load_outside(name: str) -> ModuleType:
+    # To find a module, Python imports the packages above it: only dotted names get so far.
     if not re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", name):
         raise ConfigError(f"{shown(name)} is not a dotted module path such as my_lab.my_model.")
     try:
         spec = find_spec(name)
+    # A package above it is missing.
     except ModuleNotFoundError:
         spec = None
     if spec is None:

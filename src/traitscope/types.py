@@ -63,6 +63,7 @@ class Target:
         """Tell whether a value lies in the range, with room for float rounding."""
         if self.low is None or self.high is None:
             return isfinite(value)
+        # Means of labels that lie at an end come out a little beyond it.
         slack = 1e-6 * (self.high - self.low)
         return self.low - slack <= value <= self.high + slack
 
@@ -102,6 +103,7 @@ class Clip:
     def __post_init__(self) -> None:
         check_clip_id(self.id)
         if not self.source:
+            # A frozen class takes no assignment, not even of a default that depends on a field.
             object.__setattr__(self, "source", self.id)
         if self.split is not None and self.split not in SPLITS:
             wrong = f"Clip {self.id!r} has the split {self.split!r}"
@@ -174,6 +176,7 @@ class Corpus:
 def label_array(clips: Sequence[Clip], names: Sequence[str]) -> NDArray[np.float64]:
     """Labels as an array (clips, targets), NaN where one is missing."""
     rows = [[clip.targets.get(name, np.nan) for name in names] for clip in clips]
+    # Without clips or names there would be no second axis.
     return np.asarray(rows, dtype=np.float64).reshape(len(clips), len(names))
 
 
@@ -253,6 +256,7 @@ class Stream:
         a, b, c = len(self.time), len(rows), len(self.mask)
         if not a == b == c:
             raise ValueError(f"Stream rows differ: {a} times, {b} rows, {c} in the mask.")
+        # Pieces share one time, or a step back between two of them would be missed.
         pieces = (self.time[at : at + _PIECE + 1] for at in range(0, len(self.time), _PIECE))
         if not all(np.isfinite(some).all() and (np.diff(some) >= 0).all() for some in pieces):
             raise ValueError("Stream times must be finite and rising.")

@@ -63,6 +63,7 @@ def folders() -> tuple[Path, ...]:
 
 def locate(name: str) -> Path | None:
     """Path of a known file when one of the folders holds it, unverified; else None."""
+    # A name that is not known is an error, never a path.
     entry(name)
     return next((f / name for f in folders() if (f / name).is_file()), None)
 
@@ -107,6 +108,7 @@ def find_network(name: str, *, setting: str) -> Path:
     from huggingface_hub import try_to_load_from_cache
 
     repository = getattr(timm.get_pretrained_cfg(name), "hf_hub_id", None)
+    # The safer format first; some older networks are published in the other one alone.
     for file in ("model.safetensors", "pytorch_model.bin") if repository else ():
         path = try_to_load_from_cache(str(repository), file)
         if isinstance(path, str):
@@ -141,6 +143,7 @@ def verify(path: Path) -> None:
 
 def _check_published(path: Path, name: str) -> None:
     known = entry(name)
+    # Nobody publishes a sum of it.
     if not known.sha256:
         return
     digest = hashlib.sha256(path.read_bytes()).hexdigest()

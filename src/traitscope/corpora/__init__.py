@@ -56,6 +56,7 @@ def saved_corpus(
         DataError: the annotations have faults; all of them are listed.
     """
     name, colon, rest = address.partition(":")
+    # C:\clips and ./a:b/clips.csv have a colon, too, and name no corpus.
     if not colon or _is_drive(name, rest) or re.search(r"[/\\]", name):
         guess = "table" if address.lower().endswith((".csv", ".tsv", ".parquet")) else "CORPUS"
         raise ConfigError(
@@ -64,6 +65,7 @@ def saved_corpus(
         )
     if not rest:
         raise ConfigError(f"{address!r} has no path; write for example {address}/data/clips.")
+    # An option is typed with a space before its value, a setting is not: data.corpus=ADDRESS.
     words = f"{words} {address}".replace("= ", "=") if words else ""
     module = registry.load(
         "corpora", SHORT.get(name, name), typed=typed, source=source, words=words
@@ -72,6 +74,7 @@ def saved_corpus(
         raise ConfigError(f"{name!r} is not a corpus: it has no function load(path) -> Corpus.")
     path, options = _options(rest, list(getattr(module, "OPTIONS", ())), address)
     place = Path(path).expanduser()
+    # A pipe would wait for a writer, and a device such as /dev/zero never ends.
     if place.exists() and not (place.is_file() or place.is_dir()):
         raise ConfigError(f"{shown(address)} is a pipe or a device. Name a file or a folder.")
     corpus: Corpus = module.load(place, **options)
@@ -81,6 +84,8 @@ def saved_corpus(
 def _options(rest: str, known: list[str], address: str) -> tuple[str, dict[str, str]]:
     """Take ``,key=value`` from the end of a path; a comma may also be part of the path."""
     path, options = rest, dict[str, str]()
+    # From the end on, and no value with a slash in it: /data/x,task=a/udiva is a path, whose folder
+    # has a comma in its name. A corpus without options keeps every comma.
     while known and (option := re.fullmatch(r"(.+),(\w+)=([^,/\\]*)", path)):
         path, key, value = option.groups()
         if key not in known:

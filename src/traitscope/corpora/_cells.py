@@ -41,6 +41,7 @@ class Cells:
         text = self.row.get(name, "")
         if text.lower() in NO_NUMBER:
             return None
+        # Only where columns are not separated by commas: elsewhere 1,5 can only be a slip.
         if self.decimal_comma and re.fullmatch(r"[+-]?\d*,\d+", text):
             text = text.replace(",", ".")
         try:
@@ -62,20 +63,22 @@ class Cells:
 
     def labels(self, targets: Sequence[Target]) -> dict[str, float]:
         """The labels that are there."""
-        found = {target.name: self.label(target) for target in targets}
-        return {name: label for name, label in found.items() if label is not None}
+        labels = {target.name: self.label(target) for target in targets}
+        return {name: label for name, label in labels.items() if label is not None}
 
     def times(self) -> dict[str, float | None]:
         """Start, end and fps; none of them negative, none of them upside down."""
         times = {name: self.number(name) for name in _OF_FILES}
         for name, unit in _OF_FILES.items():
             value = times[name]
+            # A clip may start at 0; one that ends there, or has 0 pictures a second, shows nothing.
             if value is not None and (value < 0 or (value == 0 and name != "start")):
                 self._note(f"{name}: not a possible number of {unit}", f"{value:g}")
                 times[name] = None
         start, end = times["start"], times["end"]
         if end is not None and end <= (start or 0):
             self._note("end: not after start", f"{start or 0:g} to {end:g}")
+            # Which of the two is wrong nobody knows; one without the other would be another clip.
             times["start"] = times["end"] = None
         return times
 
@@ -88,6 +91,7 @@ class Cells:
 
     def attributes(self, names: Sequence[str]) -> dict[str, str | float]:
         """Numbers where they are numbers, words where they are words, nothing where empty."""
+        # A word is no fault here: what `number` notes goes to faults that nobody reads.
         quiet = Cells(self.row, self.decimal_comma, Faults())
         cells = {name: self.row.get(name, "") for name in names}
         filled = {name: text for name, text in cells.items() if text.lower() not in NOTHING}

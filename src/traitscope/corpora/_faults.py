@@ -28,6 +28,7 @@ class Faults:
         Raises:
             DataError: there are faults.
         """
+        # One error for all: who mends a table wants the whole list, not one fault per run.
         if self.by_kind:
             lines = "\n  ".join(self.lines())
             raise DataError(f"{path} has faults; mend them {where}:\n  {lines}")

@@ -42,12 +42,13 @@ class Person:
 
 def session_files(folder: Path) -> dict[str, Path]:
     """Split -> its table of sessions; empty where this is not the layout."""
-    found: dict[str, Path] = {}
+    tables: dict[str, Path] = {}
+    # Of several spellings the first counts, and of several copies the one nearest to the top.
     for word, split in SPLIT_WORDS.items():
         for depth in _DEPTHS:
             for file in sorted(folder.glob(f"{depth}sessions_{word}.csv")):
-                found.setdefault(split, file)
-    return found
+                tables.setdefault(split, file)
+    return tables
 
 
 def sessions(file: Path, faults: Faults) -> Iterator[tuple[str, Mapping[str, str]]]:
@@ -64,19 +65,23 @@ def people(
     if not parts.is_file():
         faults.add("files are missing", str(parts))
         return {}
-    found = {}
+    known = {}
     for row in _rows(parts, faults):
+        # OPENMINDEDNESS_Z arrives here as openmindednessz: `_rows` made the names plain.
         plain = {_TRAITS.get(n.removesuffix("z"), _OTHERS.get(n, n)): c for n, c in row.items()}
         plain["clip"] = f"participant {plain.get('id', '')}"
+        # No decimal comma is left: `_rows` has made points of them.
         cells = Cells(plain, False, faults)
-        found[plain_number(plain.get("id", ""))] = Person(
+        known[plain_number(plain.get("id", ""))] = Person(
             cells.labels(targets), cells.attributes(attributes)
         )
-    return found
+    return known
 
 
 def plain_number(text: str) -> str:
     """A number without leading zeros, other names as they are."""
+    # Tables and folders need not agree on leading zeros: 001001 and 1001 are one session. Digits
+    # such as a raised 2, which int() refuses, are no decimals.
     return str(int(text)) if text.isdecimal() else text
 
 

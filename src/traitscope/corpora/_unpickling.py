@@ -148,6 +148,7 @@ class _Machine:
         self.stack.append(value)
 
     def top(self) -> Any:
+        # What lies below the mark belongs to whatever will end it, and is out of reach until then.
         if len(self.stack) <= (self.marks[-1] if self.marks else 0):
             raise ValueError("a value is missing")
         return self.stack[-1]
@@ -265,6 +266,7 @@ def _build(m: _Machine) -> None:
     state, dtype = m.pop(), m.top()
     if not isinstance(dtype, _DType) or type(state) is not tuple or len(state) < 2:
         raise _RefusedError("the state of an object")
+    # The state begins with a version and the byte order; the rest is of records and their fields.
     order = state[1]
     if type(order) is not str or order not in ("<", ">", "|", "="):
         raise ValueError("an unknown byte order")
@@ -369,6 +371,7 @@ _BEHAVIOURS: dict[str, Callable[[_Machine, Any], Any]] = {
     "LIST": lambda m, _: m.make(m.pop_marked()),
     "APPEND": lambda m, _: _append(m, m.pop_last(1)),
     "APPENDS": lambda m, _: _append(m, m.pop_marked()),
+    # Not counted: Python has one empty tuple, which takes no memory.
     "EMPTY_TUPLE": lambda m, _: m.push(()),
     "TUPLE": lambda m, _: m.make(tuple(m.pop_marked())),
     "TUPLE1": lambda m, _: m.make(tuple(m.pop_last(1))),

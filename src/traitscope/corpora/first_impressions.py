@@ -88,6 +88,7 @@ def load(path: Path) -> Corpus:
     labels, splits = _labels(files, faults)
     transcripts = _transcripts(files, faults)
     attributes, notes = _attributes(files, transcripts)
+    # Clips come from the label files alone; what lies there beside them is attached, or told.
     extras = (("transcripts", transcripts), ("attributes", attributes), ("videos", files.videos))
     notes = [*_remarks(files, labels, extras), *notes]
     faults.stop(path, where="in the label files, or copy those again")
@@ -103,6 +104,7 @@ def load(path: Path) -> Corpus:
         )
         for name, values in labels.items()
     ]
+    # The first release of the labels had no interview: a target without labels is not offered.
     optional = (INTERVIEW,) if any(INTERVIEW.name in clip.targets for clip in clips) else ()
     return Corpus(
         name="first_impressions",
@@ -145,6 +147,7 @@ def _walk(folder: Path) -> Iterator[tuple[Path, int]]:
     """Files below a folder with how many folders down they are, in a fixed order."""
     for here, below, names in walk(folder):
         depth = len(here.relative_to(folder).parts)
+        # In place: the walk goes on with this very list. macOS and editors leave hidden folders.
         below[:] = [n for n in below if n[0] != "."] if depth < _VIDEOS_DEPTH else []
         for name in names:
             if name[0] != ".":  # among them ._NAME.mp4, which macOS leaves on other disks
@@ -198,6 +201,7 @@ def _labels(files: _Files, faults: Faults) -> tuple[dict[str, dict[str, float]],
 def _usable(clip: str, value: Any, target: Target, faults: Faults) -> bool:
     if not CLIP_NAME.fullmatch(clip):
         faults.add("not the name of a clip (YouTube id, number, .mp4)", repr(clip))
+    # The type itself, because True is an int for Python, and no label.
     elif type(value) not in (int, float):
         faults.add(f"{target.name}: not a number", f"{clip} ({type(value).__name__})")
     elif not target.contains(value):
@@ -239,6 +243,7 @@ def _attributes(
     faults = Faults()  # of tables that labels do not depend on
     for file in (*files.ages, *files.people):
         for row in _rows(file, faults):
+            # Tables differ in how they write the same column: AgeGroup, age_group, AGE_GROUP.
             cells = {name.casefold().replace("_", ""): cell for name, cell in row.items()}
             clip = _full(Path(cells.get("filename") or cells.get("videoname") or "").name)
             if not clip:
@@ -247,6 +252,7 @@ def _attributes(
             if text := cells.get("transcription"):
                 transcripts.setdefault(clip, text)
             for name, codes in _CODES.items():
+                # Columns with gaps become floats in other programs: 2 is written 2.0 then.
                 code = cells.get(name.replace("_", ""), "").removesuffix(".0")
                 if code in codes:
                     mine[name] = codes[code]
@@ -278,6 +284,7 @@ def _remarks(
             remarks.append(
                 f"{len(strangers)} {kind} have no labels and are left out: {some(strangers, 5)}."
             )
+    # Zips that lie beside a full set of videos have been unpacked: nothing to tell.
     if files.zips and len(files.videos) < len(labels):
         remarks.append(f"Zips are not read. Unpack them with: {_unzip(files.zips)}")
     return remarks
@@ -302,5 +309,6 @@ def _items(tree: Any, where: str, faults: Faults) -> Iterator[tuple[str, Any]]:
 
 def _full(name: str) -> str:
     """The name of a clip as the labels write it, with its suffix."""
+    # Videos may end in .MP4, and tables name clips without a suffix: ids are those of the labels.
     stem = name[:-4] if name[-4:].lower() == ".mp4" else name
     return f"{stem}.mp4" if stem else ""

@@ -30,34 +30,37 @@ def load(path: Path) -> Corpus:
         listing = media_files(path, recursive=True)
     except ClipError as error:
         raise DataError(str(error)) from error
-    told = [out for out in listing.left_out if not out.path.name.startswith(".")]
+    # Hidden files are nobody's recordings: .DS_Store needs no note.
+    others = [out for out in listing.left_out if not out.path.name.startswith(".")]
     if not listing.files:
         raise DataError(
-            f"{path} holds no recordings. {_said(told, path) or 'It is empty.'} Give a folder of "
+            f"{path} holds no recordings. {_said(others, path) or 'It is empty.'} Give a folder of "
             f"video or sound files."
         )
-    found: dict[str, Path] = {}
+    by_name: dict[str, Path] = {}
     for file in listing.files:
         name = _id(file, path)
-        if name in found:
+        if name in by_name:
             raise DataError(
-                f"{found[name]} and {file} would both be the clip {name!r}. Rename one of them."
+                f"{by_name[name]} and {file} would both be the clip {name!r}. Rename one of them."
             )
-        found[name] = file
-    clips = [Clip(id=name, path=file) for name, file in found.items()]
+        by_name[name] = file
+    clips = [Clip(id=name, path=file) for name, file in by_name.items()]
     notes = ["There are no labels here: for features only."]
     return Corpus(
         name=f"folder:{path.name or path}",
         kind="apparent",
         targets=(),
         clips=tuple(clips),
-        notes=(*notes, *([_said(told, path)] if told else [])),
+        notes=(*notes, *([_said(others, path)] if others else [])),
     )
 
 
 def _id(file: Path, folder: Path) -> str:
+    # A folder of images is a clip by itself: its own name, which "." alone does not have.
     parts = file.relative_to(folder).parts or (folder.resolve().name,)
     name = BETWEEN.join(parts)
+    # Ids become file names: what is no sign to print, or ends a folder, must not be in them.
     return "".join(c if c.isprintable() and c not in "/\\" else "_" for c in name)
 
 

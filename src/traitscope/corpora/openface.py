@@ -50,6 +50,7 @@ def load(path: Path) -> Corpus:
     """
     if not path.is_dir():
         return _long_table(path)
+    # Labels that the user has written go before those that lie in the folder as well.
     if any((path / f"clips{suffix}").is_file() for suffix in SUFFIXES):
         return table.load(path, suffixes=SUFFIXES)
     try:
@@ -59,6 +60,7 @@ def load(path: Path) -> Corpus:
             f"{path} has no usable labels for OpenFace CSVs: put clips.csv with the columns clip "
             f"and the traits there, or the label files of First Impressions. ({error})"
         ) from error
+    # In a fixed order: of two files with one name the same one is taken everywhere.
     tables = (here / n for here, _, names in walk(path) for n in names)
     files = {file.stem: file for file in sorted(tables) if file.suffix.lower() in SUFFIXES}
     names = {clip.id: clip.id.removesuffix(".mp4") for clip in corpus.clips}
@@ -79,18 +81,18 @@ def clip_names(rows: pd.DataFrame) -> "pd.Series[str]":
         DataError: both columns are missing.
     """
     columns = {str(name).strip().lower(): name for name in rows.columns}
-    there = {
+    names = {
         name: rows[columns[name]].astype(str).str.strip() for name in LONG_COLUMNS & {*columns}
     }
-    if not there:
+    if not names:
         raise DataError(
             f"A long OpenFace table needs a column ID or File; there are: "
             f"{some([str(name) for name in rows.columns])}."
         )
-    if "file" not in there:
-        return there["id"]
-    one_to_one = "id" not in there or bool(there["id"].groupby(there["file"]).nunique().max() <= 1)
-    return there["file"] if one_to_one else there["id"]
+    if "file" not in names:
+        return names["id"]
+    one_to_one = "id" not in names or bool(names["id"].groupby(names["file"]).nunique().max() <= 1)
+    return names["file"] if one_to_one else names["id"]
 
 
 def _long_table(path: Path) -> Corpus:
@@ -115,6 +117,7 @@ def _long_table(path: Path) -> Corpus:
         for row in frame[first].to_dict("records")
     ]
     files = [row.get("file", name) for name, row in zip(names, rows, strict=True)]
+    # One name of another kind, and the meaning of the labels is no longer certain: see `_meaning`.
     known = all(first_impressions.CLIP_NAME.fullmatch(file) for file in files)
     kind, targets, notes = _meaning(path, list(traits.values()), known=known)
     _check_ranges(values, targets, faults)
@@ -145,6 +148,7 @@ def _read(sheet: Sheet, columns: Sequence[str]) -> pd.DataFrame:
         part.groupby(list(columns), sort=False).size().rename(_ROWS).reset_index()
         for part in sheet.parts(columns, _PART)
     ]
+    # A clip may go on in the next part, so counts are added up once more.
     return pd.concat(parts).groupby(list(columns), sort=False)[_ROWS].sum().reset_index()
 
 
@@ -154,20 +158,20 @@ def _trait_columns(header: Sequence[str]) -> dict[str, str]:
     Raises:
         DataError: there is none, or a trait is there twice.
     """
-    found: dict[str, str] = {}
+    columns: dict[str, str] = {}
     for name in header:
         plain = name.strip().lower()
         trait = ALIASES.get(plain, plain)
-        if trait in TRAITS and trait in found.values():
+        if trait in TRAITS and trait in columns.values():
             raise DataError(f"The table has two columns of {trait}. Remove one of them.")
         if trait in TRAITS:
-            found[name] = trait
-    if not found:
+            columns[name] = trait
+    if not columns:
         raise DataError(
             f"The table has no column of a trait ({', '.join(TRAITS)}). Labels may also lie in "
             f"clips.csv, beside a folder with one OpenFace CSV per clip: openface:FOLDER."
         )
-    return dict(sorted(found.items(), key=lambda item: TRAITS.index(item[1])))
+    return dict(sorted(columns.items(), key=lambda item: TRAITS.index(item[1])))
 
 
 def _labels(
@@ -187,7 +191,9 @@ def _labels(
             faults.add(f"{trait}: not a number", str(clip))
         by_clip = numbers.groupby(clips, sort=False)
         spread = by_clip.max() - by_clip.min()
+        # count() leaves gaps out, size() does not: between none and all, rows contradict another.
         some_missing = by_clip.count().between(1, by_clip.size() - 1)
+        # More than rounding: writers differ in the last digits of a label.
         for clip in spread.index[(spread > 1e-9) | some_missing]:
             faults.add(f"{trait}: not the same in all rows of a clip", str(clip))
         labels[trait] = by_clip.first()
@@ -206,6 +212,7 @@ def _meaning(
         if absent:
             raise DataError(f"{declared_in} does not say what {', '.join(absent)} mean. Add them.")
         return declaration.kind, tuple(declared[name] for name in traits), declaration.notes
+    # Of the five only this one is written the wrong way round in some tables.
     directions: dict[str, Any] = {"neuroticism": -1 if known else None}
     targets = tuple(Target(name, 0.0, 1.0, directions.get(name, 1)) for name in traits)
     if known:

@@ -76,6 +76,7 @@ def load(path: Path, *, suffixes: Sequence[str] | None = None) -> Corpus:
     """
     path = _find(path)
     faults = Faults()
+    # Before the declaration, because the message that asks for one shows the table's ranges.
     table = read_table(path, fold=COLUMNS, tell=faults.add)
     declared_in = path.parent / DECLARATION
     if not declared_in.exists():
@@ -118,11 +119,11 @@ def declared_targets(declaration: Declaration) -> tuple[Target, ...]:
 
 def _find(path: Path) -> Path:
     candidates = [path / f"clips{suffix}" for suffix in TABLES] if path.is_dir() else [path]
-    found = next((candidate for candidate in candidates if candidate.is_file()), None)
-    if found is None:
+    table = next((candidate for candidate in candidates if candidate.is_file()), None)
+    if table is None:
         looked = " or ".join(str(candidate) for candidate in candidates)
         raise DataError(f"There is no table {looked}. Write table:PATH of a CSV or Parquet file.")
-    return found
+    return table
 
 
 def _check_columns(table: Table, declaration: Declaration, faults: Faults) -> list[str]:
@@ -139,6 +140,8 @@ def _check_columns(table: Table, declaration: Declaration, faults: Faults) -> li
     known = {*COLUMNS, *declared}
     unused = [name for name in table.columns if name and name not in known]
     absent = sorted(known - set(table.columns))
+    # An optional column that is misspelt would be left out without a word: "subjekt" is none.
+    # Columns that have to be there were looked for above.
     for name in unused:
         near = get_close_matches(name.lower(), absent, n=1, cutoff=0.75)
         if near and near[0] not in ("clip", *declared):
@@ -151,7 +154,7 @@ def _rows_by_clip(table: Table, faults: Faults) -> dict[str, list[Mapping[str, s
     rows = [row for row in table.rows if row.get("clip")]
     if "clip" in table.columns and len(rows) < len(table.rows):
         faults.add(f"{len(table.rows) - len(rows)} rows have no clip id")
-    found: dict[str, list[Mapping[str, str]]] = {}
+    by_clip: dict[str, list[Mapping[str, str]]] = {}
     seen: set[tuple[str, str | None]] = set()
     for row in rows:
         clip, rater = row["clip"], row.get("rater")
@@ -162,8 +165,8 @@ def _rows_by_clip(table: Table, faults: Faults) -> dict[str, list[Mapping[str, s
             faults.add(kind, repr(clip) + (f" ({rater})" if rater else ""))
             continue
         seen.add((clip, rater))
-        found.setdefault(clip, []).append(row)
-    return found
+        by_clip.setdefault(clip, []).append(row)
+    return by_clip
 
 
 def _clips(
@@ -180,6 +183,7 @@ def _clips(
         row = _merged(mine, [*COLUMNS, *declaration.attributes], faults)
         cell = Cells(row, table.decimal_comma, faults)
         times, split = cell.times(), cell.split()
+        # Rater by rater: on a scale of 1 to 5 the ratings 9 and 1 have a fine mean.
         labels = [Cells(one, table.decimal_comma, faults).labels(targets) for one in mine]
         try:
             clip = Clip(
@@ -196,6 +200,7 @@ def _clips(
                 attributes=cell.attributes(declaration.attributes),
             )
         except DataError as error:
+            # On to the next clip: one error lists the faults of all.
             faults.add(str(error))
             continue
         clips.append(clip)
@@ -210,10 +215,11 @@ def _merged(
         return rows[0]
     merged = dict(rows[0])
     for name in columns:
-        said = list(dict.fromkeys(cell for row in rows if (cell := row.get(name, ""))))
-        merged[name] = said[0] if said else ""
-        if len(said) > 1 and name != "rater":
-            faults.add(f"{name}: differs between raters", f"{merged['clip']} ({', '.join(said)})")
+        # An empty cell contradicts nobody: facts of a clip are often filled in once.
+        given = list(dict.fromkeys(cell for row in rows if (cell := row.get(name, ""))))
+        merged[name] = given[0] if given else ""
+        if len(given) > 1 and name != "rater":
+            faults.add(f"{name}: differs between raters", f"{merged['clip']} ({', '.join(given)})")
     return merged
 
 
@@ -248,22 +254,22 @@ def _agreement_of_raters(
         return []
     raters = {rater for mine in ratings.values() for rater in mine}
     sizes = [len(mine) for mine in ratings.values()]
-    said = []
+    sentences = []
     for target in targets:
         values = (
             [labels[target.name] for labels in mine.values() if target.name in labels]
             for mine in ratings.values()
         )
-        found = agreement(values)
-        if found.single is None or found.mean is None:
-            said.append(f"{target.name} undefined")
+        icc = agreement(values)
+        if icc.single is None or icc.mean is None:
+            sentences.append(f"{target.name} undefined")
         else:
-            said.append(
-                f"{target.name} {found.single:.2f} (mean of {found.size:.1f}: {found.mean:.2f})"
+            sentences.append(
+                f"{target.name} {icc.single:.2f} (mean of {icc.size:.1f}: {icc.mean:.2f})"
             )
     return [
         f"Labels are means over {min(sizes)} to {max(sizes)} of {len(raters)} raters. Reliability "
-        f"of one rater, ICC(1), and of the mean, ICC(1, k): {'; '.join(said)}."
+        f"of one rater, ICC(1), and of the mean, ICC(1, k): {'; '.join(sentences)}."
     ]
 
 
@@ -275,12 +281,15 @@ def _media_finder(
     from traitscope.media.suffixes import MEDIA
 
     entries = _entries(media)[0]
+    # Compared in one form: macOS writes file names with other letters than spreadsheets do.
     by_name = {same_name(entry.name): entry for entry in entries}
     suffix_rank = {suffix: rank for rank, suffix in enumerate(suffixes or MEDIA)}
     by_stem: dict[str, Path] = {}
     usable = [p for p in by_name.values() if p.suffix.lower() in suffix_rank]
     for entry in sorted(usable, key=lambda p: suffix_rank[p.suffix.lower()]):
         by_stem.setdefault(same_name(entry.stem), entry)
+    # A file with an unknown suffix may be a recording as well. Only opening it tells, so that waits
+    # until a clip finds nothing else.
     odd_by_stem: dict[str, list[Path]] = {}
     for entry in by_name.values() if not suffixes else ():  # not where CSVs are wanted
         odd_by_stem.setdefault(same_name(entry.stem), []).append(entry)
@@ -290,7 +299,9 @@ def _media_finder(
             clip = same_name(clip)
             odd = (path for path in odd_by_stem.get(clip, ()) if is_media(path))
             return by_name.get(clip) or by_stem.get(clip) or next(odd, None)
+        # A table made on Windows: its backslashes are slashes here.
         path = Path(PureWindowsPath(cell).as_posix()) if "\\" in cell else Path(cell)
+        # Beside the table first. Where neither is there, the first is what messages name.
         beside = base / path
         return media / path if not _exists(beside) and _exists(media / path) else beside
 
@@ -334,6 +345,7 @@ def _ask_for_declaration(table: Table, path: Path) -> str:
     """Write the error for a missing clips.yaml, with one to copy and fill in."""
     ranges = {name: _observed(table, name) for name in table.columns if name not in COLUMNS}
     numeric = [name for name, seen in ranges.items() if seen and name not in _USUAL_ATTRIBUTES]
+    # Without any trait every column of numbers may be a target; with one the others are not.
     targets = [name for name in numeric if name in (*TRAITS, "interview")] or numeric
     attributes = [name for name in ranges if name in _USUAL_ATTRIBUTES]
     lines = [

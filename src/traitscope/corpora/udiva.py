@@ -85,6 +85,7 @@ def load(
     length = _positive("window", window, "seconds", 15)
     every = _positive("step", step, "seconds", 15)
     windows = None if length is None else (length, every or length)
+    # Of a video and a folder of frames with one name the video stays, because it comes last.
     reading = _Reading(path, rate, dict(_recordings(path)), Faults())
     whole = _recorded(reading, letter, task)
     clips = [clip for recording in whole for clip in _windows(recording, windows)]
@@ -106,6 +107,7 @@ def _recorded(reading: _Reading, letter: str | None, task: str | None) -> Iterat
     folders = sorted(annotation.iterdir()) if annotation.is_dir() else []
     tasks = [f for f in folders if letter in (None, TASKS.get(f.name.lower()))]
     tasks = [folder for folder in tasks if folder.name.lower() in TASKS]
+    # Where someone derived the benchmark's layout, its splits count, though the tables lie beside.
     shipped = {} if folders else _udiva_shipped.session_files(path)
     if not tasks and not shipped:
         wanted = task or "talk, animal, lego, ghost"
@@ -124,6 +126,8 @@ def _recorded(reading: _Reading, letter: str | None, task: str | None) -> Iterat
 
 def _shipped(files: Mapping[str, Path], reading: _Reading, letter: str | None) -> Iterator[Clip]:
     """Clips of the publishers' layout: of the tasks that have recordings, else of all."""
+    # Who downloaded one task wants no missing clips of three others; who has no recordings yet
+    # gets the labels of all.
     recorded = {key[1] for key in reading.recordings} or set(TASKS.values())
     letters = [one for one in dict.fromkeys(TASKS.values()) if letter in (None, one)]
     for split, file in files.items():
@@ -162,6 +166,7 @@ def _positive(name: str, text: str | None, unit: str, example: int) -> float | N
     try:
         number = None if text is None else float(text)
     except ValueError:
+        # Refused below, together with numbers that make no sense.
         number = 0.0
     if number is not None and not 0 < number < float("inf"):
         raise ConfigError(f"{name}={text} is not a number of {unit}. Write for example {example}.")
@@ -175,12 +180,14 @@ def _said(window: tuple[float, float] | None) -> Iterator[str]:
 
 def _windows(clip: Clip, window: tuple[float, float] | None) -> Iterator[Clip]:
     """The windows of a recording, called after their seconds; or all of it, if it is short."""
+    # Without windows nothing is opened: the length of thousands of files is not asked for nothing.
     length, step = window or (float("inf"), 1.0)
     spare = (0.0 if window is None else _seconds(clip)) + _SLACK_SECONDS - length
     if spare < 0:
         yield clip
         return
     for number in range(1 + int(spare / step)):
+        # Milliseconds, because 3 * 0.1 is 0.30000000000000004, which would be in the ids, too.
         start, end = round(number * step, 3), round(number * step + length, 3)
         yield replace(clip, id=f"{clip.id}_{start:.10g}-{end:.10g}", start=start, end=end)
 
@@ -208,10 +215,10 @@ def _clips(
 ) -> Iterator[Clip]:
     """The clips of one task, in the order of splits, sessions and people."""
     letter, faults = TASKS[folder.name.lower()], reading.faults
-    found = list(_split_files(folder))
-    if not found:
+    files = list(_split_files(folder))
+    if not files:
         faults.add("no sessions_SPLIT_id.json", str(folder))
-    for split, sessions_file, labels_file in found:
+    for split, sessions_file, labels_file in files:
         labels = _labels(labels_file, faults)
         for session, people in _entries(sessions_file, faults):
             for person in PEOPLE:
@@ -248,11 +255,13 @@ def _labels(file: Path, faults: Faults) -> dict[str, dict[str, float]]:
     """Participant -> trait -> z-score."""
     labels = {}
     for person, scores in _entries(file, faults):
+        # The type itself, because JSON's true is an int for Python.
         numbers = isinstance(scores, list) and all(type(s) in (int, float) for s in scores)
         if not numbers or len(scores) != len(TRAITS):
             faults.add(f"{file.name}: not five numbers", f"participant {person}")
             continue
         labels[person] = {
+            # Python's JSON reads NaN and Infinity, which other programs write into it.
             target.name: float(score)
             for target, score in zip(TARGETS, scores, strict=True)
             if target.contains(score)
@@ -281,8 +290,8 @@ def _participant(people: Any, person: str) -> str | None:
     """The participant's id; the key ends in ``_T`` whatever the task."""
     if not isinstance(people, dict):
         return None
-    found = next((value for key, value in people.items() if str(key).startswith(person)), None)
-    return None if found is None else _plain(str(found))
+    number = next((value for key, value in people.items() if str(key).startswith(person)), None)
+    return None if number is None else _plain(str(number))
 
 
 def _recordings(folder: Path) -> Iterator[tuple[tuple[str, str, str, str], Path]]:
@@ -290,6 +299,8 @@ def _recordings(folder: Path) -> Iterator[tuple[tuple[str, str, str, str], Path]
     shipped = list(folder.glob(_udiva_shipped.RECORDINGS))
     for place in sorted([*folder.glob("*/*/*/FC[12]_?*"), *shipped]):
         person, letter = place.stem.split("_", 1)
+        # The benchmark's:   SPLIT/TASK_SPLIT/SESSION/FC1_T
+        # The publishers':   SPLIT/recordings/TASK_recordings_SPLIT/SESSION/FC1_T
         session, task, *above = (parent.name.lower() for parent in list(place.parents)[:4])
         split = above[1] if above[0] == "recordings" else above[0]
         if split not in SPLIT_WORDS or TASKS.get(task.split("_")[0]) != letter:
@@ -300,12 +311,12 @@ def _recordings(folder: Path) -> Iterator[tuple[tuple[str, str, str, str], Path]
 
 def _attributes(folder: Path, faults: Faults) -> dict[str, dict[str, str | float]]:
     """Participant -> what the metadata say, from every ``metadata_SPLIT.csv`` below the folder."""
-    found: dict[str, dict[str, str | float]] = {}
+    known: dict[str, dict[str, str | float]] = {}
     files = [f for depth in ("", "*/", "*/*/") for f in folder.glob(f"{depth}metadata_*.csv")]
     for file in sorted(files):
         table = read_table(file, tell=faults.add)
         for row in table.rows:
             cells = {name.lower(): cell for name, cell in row.items()}
             reader = Cells({"clip": cells.get("id", ""), **cells}, table.decimal_comma, faults)
-            found[_plain(cells.get("id", ""))] = reader.attributes(_ATTRIBUTES)
-    return found
+            known[_plain(cells.get("id", ""))] = reader.attributes(_ATTRIBUTES)
+    return known

@@ -51,6 +51,7 @@ def collate(
         clips=tuple(example.clip.id for example in examples),
         streams=streams,
         masks=masks,
+        # Zeros, because NaN would survive any mask: 0 * NaN is NaN.
         targets=np.where(known, labels, 0.0).astype(np.float32),
         target_mask=known,
         mixed=np.array([example.mixed for example in examples]),
@@ -118,6 +119,7 @@ def _moved(array: Any, device: Any) -> Any:
     if isinstance(array, np.ndarray):
         if array.dtype.kind not in "fiub":
             return array
+        # torch wants arrays that may be written to; those of a shelf are everybody's.
         array = torch.from_numpy(array if array.flags.writeable else array.copy())
         array = array.float() if array.dtype == torch.float64 else array
         if torch.device(device).type == "cuda":
@@ -137,6 +139,7 @@ def _shown(batch: Batch, name: str, device: Any, augment: Sequence[Augmentation]
             images = transform.pixels(images, drawn)
     images = normalised(images)
     mask = batch.masks[name]
+    # Once they are normalised, the zeros of a missing picture are zeros no more.
     if not mask.all():
         images *= _moved(mask, device)[..., None, None, None]
     return images

@@ -70,6 +70,7 @@ def draw_example(
             values[name] = scalers[name](vector) if name in scalers else vector
             continue
         rows = _rows(draw, stream, rng, drawn_times)
+        # The first stream of a group chooses; the others follow by time, having other rows.
         if draw.group:
             drawn_times.setdefault(draw.group, stream.time[rows])
         masks[name] = stream.mask[rows]
@@ -146,8 +147,10 @@ def draw_rows(
     candidates = np.flatnonzero(mask)
     if rows.rule == "random":
         assert rng is not None
+        # Where there are too few some are taken twice: batches need rows of one number.
         few = len(candidates) < count
         return np.sort(rng.choice(candidates, size=count, replace=few))
+    # The last row lasts as long as rows usually do, so that parts are equal to the end.
     step = float(np.median(np.diff(time))) if total > 1 else 1.0
     edges = np.linspace(time[0], time[-1] + step, count + 1)
     middles = (edges[:-1] + edges[1:] - step) / 2
@@ -177,6 +180,7 @@ def _take(stream: Stream, rows: NDArray[np.intp], scaler: Scaler | None) -> AnyA
     if values.dtype.kind not in "fiub":
         return values
     numbers = scaler(values) if scaler else values.astype(np.float32)
+    # Missing rows are NaN, and a NaN comes through every mask.
     gone = ~stream.mask[rows]
     if gone.any():
         numbers = numbers.copy()

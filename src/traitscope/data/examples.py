@@ -101,6 +101,7 @@ class Examples:
     def lean(self) -> "Examples":
         """The same examples with only what reading takes, to be sent to another process."""
         other = copy(self)
+        # Paths, words and attributes stay here: they would go through a pipe to every process.
         other.clips = tuple(Clip(clip.id, targets=clip.targets) for clip in self.clips)
         if (chooser := self.store.chooser) is not None:
             other.store = Store(self.store.folder, _Files.of(chooser, self))
@@ -131,6 +132,7 @@ class Examples:
         example = draw_example(clip, streams, self.draws, rng=rng, scalers=self.scalers)
         if not self.augment:
             return example
+        # The 1 keeps augmentation apart from the choice of rows: one row more moves no crop.
         rng = np.random.default_rng([self.seed or 0, epoch, position, 1])
         changed, masks, draws = change(example.streams, example.masks, self.augment, rng)
         return Example(clip, changed, masks, draws=draws)
@@ -145,6 +147,7 @@ class Examples:
         """Mix the examples of a batch, if a transform says so."""
         if not any(transform.mix for transform in self.augment):
             return examples
+        # Of all clips of the batch, because it decides between them.
         rng = np.random.default_rng([self.seed or 0, *np.ravel(np.asarray(indices)).tolist()])
         samples: list[Sample] = [(e.streams, e.masks, e.clip.targets) for e in examples]
         mixed, draws = blend(samples, self.augment, rng)
@@ -233,6 +236,7 @@ def fit_scalers(examples: Examples) -> dict[str, Scaler]:
                 rows = pool(stream, draw.pool)[None]
             else:
                 assert stream.values is not None
+                # In full precision: sums over millions of rows lose digits in half of it.
                 rows = stream.values[stream.mask].astype(np.float64)
             moments[name] = moments.get(name, Moments.none(rows.shape[1])).add(rows)
     return {name: sums.scaler() for name, sums in moments.items()}

@@ -84,6 +84,7 @@ class Loader:
         places = count()
 
         def ask() -> None:
+            # One batch, or none at the end of the epoch.
             for indices in islice(batches, 1):
                 waiting.append(readers.ask(self._which, indices, next(places)))
 

@@ -107,6 +107,7 @@ def deal(corpus: Corpus, manifest: Manifest) -> dict[str, str | int]:
     """
     given: Mapping[str, str | int] = manifest.splits or manifest.folds
     own = {clip.id: clip for clip in corpus.clips}
+    # Others name clips with a suffix, or without one: talk.mp4 may be the clip talk.
     stems = {_stem(clip_id): clip_id for clip_id in own}
     names = {name: name if name in own else stems.get(_stem(name), "") for name in given}
     dealt = {names[name]: place for name, place in given.items() if names[name]}
@@ -120,11 +121,11 @@ def deal(corpus: Corpus, manifest: Manifest) -> dict[str, str | int]:
             if names[name] and known != label_hash(own[names[name]], hashed)
         ],
     }
-    said = [f"{what}: {len(clips)} ({some(clips, 5)})" for what, clips in faults.items() if clips]
-    if said:
+    wrong = [f"{what}: {len(clips)} ({some(clips, 5)})" for what, clips in faults.items() if clips]
+    if wrong:
         raise DataError(
             f"The manifest {manifest.path} ({manifest.mark}) does not fit {corpus.name}: "
-            f"{'; '.join(said)}. Use the labels it was written for; a clip that is to be left out "
+            f"{'; '.join(wrong)}. Use the labels it was written for; a clip that is to be left out "
             f"gets an empty split."
         )
     return dealt
@@ -141,9 +142,9 @@ def _lists(folder: Path) -> Manifest:
         for path in lists:
             lines = path.read_text(encoding="utf-8-sig").splitlines()
             # a list may have more columns behind the name, and paths of another machine
-            found = [PureWindowsPath(line.split(",")[0].strip()).name for line in lines]
-            clips += [name for name in found if name]
-            given |= {name: split for name in found if name}
+            listed = [PureWindowsPath(line.split(",")[0].strip()).name for line in lines]
+            clips += [name for name in listed if name]
+            given |= {name: split for name in listed if name}
             content.update(path.read_bytes())
     if not given:
         raise DataError(

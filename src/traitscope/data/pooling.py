@@ -15,6 +15,7 @@ Array = NDArray[np.float64]
 def _slope(values: Array, time: Array) -> Array:
     """Least-squares change per second."""
     centred = time - time.mean()
+    # One row, or several at one time, change by nothing.
     spread = float(centred @ centred)
     return centred @ values / spread if spread > 0 else np.zeros(values.shape[1])
 

@@ -187,6 +187,7 @@ def split(corpus: Corpus, protocol: Protocol) -> Splits:
     else:
         parts = fold_numbers(corpus, protocol)
         names = _of_fold(parts, protocol)
+    # In the order of the corpus, whatever the order in which clips were dealt.
     train, validation, test = (
         tuple(clip for clip in corpus.clips if names[clip.id] == name) for name in SPLITS
     )
@@ -277,6 +278,7 @@ def groups(clips: Sequence[Clip], group: Group = "source+subject") -> list[list[
         if "subject" in group and clip.subject is not None:
             keys.append(f"subject:{clip.subject}")
         for key in keys:
+            # Whoever leads the source or subject now follows the clip: two groups become one.
             leader[find(key)] = find(f"clip:{clip.id}")
     members: dict[str, list[Clip]] = defaultdict(list)
     for clip in sorted(clips, key=lambda clip: clip.id):
@@ -330,6 +332,7 @@ def _given(corpus: Corpus, protocol: Protocol) -> dict[str, str]:
 
 def _of_fold(parts: Mapping[str, int], protocol: Protocol) -> dict[str, str]:
     """Clip -> split, for the fold of a protocol."""
+    # Validation is the next fold; after the last comes the first again.
     chosen = {protocol.fold: "test", (int(protocol.fold) + 1) % protocol.folds: "validation"}
     return {clip: chosen.get(part, "train") for clip, part in parts.items()}
 

@@ -102,6 +102,7 @@ class Readers:
         """
         number, self._asked = self._asked, self._asked + 1
         reader = self._processes[order % len(self._processes)]
+        # By turns: a slot comes round again only when the batch in it has been used.
         task = _Task(number, which, list(indices), order // len(self._processes) % SLOTS)
         reader.asked.append(task)
         with suppress(OSError):  # it has ended, which `take` will say
@@ -124,6 +125,7 @@ class Readers:
             if answer is None:  # it is ready; when all are, nobody needs the names any more
                 self._named()
                 continue
+            # Answers come in the order of the questions.
             task = reader.asked.pop(0)
             self._answers[task.number] = task, self._processes.index(reader), answer
         task, place, answer = self._answers.pop(number)
@@ -163,6 +165,7 @@ class Readers:
         before = self._seen.get(place)
         if before != placed.file:
             if before is not None:
+                # Arrays that still stand on it keep that memory alive.
                 del self._mapped[before]
             self._seen[place] = placed.file
             self._mapped[placed.file] = _shared.join(placed.file)
@@ -245,6 +248,7 @@ class _Slot:
             self._pieces[place] = _shared.make(int(size * _MOST_SPARE))
         file, memory = self._pieces[place]
         array = np.frombuffer(memory, kind, count).reshape(shape)
+        # By identity: what was laid out here comes back as the very same arrays.
         self._files[id(array)] = file
         return array
 
@@ -286,6 +290,7 @@ def _answer(task: _Task, examples: Examples, slot: _Slot, mark: NDArray[np.int64
     """Read a batch; what goes wrong goes home as a value, and is raised there."""
 
     def watch(place: int) -> None:
+        # Memory begins with zeros, so 0 means that nothing was read, and places count from 1.
         mark[:] = task.which, place + 1
 
     try:

@@ -149,6 +149,7 @@ def join_records(records: Sequence[Sequence[Record]]) -> list[Record]:
     for fold in zip(*records, strict=False):
         rows: dict[tuple[str, str], RecordedClip] = {}
         everything = [row for each in fold for row in each.clips]
+        # The strongest use of a clip comes first, and stays.
         for row in sorted(everything, key=lambda row: strongest.index(row.use)):
             rows.setdefault((same_place(row.corpus), row.clip), row)
         joined.append(Record(tuple(rows.values())))
@@ -204,6 +205,7 @@ def _with_start(own: Sequence[RecordedClip], address: str, start: Record | None)
     rows = []
     for row in own:
         before = earlier.pop((same_place(address), row.clip), None)
+        # What the first run learnt weighs more than what this one chooses by.
         weak = row.use in {"left_out", "held_out"} or (
             before is not None and before.use == "start" and row.use == "selection"
         )

@@ -43,9 +43,11 @@ class Moments:
         """
         finite = np.isfinite(rows)
         added = finite.sum(axis=0)
+        # At least 1, or a column without a number would divide by zero.
         mean = np.where(finite, rows, 0).sum(axis=0) / np.maximum(added, 1)
         squares = (np.where(finite, rows - mean, 0) ** 2).sum(axis=0)
         total = np.maximum(self.count + added, 1)
+        # Two parts that lie apart are more spread together than each is: the gap counts, by weight.
         gap = mean - self.mean
         return Moments(
             count=self.count + added,

@@ -108,6 +108,7 @@ class _Unpacker:
             self._resampler = av.AudioResampler(format="flt")
             packed = self._resampler.resample(frame)
         channels = frame.layout.nb_channels
+        # Packed: the channels take turns within one plane.
         pieces = [piece.to_ndarray().reshape(-1, channels).T for piece in packed]
         return np.concatenate([np.empty((channels, 0), np.float32), *pieces], axis=1)
 

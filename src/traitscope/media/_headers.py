@@ -52,6 +52,7 @@ def _of_bmp(view: memoryview) -> tuple[int, int]:
     if _number(view, 14, 4) == 12:  # of OS/2, with short numbers
         return _number(view, 18, 2), _number(view, 20, 2)
     height = _number(view, 22, 4)
+    # A negative height says that rows come from the top.
     upside_down = height >= 2**31
     return _number(view, 18, 4), 2**32 - height if upside_down else height
 
@@ -60,6 +61,7 @@ def _of_jpeg(view: memoryview) -> tuple[int, int]:
     """Of its frame; a thumbnail lies within a segment and is passed over."""
     place = 2
     while True:
+        # What stands between segments, and any number of FF before a marker, is passed over.
         while _number(view, place, 1) != 0xFF:
             place += 1
         while (marker := _number(view, place, 1)) == 0xFF:
@@ -68,17 +70,21 @@ def _of_jpeg(view: memoryview) -> tuple[int, int]:
         if marker in _FRAMES:
             return _number(view, place + 5, 2, big=True), _number(view, place + 3, 2, big=True)
         if marker not in _BARE:
+            # A length counts its own two bytes; a smaller one would never get on.
             place += max(2, _number(view, place, 2, big=True))
 
 
 def _of_webp(view: memoryview) -> tuple[int, int]:
     kind = bytes(view[8:16])
     if kind == b"WEBPVP8X":
+        # The size minus one, in 24 bits each.
         return 1 + _number(view, 24, 3), 1 + _number(view, 27, 3)
     if kind == b"WEBPVP8L":
+        # The size minus one, in 14 bits each, across the borders of bytes.
         bits = _number(view, 21, 4)
         return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
     if kind == b"WEBPVP8 ":
+        # The two bits above the 14 ask for another size on the screen.
         return _number(view, 26, 2) & 0x3FFF, _number(view, 28, 2) & 0x3FFF
     raise IndexError
 

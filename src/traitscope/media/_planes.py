@@ -59,6 +59,7 @@ class Planes:
         left, top, right, bottom = window
         width, height = self.size
         share = (right - left) * (bottom - top) / (width * height)
+        # Once the whole picture is made, a part of it costs nothing.
         if "image" in self.__dict__ or share > _MOSTLY:
             return self.image[top:bottom, left:right]
         x, y, x_end, y_end = self._seen
@@ -84,6 +85,7 @@ class Planes:
     def _planes(self) -> list[NDArray[np.uint8]]:
         """Brightness and colours where the decoder put them, without copying."""
         return [
+            # Lines are padded to lengths that suit the decoder; of them only the width is picture.
             np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)[:, : plane.width]
             for plane in self._frame.planes
         ]
@@ -102,7 +104,9 @@ class Planes:
 
 def _widened(first: int, end: int, length: int) -> tuple[int, int]:
     """Start and end of a cut that holds a part, even (colour comes in pairs) and of few sizes."""
+    # One more than is asked for, because an odd start moves back by one.
     whole = -(-(end - first + 1) // _STEP) * _STEP
+    # With the part in its middle, unless the picture ends before.
     start = max(0, min(first - (whole - (end - first)) // 2, length - whole))
     start -= start % 2
     return start, min(length, max(end, start + whole))

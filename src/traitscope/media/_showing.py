@@ -54,9 +54,11 @@ def orientation(frame: Any) -> tuple[int, bool]:
     data = next((d for d in _side_data(frame) if d.type is Type.DISPLAYMATRIX), None)
     if data is None:
         return 0, False
+    # Numbers of fixed point: their scale does not matter to an angle.
     a, b, _, c, d, *_ = np.frombuffer(bytes(data), np.int32).astype(np.float64)
     mirrored = a * d - b * c < 0
     if mirrored:
+        # To mirror first is to turn round what x contributes.
         a, b = -a, -b
     return int(np.rint(-np.arctan2(b, a) / (np.pi / 2))) % 4, bool(mirrored)
 
@@ -132,11 +134,14 @@ class Converter:
         if aspect != 1:  # as it was when the frame was decoded
             changes["width"] = square_width(frame.width, aspect)
             changes["interpolation"] = Interpolation.BICUBIC
+        # Those who record such light use these primaries, whether they say so or not.
         if self._light and int(frame.color_primaries) == ColorPrimaries.UNSPECIFIED:
             frame.color_primaries = ColorPrimaries.BT2020
         image = self._reformatter.reformat(frame, format="rgb24", **changes).to_ndarray()
+        # After the pixels were made square: their shape is that of the stored picture.
         image = image[:, ::-1] if mirrored else image
         image = np.rot90(image, turns) if turns else image
+        # Views that are turned have strides that OpenCV does not take.
         rgb: NDArray[np.uint8] = np.ascontiguousarray(image)
         return rgb
 
@@ -166,6 +171,7 @@ def deinterlaced(
             yield time, frame
             continue
         form = (frame.width, frame.height, frame.format.name)
+        # A filter is made for one size and format: the old one first gives what it still holds.
         if form != graph_form:
             yield from _rest(graph, times)
             graph = _graph(frame, ("bwdif", "mode=send_frame:deint=interlaced"))

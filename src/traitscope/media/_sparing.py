@@ -60,10 +60,12 @@ def sparing(
         AstrayError: something is damaged, a wanted picture did not come out, or the times make
             no sense.
     """
+    # A heap: packets come in order of decoding, and their pictures are due in order of display.
     expected: list[tuple[int, bool]] = []
     for packet, keep in _planned(packets, wanted):
         if packet.pts is not None and not packet.is_discard:
             heapq.heappush(expected, (packet.pts, keep))
+        # The decoder leaves out only what no other picture needs, however little it is wanted.
         context.skip_frame = "DEFAULT" if keep else "NONREF"
         try:
             frames = packet.decode()
@@ -130,8 +132,10 @@ def _settled(
             return
         pts = times[place - 1]
         before = times[place - 2] if place > 1 else None
+        # Of two pictures with one time nobody can tell which is wanted.
         if before == pts:
             raise AstrayError
         yield held.popleft(), wanted(before, pts, times[place] if place < len(times) else None)
+        # The time before the earliest held packet stays: it is asked for as the one before.
         first = min((packet.pts for packet in held if not packet.is_discard), default=times[-1])
         del times[: max(0, bisect_right(times, first) - 2)]

@@ -54,6 +54,7 @@ def shown(
             frames = packet.decode()
         except av.error.FFmpegError as error:
             note(f"damaged: some {stream.type} was skipped ({error.strerror})")
+            # Its picture never comes, so its time must not go to another one.
             if due is not None:
                 waiting.remove(due)
                 heapq.heapify(waiting)
@@ -72,6 +73,7 @@ class Clock:
 
     def __init__(self, zero: int, unit: Fraction, step_seconds: float, note: Note) -> None:
         self._zero, self._step, self._note = zero, step_seconds, note
+        # In parts: multiplying fractions, once per picture, would cost more than all else here.
         self._numerator, self._denominator = unit.numerator, unit.denominator
         self._last, self._moved = -math.inf, 0.0
         self._untimed = 0
@@ -98,9 +100,11 @@ class Clock:
         """Go on after a break; slip in a picture that only comes too early."""
         if self._last - time > _BREAK_SECONDS:
             self._note(f"times: they go back by {self._last - time:.2f} s at {self._last:.2f} s")
+            # The other recording goes on one step after the last picture.
             self._moved += self._last + self._step - time
             return self._last + self._step
         self._note("times: some do not rise, so their pictures were put after the one before")
+        # Half a step, so that the next picture, which is in time, still comes later.
         return self._last + self._step / 2
 
 

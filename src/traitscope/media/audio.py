@@ -103,6 +103,7 @@ def read_sound(
             f"out-of-phase: channels cancel each other, so channel {loudest + 1} is heard"
         )
     problems = reading.problems
+    # Where something went wrong the file is to blame, and not the interval.
     if start and not problems and (samples is None or not len(samples)):
         until = "on" if end is None else f"to {end:g} s"
         raise ClipError(
@@ -179,7 +180,9 @@ class _Reading:
                 raise _no_audio(self._file)
             check_codec(stream, self._file)
             self.notes += tell_choice(list(container.streams.audio), stream)
+            # The clock of a clip starts with its first picture, of its sound as well.
             zero, first = _first_second(video_stream(container) or stream), _first_second(stream)
+            # Shorter leads are how encoders begin: they put a little silence in front.
             if zero - first > _LONG_LEAD_SECONDS and not self._start:
                 self.problems.append(
                     f"early-sound: {zero - first:.2f} s before the first picture are left out"
@@ -201,6 +204,7 @@ class _Reading:
         decoded_end = self._start + samples / self._rate
         if self._declared_end is None or decoded_end + _SHORTFALL_SECONDS >= expected:
             return 1.0
+        # In front, because only the first problem becomes a note.
         self.problems.insert(0, f"truncated: sound ends at {decoded_end:.2f} s of {expected:.2f} s")
         return max(0.0, (decoded_end - self._start) / (expected - self._start))
 
@@ -213,6 +217,7 @@ class _Reading:
         """
         start, rate = zero + self._start, self._rate
         stop = None if self._end is None else round((self._end - self._start) * rate)
+        # No pause is longer than its file; one that does not know its length gets a minute.
         longest = (container.duration / av.time_base if container.duration else 60) * rate
         spool = _Spool()
         position: int | None = None
@@ -226,6 +231,7 @@ class _Reading:
                 self._pause(spool, max(0, min(begin, stop or begin) - held))
                 position = begin if position is None else max(begin, position)
             assert position is not None
+            # A piece may begin before the interval, at a negative position, and end behind it.
             samples = piece.to_ndarray()[0]
             spool.add(
                 samples[max(0, -position) : None if stop is None else max(0, stop - position)]
@@ -292,6 +298,7 @@ class _Spool:
 
     def _settle(self) -> None:
         block = np.concatenate([*self._pieces, np.empty(0, np.int32)]).astype(np.float32)
+        # A power of two: no sample is rounded for it.
         block /= np.float32(2**31)
         self._blocks.append(block)
         self._settled += len(block)
@@ -310,9 +317,11 @@ def _resampled(
     resampler = resampler_to_mono(sample_rate_hz)
     due = began = None
     for frame in frames:
+        # A frame without a time follows the one before.
         time = (due or 0.0) if frame.pts is None else float(frame.pts * frame.time_base)
         if due is None or time - due > _PAUSE_SECONDS:
             if due is not None:
+                # What the resampler still holds was heard before the pause.
                 yield from ((None, piece) for piece in resampler.resample(None))
                 resampler = resampler_to_mono(sample_rate_hz)
             began = due = time

@@ -84,6 +84,7 @@ def _look_into(
     entries = _entries(folder)
     reasons = {entry: _why_not(entry) for entry in entries if not entry.is_dir()}
     media = [entry for entry, reason in reasons.items() if not reason]
+    # The frames of one clip: nothing in such a folder is a clip by itself.
     if _holds_frames(entries, media):
         files.append(folder)
         return
@@ -125,6 +126,7 @@ def _holds_frames(entries: Sequence[Path], media: Sequence[Path]) -> bool:
     sounds = [entry for entry in media if entry.suffix.lower() == ".wav"]
     if not frames or len(media) > len(sounds) or len(sounds) > 1:
         return False
+    # A picture beside one sound is its poster, unless a rate says that pictures are shown.
     return not sounds or len(frames) > 1 or any(entry.name == "fps.txt" for entry in entries)
 
 
@@ -164,6 +166,7 @@ def _why_not(path: Path) -> str:
 
 def _is_text(start: bytes) -> bool:
     """Tell text by its bytes; FFmpeg takes much of it for media (as terminals draw it)."""
+    # UTF-16 has zeros in it, which would count as data below.
     if start.startswith((b"\xff\xfe", b"\xfe\xff")):
         return True
     return all(byte >= 32 or byte in _ADDED for byte in start) and b"\x7f" not in start
@@ -181,13 +184,14 @@ def _refusal(path: Path) -> str:
             if kind.endswith("_pipe") or kind in _STILL:
                 return _PICTURE
             problems: list[str] = []
-            found = sum(1 for _ in islice(decoded(container, stream, problems.append), _DECODED))
-            moving = stream.type == "audio" or found > 1
+            pieces = sum(1 for _ in islice(decoded(container, stream, problems.append), _DECODED))
+            moving = stream.type == "audio" or pieces > 1
     except (ClipError, av.error.FFmpegError, OSError, ValueError):
         return "no media that can be opened"
-    if moving and found > len(problems):
+    # Chance bytes give a picture now and then, and more complaints.
+    if moving and pieces > len(problems):
         return ""
-    return "a single picture" if found and not moving else "no media that can be decoded"
+    return "a single picture" if pieces and not moving else "no media that can be decoded"
 
 
 def walk(folder: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
@@ -205,8 +209,10 @@ def walk(folder: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
         new: dict[str, str] = {}
         for name in sorted(below, key=lambda name: ((here / name).is_symlink(), name)):
             real = os.path.realpath(here / name)
+            # Two links beside each other may lead to one folder, too.
             if real not in seen and real not in new.values():
                 new[name] = real
         below[:] = new
         yield here, below, sorted(names)
+        # What the caller took out has not been visited: another link may lead to it later.
         seen.update(new[name] for name in below)

@@ -14,6 +14,7 @@ from traitscope.media.pictures import decoded
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp"}
 _RATE_BYTES = 100
+# Tools that draw landmarks call their pictures face_landmark_7, face-marks or 7_lmks.
 _LANDMARKS = re.compile(r"[_-]?(?:land)?marks?(?=[_-]|$)|[_-]?lmks?(?=[_-]|$)")
 
 
@@ -24,6 +25,7 @@ def probe(folder: Path, *, fps: float | None, limits: Limits = DEFAULTS) -> Medi
         ClipError: it holds no images, or nothing says how many are shown per second.
     """
     files, rate = _files(folder), _fps(folder, fps)
+    # The first stands for all: a look at a folder must not read thousands of pictures.
     height, width = load(files[0], limits).shape[:2]
     wav = sound_file(folder)
     return MediaInfo(
@@ -89,6 +91,7 @@ def sound_file(folder: Path) -> Path | None:
 
 def _files(folder: Path) -> list[Path]:
     files = images_in(folder)
+    # Drawn landmarks are no frames, or each moment would be there twice.
     drawn = drawings(files)
     files = [file for file in files if file not in drawn]
     if not files:
@@ -102,6 +105,7 @@ def _files(folder: Path) -> list[Path]:
 
 def images_in(folder: Path) -> list[Path]:
     """All images of a folder, in no order."""
+    # Hidden ones are no frames: macOS leaves ._NAME beside each file on other disks.
     return [f for f in folder.iterdir() if f.suffix.lower() in SUFFIXES and f.name[0] != "."]
 
 
@@ -124,20 +128,25 @@ def drawing_of(files: Iterable[Path]) -> dict[Path, Path]:
 def _natural(name: str) -> list[tuple[int, str]]:
     """Sort key that puts frame_2 before frame_10."""
     parts = re.split(r"(\d+)", name)
+    # Pairs, because numbers and words cannot be compared; and digits of other scripts, which
+    # int() would read as well, are words here.
     return [(int(p), "") if p.isdecimal() and p.isascii() else (-1, p.lower()) for p in parts]
 
 
 def _written(note: Path) -> str:
     with note.open("rb") as file:
+        # A number is short, and the file may be anything.
         return file.read(_RATE_BYTES).decode("utf-8", errors="replace").strip()
 
 
 def _fps(folder: Path, fps: float | None) -> float:
     note = folder / "fps.txt"
+    # What the table says of a clip goes before the note in its folder.
     text = _written(note) if fps is None and note.is_file() else fps
     try:
         rate = float(text) if text is not None else 0.0
     except ValueError:
+        # Refused below, with the text that stood there.
         rate = 0.0
     if not 0 < rate < float("inf"):
         raise ClipError(

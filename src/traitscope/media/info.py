@@ -222,7 +222,9 @@ def measured(info: MediaInfo, container: Any, stream: Any) -> MediaInfo:
     doubtful = stream.type == "video" and not (info.fps and believed(info.fps))
     if info.duration_seconds > 0 and not doubtful:
         return info
+    # Damage is not noted here: whoever decodes the track meets it again.
     packets = (p for p in packets_of(container, stream, lambda problem: None) if p.size)
+    # Where the length is known, some packets tell the rate; where it is not, the last one counts.
     few = islice(packets, _LOOKED_AT if info.duration_seconds > 0 else None)
     times: list[Fraction] = []
     last, count, timed = Fraction(0), 0, True
@@ -233,12 +235,14 @@ def measured(info: MediaInfo, container: Any, stream: Any) -> MediaInfo:
         if ticks is not None:
             ticks -= stream.start_time or 0
             times.append(ticks * stream.time_base)
+            # The greatest, because packets come in order of decoding.
             last = max(last, (ticks + (packet.duration or 0)) * stream.time_base)
     if doubtful:
         info = _with_rate(info, times, _declared_rates(stream))
     if info.duration_seconds > 0:
         return info
     step = 1 / (info.fps or 25.0)
+    # Without times of display the pictures are counted: it lasts as long as they do at least.
     seconds = float(last) if timed else max(float(last), count * step)
     return replace(info, duration_seconds=seconds)
 
@@ -246,9 +250,11 @@ def measured(info: MediaInfo, container: Any, stream: Any) -> MediaInfo:
 def _with_rate(info: MediaInfo, times: list[Fraction], declared: list[float]) -> MediaInfo:
     """The rate that times tell, where the declared one is not believed."""
     span = max(times, default=Fraction(0)) - min(times, default=Fraction(0))
+    # Nothing is told by times that are all the same.
     if not span:
         return replace(info, fps=next(filter(believed, declared), None))
     rate = float((len(times) - 1) / span)
+    # A declared rate nearby is the exact one, such as 30000/1001: times are rounded to ticks.
     near = [other for other in declared if abs(rate / other - 1) < _SAME_RATE]
     if near:
         return replace(info, fps=near[0])
@@ -276,9 +282,11 @@ def own_duration(container: Any, stream: Any | None) -> float | None:
         return float(stream.duration * stream.time_base)
     if "matroska" not in container.format.name:
         return None
+    # DURATION, or DURATION-eng where the writer adds the language.
     tag = _CLOCK.match(next((v for k, v in stream.metadata.items() if k[:8] == "DURATION"), ""))
     if tag is None:
         return None
+    # The tag is the time at which the track ends.
     end = float(tag[1]) * 3600 + float(tag[2]) * 60 + float(tag[3])
     return max(0.0, end - _start(stream))
 

@@ -91,6 +91,7 @@ def check_extent(path: Path, pictures: int, seconds: float, limits: Limits) -> N
     """
     if pictures > limits.pictures:
         what = f"{path} has {pictures:,} pictures and more"
+        # How many there are is not known: reading stopped here, so twice as many are asked for.
         raise too_much(what, "pictures", 2 * pictures, limits.pictures)
     if seconds > limits.seconds:
         what = f"{path} has a picture {seconds:,.0f} s after the start of the clip"
@@ -99,5 +100,6 @@ def check_extent(path: Path, pictures: int, seconds: float, limits: Limits) -> N
 
 def _above(value: float) -> int:
     """A round number that is not below another."""
+    # Two digits, rounded up: 103345000 asks for 110000000.
     unit = int(10 ** max(0, len(str(int(value))) - 2))
     return -int(-value // unit) * unit

@@ -112,14 +112,14 @@ def check_size(path: Path, limits: Limits) -> None:
     av.logging.set_level(av.logging.ERROR)
     av.logging.set_skip_repeated(False)  # what another file said last may be held back
     try:
-        with av.logging.Capture(local=True) as said:
+        with av.logging.Capture(local=True) as lines:
             _try_pictures(path, limits)
     finally:
         av.logging.set_level(level)
         av.logging.set_skip_repeated(without_repeats)
-    found = next((size for _, _, line in said if (size := _TOO_LARGE.match(line))), None)
-    if found:
-        check_pixels(path, int(found[1]), int(found[2]), limits)
+    sides = next((size for _, _, line in lines if (size := _TOO_LARGE.match(line))), None)
+    if sides:
+        check_pixels(path, int(sides[1]), int(sides[2]), limits)
 
 
 def _try_pictures(path: Path, limits: Limits) -> None:
@@ -144,6 +144,7 @@ def _open(path: Path, limits: Limits) -> Any:
         metadata_errors="replace",
         timeout=(_OPEN_SECONDS, _READ_SECONDS),
     )
+    # Decoders do not take the option over from their container.
     for stream in container.streams.video:
         if stream.codec_context is not None:
             stream.codec_context.options = most
@@ -175,6 +176,7 @@ def _other(path: Path) -> str:
             start = file.read(_LOOKED_AT_BYTES)
     except OSError:
         return ""
+    # A mark of UTF-8 and empty lines may stand before anything.
     plain = start.removeprefix(b"\xef\xbb\xbf").lstrip()
     named = next((what for pattern, what in _OTHERS if pattern.match(plain)), "")
     if not named and all(byte >= 32 or byte in b"\t\n\r\f\x1b" for byte in start):

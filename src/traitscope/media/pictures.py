@@ -87,6 +87,7 @@ def decode_rows(
         if image is not None and size is not None:
             image = middle(image, height / width)
             if image.shape[:2] != (height, width):
+                # By averages: to skip pixels makes fine patterns shimmer.
                 image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
         arrays.append(image)
     lost = sum(bool(data) and image is None for data, image in zip(images, arrays, strict=True))

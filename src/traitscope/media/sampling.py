@@ -39,6 +39,7 @@ class Spread:
 
     def moments(self, duration_seconds: float) -> Moments:
         """The moments for a clip of this length."""
+        # A generator of its own, so that a clip's moments do not depend on what was read before.
         rng = np.random.default_rng(self.seed)
         place = np.full(self.count, 0.5) if self.rule == "even" else rng.random(self.count)
         share = place if self.rule == "random" else (np.arange(self.count) + place) / self.count
@@ -59,8 +60,10 @@ def is_wanted(since: float, until: float, rate: Rate) -> bool:
     if rate == "native":
         return True
     if isinstance(rate, tuple):
+        # Both ends give way alike: no moment falls between two frames, or on two of them.
         place = bisect.bisect_left(rate, since - TOLERANCE_SECONDS)
         return place < len(rate) and rate[place] < until - TOLERANCE_SECONDS
+    # The first moment that is not before the frame; none lies before the clip.
     tick = max(0, math.ceil((since - TOLERANCE_SECONDS) * rate))
     return tick / rate < until - TOLERANCE_SECONDS
 
@@ -76,6 +79,7 @@ def wanted(times: Sequence[float], rate: Rate, *, end: float) -> NDArray[np.bool
     Returns:
         (frames,) True where the frame is delivered.
     """
+    # The first frame stands for the start of the clip as well, even if it comes a little later.
     since = [0.0, *times[1:]]
     until = [*times[1:], end]
     return np.array([is_wanted(a, b, rate) for a, b in zip(since, until, strict=True)], dtype=bool)

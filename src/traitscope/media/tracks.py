@@ -74,6 +74,7 @@ def _chosen(container: Any, tracks: Sequence[Any], number: int | None, kind: str
 def _rank(stream: Any) -> tuple[bool, bool, int]:
     """Smallest for the track that is taken."""
     aside = any(_flagged(stream, name) for name in _ASIDE)
+    # False comes first: the default, then what is for everybody, then the order of the file.
     return not _flagged(stream, "default"), aside, stream.index
 
 

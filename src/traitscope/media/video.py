@@ -303,12 +303,12 @@ class FrameReader:
     def _look(self, container: Any, stream: Any, frame: Any, convert: Converter) -> None:
         """Take in what a frame says: all of the first, size and interlacing of the others."""
         if convert.orientation is None:
-            before, told = self.info, describe(container, frame, self._tracks)
+            before, facts = self.info, describe(container, frame, self._tracks)
             self.info = replace(
-                told,
+                facts,
                 duration_seconds=before.duration_seconds,
                 fps=before.fps,
-                notes=tuple(dict.fromkeys((*before.notes, *told.notes))),
+                notes=tuple(dict.fromkeys((*before.notes, *facts.notes))),
             )
             check_pixels(self._path, self.info.width or 0, self.info.height or 0, self._limits)
             convert.look(stream, frame)

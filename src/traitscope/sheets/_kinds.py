@@ -41,9 +41,9 @@ def is_parquet(start: bytes, path: Path) -> bool:
     """
     if start.startswith(_PARQUET):
         return True
-    found = _other(start)
-    if found:
-        raise DataError(f"{path} is no table: it is {found}.")
+    other = _other(start)
+    if other:
+        raise DataError(f"{path} is no table: it is {other}.")
     if path.suffix.lower() == ".parquet":
         raise DataError(
             f"{path} is not readable as Parquet: it does not begin as one. Write it again, or "
@@ -61,6 +61,7 @@ def unicode_of(start: bytes) -> str:
     pairs = start[: len(start) // 2 * 2]
     if b"\0" not in pairs:
         return ""
+    # Latin letters of two bytes each, without a mark in front: every other byte is zero.
     if not any(pairs[0::2]) and all(pairs[1::2]):
         return "utf-16-be"
     return "utf-16-le" if not any(pairs[1::2]) and all(pairs[0::2]) else ""
@@ -68,10 +69,11 @@ def unicode_of(start: bytes) -> str:
 
 def _other(start: bytes) -> str:
     plain = start.removeprefix(b"\xef\xbb\xbf").lstrip()
-    named = next((said for magic, said in _BYTES if start.startswith(magic)), "")
+    named = next((what for magic, what in _BYTES if start.startswith(magic)), "")
     if named:
         return named
     if start.startswith(b"PK\x03\x04"):
+        # Spreadsheets are zips as well: they are known by the names of their first parts.
         office = (b"[Content_Types].xml", b"xl/", b"mimetype")
         if any(word in start for word in office):
             return "a spreadsheet (.xlsx or .ods): save it as 'CSV UTF-8' there"

@@ -103,13 +103,14 @@ def look_at(path: Path, start: bytes) -> Lines:
     with _open(path, data) as file:
         text, number = _header(file, path)
         begin = file.tell()
+        # The first rows alone tell the mark of decimals; names of columns may hold any comma.
         sniffed = file.read(_SNIFFED_BYTES)
         file.seek(begin)
-        said = _LIKE_EXCEL.fullmatch(text)
-        if said:  # Excel's own way to say the separator, above the header
+        excel = _LIKE_EXCEL.fullmatch(text)
+        if excel:  # Excel's own way to say the separator, above the header
             text, more = _header(file, path)
             number, begin = number + more, file.tell()
-        separator = said[1] if said else _separator(text)
+        separator = excel[1] if excel else _separator(text)
         encoding = _encoding(file)
         header = _cells(text, separator, path)
         file.seek(begin)
@@ -129,6 +130,7 @@ def _rewritten(path: Path, start: bytes) -> bytes | None:
     wide = unicode_of(start)
     if not wide and (b"\n" in start or b"\r" not in start):
         return None
+    # In memory: such files are rare and small, and bytes are counted in usual lines only.
     try:
         text = path.read_bytes().decode(wide or "utf-8-sig")
     except UnicodeDecodeError as error:
@@ -159,6 +161,7 @@ def _header(file: BinaryIO, path: Path) -> tuple[str, int]:
 
 
 def _separator(text: str) -> str:
+    # Names in quotes may hold separators. Of equal counts the first wins, the comma.
     return max(",;\t|", key=_QUOTED.sub("", text).count)
 
 
@@ -189,6 +192,7 @@ def _encoding(file: BinaryIO) -> str:
 
 def _decimal(start: bytes, separator: str) -> str:
     """The mark of decimals: a comma where the first rows have numbers with one."""
+    # Commas between cells leave none for decimals.
     if separator == ",":
         return "."
     text = start.decode("latin-1").replace('"', "")
@@ -200,6 +204,8 @@ def _rows(
     file: BinaryIO, separator: str, width: int, number: int, encoding: str, path: Path
 ) -> Rows:
     """Count the separators of each row in large pieces; odd quotes are left to ``csv``."""
+    # | rest | piece ...................... |
+    # | row | row | row | row | row | begun |     which is the rest in front of the next piece
     rows, rest, first, begin, more = Rows(), b"", number, file.tell(), True
     while more:
         piece = file.read(_PIECE_BYTES)
@@ -210,8 +216,10 @@ def _rows(
         ends = _outside(np.flatnonzero(letters == 10), quotes)
         whole = int(ends[-1]) + 1 if len(ends) else 0
         quotes = quotes[quotes < whole]
+        # A row that does not end may be a quote that is never closed.
         odd = not _are_plain(letters[:whole], quotes, separator) or len(text) > _ROW_BYTES + whole
         if odd or not (more or whole == len(text)):
+            # All rows again, from the first one: what was counted before the odd quote is dropped.
             file.seek(begin)
             return _by_csv(file, separator, width, first, encoding, path)
         rest = text[whole:]
@@ -224,6 +232,7 @@ def _rows(
 
 def _outside(places: Places, quotes: Places) -> Places:
     """Those places that are not between quotes."""
+    # An even number of quotes stands before what is outside.
     return places[np.searchsorted(quotes, places) % 2 == 0] if len(quotes) else places
 
 
@@ -233,6 +242,7 @@ def _are_plain(letters: NDArray[np.uint8], quotes: Places, separator: str) -> bo
         return True
     if len(quotes) % 2:
         return False
+    # Two quotes within a cell end it and begin it again, so that pairs stay pairs.
     opening, closing = quotes[0::2], quotes[1::2]
     ends = [ord(separator), 10, 13]
     twice = closing[:-1] + 1 == opening[1:]
@@ -241,6 +251,7 @@ def _are_plain(letters: NDArray[np.uint8], quotes: Places, separator: str) -> bo
     before = np.where(opening > 0, letters[opening - 1], 10)
     opened = np.isin(before, ends)
     opened[1:] |= twice
+    # Spaces before a quote are usual; any other letter makes it a quote within a word.
     for place in opening[~opened & (before == 32)]:
         start = int(place) - 1
         while start >= 0 and letters[start] == 32:
@@ -262,13 +273,14 @@ def _count(
     separator, width = shape
     starts = np.concatenate([[0], ends[:-1] + 1])
     counts = np.diff(np.searchsorted(commas, ends), prepend=0)
+    # Nearly all rows begin with a letter and are done; the few others are looked at one by one.
     blank = _BLANK + separator.encode()
     hollow = np.isin(letters[starts], np.frombuffer(blank + b'"\n', np.uint8))
     for place in np.flatnonzero(hollow):
         row = letters[starts[place] : ends[place]].tobytes()
         hollow[place] = not row.strip(blank + b'"\n') and _holds_nothing(row, separator)
-    there = np.flatnonzero(~hollow | (counts > 0) | (letters[starts] == ord('"')))
-    _note(rows, counts[there] + 1, hollow[there], there + number + 1, width)
+    kept = np.flatnonzero(~hollow | (counts > 0) | (letters[starts] == ord('"')))
+    _note(rows, counts[kept] + 1, hollow[kept], kept + number + 1, width)
 
 
 def _holds_nothing(row: bytes, separator: str) -> bool:
@@ -304,22 +316,23 @@ def _by_csv(
             last[0] = line
             yield line
 
-    found: list[tuple[int, bool, int]] = []
+    seen: list[tuple[int, bool, int]] = []
     text = io.TextIOWrapper(file, encoding, newline="")
     reader = csv.reader(lines(text), delimiter=separator, skipinitialspace=True, strict=True)
     try:
         for count, row in enumerate(reader, number + 1):
             if row and (row != [""] or last[0].strip()):
-                found.append((len(row), not any(map(str.strip, row)), count))
+                seen.append((len(row), not any(map(str.strip, row)), count))
     except csv.Error as error:
         raise DataError(
             f"{path} is not readable as CSV near line {number + reader.line_num}: {error}. Quotes "
             f"do not match there."
         ) from error
     finally:
+        # A wrapper that goes closes its file, which is the caller's.
         text.detach()
     rows = Rows()
-    cells, hollow, numbers = np.array(found or [(0, False, 0)]).T
-    if found:
+    cells, hollow, numbers = np.array(seen or [(0, False, 0)]).T
+    if seen:
         _note(rows, cells, hollow > 0, numbers, width)
     return rows

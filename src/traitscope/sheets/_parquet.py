@@ -59,6 +59,7 @@ def parquet_columns(path: Path, places: Sequence[int]) -> list[Any]:
     with _opened(path, texts) as file:  # as numbers of a dictionary until its size is known
         letters, pieces = 0, []
         nested = any(pyarrow.types.is_nested(field.type) for field in schema)
+        # Nested columns, and names that are there twice, cannot be asked for by name: all are read.
         chosen = None if nested or len(set(schema.names)) < len(schema.names) else names
         for batch in file.iter_batches(_PIECE_ROWS, columns=chosen):
             letters += sum(_letters(column) for column in batch.columns)

@@ -30,15 +30,19 @@ def append_columns(
         io.TextIOWrapper(lines.body(), lines.encoding, newline="") as body,
     ):
         writer = csv.writer(file, delimiter=mark, lineterminator="\n")
+        # csv has one rule of spaces for all rows, and without it a quote after spaces is a letter.
         spaced = any(re.search(rf'{mark} +"', line) for line in body)
         body.seek(lines.start)
         above = lines.before().decode(lines.encoding).removeprefix("\ufeff")
+        # The last one, because a line that tells the separator may stand above the names.
         head = list(_rows(io.StringIO(above, newline=""), mark, spaced))[-1]
         writer.writerow([*head, *names])
         for row, more in zip(_rows(body, mark, spaced), cells, strict=True):
+            # A row that ends early is filled up, or the new cells would stand under other names.
             rest = [""] * (len(lines.header) - len(row))
-            said = [cell.replace(".", ",") for cell in more] if comma else more
-            writer.writerow([*row, *rest, *said])
+            # As the table writes its own numbers.
+            written = [cell.replace(".", ",") for cell in more] if comma else more
+            writer.writerow([*row, *rest, *written])
 
 
 def _rows(text: Iterable[str], separator: str, spaced: bool) -> Iterator[list[str]]:

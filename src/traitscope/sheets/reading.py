@@ -94,6 +94,7 @@ class Sheet:
 
         assert self.lines is not None
         wanted = len({*texts, *numbers})
+        # Before anything is read: numbers take more room here than in the file.
         check_cells(self.path, wanted * (rows or self.lines.rows.count))
         left_out = {*self.lines.rows.hollow, *self.lines.rows.long}
         count = 0
@@ -105,6 +106,7 @@ class Sheet:
                 yield self._cleaned(part, texts, numbers, left_out)
         except (pd.errors.ParserError, UnicodeDecodeError) as error:
             raise DataError(f"{self.path} is not readable as CSV: {error}") from error
+        # Where pandas sees other rows than were counted, cells would go to other clips.
         if count != self.lines.rows.count:
             raise DataError(
                 f"{self.path} is not readable as CSV: {self.lines.rows.count} rows, but {count} "
@@ -113,6 +115,7 @@ class Sheet:
 
     def _wanted(self, texts: Iterable[str], numbers: Mapping[str, Any]) -> list[str]:
         wanted = {*texts, *numbers}
+        # Without any column pandas counts no rows.
         return sorted(wanted, key=self.places.__getitem__) or [self.columns[0]]
 
     def _cleaned(
@@ -135,8 +138,8 @@ class Sheet:
 
         wanted = self._wanted(texts, numbers)
         columns = parquet_columns(self.path, [self.places[name] for name in wanted])
-        found = dict(zip(wanted, columns, strict=True))
-        plain = {n: found[n].to_pandas() for n in numbers}
+        arrow = dict(zip(wanted, columns, strict=True))
+        plain = {n: arrow[n].to_pandas() for n in numbers}
         bare = {n: column for n, column in plain.items() if not _is_number(column)}
         changed: dict[str, Any] = {
             n: c.astype(numbers[n]) for n, c in plain.items() if n not in bare
@@ -144,7 +147,7 @@ class Sheet:
         written = {n: pd.Series([_as_text(v) for v in c], dtype=str) for n, c in bare.items()}
         changed |= _numbers(written, numbers, self)
         for name in texts:
-            cells = [_as_text(value).strip() for value in found[name].to_pylist()]
+            cells = [_as_text(value).strip() for value in arrow[name].to_pylist()]
             changed[name] = pd.Series(cells, dtype=str)
         return pd.DataFrame({name: changed[name] for name in wanted if name in changed})
 
@@ -253,6 +256,7 @@ def _names(header: Sequence[str], fold: Iterable[str]) -> list[str]:
     names = [plain(same_name(name)) for name in header]
     folded = [name.casefold() for name in names]
     for name in fold:
+        # Names that differ in letter case alone are not to be told apart: both stay as they are.
         if name not in names and folded.count(name.casefold()) == 1:
             names[folded.index(name.casefold())] = name
     return names
@@ -289,9 +293,9 @@ def _parse(
 
     def parser(types: Mapping[int, Any]) -> "Iterator[pd.DataFrame]":
         # places beyond the longest row are not there for pandas
-        there: Any = {place: kind for place, kind in types.items() if place < width}
-        missing: Any = {place: _MISSING for place, kind in there.items() if kind is not str}
-        missing = _MISSING if len(missing) == len(there) else missing  # which is much faster
+        present: Any = {place: kind for place, kind in types.items() if place < width}
+        missing: Any = {place: _MISSING for place, kind in present.items() if kind is not str}
+        missing = _MISSING if len(missing) == len(present) else missing  # which is much faster
         with lines.body() as file:
             settings: Any = {
                 "sep": lines.separator,
@@ -299,9 +303,9 @@ def _parse(
                 "encoding": lines.encoding,
                 "header": None,
                 "names": range(width),
-                "usecols": sorted(there) or [0],
+                "usecols": sorted(present) or [0],
                 "index_col": False,
-                "dtype": there or {0: str},
+                "dtype": present or {0: str},
                 "keep_default_na": False,
                 "na_values": missing,
                 "skipinitialspace": True,
@@ -311,6 +315,7 @@ def _parse(
                 yield _widened(part, types)
 
     types = {places[name]: numbers.get(name, str) for name in wanted}
+    # Parts are read as text, since pandas would choose a type for each by itself.
     if rows is not None or not numbers:
         yield from parser(dict.fromkeys(types, str))
         return
@@ -340,10 +345,10 @@ def _numbers(
     written: Mapping[str, "pd.Series[str]"], types: Mapping[str, Any], sheet: Sheet
 ) -> dict[str, Any]:
     """Numbers of columns of text; what is none is an error that names all columns."""
-    found, bad, example = {}, [], ""
+    read, bad, example = {}, [], ""
     for name, cells in written.items():
         values, wrong = as_numbers(cells, decimal_comma=sheet.decimal_comma)
-        found[name] = values.astype(types[name])
+        read[name] = values.astype(types[name])
         if wrong.any():
             bad.append(name)
             example = example or str(cells[wrong].iloc[0])
@@ -352,11 +357,12 @@ def _numbers(
             f"{sheet.path} has columns that are not numbers: {some(bad)} (such as {example!r}). "
             f"Mend them, or leave them out."
         )
-    return found
+    return read
 
 
 def _as_text(value: Any) -> str:
     """A Parquet cell as a CSV cell: nothing for null and NaN, whole floats as integers."""
     if value is None or (isinstance(value, float) and np.isnan(value)):
         return ""
+    # Whole numbers with a gap among them are floats for pandas: an id 7 would become 7.0.
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)

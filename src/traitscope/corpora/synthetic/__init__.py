@@ -47,7 +47,9 @@ from traitscope.files import write_csv, write_text
 from traitscope.types import TRAITS, Corpus, Hook
 
 _LOG = logging.getLogger(__name__)
+# Each purpose draws from a generator of its own: one more draw for the voice moves no head.
 _LOOKS, _CAMERA, _VOICE, _MOTION, _GRAIN, _WORDS = 1, 2, 3, 4, 5, 6
+# Drawn between these whatever is shown: the size of a file must not tell of a lively face.
 _KILOBITS = (350, 550)
 _VOCABULARY = (
     *("so", "well", "then", "today", "people", "often", "think", "about", "work", "and", "home"),
@@ -111,6 +113,7 @@ def generate(
             f"The truth would lie inside the corpus ({truth}), where a model could read it. "
             f"Choose a folder outside {folder}."
         )
+    # Before anything is written: a folder with other settings stays as it was.
     _claim(folder, config)
     clips = _plan(config)
     (folder / "media").mkdir(exist_ok=True)
@@ -148,6 +151,7 @@ def _claim(folder: Path, config: Config) -> None:
     record = folder / "synthetic.yaml"
     if record.is_file():
         saved = settings.build(Config, settings.read_yaml(record), where=str(record))
+        # The number of processes has no influence on the result, so it may differ.
         if saved.model_copy(update={"workers": config.workers}) != config:
             raise DataError(
                 f"{folder} holds a synthetic corpus with other settings (see {record}). "
@@ -181,9 +185,11 @@ def _rendered(folder: Path, clips: list[Planned], config: Config) -> Any:
         return
     from traitscope.media import threads_of_children  # its room opens with the decoders
 
+    # Not fork: in a process with threads a forked child may wait for a lock that nobody holds.
     spawn = multiprocessing.get_context("spawn")
     workers = min(config.workers, len(clips))
     with ProcessPoolExecutor(workers, mp_context=spawn, initializer=_take_one_core) as pool:
+        # Libraries read their number of threads when they are loaded, in children as these start.
         with threads_of_children(1):
             jobs = [pool.submit(_write_clip, folder, clip, config) for clip in clips]
         for job in as_completed(jobs):
@@ -200,6 +206,7 @@ def _take_one_core() -> None:
 def _write_clip(folder: Path, clip: Planned, config: Config) -> str:
     """Render and encode one clip; the same whichever process does it."""
     frames, voice = _perform(clip, config)
+    # The 1 keeps this draw apart from that of the exposure, which has the same purpose.
     bits = generator(config.seed, _CAMERA, clip.index, 1).integers(*_KILOBITS)
     path = _media_path(folder, clip)
     _media.write(path, frames, voice.samples, size=config.size, fps=config.fps, kilobits=int(bits))
@@ -231,6 +238,8 @@ def _speak(clip: Planned, config: Config) -> _voice.Voice:
 
 def _exposure(clip: Planned, config: Config) -> float:
     """Gain of the picture: drawn freely, or, where confounded, following extraversion."""
+    # As wide as the free draw, a quarter of which remains: a confound, but no perfect one. Test
+    # clips are drawn freely, so that a model that learnt brightness fails there.
     rng = generator(config.seed, _CAMERA, clip.index)
     free = float(rng.normal(0, 0.12))
     if config.confound == "brightness" and clip.split != "test":

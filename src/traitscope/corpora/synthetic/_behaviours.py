@@ -107,7 +107,9 @@ def plan(subjects: int, sources: int, clips: int, *, seed: int) -> tuple[Planned
         "source": rng.standard_normal((subjects, sources, 1, len(TRAITS))),
         "clip": rng.standard_normal(shape),
     }
+    # Shares are of variance, so their roots are the weights; they add up to 1, and so does it.
     latent = np.asarray(sum(np.sqrt(_SHARES[name]) * part for name, part in parts.items()))
+    # After the labels, and splits after it: another order would be another corpus of the same seed.
     noise = rng.standard_normal((*shape[:3], len(BEHAVIOURS)))
     splits = _splits(subjects, rng)
     planned = []
@@ -130,6 +132,7 @@ def plan(subjects: int, sources: int, clips: int, *, seed: int) -> tuple[Planned
 
 
 def _splits(subjects: int, rng: np.random.Generator) -> list[str]:
+    # Whole people: one in both train and test would make looks a short cut to the labels.
     """Deal about 60/15/25 % of the subjects to train, validation and test."""
     test = max(1, round(0.25 * subjects))
     validation = max(1, round(0.15 * subjects))
@@ -148,6 +151,7 @@ def _behaviours(latent: np.ndarray, noise: np.ndarray) -> dict[str, float]:
     drawn = {}
     for (name, behaviour), extra in zip(BEHAVIOURS.items(), noise, strict=True):
         weights = behaviour.weights
+        # Traits are independent with variance one, so what their weights leave to one is noise.
         rest = np.sqrt(max(0.0, 1 - sum(weight**2 for weight in weights.values())))
         score = sum(weight * scores[trait] for trait, weight in weights.items()) + rest * extra
         drawn[name] = round(behaviour.physical(float(score)), 5)

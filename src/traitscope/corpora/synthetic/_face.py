@@ -69,6 +69,7 @@ class _Face:
         self.x, self.y = x[self.window], y[self.window]
         at = self.places
         x, y = self.x, self.y
+        # She smiles in the portrait: the offsets undo that, by the share that is asked for.
         inwards = bump(x, y, _between(at["right_corner"], (3, 3)), 8, 8)
         outwards = bump(x, y, _between(at["left_corner"], (-3, 3)), 8, 8)
         cheeks = bump(x, y, _between(at["right_corner"], (-6, -10)), 10, 9)
@@ -78,6 +79,7 @@ class _Face:
         brows = [
             bump(x, y, _between(at[f"{s}_brow"], (0, -2.5)), 16, 5.5) for s in ("right", "left")
         ]
+        # Flat over the chin and steep at the cheeks: a jaw drops as a whole. Shoulders stay.
         self.jaw = np.exp(-(((x - at["mouth"][0]) / 34) ** 4))
         self.above_neck = np.clip((200 - y) / 20, 0, 1)
         self.brow_y = 5.0 * (brows[0] + brows[1])
@@ -94,6 +96,7 @@ class _Face:
         for eye in ("right_eye", "left_eye"):
             move_x, move_y = self._eye(eye, float(motion.lid[row]), float(motion.gaze[row]))
             across, down = across + move_x, down + move_y
+        # Pixels are counted from their middles, so that a face lies at the same place in any size.
         map_x = (self.x + across + 0.5) * self.scale - 0.5
         map_y = (self.y + down + 0.5) * self.scale - 0.5
         patch = cv2.remap(
@@ -107,6 +110,13 @@ class _Face:
     def _lips(self, smile: float, drop: float) -> tuple[Floats, Floats]:
         """Offsets down and opacity of the dark inside of the mouth, (height, width) each."""
         mouth_x, mouth_y = self.places["mouth"]
+        # upper lip    down by `closing`, over the teeth
+        # --- line     where the lips meet
+        # teeth        left as the portrait has them
+        # --- teeth
+        # dark         painted: what `drop` has opened, a lens
+        # --- below=0
+        # lower lip    up by `closing`, down by `drop`, with the jaw behind it
         closing = float(np.clip((1 - smile) / 0.7, 0, 1))
         half = 20.5 - 4.5 * (1 - smile)
         arch = np.clip(1 - ((self.x - mouth_x) / half) ** 2, 0, 1)
@@ -127,13 +137,16 @@ class _Face:
     def _eye(self, eye: str, lid: float, gaze: float) -> tuple[Floats, Floats]:
         """Offsets across and down of one eye, (height, width) each."""
         centre_x, centre_y = self.places[eye]
+        # Her eyes are not level, and each lid closes along its own line.
         slope = 0.16 if eye == "right_eye" else -0.06
         along = (self.x - centre_x) / _EYE_HALF
         arch = np.clip(1 - along**2, 0, 1)
         axis = centre_y + slope * (self.x - centre_x)
         upper, lower = axis - 4.3 * arch, axis + 2.8 * arch
+        # A little beyond the lower lid, or a slit of white stays when the eye is shut.
         edge = upper + lid * (lower + 1.0 - upper)
         crease = upper - 8
+        # Skin between crease and edge is stretched over the eye; nothing else is moved.
         ratio = (upper + 0.8 - crease) / (edge + 0.8 - crease)
         pulled = (crease - self.y) * (1 - ratio)
         on_lid = (self.y > crease) & (self.y <= edge + 0.8) & (arch > 0)
@@ -151,6 +164,7 @@ class _Head:
         self.matte, self.wall = person.matte, person.wall.astype(np.float32)
         x, y = self.x, self.y = grid(self.half)
         radius = ((x - 100) / 64) ** 2 + ((y - 112) / 88) ** 2
+        # Shoulders do not turn: the neck fades from what follows the head into what stays.
         self.follows = np.clip((194 - y) / 28, 0, 1).astype(np.float32)
         depth = 8 + _DEPTH * np.clip(1 - radius, 0, 1)
         depth = depth + _NOSE * bump(x, y, person.landmarks["nose"], 7, 11)
@@ -160,6 +174,7 @@ class _Head:
         """Turn the head and put it before the wall, (size, size, 3)."""
         import cv2
 
+        # At half the size and enlarged: depth is smooth, and looked for in three rounds.
         x, y = self._origin(*(float(np.radians(a[row])) for a in _angles(motion)))
         scale = self.size / SIDE
         square = (self.size, self.size)

@@ -42,6 +42,7 @@ def write(
         video = container.add_stream("libx264", rate=fps)
         video.width, video.height, video.pix_fmt = size, size, "yuv420p"
         video.bit_rate = kilobits * 1000
+        # With more threads the encoder writes other bytes: the corpus would depend on the machine.
         video.thread_count = 1
         video.options = {
             "preset": "superfast",
@@ -52,11 +53,14 @@ def write(
         }
         audio = container.add_stream("aac", rate=SAMPLE_RATE_HZ, layout="mono")
         audio.bit_rate = _AUDIO_BITS
+        # The picture rate divides that of sound (see `Config.fps`): no remainder to carry over.
         step = SAMPLE_RATE_HZ // fps
         for number, image in enumerate(frames):
             picture = av.VideoFrame.from_ndarray(image, format="rgb24")
             container.mux(video.encode(picture))
+            # Sound goes between the pictures that it belongs to: players look for it nearby.
             piece = np.ascontiguousarray(samples[None, number * step : (number + 1) * step])
+            # Lengths are rounded each by itself, so the last picture may have no sound left.
             if piece.size:
                 sound = av.AudioFrame.from_ndarray(piece, format="fltp", layout="mono")
                 sound.sample_rate = SAMPLE_RATE_HZ

@@ -56,8 +56,10 @@ def move(
         lid=np.maximum(_blinks(time, behaviours["blink"], rng), _DROOP * behaviours["blink"]),
         brow=behaviours["brow"] + 0.15 * _wave(time, 0.6, rng),
         pitch=behaviours["nod"] * _wave(time, 0.8, rng) + behaviours["bow"],
+        # A head never faces the camera exactly, and hardly ever the same way twice.
         yaw=behaviours["turn"] * _wave(time, 0.45, rng) + rng.normal(0, 1.0),
         roll=1.0 * _wave(time, 0.3, rng) + behaviours["tilt"],
+        # Eyes jump and rest: a wave that is cut flat, not one that sways.
         gaze=behaviours["gaze"] * np.tanh(4 * _wave(time, 0.55, rng)),
     )
 
@@ -75,6 +77,7 @@ def _blinks(time: FloatArray, share: float, rng: np.random.Generator) -> FloatAr
     # Some 20 a minute, as people at rest do, and more where the eyes are closed for longer.
     number = max(1, round(0.35 * seconds + closed / 0.25))
     length = closed / number
+    # Blinks are centred in the middle half of their parts of the clip: two never fall together.
     slots = (np.arange(number) + 0.5 + rng.uniform(-0.25, 0.25, number)) * seconds / number
     distance = np.abs(time[:, None] - slots[None, :])
     ramp = 0.04  # seconds in which a lid falls or rises

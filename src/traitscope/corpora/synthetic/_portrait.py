@@ -72,11 +72,13 @@ def person(size: int, rng: np.random.Generator) -> Person:
     """Draw a subject: shape of the face, tint of skin, hair and clothes, background."""
     image, matte = _portrait(size)
     x, y = grid(size)
+    # At most twice the spread: rarer draws would no longer pass for a face.
     strength = np.clip(0.8 * rng.standard_normal(7), -1.6, 1.6)
     across, down = _reshape(x, y, strength)
     scale = size / SIDE
     map_x = ((x + across + 0.5) * scale - 0.5).astype(np.float32)
     map_y = ((y + down + 0.5) * scale - 0.5).astype(np.float32)
+    # Offsets lead from the subject back to the portrait; small ones lead forth with a minus.
     moved = {}
     for name, (place_x, place_y) in LANDMARKS.items():
         px, py = np.full((1, 1), place_x, np.float32), np.full((1, 1), place_y, np.float32)
@@ -116,16 +118,20 @@ def _portrait(size: int) -> tuple[Image, Image]:
 
     portrait = astronaut()  # type: ignore[no-untyped-call]
     picture = np.ascontiguousarray(portrait[_TOP : _TOP + SIDE, _LEFT : _LEFT + SIDE])
+    # What grabCut begins with: head and shoulders as likely hers, the inner part of each as surely.
     mask = np.full((SIDE, SIDE), cv2.GC_PR_BGD, np.uint8)
     cv2.ellipse(mask, (100, 90), (82, 86), 0, 0, 360, int(cv2.GC_PR_FGD), -1)
     cv2.ellipse(mask, (99, 100), (43, 72), 0, 0, 360, int(cv2.GC_FGD), -1)
     cv2.ellipse(mask, (84, 215), (95, 58), 0, 0, 360, int(cv2.GC_PR_FGD), -1)
     cv2.ellipse(mask, (84, 220), (80, 45), 0, 0, 360, int(cv2.GC_FGD), -1)
+    # Above her hair and beside it there is only wall.
     mask[:10], mask[:120, :20], mask[:120, -18:] = cv2.GC_BGD, cv2.GC_BGD, cv2.GC_BGD
+    # grabCut's colour models begin at random.
     cv2.setRNGSeed(0)
     colours, walls = np.zeros((1, 65)), np.zeros((1, 65))
     cv2.grabCut(picture, mask, (0, 0, 1, 1), walls, colours, 4, cv2.GC_INIT_WITH_MASK)
     inside = np.isin(mask, (cv2.GC_FGD, cv2.GC_PR_FGD)).astype(np.uint8) * 255
+    # Specks of the wall that were taken for her go.
     opened = cv2.morphologyEx(inside, cv2.MORPH_OPEN, np.ones((5, 5), np.uint8))
     inner = cv2.erode(opened, np.ones((3, 3), np.uint8))  # without the rim of the old wall
     soft = cv2.GaussianBlur(inner, (0, 0), 1.2)

@@ -49,6 +49,8 @@ def speak(behaviours: Mapping[str, float], seconds: float, rng: np.random.Genera
     voiced = _harmonics(pitch, gain, formants, behaviours["loudness"])
     burst = _consonants(time, starts, rng, len(voiced))
     speech = voiced / _level(voiced) + 0.4 * burst
+    # Loudness is meant of speech, the level is measured over the whole clip: pauses lower it by
+    # the root of the share that is spoken.
     talking = max(float(np.mean(gain > 0.05)), 0.05)
     speech *= 10 ** (behaviours["loudness"] / 20) * np.sqrt(talking) / _level(speech)
     room = rng.standard_normal(len(speech)) * 10 ** (_ROOM_DB / 20)
@@ -105,6 +107,8 @@ def _formants(
     """Give each syllable a vowel; a higher voice has a shorter tract: (controls, 3) in Hz."""
     vowels = _VOWELS[rng.integers(len(_VOWELS), size=len(starts))]
     middles = (starts + ends) / 2
+    # Formants rise far less than pitch: a child's voice is an octave above a man's, and its
+    # formants a quarter.
     tract = (pitch / 160.0) ** 0.3
     tracks = [np.interp(time, middles, vowels[:, number]) for number in range(3)]
     return np.asarray(tract * np.stack(tracks, axis=1))
@@ -128,7 +132,9 @@ def _harmonics(
     step = SAMPLE_RATE_HZ // _CONTROL_HZ
     control = np.arange(len(pitch)) * step
     sample = np.arange(len(pitch) * step)
+    # Pitch changes all the time, so the phase is its sum: pitch * time would jump between notes.
     phase = np.cumsum(np.interp(sample, control, pitch)) / SAMPLE_RATE_HZ * 2 * np.pi
+    # 6 dB an octave at -25 dB, the middle of what is planted.
     tilt = -1.0 + 0.05 * (loudness + 25.0)
     voice = np.zeros(len(sample))
     for number in range(1, int(_HIGHEST_HZ / pitch.min()) + 1):
@@ -136,6 +142,7 @@ def _harmonics(
         weight = gain * (hertz / 200.0) ** tilt * (hertz < _HIGHEST_HZ)
         for place, width in enumerate(_BANDWIDTHS):
             centre = formants[:, place]
+            # Between formants a harmonic is weak, and never silent.
             weight = weight * (0.08 + 1 / np.sqrt(1 + ((hertz - centre) / width) ** 2))
         voice += np.interp(sample, control, weight) * np.sin(number * phase)
     return voice
@@ -149,6 +156,7 @@ def _consonants(
     for start in starts:
         if rng.uniform() < 0.8:
             envelope += np.exp(-0.5 * ((time - start) / 0.018) ** 2)
+    # Differences of white noise rise with frequency, as a hiss does.
     hiss = np.diff(rng.standard_normal(samples + 1))
     step = SAMPLE_RATE_HZ // _CONTROL_HZ
     return np.asarray(hiss * np.interp(np.arange(samples), np.arange(len(time)) * step, envelope))
