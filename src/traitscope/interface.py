@@ -43,6 +43,10 @@ class Run:
     def __str__(self) -> str:
         return str(self.folder)
 
+    def __truediv__(self, name: str) -> Path:
+        """A file of the run, as of a path."""
+        return self.folder / name
+
     def to_frame(self) -> "pd.DataFrame":
         """What is known of each epoch; no rows of a model that is fitted in one step."""
         import pandas as pd

@@ -191,7 +191,7 @@ def test_s2d_learns_from_folders_without_detection_and_scores_new_ones(
     tiny = [*settings(place, store), *tiny_settings("s2d"), "augment.flip.probability=0.5"]
     data = collect(load_run("s2d", tiny))
     example = data.fitting[0]
-    assert example.streams["faces"].shape == (3, 3, 32, 32)  # cut and resized for the model
+    assert example.streams["faces"].shape == (3, 32, 32, 3)  # cut and resized for the model
     assert example.streams["landmarks"].shape == (3, 68, 2)
     run = train("s2d", [*tiny, "train.epochs=2", "train.batch_size=4"], to=tmp_path / "run")
     again = train(str(run / "run.yaml"), to=tmp_path / "again")

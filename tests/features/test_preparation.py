@@ -11,7 +11,6 @@ import numpy as np
 import psutil
 import pytest
 
-import traitscope
 from tests.support.interrupts import hear_interrupts
 from tests.support.prepared_media import (
     FACES,
@@ -29,6 +28,7 @@ from tests.support.prepared_media import (
 from traitscope.errors import ConfigError, DataError, MissingError, TraitscopeError
 from traitscope.escaping import plain
 from traitscope.features.extraction import extract_clip
+from traitscope.features.preparation import prepare
 from traitscope.features.request import make_request
 from traitscope.features.store import Store
 from traitscope.types import Clip, Stream
@@ -39,7 +39,7 @@ def test_each_clip_gets_the_streams_that_it_gets_alone(tmp_path: Path) -> None:
     corpus = sounds(tmp_path)
     corpus = corpus.with_clips([*corpus.clips, video])
     seen: list[tuple[int, int, str]] = []
-    summary = traitscope.prepare(
+    summary = prepare(
         corpus,
         {"faces": FACES, **SOUND},
         store=tmp_path / "store",
@@ -73,16 +73,16 @@ def test_each_clip_gets_the_streams_that_it_gets_alone(tmp_path: Path) -> None:
 def test_one_process_and_several_make_the_same_store(tmp_path: Path) -> None:
     corpus = sounds(tmp_path)
     for workers in (0, 1, 2):
-        traitscope.prepare(corpus, SOUND, store=str(tmp_path / f"store{workers}"), workers=workers)
+        prepare(corpus, SOUND, store=str(tmp_path / f"store{workers}"), workers=workers)
     assert content(tmp_path / "store0") == content(tmp_path / "store1")
     assert content(tmp_path / "store0") == content(tmp_path / "store2")
 
 
 def test_what_is_finished_is_not_touched(tmp_path: Path) -> None:
     corpus = sounds(tmp_path)
-    first = traitscope.prepare(corpus, SOUND, store=Store(tmp_path / "store"), workers=0)
+    first = prepare(corpus, SOUND, store=Store(tmp_path / "store"), workers=0)
     before = times(tmp_path / "store")
-    again = traitscope.prepare(corpus, SOUND, store=tmp_path / "store")
+    again = prepare(corpus, SOUND, store=tmp_path / "store")
     assert times(tmp_path / "store") == before
     assert (again.extracted, again.skipped, again.failed) == (0, len(NAMES), ())
     assert again.features == first.features
@@ -90,10 +90,10 @@ def test_what_is_finished_is_not_touched(tmp_path: Path) -> None:
 
 def test_a_stream_that_was_deleted_is_made_again(tmp_path: Path) -> None:
     corpus = sounds(tmp_path)
-    first = traitscope.prepare(corpus, SOUND, store=tmp_path / "store", workers=0)
+    first = prepare(corpus, SOUND, store=tmp_path / "store", workers=0)
     before = content(tmp_path / "store")
     Store(tmp_path / "store").discard(key_of(first), NAMES[2])
-    again = traitscope.prepare(corpus, SOUND, store=tmp_path / "store", workers=0)
+    again = prepare(corpus, SOUND, store=tmp_path / "store", workers=0)
     assert (again.extracted, again.skipped) == (1, len(NAMES) - 1)
     assert content(tmp_path / "store") == before
 
@@ -112,7 +112,7 @@ def test_broken_files_are_rows_with_reasons_and_the_rest_is_done(tmp_path: Path)
     gone = Clip("gone", tmp_path / "gone.mp4")
     bare = Clip("bare")
     corpus = good.with_clips([*broken, *good.clips, silent, gone, bare])
-    summary = traitscope.prepare(corpus, SOUND, store=tmp_path / "store", workers=2)
+    summary = prepare(corpus, SOUND, store=tmp_path / "store", workers=2)
     assert summary.failed == ("text", "empty", "cut", "no sound", "gone", "bare")
     found = {row.clip: (row.status, row.reason) for _, row in summary.failures}
     assert {clip: status for clip, (status, _) in found.items()} == {
@@ -135,17 +135,17 @@ def test_a_clip_that_failed_is_tried_again(tmp_path: Path) -> None:
     path = tmp_path / "a.wav"
     path.write_text("not yet")
     corpus = corpus_of(Clip("a", path))
-    first = traitscope.prepare(corpus, SOUND, store=tmp_path / "store", workers=0)
+    first = prepare(corpus, SOUND, store=tmp_path / "store", workers=0)
     assert first.failed == ("a",)
     write_sound(path)
-    again = traitscope.prepare(corpus, SOUND, store=tmp_path / "store", workers=0)
+    again = prepare(corpus, SOUND, store=tmp_path / "store", workers=0)
     assert (again.failed, again.changed) == ((), ())
 
 
 def test_a_clip_that_kills_its_worker_twice_is_a_row_and_the_others_go_on(
     tmp_path: Path, my_lab: Path
 ) -> None:
-    summary = traitscope.prepare(
+    summary = prepare(
         spoken(6), {"my_lab.words": {"killed_by": "c02"}}, store=tmp_path / "store", workers=2
     )
     assert summary.failed == ("c02",)
@@ -156,9 +156,7 @@ def test_a_clip_that_kills_its_worker_twice_is_a_row_and_the_others_go_on(
 
 def test_a_worker_killed_once_costs_one_retry(tmp_path: Path, my_lab: Path) -> None:
     settings = {"killed_by": "c02", "only_once": str(tmp_path / "killed")}
-    summary = traitscope.prepare(
-        spoken(6), {"my_lab.words": settings}, store=tmp_path / "store", workers=2
-    )
+    summary = prepare(spoken(6), {"my_lab.words": settings}, store=tmp_path / "store", workers=2)
     assert (tmp_path / "killed").exists()
     assert summary.failed == ()
 
@@ -168,7 +166,7 @@ def test_a_missing_model_file_stops_at_once_as_itself(
     tmp_path: Path, my_lab: Path, workers: int
 ) -> None:
     with pytest.raises(MissingError, match="model file x"):
-        traitscope.prepare(
+        prepare(
             spoken(6), {"my_lab.words": {"lacking": True}}, store=tmp_path / "s", workers=workers
         )
     assert not times(tmp_path / "s")
@@ -182,33 +180,33 @@ def test_a_full_disk_stops_the_preparation(
 
     monkeypatch.setattr("numpy.lib.format.write_array", full)
     with pytest.raises(TraitscopeError, match=r"Cannot write .*No space left on device.*Make room"):
-        traitscope.prepare(spoken(2), {"my_lab.words": {}}, store=tmp_path / "store", workers=0)
+        prepare(spoken(2), {"my_lab.words": {}}, store=tmp_path / "store", workers=0)
     assert not times(tmp_path / "store")
 
 
 def test_impossible_requests_are_refused_before_any_work(tmp_path: Path) -> None:
     store = tmp_path / "store"
     with pytest.raises(ConfigError, match="Nothing to extract"):
-        traitscope.prepare(spoken(1), {}, store=store)
+        prepare(spoken(1), {}, store=store)
     with pytest.raises(ConfigError, match=r"no 'facs' in extract\. Did you mean 'faces'"):
-        traitscope.prepare(spoken(1), {"facs": {}}, store=store)
+        prepare(spoken(1), {"facs": {}}, store=store)
     with pytest.raises(DataError, match="test has no clips"):
-        traitscope.prepare(corpus_of(), SOUND, store=store)
+        prepare(corpus_of(), SOUND, store=store)
     with pytest.raises(ConfigError, match="workers is -1"):
-        traitscope.prepare(spoken(1), SOUND, store=store, workers=-1)
+        prepare(spoken(1), SOUND, store=store, workers=-1)
     with pytest.raises(ConfigError, match="does not say which corpus"):
-        traitscope.prepare("nowhere.csv", SOUND, store=store)
+        prepare("nowhere.csv", SOUND, store=store)
     assert not store.exists()
 
 
 SCRIPT = """
 import sys
-import traitscope
 from traitscope.types import Clip, Corpus, Target
+from traitscope.features.preparation import prepare
 clips = tuple(Clip(f"c{n:02d}", transcript=f"so we say {n}") for n in range(12))
 corpus = Corpus("test", "apparent", (Target("openness", 0, 1, 1),), clips)
 wanted = {"my_lab.words": {"waits_from": "c06", "until": sys.argv[2]}}
-traitscope.prepare(corpus, wanted, store=sys.argv[1], workers=2)
+prepare(corpus, wanted, store=sys.argv[1], workers=2)
 """
 
 
@@ -245,9 +243,9 @@ def test_a_preparation_that_was_stopped_goes_on_to_the_same_store(
     if number == signal.SIGINT:
         assert len(list(tmp_path.glob("store/*/status.csv"))) == 1
     request = {"my_lab.words": {"waits_from": "c06", "until": str(tmp_path / "go on")}}
-    again = traitscope.prepare(spoken(12), request, store=tmp_path / "store", workers=2)
+    again = prepare(spoken(12), request, store=tmp_path / "store", workers=2)
     after = times(tmp_path / "store")
     assert {name: after[name] for name in before} == before
     assert (again.skipped, again.extracted) == (len(before), 12 - len(before))
-    traitscope.prepare(spoken(12), request, store=tmp_path / "whole", workers=0)
+    prepare(spoken(12), request, store=tmp_path / "whole", workers=0)
     assert content(tmp_path / "store") == content(tmp_path / "whole")

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import traitscope
 from tests.support.prepared_media import corpus_of, write_sound
 from traitscope.cli import main
 from traitscope.corpora import load_corpus
 from traitscope.errors import DataError
 from traitscope.features.origins import serving
+from traitscope.features.preparation import prepare
 from traitscope.features.store import Store
 from traitscope.runs.plan import load_run
 from traitscope.training.training_set import collect
@@ -59,7 +59,7 @@ def seen(address: str, store: Path) -> np.ndarray:
 
 
 def alone(address: str, store: Path) -> np.ndarray:
-    traitscope.prepare(address, SOUND, store=store, workers=0)
+    prepare(address, SOUND, store=store, workers=0)
     return seen(address, store)
 
 
@@ -83,13 +83,13 @@ def test_each_corpus_is_trained_on_its_own_features(tmp_path: Path, one: str, ot
     store = tmp_path / "store"
     mine, theirs = alone(one, tmp_path / "a"), alone(other, tmp_path / "b")
     assert not np.allclose(mine, theirs)
-    first = traitscope.prepare(one, SOUND, store=store, workers=0)
-    second = traitscope.prepare(other, SOUND, store=store, workers=2)
+    first = prepare(one, SOUND, store=store, workers=0)
+    second = prepare(other, SOUND, store=store, workers=2)
     assert (first.extracted, second.extracted, second.changed) == (CLIPS, CLIPS, ())
     np.testing.assert_array_equal(seen(one, store), mine)
     np.testing.assert_array_equal(seen(other, store), theirs)
     for address in (one, other):
-        again = traitscope.prepare(address, SOUND, store=store, workers=0)
+        again = prepare(address, SOUND, store=store, workers=0)
         assert (again.extracted, again.skipped, again.failed) == (0, CLIPS, ())
     # both tables are called clips.csv: where the media are gone the labels tell them apart
     np.testing.assert_array_equal(seen(without_media(one), store), mine)
@@ -101,7 +101,7 @@ def test_training_on_features_of_another_corpus_is_refused_and_both_are_named(
 ) -> None:
     other = make(tmp_path / "B", pitch=900, labels=0.5, name="the other study")
     store = tmp_path / "store"
-    traitscope.prepare(other, SOUND, store=store, workers=0)
+    prepare(other, SOUND, store=store, workers=0)
     with pytest.raises(
         DataError,
         match=r"6 of 6 clips of table:clips\.csv have no short_term-\w+ of their own.*that of clip "
@@ -118,12 +118,12 @@ def test_training_on_features_of_another_corpus_is_refused_and_both_are_named(
 
 def test_a_mixed_up_store_of_before_is_refused(tmp_path: Path, one: str, other: str) -> None:
     store = tmp_path / "store"
-    traitscope.prepare(other, SOUND, store=store, workers=0)
+    prepare(other, SOUND, store=store, workers=0)
     as_before(store)
     with pytest.raises(DataError, match=r"media \(\d+ bytes\) in a corpus that was not rec"):
         seen(one, store)
     mine = seen(other, store)
-    summary = traitscope.prepare(one, SOUND, store=store, workers=0)
+    summary = prepare(one, SOUND, store=store, workers=0)
     assert summary.extracted == CLIPS
     np.testing.assert_array_equal(seen(other, store), mine)
     np.testing.assert_array_equal(seen(one, store), alone(one, tmp_path / "a"))
@@ -134,7 +134,7 @@ def test_a_store_of_before_stays_usable_and_learns_whose_it_is(tmp_path: Path, o
     mine = alone(one, store)
     as_before(store)
     np.testing.assert_array_equal(seen(one, store), mine)
-    again = traitscope.prepare(one, SOUND, store=store, workers=0)
+    again = prepare(one, SOUND, store=store, workers=0)
     assert (again.extracted, again.skipped) == (0, CLIPS)
     (key,) = Store(store).fingerprints()
     assert all("table:clips.csv" in row.recorded for row in Store(store).rows(key))
@@ -169,7 +169,7 @@ def test_media_that_changed_after_preparation_are_noticed_in_training(
     write_sound(tmp_path / "A" / "c1.wav", pitch=1500)
     with pytest.raises(DataError, match=r"1 of 6 clips .* clip 'c1' was made of .*c1\.wav"):
         seen(one, store)
-    summary = traitscope.prepare(one, SOUND, store=store, workers=0)
+    summary = prepare(one, SOUND, store=store, workers=0)
     assert (summary.extracted, summary.changed) == (1, ("c1",))
     seen(one, store)
 
@@ -178,9 +178,9 @@ def test_a_clip_without_media_leaves_the_features_of_the_other_corpus(
     tmp_path: Path, one: str, other: str
 ) -> None:
     store = tmp_path / "store"
-    traitscope.prepare(other, SOUND, store=store, workers=0)
+    prepare(other, SOUND, store=store, workers=0)
     theirs = seen(other, store)
-    summary = traitscope.prepare(without_media(one), SOUND, store=store, workers=0)
+    summary = prepare(without_media(one), SOUND, store=store, workers=0)
     assert len(summary.failed) in (0, CLIPS)
     np.testing.assert_array_equal(seen(other, store), theirs)
 
@@ -189,7 +189,7 @@ def test_words_are_compared_without_media(tmp_path: Path) -> None:
     words = {"transcript": {}}
     one = corpus_of(Clip("a", transcript="so it is"), Clip("b", transcript="well"))
     other = corpus_of(Clip("a", transcript="not at all"), Clip("b", transcript="well"))
-    first = traitscope.prepare(one, words, store=tmp_path / "store", workers=0)
+    first = prepare(one, words, store=tmp_path / "store", workers=0)
     (key,) = [feature.key for feature in first.features]
     store = serving(Store(tmp_path / "store"), other.clips, corpus="other")
     with pytest.raises(DataError, match="1 of 2 clips of other have no transcript-"):
@@ -201,7 +201,7 @@ def test_an_export_asks_whose_clips_are_meant(
 ) -> None:
     store, table = tmp_path / "store", tmp_path / "x.csv"
     for address in (one, other):
-        traitscope.prepare(address, SOUND, store=store, workers=0)
+        prepare(address, SOUND, store=store, workers=0)
     arguments = ["features", "export", str(store), "short_term", "--csv", str(table)]
     with pytest.raises(SystemExit) as caught:
         main(arguments)

@@ -112,9 +112,16 @@ def test_crnet_sees_face_and_frame_of_one_moment_turned_alike() -> None:
     for seed in range(30):
         rng = np.random.default_rng(seed)
         example = draw_example(clip, streams, draws, rng=rng, scalers={})
-        found, _ = change(example.streams, example.masks, flip, rng)
-        np.testing.assert_array_equal(found["faces"], found["frames"])
-        left, right = found["faces"][0, 0, 0, [0, -1]]
+        _, _, drawn = change(example.streams, example.masks, flip, rng)
+        # One draw for the clip: whatever it does to the pictures, it does to both.
+        mirrored = flip[0].pixels
+        assert mirrored is not None
+        turned = {
+            name: mirrored(torch.tensor(rows.transpose(0, 3, 1, 2))[None], drawn["flip"][None])[0]
+            for name, rows in example.streams.items()
+        }
+        assert torch.equal(turned["faces"], turned["frames"])
+        left, right = turned["faces"][0, 0, 0, [0, -1]]
         seen.add((round(float(min(left, right)), 3), bool(left < right)))
     assert len({moment for moment, _ in seen}) == there.sum()
     assert {turned for _, turned in seen} == {True, False}

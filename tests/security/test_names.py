@@ -88,8 +88,11 @@ def test_training_by_a_recipe_asks_for_each_name_by_the_words_of_its_role(
     (folder / "mine.yaml").write_text(yaml.safe_dump(recipe))
     cure = rf"mine\.yaml names '{PAYLOAD}'.*data\.corpus={ELSEWHERE}"
     stranger.refused(lambda: train("mine.yaml", to="runs/a"), cure)
-    loss = ["train.loss=evil_lab.payload", "train.epochs=1", *data(folder)]
-    stranger.refused(lambda: train("audio_lstm", loss, to="runs/b", accelerator="cpu"), "losses")
+    recipe = {"model": {"name": "audio_lstm"}, "stages": [{"loss": "evil_lab.payload"}]}
+    (folder / "loss.yaml").write_text(yaml.safe_dump(recipe))
+    own = [*data(folder), "train.epochs=1"]
+    cure = r"type it yourself: train\.loss=evil_lab\.payload"
+    stranger.refused(lambda: train("loss.yaml", own, to="runs/b", accelerator="cpu"), cure)
 
 
 @pytest.mark.parametrize(

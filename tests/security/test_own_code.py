@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import yaml
 
-import traitscope
 from traitscope.cli import main
 from traitscope.errors import ConfigError
+from traitscope.features.preparation import prepare
 from traitscope.runs.checkpoint import load
 from traitscope.types import TRAITS
 
@@ -73,7 +73,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_an_extractor_of_ones_own_is_typed_for_each_command(
     place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    traitscope.prepare("table:clips.csv", {NAME: {}}, store="store", workers=0)
+    prepare("table:clips.csv", {NAME: {}}, store="store", workers=0)
     settings = ["data.corpus=table:clips.csv", "data.store=store", f"model.streams=[{NAME}]"]
     main_(["train", "functionals", *settings, "--to", "run"])
     main_(["evaluate", "run", *MINE])

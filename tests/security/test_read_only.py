@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-import traitscope
 from tests.support.prepared import make_corpus, make_store
 from tests.support.prepared_media import SOUND, sounds
+from traitscope.features.preparation import prepare
 
 WITHOUT_RIGHTS = """
 import ctypes, os, sys
@@ -78,9 +78,9 @@ run("verify", "run")
 def test_preparing_what_is_finished_writes_nothing(tmp_path: Path) -> None:
     """So that the same command may be run on a store that is read-only."""
     corpus = sounds(tmp_path / "media")
-    traitscope.prepare(corpus, SOUND, store=tmp_path / "store", workers=0)
+    prepare(corpus, SOUND, store=tmp_path / "store", workers=0)
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "store").rglob("*")}
-    again = traitscope.prepare(corpus, SOUND, store=tmp_path / "store", workers=0)
+    again = prepare(corpus, SOUND, store=tmp_path / "store", workers=0)
     assert again.skipped == len(corpus.clips)
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "store").rglob("*")} == before
 

@@ -240,7 +240,7 @@ def test_what_there_is_can_be_listed(tmp_path: Path, room: str) -> None:
 
 def test_a_recipe_can_be_copied_shown_and_changed(tmp_path: Path) -> None:
     run(["cp", "audio_lstm", "."], tmp_path)
-    assert "epochs: 200" in run(["show", "audio_lstm.yaml"], tmp_path).stdout
+    assert "epochs: 1000" in run(["show", "audio_lstm.yaml"], tmp_path).stdout
     assert "epochs: 9" in run(["show", "audio_lstm.yaml", "train.epochs=9"], tmp_path).stdout
     assert "is there already" in run(["cp", "audio_lstm", "."], tmp_path, expect=2).stderr
 

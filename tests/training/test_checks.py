@@ -16,7 +16,7 @@ from tests.support.command_line import type_in
 from tests.support.prepared import data, history, make_corpus, make_store, requests
 from tests.support.prepared_streams import fill_store, tiny_settings
 from traitscope.corpora import load_corpus
-from traitscope.errors import ConfigError, DataError, TraitscopeError
+from traitscope.errors import ConfigError, DataError
 from traitscope.features.store import Store
 from traitscope.training.fitting import train
 from traitscope.types import TRAITS, Stream
@@ -236,19 +236,6 @@ def test_an_unknown_network_leaves_no_folder_behind(tmp_path: Path) -> None:
         train("image_backbone", [*data(tmp_path), *wrong], to=tmp_path / "run")
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "run").exists()
-
-
-def test_an_error_of_a_reading_process_is_one_line() -> None:
-    from traitscope.training.stages import _in_one_line
-
-    text = (
-        "Caught DataError in DataLoader worker process 0.\nOriginal Traceback (most recent call "
-        'last):\n  File "x.py", line 1, in y\n'
-        "traitscope.errors.DataError: clip 'c1' is damaged: delete it.\n"
-    )
-    assert str(_in_one_line(DataError(text))) == "clip 'c1' is damaged: delete it."
-    plain = TraitscopeError("wrong: mend it")
-    assert _in_one_line(plain) is plain
 
 
 def test_the_printed_command_makes_what_is_missing(tmp_path: Path) -> None:

@@ -273,8 +273,8 @@ def _protocol(report: Report) -> str:
     """The settings that matter for this kind of protocol; all of them stand in the card."""
     protocol = report.protocol
     # The other settings change nothing there, and a reader would take their defaults for choices.
-    keys = {"official": (), "kfold": ("folds", "fold", "group"), "random": ("shares", "group")}
-    settings = {key: getattr(protocol, key) for key in (*keys[protocol.kind], "few")}
+    keys = {"kfold": ("folds", "fold", "group"), "random": ("shares", "group")}
+    settings = {key: getattr(protocol, key) for key in (*keys.get(protocol.kind, ()), "few")}
     shown = [f"{key} {plain(value)}" for key, value in settings.items() if value is not None]
     given = [f"manifest {report.manifest}"] if report.manifest else []
     return ", ".join([protocol.kind, *shown, *given])
