@@ -223,6 +223,7 @@ def running(tmp_path: Path, my_lab: Path) -> Iterator[subprocess.Popen[str]]:
     ) as process:
         deadline = time.monotonic() + 200
         while len(times(tmp_path / "store")) < 3 and time.monotonic() < deadline:
+            assert process.poll() is None, process.communicate()[1]
             time.sleep(0.02)
         yield process
 
