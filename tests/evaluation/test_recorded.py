@@ -22,6 +22,7 @@ from traitscope.data.record import (
 )
 from traitscope.errors import DataError
 from traitscope.evaluation.assessment import assess
+from traitscope.evaluation.recorded import corpus_changes
 from traitscope.evaluation.report import Report
 from traitscope.evaluation.systems import System
 from traitscope.runs.scorings import count_scoring
@@ -204,3 +205,17 @@ def test_a_run_per_fold_is_scored_by_the_record_of_each(tmp_path: Path) -> None:
     assert refused.returncode == 2
     assert "were fitted themselves" in refused.stderr
     assert "2 gone (c000, c001)" in refused.stderr
+
+
+def test_what_the_run_before_has_learnt_is_no_new_clip() -> None:
+    """A clip that this run held out and the run it began from had fitted is one of the corpus."""
+    corpus = made()
+    official = split(corpus, Protocol())
+    before = record_run(corpus, HOME, official, targets=TRAITS, fitted=official.test, selected=())
+    record = recorded(corpus, Protocol(), start=before)
+    assert "start" in {row.use for row in record.clips}
+    assert corpus_changes(record, corpus, official, HOME) == []
+    fewer = corpus.with_clips(corpus.clips[1:])
+    (change,) = corpus_changes(record, fewer, official, HOME)
+    assert "1 gone" in change
+    assert "new" not in change

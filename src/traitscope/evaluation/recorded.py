@@ -147,11 +147,13 @@ def recorded_fold(
 def corpus_changes(record: Record, corpus: Corpus, splits: Splits, address: str) -> list[str]:
     """Say what is not as it was when the run was trained; nothing where all is."""
     before = {row.clip: row for row in record.of(address) if not row.use.startswith("start")}
+    # What the run it began from has learnt of this corpus was there, too: it is not new.
+    known = {row.clip for row in record.of(address)}
     now = {clip.id: clip for clip in corpus.clips}
     both = [clip_id for clip_id in before if clip_id in now]
     part_of = {clip.id: name for name in SPLITS for clip in splits.part(name)}
     kinds = {
-        "new": [clip_id for clip_id in now if clip_id not in before],
+        "new": [clip_id for clip_id in now if clip_id not in known],
         "gone": [clip_id for clip_id in before if clip_id not in now],
         # Over the targets of then: one that was added since changes no label.
         "with other labels": [
