@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.support.evaluated_systems import FAST, frame, write_evaluated
 from tests.support.prepared import make_corpus
 from tests.support.udiva_files import write_udiva
-from traitscope import evaluate, load_corpus, prepare, train
+from traitscope import evaluate, load_corpus, train
 from traitscope.corpora.synthetic import Config, generate
 from traitscope.data.protocols import Protocol
 from traitscope.errors import ConfigError, DataError
@@ -21,6 +21,7 @@ from traitscope.evaluation.comparison import compare_systems
 from traitscope.evaluation.fusion import combine, fit_weights, fuse
 from traitscope.evaluation.report import read_report
 from traitscope.evaluation.systems import read_system
+from traitscope.features.preparation import prepare
 from traitscope.runs.plan import requests_for
 from traitscope.types import TRAITS
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.report.sample import make_audits, make_history, make_report, read
+from traitscope.audit.findings import from_json
 from traitscope.report import write_report
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
@@ -64,7 +65,8 @@ def probed(page: Path) -> None:
 def test_the_page_works_in_a_browser(browser: str, tmp_path: Path, width: int) -> None:
     reports = [make_report("runs/a"), make_report("runs/with_a_rather_long_name/of_it", seed=1)]
     reports[0]["failures"][0]["reason"] = "very/long/path/without/a/space/" * 8
-    beside = {"histories": {"runs/a": make_history()}, "audits": {"runs/a": make_audits()}}
+    audits = [from_json(tree, where="the sample") for tree in make_audits()]
+    beside = {"histories": {"runs/a": make_history()}, "audits": {"runs/a": audits}}
     page = write_report([read(report) for report in reports], tmp_path / "page.html", **beside)
     probed(page)
     profile = f"--user-data-dir={tmp_path / 'profile'}"

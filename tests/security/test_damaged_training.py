@@ -112,7 +112,6 @@ STATES: dict[str, Callable[[Path], None]] = {
     "odd optimisers": state(optimizer_states=["x"]),
     "odd loops": state(loops={"fit_loop": 5}),
     "odd callbacks": state(callbacks={"EMAWeightAveraging": 3}),
-    "odd schedules": state(lr_schedulers=[3, 4]),
 }
 
 

@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from safetensors.numpy import load_file
 
 from tests.support.prepared import data, make_corpus
 from tests.support.prepared_streams import fill_store, tiny_settings
+from traitscope.nn.mobilefacenet import FILE, MobileFaceNet
 from traitscope.training.fitting import train
 
 QUICK = ["train.epochs=2", "train.batch_size=4", "train.lr=0.01", "trainer.tensorboard=false"]
@@ -30,8 +32,10 @@ def fit(place: Path, to: Path, *settings: str, **changes: Any) -> list[dict[str,
 
 @pytest.mark.parametrize("landmarks", ["heatmap", pytest.param("network", marks=pytest.mark.slow)])
 def test_half_precision_with_recomputed_activations_trains(
-    place: Path, tmp_path: Path, landmarks: str
+    place: Path, tmp_path: Path, landmarks: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("TRAITSCOPE_WEIGHTS", str(tmp_path))
+    torch.save(MobileFaceNet().state_dict(), tmp_path / FILE)
     whole: dict[str, Any] = {"freeze_backbone": False, "landmarks": landmarks}
     full = fit(place, tmp_path / "32", **whole)
     half = fit(place, tmp_path / "16", "trainer.precision=bf16", **whole, checkpointing=True)

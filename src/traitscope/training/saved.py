@@ -16,6 +16,7 @@ from traitscope.training.history import read_history
 
 if TYPE_CHECKING:
     from torch import Tensor
+    from torch.nn import Module
 
 STATE = "state.ckpt"
 _PREFIX = "model."  # of the network's tensors in the state of the loop
@@ -111,6 +112,17 @@ def check_saved(saved: Saved, config: RunConfig) -> None:
     if saved.stage >= len(config.stages):
         stages = f"it is in stage {saved.stage + 1} of {len(config.stages)}"
         raise _damaged(saved.path, ValueError(stages))
+
+
+def check_tensors(saved: Saved, model: "Module") -> None:
+    """Refuse a state whose tensors are not of this network, before anything is written of them.
+
+    Raises:
+        DataError: a name or a shape differs.
+    """
+    theirs, own = saved.weights(), model.state_dict()
+    if {n: t.shape for n, t in theirs.items()} != {n: t.shape for n, t in own.items()}:
+        raise _damaged(saved.path, ValueError("its tensors are of another network"))
 
 
 @contextmanager

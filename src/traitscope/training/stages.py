@@ -32,7 +32,7 @@ from traitscope.training.history import cut
 from traitscope.training.loop import Loop, Session, arithmetic, loaders
 from traitscope.training.notices import quiet
 from traitscope.training.optimisation import freeze
-from traitscope.training.saved import STATE, Saved, naming_state, read_saved
+from traitscope.training.saved import STATE, Saved, check_tensors, naming_state, read_saved
 
 
 def fit_stages(model: torch.nn.Module, session: Session, *, resume: bool = False) -> None:
@@ -56,6 +56,8 @@ def fit_stages(model: torch.nn.Module, session: Session, *, resume: bool = False
 
 def _put_back(saved: Saved | None, model: torch.nn.Module, session: Session) -> None:
     """Make the folder agree with the state: what was written of later epochs is repeated."""
+    if saved is not None:
+        check_tensors(saved, model)
     names = [stage.name for stage in session.config.stages]
     stage, epoch = (0, 0) if saved is None else (saved.stage, saved.done)
     for file in ("history.csv", "steps.csv"):
