@@ -290,9 +290,12 @@ def test_constraints_are_names_and_versions_only() -> None:
 
 
 def commands() -> list[str]:
-    """Every traitscope command line in the README."""
-    blocks = (ROOT / "README.md").read_text(encoding="utf-8").split("```")[1::2]
-    lines = [line for block in blocks for line in block.splitlines()]
+    """Every traitscope command line in the README and the pages for users of other systems."""
+    pages = [ROOT / "README.md", *sorted((ROOT / "docs" / "coming_from").glob("*.md"))]
+    texts = [page.read_text(encoding="utf-8") for page in pages]
+    lines = [
+        line for text in texts for block in text.split("```")[1::2] for line in block.splitlines()
+    ]
     starts = ("traitscope ", ".venv/bin/traitscope ")
     return [line.strip().removeprefix(".venv/bin/") for line in lines if line.startswith(starts)]
 

@@ -1,4 +1,4 @@
-"""What DeepPersonality's command line could do: each flag's equivalent in the README, and done."""
+"""What DeepPersonality's command line could do: each flag's equivalent in its page, and done."""
 
 import csv
 from pathlib import Path
@@ -11,7 +11,7 @@ from traitscope.cli import main
 from traitscope.evaluation.report import read_report
 from traitscope.runs.checkpoint import load
 
-README = Path(__file__).resolve().parents[1] / "README.md"
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "coming_from" / "deeppersonality.md"
 FLAGS = ["cfg_file", "weight", "test_only", "lr", "bs", "resume", "max_epoch", "set"]
 SHORT = ["train.schedule=constant", "train.milestones=[]", "trainer.tensorboard=false"]
 
@@ -35,8 +35,8 @@ def history(folder: str) -> list[dict[str, str]]:
 
 
 @pytest.mark.parametrize("flag", FLAGS)
-def test_the_readme_says_what_each_flag_is_here(flag: str) -> None:
-    rows = [line for line in README.read_text(encoding="utf-8").splitlines() if line[:2] == "| "]
+def test_its_page_says_what_each_flag_is_here(flag: str) -> None:
+    rows = [line for line in PAGE.read_text(encoding="utf-8").splitlines() if line[:2] == "| "]
     (row,) = [row for row in rows if f"`--{flag}" in row.split("|")[1]]
     assert "`" in row.split("|")[2]
 
