@@ -187,7 +187,7 @@ def perturbation(width: float, change: Callable[..., Array], seed: int) -> list[
         names=[str(place) for place in range(TARGETS)],
         yardsticks=Yardsticks(half, predicted),
     )
-    reasons = [found[name]["reasons"] for name in found]
+    reasons = [found[name].reasons for name in found]
     return [["interval" in r for r in reasons], [bool(r) for r in reasons]]
 
 
