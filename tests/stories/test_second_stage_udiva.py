@@ -24,5 +24,5 @@ def test_people_of_sessions_are_scored_by_a_second_stage(
     second = train("statistics_mlp", [*data, f"data.first_stage={run}"], to=place / "second")
     report = evaluate(second)
     assert report.everything.clips == 5  # people of the test, whatever number of windows they have
-    page = write_report([second], place / "page.html")
+    page = write_report([report], place / "page.html")
     assert "statistics_mlp" in Path(page).read_text(encoding="utf-8")
