@@ -24,8 +24,8 @@ from traitscope.config import Config as BaseConfig
 from traitscope.nn.heads import RangeHead
 from traitscope.nn.pretrained import timm_backbone
 from traitscope.nn.resnets import DEPTHS, Block
-from traitscope.nn.series import to_length
-from traitscope.types import Batch, Draw, Rows, Target
+from traitscope.nn.series import signal_draws, to_length
+from traitscope.types import Batch, Draw, Target
 
 VGG19 = ((64, 64), (128, 128), (256,) * 4, (512,) * 4, (512,) * 4)
 """Channels of the convolutions; a max-pool follows each block."""
@@ -55,15 +55,7 @@ TINY = Config(rows=32, width=8)
 
 def inputs(config: Config) -> dict[str, Draw]:
     """Facial signals of every frame."""
-    return {
-        "signals": Draw(
-            train=Rows("window", config.rows),
-            evaluate=Rows("center", config.rows),
-            extract={"rate": "native"},
-            columns=config.columns,
-            standardize=True,
-        )
-    }
+    return signal_draws(config.columns, config.rows)
 
 
 class Model(nn.Module):

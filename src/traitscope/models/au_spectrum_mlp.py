@@ -9,16 +9,15 @@ that is short is filled up instead of being dropped, and the head ends in the ta
 """
 
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 
 import torch
 from pydantic import PositiveInt, model_validator
 from torch import Tensor, nn
 
 from traitscope.config import Config as BaseConfig
-from traitscope.nn.heads import RangeHead
-from traitscope.nn.series import to_length
-from traitscope.types import Batch, Draw, Rows, Target
+from traitscope.nn.heads import RangeHead, hidden_layers
+from traitscope.nn.series import signal_draws, to_length
+from traitscope.types import Batch, Draw, Target
 
 
 class Config(BaseConfig):
@@ -45,15 +44,7 @@ TINY = Config(rows=20, bins=8, hidden=(16, 8))
 
 def inputs(config: Config) -> dict[str, Draw]:
     """One facial signal of every frame."""
-    return {
-        "signals": Draw(
-            train=Rows("window", config.rows),
-            evaluate=Rows("center", config.rows),
-            extract={"rate": "native"},
-            columns=(config.signal,),
-            standardize=True,
-        )
-    }
+    return signal_draws((config.signal,), config.rows)
 
 
 class Model(nn.Module):
@@ -65,9 +56,7 @@ class Model(nn.Module):
         super().__init__()
         self.config = config
         sizes = (config.bins, *config.hidden)
-        layers = [(nn.Linear(before, after), nn.ReLU()) for before, after in pairwise(sizes)]
-        hidden = [part for pair in layers for part in pair]
-        self.score = nn.Sequential(*hidden, nn.Linear(sizes[-1], len(targets)))
+        self.score = hidden_layers(sizes, len(targets))
         self.to_range = RangeHead(targets)
 
     def forward(self, batch: Batch) -> Tensor:

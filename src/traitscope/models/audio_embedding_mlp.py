@@ -8,14 +8,13 @@ embedding is that of any sound encoder on disk, and the head ends in the target 
 """
 
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 
 from einops import rearrange
 from pydantic import PositiveInt
 from torch import Tensor, nn
 
 from traitscope.config import Config as BaseConfig
-from traitscope.nn.heads import RangeHead
+from traitscope.nn.heads import RangeHead, hidden_layers
 from traitscope.nn.series import to_length
 from traitscope.types import Batch, Draw, Rows, Target
 
@@ -51,9 +50,7 @@ class Model(nn.Module):
         self.config = config
         (features,) = shapes[config.stream]
         sizes = (config.rows * features, *config.hidden)
-        layers = [(nn.Linear(before, after), nn.ReLU()) for before, after in pairwise(sizes)]
-        hidden = [part for pair in layers for part in pair]
-        self.score = nn.Sequential(*hidden, nn.Linear(sizes[-1], len(targets)))
+        self.score = hidden_layers(sizes, len(targets))
         self.to_range = RangeHead(targets)
 
     def forward(self, batch: Batch) -> Tensor:

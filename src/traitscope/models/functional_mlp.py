@@ -8,14 +8,13 @@ Where we differ: functionals are standardised on the fitting clips (their scale 
 """
 
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 from typing import Literal
 
 from pydantic import PositiveInt
 from torch import Tensor, nn
 
 from traitscope.config import Config as BaseConfig
-from traitscope.nn.heads import RangeHead
+from traitscope.nn.heads import RangeHead, hidden_layers
 from traitscope.types import Batch, Draw, Rows, Target
 
 
@@ -46,11 +45,8 @@ class Model(nn.Module):
     ) -> None:
         super().__init__()
         self.stream = config.stream
-        layers: list[nn.Module] = []
         sizes = (*shapes[config.stream], *config.hidden)
-        for before, after in pairwise(sizes):
-            layers += [nn.Linear(before, after), nn.BatchNorm1d(after), nn.ReLU()]
-        self.score = nn.Sequential(*layers, nn.Linear(sizes[-1], len(targets)))
+        self.score = hidden_layers(sizes, len(targets), norm=True)
         self.to_range = RangeHead(targets)
 
     def forward(self, batch: Batch) -> Tensor:

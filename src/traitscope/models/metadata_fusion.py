@@ -9,14 +9,13 @@ their mean, and the head ends in the target range.
 """
 
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 
 import torch
 from pydantic import PositiveInt
 from torch import Tensor, nn
 
 from traitscope.config import Config as BaseConfig
-from traitscope.nn.heads import RangeHead
+from traitscope.nn.heads import RangeHead, hidden_layers
 from traitscope.types import Batch, Draw, Rows, Target
 
 
@@ -50,9 +49,7 @@ class Model(nn.Module):
         super().__init__()
         self.stream = config.stream
         sizes = (shapes[config.stream][0] + shapes["metadata"][0], *config.hidden)
-        layers = [(nn.Linear(before, after), nn.ReLU()) for before, after in pairwise(sizes)]
-        hidden = [part for pair in layers for part in pair]
-        self.score = nn.Sequential(*hidden, nn.Linear(sizes[-1], len(targets)))
+        self.score = hidden_layers(sizes, len(targets))
         self.to_range = RangeHead(targets)
 
     def forward(self, batch: Batch) -> Tensor:

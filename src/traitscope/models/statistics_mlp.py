@@ -8,7 +8,6 @@ as many rows as a clip has, and the head ends in the target range.
 """
 
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 
 import torch
 from einops import rearrange
@@ -16,7 +15,7 @@ from pydantic import PositiveInt
 from torch import Tensor, nn
 
 from traitscope.config import Config as BaseConfig
-from traitscope.nn.heads import RangeHead
+from traitscope.nn.heads import RangeHead, hidden_layers
 from traitscope.types import Batch, Draw, Rows, Target
 
 STATISTICS = 12
@@ -53,9 +52,7 @@ class Model(nn.Module):
         self.stream = config.stream
         (series,) = shapes[config.stream]
         sizes = (series * STATISTICS, *config.hidden)
-        layers = [(nn.Linear(before, after), nn.ReLU()) for before, after in pairwise(sizes)]
-        hidden = [part for pair in layers for part in pair]
-        self.score = nn.Sequential(*hidden, nn.Linear(sizes[-1], len(targets)))
+        self.score = hidden_layers(sizes, len(targets))
         self.to_range = RangeHead(targets)
 
     def forward(self, batch: Batch) -> Tensor:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from einops import rearrange
@@ -27,6 +28,20 @@ class RowScores:
     def prediction(self) -> Tensor:
         """(clips, targets)."""
         return masked_mean(self.rows, self.row_mask)
+
+
+def hidden_layers(sizes: Sequence[int], outputs: int, *, norm: bool = False) -> nn.Sequential:
+    """Layers with ReLU between them: (n, first of the sizes) -> (n, outputs).
+
+    Args:
+        sizes: of what comes in, and units of each hidden layer.
+        outputs: of the last layer, which has no ReLU.
+        norm: batch normalisation before each ReLU.
+    """
+    layers: list[nn.Module] = []
+    for before, after in pairwise(sizes):
+        layers += [nn.Linear(before, after), *([nn.BatchNorm1d(after)] if norm else []), nn.ReLU()]
+    return nn.Sequential(*layers, nn.Linear(sizes[-1], outputs))
 
 
 class RangeHead(nn.Module):

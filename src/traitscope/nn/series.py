@@ -6,7 +6,25 @@ In: a batch with a stream of rows. Out: as many rows for every clip, whatever el
 from torch import Tensor
 from torch.nn import functional
 
-from traitscope.types import Batch
+from traitscope.types import Batch, Draw, Rows
+
+
+def signal_draws(columns: tuple[str, ...], rows: int) -> dict[str, Draw]:
+    """Draw facial signals of every frame: a random run of rows in training, else the middle.
+
+    Args:
+        columns: patterns of their names.
+        rows: of a run.
+    """
+    return {
+        "signals": Draw(
+            train=Rows("window", rows),
+            evaluate=Rows("center", rows),
+            extract={"rate": "native"},
+            columns=columns,
+            standardize=True,
+        )
+    }
 
 
 def to_length(batch: Batch, stream: str, rows: int) -> Tensor:
