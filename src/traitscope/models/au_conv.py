@@ -1,7 +1,7 @@
 """Networks made for pictures, over facial signals: VGG19, DenseNet121, a transformer, ResNet18.
 
 System: the action-unit baselines of the DeepPersonality benchmark,
-https://arxiv.org/abs/2212.06777. Papers: VGG, https://arxiv.org/abs/1409.1556; DenseNet,
+https://arxiv.org/abs/2210.09138. Papers: VGG, https://arxiv.org/abs/1409.1556; DenseNet,
 https://arxiv.org/abs/1608.06993; ViT, https://arxiv.org/abs/2010.11929; ResNet,
 https://arxiv.org/abs/1512.03385.
 

@@ -1,6 +1,6 @@
 """Layers on the spectrum of one action unit over a clip.
 
-System: the single-AU baseline of the DeepPersonality benchmark, https://arxiv.org/abs/2212.06777;
+System: the single-AU baseline of the DeepPersonality benchmark, https://arxiv.org/abs/2210.09138;
 spectra of facial behaviour after Song et al., "Spectral Representation of Behaviour Primitives for
 Depression Analysis", 2020, https://doi.org/10.1109/TAFFC.2020.2970712.
 

@@ -1,6 +1,6 @@
 """A small CNN over the amplitude spectrum of a whole clip (the interpretable audio network).
 
-System: the audio network of the DeepPersonality benchmark, https://arxiv.org/abs/2212.06777 (Liao
+System: the audio network of the DeepPersonality benchmark, https://arxiv.org/abs/2210.09138 (Liao
 et al., 2022), after work that asks which frequencies carry impressions of personality.
 
 What it can see: how much of each frequency a clip has, so the level of speech and how far its pitch

@@ -3,7 +3,7 @@
 Paper: Gucluturk et al., "Deep Impression: Audiovisual Deep Residual Networks for Multimodal
 Apparent Personality Trait Recognition", 2016, https://arxiv.org/abs/1609.05119.
 
-Two forms: ``join=hidden`` is that of the DeepPersonality benchmark, https://arxiv.org/abs/2212.06777
+Two forms: ``join=hidden`` is that of the DeepPersonality benchmark, https://arxiv.org/abs/2210.09138
 (a hidden layer over both senses; none over the picture alone), ``join=linear`` with
 ``evaluation_images=all`` that of the authors' own code (both senses straight into one layer, tanh,
 the average over all frames).

@@ -4,7 +4,7 @@ Paper: Wei et al., "Deep Bimodal Regression of Apparent Personality Traits from 
 Sequences", 2017, https://doi.org/10.1109/TAFFC.2017.2762299; winner of ChaLearn LAP 2016.
 
 The paper discards the dense layers of VGG16: that is ``dense=false``. The DeepPersonality
-benchmark, https://arxiv.org/abs/2212.06777, ran it with one (50,176 values, 1024, LeakyReLU,
+benchmark, https://arxiv.org/abs/2210.09138, ran it with one (50,176 values, 1024, LeakyReLU,
 dropout .5, head), which is the recipe ``dan``; ``dan_vgg`` starts from ImageNet under strong
 transforms.
 

@@ -1,6 +1,6 @@
 """Layers on the functionals of a whole clip's sound (the Sound MLP of the benchmark).
 
-System: DeepPersonality, https://arxiv.org/abs/2212.06777 (Liao et al., 2022), on openSMILE's
+System: DeepPersonality, https://arxiv.org/abs/2210.09138 (Liao et al., 2022), on openSMILE's
 emobase, eGeMAPS or ComParE (free for research only).
 
 Where we differ: functionals are standardised on the fitting clips (their scale runs from 1e-6 to

@@ -1,6 +1,6 @@
 """Any timm image network on single frames or faces, averaged over a clip (SENet, HRNet, Swin ...).
 
-The one-image systems of the DeepPersonality benchmark, https://arxiv.org/abs/2212.06777 (Liao et
+The one-image systems of the DeepPersonality benchmark, https://arxiv.org/abs/2210.09138 (Liao et
 al., 2022), are recipes of this file. Where we differ: the head ends in the target range, and a clip
 is scored on several evenly spaced images instead of a random one (``evaluation_images=all`` is the
 benchmark's full test).

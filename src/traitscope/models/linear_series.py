@@ -1,6 +1,6 @@
 """From scores of frames to a clip: ridge regression on each series, stretched to one length.
 
-System: a second stage of the DeepPersonality benchmark, https://arxiv.org/abs/2212.06777 (Liao et
+System: a second stage of the DeepPersonality benchmark, https://arxiv.org/abs/2210.09138 (Liao et
 al., 2022). Its stream is what ``traitscope predict RUN CORPUS --frames --store S`` wrote.
 
 Where we differ: frames without a score are left out, and the penalty is chosen on sources that were

@@ -1,6 +1,6 @@
 """What a first stage saw of a clip, with what is known of the person: age, gender, education.
 
-System: the metadata study of the DeepPersonality benchmark, https://arxiv.org/abs/2212.06777 (Liao
+System: the metadata study of the DeepPersonality benchmark, https://arxiv.org/abs/2210.09138 (Liao
 et al., 2022). The first stage's features are what ``traitscope predict RUN CORPUS --frames --store
 S`` wrote; ``data.allow_attributes=true`` lets the model see attributes, and its card says so.
 

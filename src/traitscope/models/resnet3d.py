@@ -2,7 +2,7 @@
 
 Paper: Hara et al., "Can Spatiotemporal 3D CNNs Retrace the History of 2D CNNs and ImageNet?", 2018,
 https://arxiv.org/abs/1711.09577, in the form of the DeepPersonality benchmark,
-https://arxiv.org/abs/2212.06777.
+https://arxiv.org/abs/2210.09138.
 
 Where we differ: frames are spread over the whole clip, and the head ends in the target range.
 """

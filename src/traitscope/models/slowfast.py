@@ -2,7 +2,7 @@
 
 Paper: Feichtenhofer et al., "SlowFast Networks for Video Recognition", 2019,
 https://arxiv.org/abs/1812.03982, in the form of the DeepPersonality benchmark,
-https://arxiv.org/abs/2212.06777.
+https://arxiv.org/abs/2210.09138.
 
 Where we differ: scores end in the target range in training as in evaluation (theirs passed a
 sigmoid in evaluation alone), and frames are spread over the whole clip.

@@ -2,7 +2,7 @@
 
 Papers: Song et al., "Spectral Representation of Behaviour Primitives for Depression Analysis",
 2020, https://doi.org/10.1109/TAFFC.2020.2970712; as a second stage of the DeepPersonality
-benchmark, https://arxiv.org/abs/2212.06777.
+benchmark, https://arxiv.org/abs/2210.09138.
 
     (rows, series) -- FFT along time -- amplitude and phase: (2, series, bins) -- variant -- scores
 

@@ -1,6 +1,6 @@
 """From scores of frames to a clip: statistics of each series and of its changes, through layers.
 
-System: a second stage of the DeepPersonality benchmark, https://arxiv.org/abs/2212.06777 (Liao et
+System: a second stage of the DeepPersonality benchmark, https://arxiv.org/abs/2210.09138 (Liao et
 al., 2022). Its stream is what ``traitscope predict RUN CORPUS --frames --store S`` wrote.
 
 Where we differ: frames without a score are left out instead of counting as zero, statistics are of

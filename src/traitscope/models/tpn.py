@@ -3,7 +3,7 @@
 Papers: Yang et al., "Temporal Pyramid Network for Action Recognition", 2020,
 https://arxiv.org/abs/2004.03548; Lin et al., "TSM: Temporal Shift Module for Efficient Video
 Understanding", 2019, https://arxiv.org/abs/1811.08383; in the form of the DeepPersonality
-benchmark, https://arxiv.org/abs/2212.06777.
+benchmark, https://arxiv.org/abs/2210.09138.
 
     layer3 -- 3 x 3, half the places --+-- /4 in time --+-- up ----+
                                        |                |          +-- both flows, joined -- score

@@ -1,7 +1,7 @@
 """Video Action Transformer: the middle frame asks all frames what it should know.
 
 Paper: Girdhar et al., "Video Action Transformer Network", 2019, https://arxiv.org/abs/1812.02707,
-in the form of the DeepPersonality benchmark, https://arxiv.org/abs/2212.06777.
+in the form of the DeepPersonality benchmark, https://arxiv.org/abs/2210.09138.
 
 The benchmark looks at 16 consecutive of 100 frames of a clip (``sampling=consecutive``); spread
 over the whole clip they see all of it.
