@@ -16,7 +16,9 @@ EXTRAS = {
     "audio": "opensmile",
     "asr": "faster_whisper",
     "text": "transformers",
-    "web": "gradio",
+    "web": "fastapi",
+    "explain": "captum",
+    "hdf5": "h5py",
     "onnx": "onnxruntime",
 }
 """Extra -> the package that tells whether it is installed."""
