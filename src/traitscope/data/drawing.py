@@ -89,11 +89,10 @@ def draw_example(
             masks[name] = masks[name] & shown
         else:
             values[name] = _take(stream, rows, scalers.get(name))
-    if draws and not any(masks[name].any() for name in draws if name in masks):
-        if all(draw.optional for draw in draws.values()):
-            raise ClipError(
-                f"Clip {clip.id!r} has no usable row of any of {', '.join(draws)}.", status="empty"
-            )
+    # Of streams that can each be done without, one at least has to be there.
+    if draws and all(d.optional and not masks[name].any() for name, d in draws.items()):
+        named = ", ".join(draws)
+        raise ClipError(f"Clip {clip.id!r} has no usable row of any of {named}.", status="empty")
     return Example(clip, values, masks)
 
 

@@ -208,7 +208,7 @@ class Examples:
 
     def columns(self) -> dict[str, tuple[str, ...]]:
         """Names of the last axis of each stream, after pooling."""
-        named = {}
+        named: dict[str, tuple[str, ...]] = {}
         for name in self.keys:
             draw = self.draws[name]
             clip = next((c for c in self.clips if not self.lacks(c, name)), None)
