@@ -28,6 +28,7 @@ ORDER = [
     "config",
     "sheets",
     "weights",
+    "ray_cluster",
     "statistics",
     "plotting",
     "media",
