@@ -58,6 +58,8 @@ class Job:
         name: of the system.
         entry: what is trained.
         settings: ``key=value``, those of the corpus, the store, the suite and the protocol as well.
+        address: of the corpus.
+        store: of its features.
         folder: of the run.
         first: the run of the first stage that it learns from, if it has one.
     """
@@ -65,6 +67,8 @@ class Job:
     name: str
     entry: Entry
     settings: tuple[str, ...]
+    address: str
+    store: Path
     folder: Path
     first: Path | None = None
 
@@ -161,6 +165,7 @@ def _jobs(suite: Suite, folder: Path, address: str, store: Path) -> list[Job]:
     jobs = []
     for protocol, choice in suite.protocols.items():
         for entry in suite.entries:
+            name = _named(entry.title, protocol)
             for seed in range(suite.seeds):
                 place = _place(folder, protocol, entry.title) / f"seed-{seed}"
                 settings = (
@@ -170,7 +175,7 @@ def _jobs(suite: Suite, folder: Path, address: str, store: Path) -> list[Job]:
                 first = None
                 if entry.first_stage:
                     first = _place(folder, protocol, entry.first_stage) / f"seed-{seed}"
-                jobs.append(Job(_named(entry.title, protocol), entry, settings, place, first))
+                jobs.append(Job(name, entry, settings, address, store, place, first))
     return jobs
 
 
@@ -228,29 +233,30 @@ def _train(job: Job) -> None:
     seconds = time.monotonic() - begun
     outside = job.entry.recipe if "." in job.entry.recipe else None
     evaluate(job.folder, model=outside)
-    cost = weigh(job.folder, seconds, model=outside)
+    cost = weigh(job.folder, job.address, seconds, model=outside)
     write_json(job.folder / "cost.json", asdict(cost))
 
 
 def _score_frames(job: Job) -> None:
     from traitscope.prediction.frames import score_frames
 
-    facts = dict(each.split("=", 1) for each in job.settings if "=" in each)
     assert job.first is not None
-    score_frames(job.first, load_corpus(facts["data.corpus"]), facts["data.store"])
+    address = job.address
+    score_frames(job.first, load_corpus(address), job.store)
 
 
-def weigh(run: Path, train_seconds: float, *, model: str | None = None) -> Cost:
+def weigh(run: Path, address: str, train_seconds: float, *, model: str | None = None) -> Cost:
     """Measure what scoring one clip of a run's test split takes, from its stored features.
 
     Args:
         run: a trained run.
+        address: of its corpus.
         train_seconds: what its training took.
         model: dotted path of an outside model.
     """
     checkpoint = load(run, model=model)
     config = checkpoint.config
-    clips = protocols.split(load_corpus(config.data.corpus), config.protocol).part("test")
+    clips = protocols.split(load_corpus(address), config.protocol).part("test")
     store = Store(Path(config.data.store))
     lacking = {key: store.statuses(key) for key in checkpoint.keys.values()}
     whole = [c for c in clips if all(rows[c.id].status == "ok" for rows in lacking.values())]
@@ -268,7 +274,7 @@ def weigh(run: Path, train_seconds: float, *, model: str | None = None) -> Cost:
         times.append(time.perf_counter() - begun)
     return Cost(
         train_seconds=round(train_seconds, 2),
-        parameters=checkpoint.parameters,
+        parameters=_parameters(checkpoint.fitted),
         flops=flops,
         latency_ms=round(1000 * median(times), 3),
         peak_mib=round(_peak_mib(), 1),
@@ -281,6 +287,13 @@ def _flops(score: Callable[[], Any]) -> int:
     with FlopCounterMode(display=False) as counter:
         score()
     return int(counter.get_total_flops())
+
+
+def _parameters(fitted: Any) -> int:
+    """How many numbers a network or an estimator holds."""
+    if hasattr(fitted, "parameters"):
+        return sum(tensor.numel() for tensor in fitted.parameters())
+    return sum(int(array.size) for array in fitted.state()[0].values())
 
 
 def _peak_mib() -> float:

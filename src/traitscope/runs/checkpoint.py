@@ -77,13 +77,6 @@ class Checkpoint:
     fitted: Any
     typed: registry.Typed = registry.NOTHING
 
-    @property
-    def parameters(self) -> int:
-        """How many numbers were fitted."""
-        if hasattr(self.fitted, "parameters"):
-            return sum(tensor.numel() for tensor in self.fitted.parameters())
-        return sum(int(array.size) for array in self.fitted.state()[0].values())
-
     def predict(self, batch: Batch) -> NDArray[np.float64]:
         """Predict (clips, targets) from a batch of NumPy arrays."""
         return predict_batch(self.fitted, batch)
