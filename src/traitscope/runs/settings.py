@@ -101,8 +101,9 @@ class Stage(Config):
     """Largest norm of the gradient; 0 for none."""
     early_stop: NonNegativeInt = 0
     """Epochs without gain on validation before stopping; 0 for never."""
-    keep: Literal["best", "last"] = "best"
-    """Which epoch's weights are kept at the end: best on validation, or the last."""
+    keep: Literal["best", "last", "per_target"] = "best"
+    """Which epoch's weights are kept at the end: best on validation, or the last. ``per_target``
+    keeps also the best of each target, which is then predicted with them (last stage only)."""
     freeze: tuple[str, ...] = ()
     """Patterns of tensor names that do not train in this stage, such as ``backbone.*``."""
     distil: Distil = Distil()
@@ -163,7 +164,7 @@ class Stage(Config):
 
 SETTLED = frozenset(
     {
-        *("name", "freeze", "lr_factors", "layer_decay", "distil"),
+        *("name", "freeze", "lr_factors", "layer_decay", "distil", "keep"),
         *("optimizer", "weight_decay", "decay", "momentum", "betas"),
     }
 )
@@ -239,4 +240,7 @@ class RunConfig(Config):
         # train.NAME.lr= would not know which of them is meant.
         if len({stage.name for stage in stages}) < len(stages):
             raise ValueError("two stages have the same name")
+        # The next stage begins with one network: the one that is best on all targets together.
+        if early := [stage.name for stage in stages[:-1] if stage.keep == "per_target"]:
+            raise ValueError(f"keep=per_target is for the last stage, and not for {early[0]!r}")
         return stages
