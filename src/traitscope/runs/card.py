@@ -37,6 +37,11 @@ def write_card(checkpoint: Checkpoint, corpus: Corpus, metrics: Mapping[str, Any
         f"- Protocol: {config.protocol.kind}, fitted on {config.protocol.fit}",
         *[f"- Manifest: {mark}" for mark in manifest_facts(config.protocol).values()],
         f"- Attributes of people seen by the model: {sees}",
+        *[
+            f"- Clips weigh in the loss by their {markdown(stage.clip_weights)}"
+            for stage in config.stages
+            if stage.clip_weights
+        ],
         "",
         "## Targets",
         "",

@@ -254,7 +254,9 @@ def open_run(folder: Path, typed: registry.Typed) -> Checkpoint:
     if config.protocol.fold == "all":
         raise ConfigError(f"{folder} holds a run per fold. Name one, such as {folder / 'fold-0'}.")
     with naming_edited(folder):
-        run_plan = plan(config, typed=typed, source=str(folder / "run.yaml"))
+        # To predict with it, nobody needs the transforms it was trained with.
+        plain = config.model_copy(update={"augment": {}})
+        run_plan = plan(plain, typed=typed, source=str(folder / "run.yaml"))
     # Settings say what the model takes, features.json what it was given: both must agree.
     facts = _load_facts(folder, typed)
     if set(facts.requests) != set(run_plan.draws):

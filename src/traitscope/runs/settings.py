@@ -116,6 +116,8 @@ class Stage(Config):
     """What weight decay acts on: all tensors, or neither norms nor biases."""
     weighting: Literal["none", "density"] = "none"
     """Weight of each label in the loss: equal, or more where labels are rare."""
+    clip_weights: str = ""
+    """Attribute of the corpus (a column of its table) with the weight of each clip in the loss."""
 
     @field_validator("schedule")
     @classmethod
@@ -203,6 +205,12 @@ class TrainerConfig(Config):
     """Save the state inside long epochs as well, after so many minutes; 0 for never."""
     plots: bool = False
     """Draw scatter and residuals of the validation clips after each epoch, into ``plots``."""
+
+    @field_validator("precision", mode="before")
+    @classmethod
+    def _typed_as_a_number(cls, precision: Any) -> Any:
+        """``trainer.precision=32`` is a number to whoever reads what was typed."""
+        return str(precision) if type(precision) is int else precision
 
 
 class RunConfig(Config):

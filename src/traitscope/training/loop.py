@@ -34,7 +34,7 @@ from traitscope.training.history import StepLog, mean_loss, record, split_scores
 from traitscope.training.optimisation import groups_of, optimizer_of, rate, schedule_of
 from traitscope.training.saved import mark
 from traitscope.training.training_set import TrainingSet
-from traitscope.training.weighting import DensityWeights
+from traitscope.training.weighting import DensityWeights, clip_weights
 from traitscope.types import Batch, Hook
 
 HIGHER_IS_BETTER = frozenset({"r2", "ccc"})
@@ -122,6 +122,8 @@ class Loop(LightningModule):
         weighted = self.stage.weighting == "density"
         labels = self.loss.shares_of(session.data.fitting.labels()) if weighted else None
         self.weights = None if labels is None else DensityWeights(labels)
+        column = self.stage.clip_weights
+        self._clip_weights = clip_weights(session.data.fitting.clips, column) if column else {}
         self._compiled = [torch.compile(model)] if session.config.trainer.compile else []
         self._lr = self.stage.lr  # of this epoch and the first group
         self._factors: list[float] = []  # on it, of each group
@@ -173,6 +175,9 @@ class Loop(LightningModule):
         mask = batch.target_mask
         if self.weights is not None:
             mask = mask * self.weights(self.loss.share(batch.targets))
+        if self._clip_weights:
+            each = [self._clip_weights[clip] for clip in batch.clips]
+            mask = mask * torch.tensor(each, device=mask.device)[:, None]
         loss: Tensor = self.loss(output, batch.targets, mask, progress)
         if self.distil is not None:
             prediction, labels = self.loss.share(predicted(output)), self.loss.share(batch.targets)
