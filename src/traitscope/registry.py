@@ -22,6 +22,7 @@ WORDS = {
     "models": "--model {} (train, show, prepare: model.name={})",
     "extract": "--stream {}",
     "corpora": "{}:PATH",
+    "augment": "'augment={{}: ...}', with its settings",
 }
 """Role -> what a user types to have a module of his own imported; no other role takes one."""
 
@@ -35,12 +36,14 @@ class Typed:
         extract: names of extractors, which are the names of streams.
         corpora: names of corpora, without their paths.
         functions: dotted paths of losses and schedules.
+        augment: names of transforms of training examples.
     """
 
     models: frozenset[str] = frozenset()
     extract: frozenset[str] = frozenset()
     corpora: frozenset[str] = frozenset()
     functions: frozenset[str] = frozenset()
+    augment: frozenset[str] = frozenset()
 
     def has(self, room: Room, name: str) -> bool:
         """Whether this name was typed for this role."""
