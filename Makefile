@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 # dlib-bin, MediaPipe, OpenCV and LightGBM wheels load these at run time.
 LIBRARIES := libegl1 libgles2 libgl1 libglib2.0-0 libgomp1
 
-.PHONY: install demo test test-slow check fix bench clean
+.PHONY: install demo test test-slow check fix docs bench clean
 .DEFAULT_GOAL := install
 
 install: $(STAMP)
@@ -41,6 +41,9 @@ check: $(STAMP)
 fix: $(STAMP)
 	$(BIN)/ruff format src tests benchmarks tools examples
 	$(BIN)/ruff check --fix src tests benchmarks tools examples
+
+docs: $(STAMP)
+	$(BIN)/python tools/site.py
 
 bench: $(STAMP)
 	for folder in benchmarks/*/; do $(BIN)/python -m benchmarks.$$(basename $$folder) || exit 1; done

@@ -13,7 +13,6 @@ from traitscope.registry import unknown
 
 VERBS = {
     "doctor": "Say what works on this machine.",
-    "benchmark": "Train and compare a list of systems, and rank them on one page.",
     "demo": "Do the whole job on a generated corpus, with a report.",
     "corpus": "Check a corpus: labels, splits, facts, missing media.",
     "prepare": "Extract features from the media of a corpus into a store.",
@@ -23,6 +22,7 @@ VERBS = {
     "audit": "Audit predictions: groups, calibration, leakage, recordings.",
     "analyse": "Correlate signals with traits, or train on subsets of them.",
     "compare": "Compare systems on the same clips, with paired tests.",
+    "benchmark": "Train and compare a list of systems, and rank them on one page.",
     "fuse": "Fuse evaluated runs: mean, or weights fitted on validation.",
     "report": "Make one page of one or several evaluated runs.",
     "predict": "Estimate the traits of new clips with a trained run.",
