@@ -291,36 +291,6 @@ def test_constraints_are_names_and_versions_only() -> None:
         assert "/" not in line, line
 
 
-def commands() -> list[str]:
-    """Every traitscope command line in the README and the pages for users of other systems."""
-    pages = [ROOT / "README.md", *sorted((ROOT / "docs" / "coming_from").glob("*.md"))]
-    texts = [page.read_text(encoding="utf-8") for page in pages]
-    lines = [
-        line for text in texts for block in text.split("```")[1::2] for line in block.splitlines()
-    ]
-    starts = ("traitscope ", ".venv/bin/traitscope ")
-    return [line.strip().removeprefix(".venv/bin/") for line in lines if line.startswith(starts)]
-
-
-@pytest.mark.parametrize("command", commands())
-def test_commands_of_the_readme_exist_with_their_options(
-    command: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    from traitscope.cli import main
-
-    words = command.split()[1:]
-    verb = [word for word in words[:2] if word.replace("-", "").isalpha()]
-    for depth in range(len(verb), 0, -1):
-        with pytest.raises(SystemExit) as end:
-            main([*verb[:depth], "--help"])
-        out, err = capsys.readouterr()
-        if not end.value.code:
-            break
-    assert not end.value.code, err
-    for option in (word for word in words if word.startswith("--")):
-        assert option in out, f"{option} of: {command}"
-
-
 def test_documented_exports_are_there() -> None:
     import traitscope
 
