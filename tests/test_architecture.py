@@ -49,6 +49,7 @@ ORDER = [
     "analysis",
     "report",
     "experiments",
+    "service",
     "interface",
     "doctor",
     "cli",

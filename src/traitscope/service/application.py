@@ -24,7 +24,7 @@ from traitscope.service.answers import (
     status_of,
 )
 from traitscope.service.crew import Crew
-from traitscope.service.desk import Desk
+from traitscope.service.desk import Desk, client_of, known
 from traitscope.service.events import stream, until_finished
 from traitscope.service.guards import Guard
 from traitscope.service.jobs import Job, Jobs
@@ -113,24 +113,6 @@ def make_application(service: Service) -> Any:
     add_pages(app, service.jobs, service.desk, service.settings)
     _add_refusals(app, service)
     return Guard(app, settings=service.settings, responded=service.metrics.responded)
-
-
-def client_of(request: Request) -> str:
-    """Who sends a request: the address that it comes from."""
-    return request.client.host if request.client is not None else "unknown"
-
-
-def known(jobs: Jobs, job_id: str) -> Job:
-    """The job of an id.
-
-    Raises:
-        RefusedError: there is none.
-    """
-    job = jobs.find(job_id)
-    if job is None:
-        why = "There is no such job: it was taken back, has expired, or was of another server's "
-        raise RefusedError(404, "unknown", f"{why}life. Send the recording again.")
-    return job
 
 
 def _add_predictions(app: FastAPI, service: Service) -> None:

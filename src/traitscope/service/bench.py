@@ -106,7 +106,7 @@ class _Scorers:
 
         self.checkpoints = {name: load(folder) for name, folder in stock.runs.items()}
         # A missing model file is told before the first client comes.
-        for backend in {one.backend for one in self.checkpoints.values()} - {None}:
+        for backend in {one.backend for one in self.checkpoints.values() if one.backend}:
             open_tracker(backend).close()
         self.folders = {str(folder): name for name, folder in stock.runs.items()}
         self.extraction = Extraction(stock.limits)

@@ -4,12 +4,14 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from traitscope.media.opening import told_apart
+from fastapi import Request
+
+from traitscope.media.opening import other_than_media
 from traitscope.service.jobs import FullError, Job, Jobs, ReusedError
 from traitscope.service.limits import Rate
 from traitscope.service.metrics import Metrics
 from traitscope.service.refusals import RefusedError
-from traitscope.service.uploads import Receiver, Upload
+from traitscope.service.uploads import Receiver, Upload, harmless
 
 _KEY_LETTERS = 200
 
@@ -29,7 +31,12 @@ class Desk:
     cards: Mapping[str, Mapping[str, Any]]
 
     async def take(
-        self, client: str, kind: str, body: AsyncIterator[bytes], *, query: dict[str, list[str]],
+        self,
+        client: str,
+        kind: str,
+        body: AsyncIterator[bytes],
+        *,
+        query: dict[str, list[str]],
         key: str | None,
     ) -> Job:
         """Receive one request and put its job into the line.
@@ -54,7 +61,11 @@ class Desk:
         return await self._again(client, kind, body, query, key)
 
     async def _again(
-        self, client: str, kind: str, body: AsyncIterator[bytes], query: dict[str, list[str]],
+        self,
+        client: str,
+        kind: str,
+        body: AsyncIterator[bytes],
+        query: dict[str, list[str]],
         key: str,
     ) -> Job:
         """The job that a key has led to before, or a new one."""
@@ -76,7 +87,11 @@ class Desk:
             self.jobs.release(client, key)
 
     async def _new(
-        self, client: str, kind: str, body: AsyncIterator[bytes], query: dict[str, list[str]],
+        self,
+        client: str,
+        kind: str,
+        body: AsyncIterator[bytes],
+        query: dict[str, list[str]],
         key: str | None = None,
     ) -> Job:
         try:
@@ -119,7 +134,7 @@ class Desk:
             )
         if upload.path is not None and "text" not in reads:
             # What is plainly something else is told at once; the rest is for a worker to find out.
-            other = told_apart(upload.path)
+            other = other_than_media(upload.path)
             if other:
                 raise RefusedError(
                     415,
@@ -127,7 +142,8 @@ class Desk:
                     f"{upload.name} cannot be opened as media: it is {other}. Send the recording "
                     f"itself.",
                 )
-        return Job(models, upload.name, words, upload.path, client)
+        name = harmless(upload.first("name") or upload.name)
+        return Job(models, name, words, upload.path, client)
 
     def _models(self, upload: Upload) -> tuple[str, ...]:
         """The runs that a request names, once each; the first of all where it names none."""
@@ -140,3 +156,25 @@ class Desk:
                     422, "no_such_model", f"There is no model {name[:40]!r} here, but {there}."
                 )
         return models
+
+
+def client_of(request: Request) -> str:
+    """Who sends a request: the address that it comes from."""
+    return request.client.host if request.client is not None else "unknown"
+
+
+def known(jobs: Jobs, job_id: str) -> Job:
+    """The job of an id.
+
+    Raises:
+        RefusedError: there is none.
+    """
+    job = jobs.find(job_id)
+    if job is None:
+        raise RefusedError(
+            404,
+            "unknown",
+            "There is no such job: it was taken back or has expired, or this server was started "
+            "anew. Send the recording again.",
+        )
+    return job

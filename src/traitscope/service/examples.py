@@ -1,4 +1,4 @@
-"""What the OpenAPI document says beside the shapes: how a recording is sent, and what is refused."""
+"""What the OpenAPI document says beside the shapes: how recordings are sent, what is refused."""
 
 from typing import Any
 

@@ -141,5 +141,8 @@ def _parameter(value: str, header: str, name: str) -> str:
 
 def _refused(reason: str, status: int = 400) -> RefusedError:
     code = "too_large" if status == 413 else "no_form"
-    return RefusedError(status, code, f"{reason} Send it as multipart/form-data, such as with "
-                        f"curl -F {FILE}=@clip.mp4.")
+    return RefusedError(
+        status,
+        code,
+        f"{reason} Send it as multipart/form-data, such as with curl -F {FILE}=@clip.mp4.",
+    )

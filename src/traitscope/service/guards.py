@@ -40,9 +40,7 @@ App = Callable[..., Any]
 class Guard:
     """An ASGI application around another one."""
 
-    def __init__(
-        self, app: App, *, settings: Settings, responded: Callable[[int], None]
-    ) -> None:
+    def __init__(self, app: App, *, settings: Settings, responded: Callable[[int], None]) -> None:
         self._app, self._settings, self._responded = app, settings, responded
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:

@@ -1,4 +1,4 @@
-"""Requests that lead to no job: what HTTP says of them, a word for programs, a sentence for people."""
+"""Requests that lead to no job: a status, a word for programs, a sentence for people."""
 
 
 class RefusedError(Exception):

@@ -6,8 +6,10 @@ import os
 import re
 import shutil
 import signal
+import socket
+import ssl
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -94,31 +96,65 @@ def run_server(
     certificate: Path | None = None,
     key: Path | None = None,
     behind_proxy: bool = False,
+    say: Callable[[str], None] = _log.info,
 ) -> None:
     """Listen until told to stop.
 
     Args:
         service: whose workers are ready.
-        host, port: where.
-        certificate, key: files, for TLS.
+        service: whose workers are ready.
+        host: address to listen at.
+        port: of it; 0 for any.
+        certificate: PEM file, for TLS.
+        key: of the certificate, likewise.
         behind_proxy: believe what a proxy on this machine says of its clients.
+        say: is told the address.
+
+    Raises:
+        ConfigError: the address is taken, or a file of TLS cannot be used.
     """
-    config = uvicorn.Config(
-        make_application(service),
-        host=host,
-        port=port,
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        proxy_headers=behind_proxy,
-        http=_Impatient.of(service.settings.idle_seconds),
-        ws="none",
-        loop="asyncio",
-        ssl_certfile=certificate,
-        ssl_keyfile=key,
-        timeout_graceful_shutdown=int(_GRACE_SECONDS),
-    )
-    Draining(config, service).run()
+    secure = certificate is not None
+    try:
+        config = uvicorn.Config(
+            make_application(service),
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            proxy_headers=behind_proxy,
+            http=_Impatient.of(service.settings.idle_seconds),
+            ws="none",
+            loop="asyncio",
+            ssl_certfile=certificate,
+            ssl_keyfile=key,
+            timeout_graceful_shutdown=int(_GRACE_SECONDS),
+        )
+        config.load()
+    except (ssl.SSLError, OSError) as error:
+        raise ConfigError(
+            f"{certificate} and {key} cannot be used for TLS ({error}). Give the certificate and "
+            f"its key as PEM files."
+        ) from error
+    with _listening(host, port) as listener:
+        address = listener.getsockname()
+        name = f"[{address[0]}]" if ":" in address[0] else address[0]
+        root = service.settings.root_path
+        say(f"serving at http{'s' if secure else ''}://{name}:{address[1]}{root}/ (Ctrl-C stops)")
+        Draining(config, service).run(sockets=[listener])
+
+
+@contextmanager
+def _listening(host: str, port: int) -> Iterator[socket.socket]:
+    """A socket at an address, so that a taken one is told in our words."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        listener = socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        raise ConfigError(
+            f"{host}:{port} cannot be listened at ({error.strerror}). Choose another with --port, "
+            f"or --port 0 for any."
+        ) from error
+    with listener:
+        yield listener
 
 
 class Draining(uvicorn.Server):

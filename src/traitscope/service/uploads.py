@@ -96,9 +96,7 @@ class Receiver:
             self._coming -= 1
             target.close()
 
-    async def _received(
-        self, kind: str, body: AsyncIterator[bytes], target: "_Target"
-    ) -> Upload:
+    async def _received(self, kind: str, body: AsyncIterator[bytes], target: "_Target") -> Upload:
         pieces = self._in_time(body)
         if kind.partition(";")[0].strip().lower() == "multipart/form-data":
             reader = FormReader(kind, target)
@@ -190,11 +188,10 @@ class _Target:
             self._file.flush()
         if self._path is not None and not self._size:
             raise RefusedError(415, "empty", "The recording has 0 bytes. Choose it again.")
-        name = self._name or next(iter(self.fields.get("name", [])), "")
         for key in sorted(self.fields):
             self.hash.update(json.dumps([key, self.fields[key]]).encode())
         digest = self.hash.hexdigest()
-        return Upload(self._path, harmless(name), self._size, self.fields, digest)
+        return Upload(self._path, harmless(self._name), self._size, self.fields, digest)
 
 
 def harmless(name: str) -> str:
@@ -236,7 +233,7 @@ def _json_fields(body: bytes) -> dict[str, list[str]]:
     except (ValueError, RecursionError):
         raise RefusedError(400, "no_json", "The body is no JSON.") from None
     if not isinstance(tree, dict):
-        raise RefusedError(422, "no_object", "A JSON job is an object, such as {\"text\": \"...\"}.")
+        raise RefusedError(422, "no_object", 'A JSON job is an object, such as {"text": "..."}.')
     fields: dict[str, list[str]] = {}
     for name, value in tree.items():
         values = value if isinstance(value, list) else [value]
