@@ -21,9 +21,16 @@ class Problem(BaseModel):
 class Progress(BaseModel):
     """How far a job is."""
 
-    stage: Literal["waiting", "starting", "decoding", "sound", "scoring", "finished"]
+    stage: Literal["waiting", "starting", "decoding", "sound", "scoring", "pictures", "finished"]
     share: float = Field(ge=0, le=1, description="Of the whole job.")
     before: int = Field(ge=0, description="Jobs that come first.")
+
+
+class Face(BaseModel):
+    """A picture of the face that was looked at."""
+
+    seconds: float
+    jpeg: str = Field(description="In base64.")
 
 
 class Result(BaseModel):
@@ -31,6 +38,7 @@ class Result(BaseModel):
 
     model: str = Field(description="Name of the run, as in /v1/models.")
     prediction: Document
+    faces: list[Face] = Field(description="At a few moments, so that one sees whose scores it is.")
 
 
 class JobAnswer(BaseModel):
@@ -99,10 +107,7 @@ def job_tree(job: Job, jobs: Jobs, root: str = "") -> dict[str, Any]:
             "share": round(job.share, 3),
             "before": jobs.place_of(job),
         },
-        "results": [
-            {"model": document["run"], "prediction": document}
-            for document in (job.results if job.is_finished else ())
-        ],
+        "results": list(job.results) if job.is_finished else [],
         "problem": problem_tree(job.failure.code, job.failure.reason) if job.failure else None,
         "links": {"self": here, "events": f"{here}/events", "page": f"{root}/jobs/{job.id}"},
     }

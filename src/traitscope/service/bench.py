@@ -11,19 +11,26 @@ import os
 import sys
 import threading
 import time
+from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from traitscope.errors import TraitscopeError, lacks_memory
 from traitscope.features.pool import settle_in
 from traitscope.media.limits import Limits
 from traitscope.runs.card import EXCLUDED, KINDS
 
+if TYPE_CHECKING:
+    from traitscope.runs.checkpoint import Checkpoint
+    from traitscope.types import Clip
+
 _log = logging.getLogger(__name__)
+_FACES = 4
+"""Moments of the recording at which the face is shown."""
 _EVERY_SECONDS = 0.25
 """From one message of progress to the next: a person sees no more of them."""
 
@@ -112,7 +119,7 @@ class _Scorers:
         self.extraction = Extraction(stock.limits)
 
     def score(self, order: Order, send: Callable[[tuple[str, Any]], None]) -> dict[str, Any]:
-        """The document of one order, with the client's names in place of our paths."""
+        """What one order gives, with the client's names in place of our paths."""
         from traitscope.prediction.clips import predict_clip
         from traitscope.prediction.documents import to_document
         from traitscope.types import Clip
@@ -123,8 +130,30 @@ class _Scorers:
         prediction = predict_clip(checkpoint, clip, extraction=self.extraction)
         tree = to_document(checkpoint, [replace(prediction, path="")])
         hidden = {**self.folders, **({str(order.path): order.name} if order.path else {})}
-        result: dict[str, Any] = without(tree, hidden)
-        return result
+        faces = self._faces(checkpoint, clip) if prediction.status == "ok" else []
+        return {"model": order.model, "prediction": without(tree, hidden), "faces": faces}
+
+    def _faces(self, checkpoint: "Checkpoint", clip: "Clip") -> list[dict[str, Any]]:
+        """A few pictures of the face that was looked at, so that a person sees whose scores it is."""
+        from traitscope.features.extraction import extract_clip
+        from traitscope.features.request import make_request
+        from traitscope.types import Stream
+
+        if clip.path is None or checkpoint.backend is None:
+            return []
+        looking = (one for one in checkpoint.facts.requests.values() if "tracks" in one.all_needs)
+        chosen = next((getattr(one.config, "select", None) for one in looking), None)
+        asked = {"backend": checkpoint.backend, "rule": "even", "count": _FACES, "size": 96}
+        request = make_request("faces", {**asked, **({"select": chosen} if chosen else {})})
+        self.extraction.watch("pictures", 0.0)
+        stream = extract_clip(clip, [request], extraction=self.extraction)[request.key]
+        if not isinstance(stream, Stream):  # none of these moments shows a face
+            return []
+        return [
+            {"seconds": round(float(time), 2), "jpeg": b64encode(picture).decode("ascii")}
+            for time, picture in zip(stream.time, stream.images or (), strict=True)
+            if picture
+        ]
 
     def cards(self) -> list[dict[str, Any]]:
         """What clients may know of the runs."""

@@ -13,7 +13,12 @@ from traitscope.service.lanes import FAILURES, Failure, Lane
 _log = logging.getLogger(__name__)
 _LOOK_SECONDS = 0.5
 """Between two looks whether to end."""
-_STAGES = {"decoding": (0.0, 0.8), "sound": (0.8, 0.1), "scoring": (0.9, 0.1)}
+_STAGES = {
+    "decoding": (0.0, 0.8),
+    "sound": (0.8, 0.1),
+    "scoring": (0.9, 0.05),
+    "pictures": (0.95, 0.05),
+}
 """Stage of an order -> where in the whole it begins, and how much of it it is."""
 
 Outcome = Callable[[Job], None]
@@ -102,7 +107,7 @@ class Crew:
 
 def _unscored(job: Job) -> Failure | None:
     """Why no model could score the recording, where none could."""
-    clips = [clip for document in job.results for clip in document["clips"]]
+    clips = [clip for result in job.results for clip in result["prediction"]["clips"]]
     if any(clip["status"] == "ok" for clip in clips):
         return None
     # All models read the same file: the first says what is wrong with it.

@@ -43,7 +43,7 @@ class Job:
         words: what is said in it, where the client sent that.
         path: of the recording; None for words, and once it is deleted.
         client: whose it is.
-        results: a document per model that has answered.
+        results: of each model that has answered, in the shape of `answers.Result`.
         failure: why there is none.
         stage, share: what is done now, and how much of it.
     """

@@ -67,7 +67,7 @@ class Lane(Protocol):
     def do(
         self, order: Order, *, progress: Progress, stopped: Callable[[], bool]
     ) -> dict[str, Any] | Failure:
-        """Score an order: the document of a prediction, or why there is none."""
+        """Score an order: in the shape of `answers.Result`, or why there is nothing."""
 
     def close(self) -> None:
         """End what was started."""
@@ -171,8 +171,8 @@ class LocalLane:
             if kind == "progress":
                 progress(*value)
             elif kind == "answer":
-                document: dict[str, Any] = value
-                return document
+                result: dict[str, Any] = value
+                return result
             else:
                 return self._failure(value, order)
 

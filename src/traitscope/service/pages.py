@@ -26,6 +26,7 @@ STAGES = {
     "decoding": "reading pictures and looking for faces",
     "sound": "listening",
     "scoring": "scoring",
+    "pictures": "taking pictures of the face that was looked at",
     "finished": "done",
 }
 LEAD = (
@@ -104,7 +105,8 @@ def _add_downloads(app: FastAPI, jobs: Jobs, desk: Desk) -> None:
     async def as_json(job_id: str) -> Response:
         job = _finished(jobs, job_id)
         # One run's document is what `traitscope predict --json` prints; of several, a list.
-        tree = job.results[0] if len(job.results) == 1 else job.results
+        documents = [result["prediction"] for result in job.results]
+        tree = documents[0] if len(documents) == 1 else documents
         return JSONResponse(tree, headers=_saved_as(job, "json"))
 
     @app.get("/jobs/{job_id}/answer.csv", include_in_schema=False)
@@ -141,10 +143,10 @@ def _table(job: Job) -> str:
     writer = csv.writer(text)
     header = ["recording", "run", "person", "status", "target", "score", "low", "high", "level"]
     writer.writerow([*header, "percentile"])
-    for document in job.results:
-        for clip in document["clips"]:
+    for result in job.results:
+        for clip in result["prediction"]["clips"]:
             person = (clip.get("person") or {}).get("number", "")
-            start = [clip["clip"], document["run"], person, clip["status"]]
+            start = [clip["clip"], result["model"], person, clip["status"]]
             for name, score in clip["scores"].items() or [("", "")]:
                 interval = clip.get("intervals", {}).get(name, {})
                 ends = [interval.get(key, "") for key in ("low", "high", "level")]

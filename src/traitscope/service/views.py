@@ -72,15 +72,25 @@ class View:
     windows: Sequence[Sequence[str]]
     seconds: float
 
+    @property
+    def has_intervals(self) -> bool:
+        """Whether the run says how far off it may be."""
+        return any(row.interval for row in self.rows)
+
+    @property
+    def has_percentiles(self) -> bool:
+        """Whether the run knows the labels that it was trained on."""
+        return any(row.percentile for row in self.rows)
+
 
 def views_of(
-    documents: Sequence[Mapping[str, Any]], cards: Mapping[str, Mapping[str, Any]]
+    results: Sequence[Mapping[str, Any]], cards: Mapping[str, Mapping[str, Any]]
 ) -> list[View]:
-    """A view for each person of each document."""
+    """A view for each person in each result of a job."""
     return [
-        _view(document, clip, cards.get(document["run"], {}))
-        for document in documents
-        for clip in document["clips"]
+        _view(result, clip, cards.get(result["model"], {}))
+        for result in results
+        for clip in result["prediction"]["clips"]
     ]
 
 
@@ -100,7 +110,8 @@ def _cell(row: Row | None) -> str:
     return f"{row.text} ({row.interval})" if row.interval else row.text
 
 
-def _view(document: Mapping[str, Any], clip: Mapping[str, Any], card: Mapping[str, Any]) -> View:
+def _view(result: Mapping[str, Any], clip: Mapping[str, Any], card: Mapping[str, Any]) -> View:
+    document = result["prediction"]
     targets = document["targets"]
     kind = document["kind"].replace("_", "-")
     timeline = clip.get("timeline") or {}
@@ -110,7 +121,7 @@ def _view(document: Mapping[str, Any], clip: Mapping[str, Any], card: Mapping[st
     name = clip["clip"] + (f", person {person['number']}" if person else "")
     return View(
         name=name,
-        model=document["run"],
+        model=result["model"],
         kind=f"{kind} traits",
         about=card.get("about", f"{kind} traits"),
         note=document["note"],
@@ -123,7 +134,7 @@ def _view(document: Mapping[str, Any], clip: Mapping[str, Any], card: Mapping[st
         rows=[_row(target, clip) for target in targets if target["name"] in clip["scores"]],
         warnings=[one["sentence"] for one in clip.get("warnings", ())],
         notes=clip["notes"],
-        faces=_faces(clip, document),
+        faces=_faces(clip, result),
         facts=_facts(document, clip),
         tracks=_tracks(targets, timeline),
         windows=_windows(targets, timeline),
@@ -159,13 +170,13 @@ def _row(target: Mapping[str, Any], clip: Mapping[str, Any]) -> Row:
     )
 
 
-def _faces(clip: Mapping[str, Any], document: Mapping[str, Any]) -> list[Face]:
+def _faces(clip: Mapping[str, Any], result: Mapping[str, Any]) -> list[Face]:
+    """The person where one was picked out of several, else the face at a few moments."""
     person = clip.get("person") or {}
-    faces = []
     if person.get("thumbnail"):
         seen = f"in {person['share']:.0%} of the pictures"
-        faces.append(Face(person["thumbnail"], f"person {person['number']}, {seen}"))
-    return faces
+        return [Face(person["thumbnail"], f"person {person['number']}, {seen}")]
+    return [Face(face["jpeg"], f"at {face['seconds']:.1f} s") for face in result["faces"]]
 
 
 def _facts(document: Mapping[str, Any], clip: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -5,6 +5,7 @@
   const STAGES = {
     sending: "Sending the recording", waiting: "Waiting for its turn", starting: "Starting",
     decoding: "Reading pictures and looking for faces", sound: "Listening", scoring: "Scoring",
+    pictures: "Taking pictures of the face",
     finished: "Done",
   };
   let request = null, news = null, job = null, file = null, address = "";
