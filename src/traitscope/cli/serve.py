@@ -29,6 +29,9 @@ Largest = Annotated[int, typer.Option(min=1, help="MiB that one recording may ha
 Keep = Annotated[float, typer.Option(min=0, help="Minutes a recording stays after its answer.")]
 Rate = Annotated[int, typer.Option(min=1, help="Jobs that one client may send in a minute.")]
 Pem = Annotated[Path | None, typer.Option(exists=True, dir_okay=False, help="PEM file, for TLS.")]
+Address = Annotated[
+    str | None, typer.Option(help="HOST:PORT of a running Ray cluster; else one of this machine.")
+]
 Proxy = Annotated[
     bool, typer.Option("--proxy", help="Believe a proxy on this machine about its clients.")
 ]
@@ -54,7 +57,9 @@ def serve(
     certificate: Pem = None,
     key: Pem = None,
     proxy: Proxy = False,
-    ray: Annotated[bool, typer.Option("--ray", help="Score on a Ray cluster.")] = False,
+    ray: Annotated[bool, typer.Option("--ray", help="Score in replicas of Ray.")] = False,
+    address: Address = None,
+    replicas: Annotated[int, typer.Option(min=1, help="At most, with --ray.")] = 2,
 ) -> None:
     """Serve a page and an API; it listens on this machine alone unless told.
 
@@ -79,22 +84,37 @@ def serve(
         folder=folder,
         limit=limit or (),
     )
+    where: dict[str, Any] = {"host": host, "port": port}
     if ray:
-        from traitscope.service.deployment import run_on_ray
-
-        run_on_ray(runs, settings, host=host, port=port)
+        _serve_on_ray(runs, settings, **where, address=address, replicas=replicas)
         return
+    _check_tls(certificate, key)
+    tls = {"certificate": certificate, "key": key}
+    _serve_here(runs, settings, **where, **tls, behind_proxy=proxy)
+
+
+def _serve_on_ray(runs: list[Path], settings: "Settings", **how: Any) -> None:
     from traitscope.cli._shared import say
+    from traitscope.service.deployment import run_on_ray
+
+    run_on_ray(runs, settings, say=say, **how)
+
+
+def _serve_here(runs: list[Path], settings: "Settings", **how: Any) -> None:
+    from traitscope.cli._shared import say
+    from traitscope.extras import require
+
+    for package in ("fastapi", "uvicorn", "python_multipart", "prometheus_client"):
+        require(package, extra="web", why="traitscope serve")
     from traitscope.service.server import local_service, run_server, upload_folder
 
-    _check_tls(certificate, key)
     with upload_folder(settings) as place:
         service = local_service(runs, place, settings)
-        say(f"loading {len(runs)} runs in {workers} processes")
+        say(f"loading {len(runs)} runs in {settings.workers} processes")
+        # All that can be wrong with runs, weights and memory is told before anybody may connect.
         service.start()
-        how: dict[str, Any] = {"certificate": certificate, "key": key, "behind_proxy": proxy}
         try:
-            run_server(service, host=host, port=port, say=say, **how)
+            run_server(service, say=say, **how)
         finally:
             service.crew.close()
 

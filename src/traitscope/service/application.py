@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from fastapi import FastAPI, Header, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, StreamingResponse
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from traitscope import __version__
@@ -39,6 +40,7 @@ from traitscope.service.uploads import Receiver, drain
 _log = logging.getLogger(__name__)
 _MOST_WAIT = 60.0
 """Seconds for which a client may hold a request open; proxies give up soon after."""
+Wait = Annotated[float, Query(ge=0, le=_MOST_WAIT, description="Seconds to wait for the answer.")]
 
 
 @dataclass
@@ -92,37 +94,38 @@ def make_application(service: Service) -> Any:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         if not service.cards:
-            service.start()
+            # In a thread: on a cluster it waits for other machines, and the loop must go on.
+            await run_in_threadpool(service.start)
         try:
             yield
         finally:
-            service.crew.close()
+            await run_in_threadpool(service.crew.close)
 
     app = FastAPI(
         title="traitscope",
         version=__version__,
         description=examples.ABOUT,
-        root_path=service.settings.root_path,
+        servers=[{"url": service.settings.root_path or "/"}],
         docs_url=None,  # their scripts would come from another host
         redoc_url=None,
         openapi_url="/v1/openapi.json",
         lifespan=lifespan,
     )
-    _add_predictions(app, service)
+    _add_sending(app, service)
+    _add_jobs(app, service)
     _add_facts(app, service)
     add_pages(app, service.jobs, service.desk, service.settings)
     _add_refusals(app, service)
     return Guard(app, settings=service.settings, responded=service.metrics.responded)
 
 
-def _add_predictions(app: FastAPI, service: Service) -> None:
+def _add_sending(app: FastAPI, service: Service) -> None:
     jobs, root = service.jobs, service.settings.root_path
-    problems = examples.problems(Problem)
-    wait = Query(ge=0, le=_MOST_WAIT, description="Seconds to wait for the answer.")
 
-    def answer(job: Job) -> Response:
-        job.fetched = job.fetched or job.is_finished
-        status = status_of(job)
+    def answer(job: Job, waited: bool) -> Response:
+        job.fetched = job.fetched or (waited and job.is_finished)
+        # Who does not wait gets the same answer however fast the job is.
+        status = status_of(job) if waited else 202
         headers = {"Location": f"{root}/v1/predictions/{job.id}"}
         if status in {202, 503}:
             headers["Retry-After"] = "1" if status == 202 else "30"
@@ -132,13 +135,16 @@ def _add_predictions(app: FastAPI, service: Service) -> None:
         "/v1/predictions",
         status_code=202,
         response_model=JobAnswer,
-        responses={200: {"model": JobAnswer, "description": "Scored, within wait."}, **problems},
+        responses={
+            200: {"model": JobAnswer, "description": "Scored, within wait."},
+            **examples.problems(Problem),
+        },
         openapi_extra=examples.SENT,
         summary="Send a recording, or words, to be scored.",
     )
     async def create(
         request: Request,
-        wait: Annotated[float, wait] = 0.0,
+        wait: Wait = 0.0,
         idempotency_key: Annotated[str | None, Header(max_length=200)] = None,
     ) -> Response:
         query = {name: request.query_params.getlist(name) for name in ("model", "name", "text")}
@@ -150,7 +156,12 @@ def _add_predictions(app: FastAPI, service: Service) -> None:
             key=idempotency_key,
         )
         await until_finished(job, jobs, wait)
-        return answer(job)
+        return answer(job, waited=wait > 0)
+
+
+def _add_jobs(app: FastAPI, service: Service) -> None:
+    jobs, root = service.jobs, service.settings.root_path
+    problems = examples.problems(Problem)
 
     @app.get(
         "/v1/predictions/{job_id}",
@@ -158,7 +169,7 @@ def _add_predictions(app: FastAPI, service: Service) -> None:
         responses=examples.some(problems, 404, 422),
         summary="How far a job is, and what came of it.",
     )
-    async def read(job_id: str, wait: Annotated[float, wait] = 0.0) -> Response:
+    async def read(job_id: str, wait: Wait = 0.0) -> Response:
         job = known(jobs, job_id)
         await until_finished(job, jobs, wait)
         job.fetched = job.fetched or job.is_finished

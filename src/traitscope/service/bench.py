@@ -134,7 +134,7 @@ class _Scorers:
         return {"model": order.model, "prediction": without(tree, hidden), "faces": faces}
 
     def _faces(self, checkpoint: "Checkpoint", clip: "Clip") -> list[dict[str, Any]]:
-        """A few pictures of the face that was looked at, so that a person sees whose scores it is."""
+        """A few pictures of the face that was looked at: whose scores these are."""
         from traitscope.features.extraction import extract_clip
         from traitscope.features.request import make_request
         from traitscope.types import Stream

@@ -59,6 +59,7 @@ class Crew:
     def close(self) -> None:
         """End the threads after the jobs that they are at, and the lanes."""
         self._closing.set()
+        self._jobs.wake()
         for thread in self._threads:
             thread.join()
         for lane in self._lanes:

@@ -60,6 +60,10 @@ class Guard:
                 ]
             await send(message)
 
+        root = self._settings.root_path
+        if root:  # some proxies cut it off before they pass a request on, and some do not
+            inner = scope["path"].removeprefix(root)
+            scope = {**scope, "root_path": root, "path": root + inner}
         refusal = self._refusal(scope)
         if refusal is None:
             await self._app(scope, receive, answer)

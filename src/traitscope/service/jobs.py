@@ -130,6 +130,11 @@ class Jobs:
             self._set(job, state="running", stage="starting")
             return job
 
+    def wake(self) -> None:
+        """Let those who wait for a job look up."""
+        with self._change:
+            self._change.notify_all()
+
     def place_of(self, job: Job) -> int:
         """How many jobs are before it, and 0 once its turn has come."""
         with self._change:
