@@ -26,6 +26,7 @@ Processes = Annotated[
 Seconds = Annotated[float, typer.Option(min=1, help="For one job; then its process is ended.")]
 Memory = Annotated[int, typer.Option(min=256, help="MiB of memory for one job.")]
 Largest = Annotated[int, typer.Option(min=1, help="MiB that one recording may have.")]
+Spare = Annotated[int, typer.Option(min=0, help="MiB that stay free on the disk.")]
 Keep = Annotated[float, typer.Option(min=0, help="Minutes a recording stays after its answer.")]
 Rate = Annotated[int, typer.Option(min=1, help="Jobs that one client may send in a minute.")]
 Pem = Annotated[Path | None, typer.Option(exists=True, dir_okay=False, help="PEM file, for TLS.")]
@@ -49,6 +50,7 @@ def serve(
     seconds: Seconds = 900,
     memory_mib: Memory = 6144,
     upload_mib: Largest = 512,
+    spare_mib: Spare = 256,
     keep: Keep = 0,
     per_minute: Rate = 120,
     limit: Limit = None,
@@ -79,6 +81,7 @@ def serve(
         job_seconds=seconds,
         job_bytes=memory_mib * 2**20,
         upload_bytes=upload_mib * 2**20,
+        spare_bytes=spare_mib * 2**20,
         keep_minutes=keep,
         per_minute=per_minute,
         folder=folder,
@@ -100,21 +103,23 @@ def _serve_on_ray(runs: list[Path], settings: "Settings", **how: Any) -> None:
     run_on_ray(runs, settings, say=say, **how)
 
 
-def _serve_here(runs: list[Path], settings: "Settings", **how: Any) -> None:
+def _serve_here(
+    runs: list[Path], settings: "Settings", *, host: str, port: int, **how: Any
+) -> None:
     from traitscope.cli._shared import say
     from traitscope.extras import require
 
     for package in ("fastapi", "uvicorn", "python_multipart", "prometheus_client"):
         require(package, extra="web", why="traitscope serve")
-    from traitscope.service.server import local_service, run_server, upload_folder
+    from traitscope.service.server import bound, local_service, run_server, upload_folder
 
-    with upload_folder(settings) as place:
+    with bound(host, port) as listener, upload_folder(settings) as place:
         service = local_service(runs, place, settings)
         say(f"loading {len(runs)} runs in {settings.workers} processes")
         # All that can be wrong with runs, weights and memory is told before anybody may connect.
         service.start()
         try:
-            run_server(service, say=say, **how)
+            run_server(service, listener, say=say, **how)
         finally:
             service.crew.close()
 

@@ -90,9 +90,8 @@ def local_service(runs: Sequence[Path], folder: Path, settings: Settings) -> Ser
 
 def run_server(
     service: Service,
+    listener: socket.socket,
     *,
-    host: str,
-    port: int,
     certificate: Path | None = None,
     key: Path | None = None,
     behind_proxy: bool = False,
@@ -103,15 +102,14 @@ def run_server(
     Args:
         service: whose workers are ready.
         service: whose workers are ready.
-        host: address to listen at.
-        port: of it; 0 for any.
+        listener: from `bound`.
         certificate: PEM file, for TLS.
         key: of the certificate, likewise.
         behind_proxy: believe what a proxy on this machine says of its clients.
         say: is told the address.
 
     Raises:
-        ConfigError: the address is taken, or a file of TLS cannot be used.
+        ConfigError: a file of TLS cannot be used.
     """
     secure = certificate is not None
     try:
@@ -134,21 +132,31 @@ def run_server(
             f"{certificate} and {key} cannot be used for TLS ({error}). Give the certificate and "
             f"its key as PEM files."
         ) from error
-    with _listening(host, port) as listener:
-        address = listener.getsockname()
-        name = f"[{address[0]}]" if ":" in address[0] else address[0]
-        root = service.settings.root_path
-        say(f"serving at http{'s' if secure else ''}://{name}:{address[1]}{root}/ (Ctrl-C stops)")
-        Draining(config, service).run(sockets=[listener])
+    host, port, *_ = listener.getsockname()
+    name = f"[{host}]" if ":" in host else host
+    root = service.settings.root_path
+    say(f"serving at http{'s' if secure else ''}://{name}:{port}{root}/ (Ctrl-C stops)")
+    Draining(config, service).run(sockets=[listener])
 
 
 @contextmanager
-def _listening(host: str, port: int) -> Iterator[socket.socket]:
-    """A socket at an address, so that a taken one is told in our words."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+def bound(host: str, port: int) -> Iterator[socket.socket]:
+    """A socket that holds an address and does not listen yet: a taken one is told at once.
+
+    Args:
+        host: of this machine.
+        port: of it; 0 for any that is free.
+
+    Raises:
+        ConfigError: the address is taken, or none of this machine.
+    """
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     try:
-        listener = socket.create_server((host, port), family=family, backlog=2048)
+        # Else a port stays taken for a minute after a server that has ended.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
     except OSError as error:
+        listener.close()
         raise ConfigError(
             f"{host}:{port} cannot be listened at ({error.strerror}). Choose another with --port, "
             f"or --port 0 for any."

@@ -44,7 +44,7 @@ class Settings(Config):
     idle_seconds: PositiveFloat = 20.0
     """Until the next piece of it, or of the head of a request, must have come."""
 
-    spare_bytes: PositiveInt = 256 * MIB
+    spare_bytes: Annotated[int, Field(ge=0)] = 256 * MIB
     """Left free on the disk, beside the recordings."""
 
     per_minute: PositiveInt = 120
