@@ -92,7 +92,7 @@ def serve(
         _serve_on_ray(runs, settings, **where, address=address, replicas=replicas)
         return
     _check_tls(certificate, key)
-    tls = {"certificate": certificate, "key": key}
+    tls: dict[str, Any] = {"certificate": certificate, "key": key}
     _serve_here(runs, settings, **where, **tls, behind_proxy=proxy)
 
 
