@@ -15,7 +15,9 @@ from traitscope.data.batches import collate
 from traitscope.data.drawing import draw_example
 from traitscope.errors import ConfigError
 from traitscope.features.store import Store
-from traitscope.prediction.frames import FEATURES, SCORES, SEEN, open_first_stage, score_frames
+from traitscope.prediction.frames import score_frames
+from traitscope.prediction.series import open_first_stage
+from traitscope.runs.first_stage import FEATURES, SCORES, SEEN
 from traitscope.runs.checkpoint import load
 from traitscope.training.fitting import train
 from traitscope.types import TRAITS, Draw, Rows, Stream

@@ -4,7 +4,7 @@ The split of today's table says which clips are scored; what was fitted says the
 the fold, and sentences on what leaks, what chose the epoch, and what changed since.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,6 +25,8 @@ from traitscope.errors import DataError, TraitscopeError, some
 from traitscope.evaluation.folds import Fold, folds_of
 from traitscope.evaluation.scales import align_directions
 from traitscope.evaluation.systems import System
+from traitscope.features.store import Store
+from traitscope.runs.first_stage import FEATURES, SCORES, SEEN
 from traitscope.types import SPLITS, Clip, Corpus, Target
 
 _EXAMPLES = 3
@@ -79,6 +81,34 @@ def scored_before(system: System) -> list[str]:
     return [
         f"{system.split} was scored {times} times with {system.name}: choices that were made after "
         f"a look at it make its numbers too good."
+    ]
+
+
+def known_fits(keys: Mapping[str, str], store: Store, records: Sequence[Record]) -> int:
+    """Count fitted clips whose frames were scored by a first stage that had learnt from them.
+
+    Args:
+        keys: stream -> key of its features.
+        store: where the run was fitted on them.
+        records: which clips were fitted.
+    """
+    fitted = {row.clip for record in records for row in record.used(LEARNT)}
+    series = [key for stream, key in keys.items() if stream in {SCORES, FEATURES}]
+    if not series or not store.folder.is_dir():
+        return 0
+    rows = [row for key in series for row in store.rows(key)]
+    return len({row.clip for row in rows if row.clip in fitted and SEEN in row.noted})
+
+
+def trusting(system: System) -> list[str]:
+    """Say that a second stage learnt from scores that are better than those of new clips."""
+    known = system.run.get("known_fits", 0)
+    if not known:
+        return []
+    return [
+        f"{system.name} learnt from scores of frames by a first stage that had learnt from {known} "
+        f"of the same clips: it trusts that stage more than new people justify. Honest scores are "
+        f"those of a first stage with folds (data.out_of_fold=true)."
     ]
 
 

@@ -17,7 +17,7 @@ from traitscope.data.examples import gather
 from traitscope.data.record import read_records, save_records
 from traitscope.errors import ConfigError, DataError
 from traitscope.evaluation.assessment import assess
-from traitscope.evaluation.recorded import foreign_protocol
+from traitscope.evaluation.recorded import foreign_protocol, known_fits
 from traitscope.evaluation.report import (
     Failure,
     Repeated,
@@ -94,13 +94,16 @@ def evaluate(
     table, targets = folder / "predictions.csv", checkpoint.facts.targets
     how = {"targets": examples.targets, "split": split, "seed": checkpoint.config.seed}
     write_predictions(table, ready, values, **how)
+    records = tuple(read_records(Path(run)))
+    known = known_fits(checkpoint.keys, Store(Path(checkpoint.config.data.store)), records)
+    facts = _run_facts(checkpoint, features, ready) | _scored_before(run, split, address)
     system = System(
         *(str(run), table, split, protocol, address),
         targets=targets if corpus else None,
         failures=tuple(failures),
-        run=_run_facts(checkpoint, features, ready) | _scored_before(run, split, address),
+        run=facts | ({"known_fits": known} if known else {}),
         noted=noted(features, checkpoint.keys.values(), asked),
-        records=tuple(read_records(Path(run))),
+        records=records,
     )
     return _assess_and_save(system, labels, folder, scoring)
 
