@@ -20,6 +20,7 @@ ORDER = [
     "escaping",
     "notes",
     "frames",
+    "answers",
     "types",
     "extras",
     "notebook",

@@ -20,7 +20,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.planted.cases import CASES
-from benchmarks.planted.running import Place, made, make_encoder, measured, prepare_all
+from benchmarks.planted.running import Place, made, make_encoder, measured
 from benchmarks.planted.table import keep, markdown, read_rows
 from traitscope.errors import TraitscopeError
 from traitscope.tracking import resolve_backend
@@ -38,6 +38,9 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", default=list(CASES), choices=list(CASES))
     parser.add_argument("--backends", nargs="+", default=["auto"], help="auto, mediapipe, dlib")
     parser.add_argument("--subjects", type=int, default=SUBJECTS, help="four clips of each")
+    parser.add_argument(
+        "--rendered", action="store_true", help="render no more clips: those that are there"
+    )
     parser.add_argument("--table", action="store_true", help="print what is there, and no more")
     arguments = parser.parse_args()
     logging.getLogger("lightning").setLevel(logging.WARNING)
@@ -48,8 +51,7 @@ def main() -> None:
             backends = [resolve_backend(backend) for backend in arguments.backends]
             make_encoder(folder)
             for seed in arguments.seeds:
-                place = made(folder, seed, arguments.subjects)
-                prepare_all(place, arguments.models, backends)
+                place = made(folder, seed, arguments.subjects, rendered=arguments.rendered)
                 for faces in backends:
                     fill(table, place, arguments.models, faces)
         print(markdown(read_rows(table)))
@@ -58,7 +60,8 @@ def main() -> None:
 def fill(table: Path, place: Place, models: list[str], faces: str) -> None:
     """Add the rows that are not there yet."""
     for name in models:
-        there = [row for row in read_rows(table) if (row.model, row.seed) == (name, place.seed)]
+        case = (name, place.seed, place.clips)
+        there = [row for row in read_rows(table) if (row.model, row.seed, row.clips) == case]
         if any(row.faces in {faces, "own"} for row in there):
             continue
         try:

@@ -15,7 +15,7 @@ _SECOND = {
     "statistics_mlp": Case("statistics_mlp", ("train.lr=0.001", "train.epochs=60")),
     "spectrum_cnn": Case(
         "spectrum_cnn",
-        ("model.bins=32", "model.width=8", *adam(0.001, 40, 16, decay=0.05)),
+        ("model.bins=16", "model.width=8", *adam(0.001, 40, 16, decay=0.05)),
     ),
     "linear_series": Case("linear_series", ("model.rows=25",)),
     "metadata_fusion": Case("metadata_fusion", ("train.lr=0.0005", "train.epochs=40")),

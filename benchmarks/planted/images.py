@@ -44,8 +44,8 @@ IMAGES = {
         "convnext",
         (
             *FACES,
-            # Of every frame: a second stage looks for blinks and syllables in its scores.
-            "features.faces.rate=native",
+            # Every other frame: a second stage looks for blinks and syllables in its scores.
+            "features.faces.rate=12.5",
             "model.backbone=test_convnext",
             "model.pretrained=false",
             "model.images=6",

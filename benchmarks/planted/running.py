@@ -1,6 +1,6 @@
 """A corpus with planted traits, its features, and one model after the other trained on them."""
 
-import csv
+import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,26 +18,26 @@ from traitscope.corpora.synthetic import Config, generate
 from traitscope.data.protocols import Protocol, split
 from traitscope.evaluation.trained_runs import evaluate
 from traitscope.features.preparation import prepare
-from traitscope.files import write_csv, write_text
+from traitscope.features.request import make_request
+from traitscope.files import read_csv, write_csv, write_text
 from traitscope.prediction.frames import score_frames
 from traitscope.runs.plan import requests_for
 from traitscope.training.fitting import train
-from traitscope.types import Hook
-
-SECOND_STAGE = {"frame_scores", "frame_features"}
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where everything of one seed lies.
+    """Where everything of one corpus lies.
 
     Attributes:
         folder: of the benchmark.
         seed: of the corpus and of every training.
+        people: that are looked at.
     """
 
     folder: Path
     seed: int
+    people: int
 
     @property
     def corpus(self) -> Path:
@@ -45,9 +45,19 @@ class Place:
         return self.folder / f"corpus-{self.seed}"
 
     @property
+    def labels(self) -> Path:
+        """Its people, with ages and genders that say nothing, for the model that takes them."""
+        return self.folder / f"labels-{self.seed}-{self.people}" / "clips.csv"
+
+    @property
     def address(self) -> str:
-        """The corpus with ages and genders that say nothing, for the model that takes them."""
-        return f"table:{self.corpus / 'attributed.csv'}"
+        """What is trained and scored on."""
+        return f"table:{self.labels}"
+
+    @property
+    def clips(self) -> int:
+        """Of all its people."""
+        return 4 * self.people
 
     @property
     def store(self) -> Path:
@@ -56,28 +66,39 @@ class Place:
 
     def run(self, name: str, faces: str) -> Path:
         """Of a case."""
-        return self.folder / "runs" / f"{name}-{faces}-{self.seed}".replace(" ", "_")
+        stem = f"{name}-{faces}-{self.seed}-{self.people}".replace(" ", "_")
+        return self.folder / "runs" / stem
 
 
-def made(folder: Path, seed: int, subjects: int) -> Place:
-    """Generate the corpus, or what is missing of it."""
-    place = Place(folder, seed)
-    generate(place.corpus, config=Config(seed=seed, subjects=subjects))
-    table = place.corpus / "attributed.csv"
-    if not table.is_file():
-        with (place.corpus / "clips.csv").open(newline="", encoding="utf-8") as file:
-            clips = list(csv.DictReader(file))
-        rng = np.random.default_rng(seed)
-        people = {
-            subject: (int(rng.integers(18, 80)), str(rng.choice(["female", "male"])))
-            for subject in sorted({clip["subject"] for clip in clips})
-        }
-        meaning = yaml.safe_load((place.corpus / "clips.yaml").read_text(encoding="utf-8"))
-        meaning["attributes"] = ["age", "gender"]
-        write_text(table.with_suffix(".yaml"), yaml.safe_dump(meaning, sort_keys=False))
-        rows = [[*clip.values(), *people[clip["subject"]]] for clip in clips]
-        write_csv(table, [*clips[0], "age", "gender"], rows)
+def made(folder: Path, seed: int, subjects: int, *, rendered: bool = False) -> Place:
+    """Generate the corpus, or what is missing of it.
+
+    Args:
+        folder: of the benchmark.
+        seed: of the corpus.
+        subjects: people in it, with four clips each.
+        rendered: render nothing, and take the people whose clips are all there.
+    """
+    config = Config(seed=seed, subjects=subjects)
+    corpus = Place(folder, seed, subjects).corpus
+    if not rendered:
+        generate(corpus, config=config)
+    clips = read_csv(corpus / "clips.csv", ["clip", "subject"], damaged="Delete the corpus.")
+    missing = {clip["subject"] for clip in clips if not (corpus / clip["path"]).is_file()}
+    clips = [clip for clip in clips if clip["subject"] not in missing]
+    place = Place(folder, seed, len({clip["subject"] for clip in clips}))
+    meaning = yaml.safe_load((corpus / "clips.yaml").read_text(encoding="utf-8"))
+    meaning |= {"attributes": ["age", "gender"], "media": f"../{corpus.name}"}
+    place.labels.parent.mkdir(exist_ok=True)
+    write_text(place.labels.with_name("clips.yaml"), yaml.safe_dump(meaning, sort_keys=False))
+    rows = [[*clip.values(), *_person(clip["subject"], seed)] for clip in clips]
+    write_csv(place.labels, [*clips[0], "age", "gender"], rows)
     return place
+
+
+def _person(subject: str, seed: int) -> tuple[int, str]:
+    rng = np.random.default_rng([seed, int(subject.removeprefix("s"))])
+    return int(rng.integers(18, 80)), str(rng.choice(["female", "male"]))
 
 
 def settings_of(place: Place, case: Case, faces: str) -> list[str]:
@@ -86,38 +107,29 @@ def settings_of(place: Place, case: Case, faces: str) -> list[str]:
     return [*chosen, *(one.replace("{folder}", str(place.folder)) for one in case.settings)]
 
 
-def prepare_all(
-    place: Place, models: Sequence[str], backends: Sequence[str], hook: Hook | None = None
-) -> None:
-    """Extract what all models take, in as few passes over the clips as there are backends."""
-    corpus = load_corpus(place.address)
-    for faces in backends:
-        wanted = {}
-        for name in models:
-            case = CASES[name]
-            if case.first and name != "metadata_fusion":
-                continue  # its streams are scores
-            for request in requests_for(case.recipe, settings_of(place, case, faces)):
-                wanted[request.key] = request
-        prepare(corpus, list(wanted.values()), store=place.store, workers=0, hook=hook)
-
-
 def reach(place: Place, name: str, faces: str) -> tuple[Path, float]:
     """Train one model; returns its run, and the minutes of processor time if it was trained now."""
     case, run = CASES[name], place.run(name, faces)
-    folds = run / "fold-2"  # the last one, where there are any
-    if (run / "metrics.json").is_file() or (folds / "metrics.json").is_file():
+    # Of a run with folds the last one is looked at.
+    if any((done / "metrics.json").is_file() for done in (run, run / "fold-2")):
         return run, 0.0
+    if run.exists():  # of a call that was stopped
+        shutil.rmtree(run)
     start = reach(place, case.start, faces)[0] if case.start else None
-    data = [f"data.corpus={place.address}", f"data.store={place.store}", f"seed={place.seed}"]
+    first = reach(place, case.first, faces)[0] if case.first else None
+    settings, corpus = settings_of(place, case, faces), load_corpus(place.address)
+    # The features of a start are those that are read again, and scores of frames are made below.
+    wanted = [] if start or first else requests_for(case.recipe, settings)
+    if case.recipe == "metadata_fusion":
+        wanted = [make_request("metadata", {})]
+    if wanted:
+        prepare(corpus, wanted, store=place.store, workers=0)
     begun = time.process_time()
-    if case.first:
-        first = reach(place, case.first, faces)[0]
-        begun = time.process_time()
-        score_frames(first, load_corpus(place.address), place.store)
+    data = [f"data.corpus={place.address}", f"data.store={place.store}", f"seed={place.seed}"]
+    if first:
+        score_frames(first, corpus, place.store)
         data += [f"data.first_stage={first}", f"data.out_of_fold={str(case.out_of_fold).lower()}"]
-    settings = [*data, "trainer.tensorboard=false", *settings_of(place, case, faces)]
-    train(case.recipe, settings, to=run, start_from=start)
+    train(case.recipe, [*data, *settings, "trainer.tensorboard=false"], to=run, start_from=start)
     return run, (time.process_time() - begun) / 60
 
 
@@ -138,7 +150,7 @@ def measured(place: Place, name: str, faces: str) -> Row:
         seed=place.seed,
         clips=len(corpus.clips),
         r2=float(np.mean(list(reached.values()))),
-        attainable=attainable(place.corpus, (*case.hidden, *case.faint)),
+        attainable=attainable(place.corpus, corpus, (*case.hidden, *case.faint)),
         conscientiousness=reached["conscientiousness"],
         neuroticism=reached["neuroticism"],
         shows=_listed(shown, counted),

@@ -62,19 +62,18 @@ def read_rows(path: Path) -> list[Row]:
     """The rows that are there; none where no table is."""
     if not path.is_file():
         return []
-    kinds = {"int": int, "float": float, "str": str}
     with path.open(newline="") as file:
         return [
-            Row(**{f.name: kinds[str(f.type)](line[f.name]) for f in fields(Row)})
+            Row(**{f.name: f.type(line[f.name]) for f in fields(Row)})
             for line in csv.DictReader(file)
         ]
 
 
 def keep(path: Path, row: Row) -> None:
-    """Put a row into the table, in place of an older one of the same model, faces and seed."""
+    """Put a row into the table, in place of an older one of the same model and clips."""
 
-    def key(one: Row) -> tuple[str, str, int]:
-        return one.model, one.faces, one.seed
+    def key(one: Row) -> tuple[str, str, int, int]:
+        return one.model, one.faces, one.seed, one.clips
 
     rows = [old for old in read_rows(path) if key(old) != key(row)] + [row]
     write_csv(path, [f.name for f in fields(Row)], [list(asdict(one).values()) for one in rows])
@@ -83,15 +82,16 @@ def keep(path: Path, row: Row) -> None:
 def markdown(rows: Sequence[Row]) -> str:
     """The table for people, and below it what is behind each row."""
     lines = [
-        f"| model | faces | seed | R2 | attainable | ratio (limit {LIMIT}) | C | N "
+        f"| model | faces | seed | clips | R2 | attainable | ratio (limit {LIMIT}) | C | N "
         f"| cannot show (limit {HIDDEN_LIMIT}) | CPU minutes | |",
-        "|---|---|--:|--:|--:|--:|--:|--:|--:|--:|---|",
+        "|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|---|",
     ]
     for row in rows:
         leaks = f"{row.leaks:.2f}" if row.hidden else "-"
         scores = f"{row.conscientiousness:.2f} | {row.neuroticism:.2f}"
+        what = f"{row.model} | {row.faces} | {row.seed} | {row.clips}"
         lines.append(
-            f"| {row.model} | {row.faces} | {row.seed} | {row.r2:.3f} | {row.attainable:.3f} "
+            f"| {what} | {row.r2:.3f} | {row.attainable:.3f} "
             f"| {row.ratio:.2f} | {scores} | {leaks} | {row.minutes:.1f} | {row.verdict} |"
         )
     lines += ["", "Squared correlations with what was planted, traits given:", ""]

@@ -11,6 +11,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from traitscope.answers import Caution as Caution
+from traitscope.answers import Interval as Interval
+from traitscope.answers import Person as Person
+from traitscope.answers import Prediction as Prediction
+from traitscope.answers import Timeline as Timeline
 from traitscope.errors import DataError
 from traitscope.frames import Frame as Frame
 from traitscope.frames import Picture as Picture
@@ -359,36 +364,3 @@ class Batch:
     mixed: Any = None
     columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     draws: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """The scores of one clip, or the reason why there are none.
-
-    Attributes:
-        clip: id or file name; no two of one call have the same.
-        scores: target name -> value; empty when the clip could not be scored.
-        status: ``ok`` or the word from ``status.csv`` (``no_face``, ``no_audio`` ...).
-        reason: what went wrong, in a sentence.
-        coverage: stream -> share of sampled rows that were there.
-        backend: the tracking backend used, None when no face was needed.
-        notes: what was noticed in the clip, such as that several people speak.
-        path: of the file or folder it came from; empty for words alone.
-    """
-
-    clip: str
-    scores: Mapping[str, float] = field(default_factory=dict)
-    status: str = "ok"
-    reason: str = ""
-    coverage: Mapping[str, float] = field(default_factory=dict)
-    backend: str | None = None
-    notes: tuple[str, ...] = ()
-    path: str = ""
-
-    def __post_init__(self) -> None:
-        # Whoever made it: NaN beside "ok" is averaged, ranked and plotted as if it were a score.
-        odd = [name for name, score in self.scores.items() if not isfinite(score)]
-        if odd:
-            why = f"the network gave no number for {', '.join(odd)}: is its run damaged?"
-            for name, value in (("scores", {}), ("status", "not_finite"), ("reason", why)):
-                object.__setattr__(self, name, value)

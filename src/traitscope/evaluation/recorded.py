@@ -4,7 +4,7 @@ The split of today's table says which clips are scored; what was fitted says the
 the fold, and sentences on what leaks, what chose the epoch, and what changed since.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from traitscope.evaluation.folds import Fold, folds_of
 from traitscope.evaluation.scales import align_directions
 from traitscope.evaluation.systems import System
 from traitscope.features.store import Store
+from traitscope.runs.checkpoint import Checkpoint
 from traitscope.runs.first_stage import FEATURES, SCORES, SEEN
 from traitscope.types import SPLITS, Clip, Corpus, Target
 
@@ -84,20 +85,21 @@ def scored_before(system: System) -> list[str]:
     ]
 
 
-def known_fits(keys: Mapping[str, str], store: Store, records: Sequence[Record]) -> int:
+def known_fits(checkpoint: Checkpoint, records: Sequence[Record]) -> dict[str, int]:
     """Count fitted clips whose frames were scored by a first stage that had learnt from them.
 
     Args:
-        keys: stream -> key of its features.
-        store: where the run was fitted on them.
+        checkpoint: the run; only one that learns from series of frames has such clips.
         records: which clips were fitted.
     """
-    fitted = {row.clip for record in records for row in record.used(LEARNT)}
-    series = [key for stream, key in keys.items() if stream in {SCORES, FEATURES}]
+    series = [key for stream, key in checkpoint.keys.items() if stream in {SCORES, FEATURES}]
+    store = Store(Path(checkpoint.config.data.store))
     if not series or not store.folder.is_dir():
-        return 0
+        return {}
+    fitted = {row.clip for record in records for row in record.used(LEARNT)}
     rows = [row for key in series for row in store.rows(key)]
-    return len({row.clip for row in rows if row.clip in fitted and SEEN in row.noted})
+    known = {row.clip for row in rows if row.clip in fitted and SEEN in row.noted}
+    return {"known_fits": len(known)} if known else {}
 
 
 def trusting(system: System) -> list[str]:

@@ -95,13 +95,12 @@ def evaluate(
     how = {"targets": examples.targets, "split": split, "seed": checkpoint.config.seed}
     write_predictions(table, ready, values, **how)
     records = tuple(read_records(Path(run)))
-    known = known_fits(checkpoint.keys, Store(Path(checkpoint.config.data.store)), records)
-    facts = _run_facts(checkpoint, features, ready) | _scored_before(run, split, address)
+    facts = _run_facts(checkpoint, features, ready) | known_fits(checkpoint, records)
     system = System(
         *(str(run), table, split, protocol, address),
         targets=targets if corpus else None,
         failures=tuple(failures),
-        run=facts | ({"known_fits": known} if known else {}),
+        run=facts | _scored_before(run, split, address),
         noted=noted(features, checkpoint.keys.values(), asked),
         records=records,
     )

@@ -21,7 +21,7 @@ KNOWN = (
     "run with folds: protocol.fold=all for the first stage, data.out_of_fold=true here."
 )
 SEEN = (
-    "the first stage has learnt from this clip, so that its scores are better than on new ones; a "
+    "first-stage: it has learnt from this clip, so that its scores are better than of new ones; a "
     "run with folds (protocol.fold=all) scores out of fold"
 )
 """What stands in the notes of a clip whose frames were scored by a network that knows it."""
