@@ -19,6 +19,7 @@ from traitscope.data.record import (
     LEARNT,
     SELECTED,
     Record,
+    read_records,
     same_place,
 )
 from traitscope.errors import DataError, TraitscopeError, some
@@ -85,17 +86,16 @@ def scored_before(system: System) -> list[str]:
     ]
 
 
-def known_fits(checkpoint: Checkpoint, records: Sequence[Record]) -> dict[str, int]:
+def known_fits(checkpoint: Checkpoint) -> dict[str, int]:
     """Count fitted clips whose frames were scored by a first stage that had learnt from them.
 
-    Args:
-        checkpoint: the run; only one that learns from series of frames has such clips.
-        records: which clips were fitted.
+    Only a run that learns from series of frames has such clips.
     """
     series = [key for stream, key in checkpoint.keys.items() if stream in {SCORES, FEATURES}]
     store = Store(Path(checkpoint.config.data.store))
     if not series or not store.folder.is_dir():
         return {}
+    records = read_records(checkpoint.folder)
     fitted = {row.clip for record in records for row in record.used(LEARNT)}
     rows = [row for key in series for row in store.rows(key)]
     known = {row.clip for row in rows if row.clip in fitted and SEEN in row.noted}

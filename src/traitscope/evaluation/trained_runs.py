@@ -94,15 +94,13 @@ def evaluate(
     table, targets = folder / "predictions.csv", checkpoint.facts.targets
     how = {"targets": examples.targets, "split": split, "seed": checkpoint.config.seed}
     write_predictions(table, ready, values, **how)
-    records = tuple(read_records(Path(run)))
-    facts = _run_facts(checkpoint, features, ready) | known_fits(checkpoint, records)
     system = System(
         *(str(run), table, split, protocol, address),
         targets=targets if corpus else None,
         failures=tuple(failures),
-        run=facts | _scored_before(run, split, address),
+        run=_run_facts(checkpoint, features, ready) | _scored_before(run, split, address),
         noted=noted(features, checkpoint.keys.values(), asked),
-        records=records,
+        records=tuple(read_records(Path(run))),
     )
     return _assess_and_save(system, labels, folder, scoring)
 
@@ -203,4 +201,5 @@ def _run_facts(checkpoint: Checkpoint, store: Store, clips: Sequence[Clip]) -> d
         "fitted_clips": checkpoint.facts.fitted_clips,
         "allow_attributes": checkpoint.config.data.allow_attributes,
         **protocols.manifest_facts(checkpoint.config.protocol),
+        **known_fits(checkpoint),
     }
