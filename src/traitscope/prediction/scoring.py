@@ -14,6 +14,7 @@ from pathlib import Path
 from traitscope import registry
 from traitscope.data.batches import collate
 from traitscope.data.drawing import Example, draw_example
+from traitscope.data.examples import first_lacking
 from traitscope.errors import ClipError, lacks_memory
 from traitscope.features.dealing import deal, failure_of, processes_for
 from traitscope.features.extraction import Extraction, clips_at_once, extract_clips, is_short
@@ -118,20 +119,22 @@ class Scorer:
         assert checkpoint is not None
         notes = [*task.notes, *_notes([*task.given.values(), *outcomes.values()])]
         streams: dict[str, Stream] = {}
-        made: Mapping[str, Stream] = {}
+        given = {**task.given, **self._series(task, outcomes)}
+        failed: dict[str, ClipError] = {}
         example: Example | None = None
         failure: ClipError | None = None
         try:
-            for name, request in self.requests.items():
-                if name in task.given:
-                    streams[name] = task.given[name]
-                elif self.stage is not None and name in made_here([name]):
-                    if name not in made:  # scores and features come of one pass
-                        made = self._series(task.clip, outcomes)
-                    streams[name] = made[name]
-                else:
-                    streams[name] = _there(outcomes[request.key])
             draws, scalers = checkpoint.draws, checkpoint.scalers
+            for name, request in self.requests.items():
+                stream = given[name] if name in given else outcomes[request.key]
+                if isinstance(stream, ClipError):
+                    failed[name] = stream
+                else:
+                    streams[name] = stream
+            lacking = first_lacking(failed, draws, self.requests)
+            if lacking is not None:
+                raise lacking.again()
+            notes += [f"scored without {name}: {why}" for name, why in failed.items()]
             example = draw_example(task.clip, streams, draws, rng=None, scalers=scalers)
         except ClipError as error:
             failure = error
@@ -150,18 +153,23 @@ class Scorer:
         return _Half(prediction, example, errors)
 
     def _series(
-        self, clip: Clip, outcomes: Mapping[str, Stream | ClipError]
-    ) -> Mapping[str, Stream]:
-        """Score the frames of a clip by the first stage.
-
-        Raises:
-            ClipError: its pictures are not there, or none could be scored.
-        """
-        assert self.stage is not None
-        pictures = {
-            name: _there(outcomes[request.key]) for name, request in self.stage.requests.items()
-        }
-        return series(self.stage, clip, pictures)
+        self, task: Task, outcomes: Mapping[str, Stream | ClipError]
+    ) -> Mapping[str, Stream | ClipError]:
+        """Scores of the clip's frames by the first stage, where the run is a second one."""
+        lacking = [name for name in made_here(self.requests) if name not in task.given]
+        if self.stage is None or not lacking:
+            return {}
+        pictures: dict[str, Stream] = {}
+        try:
+            for name, request in self.stage.requests.items():
+                outcome = outcomes[request.key]
+                if isinstance(outcome, ClipError):
+                    raise outcome.again()  # with the coverage of those before
+                pictures[name] = outcome
+            made = series(self.stage, task.clip, pictures)
+        except ClipError as error:
+            return dict.fromkeys(lacking, error)
+        return {name: made[name] for name in lacking}
 
     def _fill_in_or_less(self, ready: Sequence["_Half"]) -> None:
         """Score clips side by side; where memory is too short for that, one by one."""
@@ -243,13 +251,6 @@ def score(
                     place,
                     result if failure is None else _failed(checkpoint, tasks[place], failure),
                 )
-
-
-def _there(outcome: Stream | ClipError) -> Stream:
-    """A stream, or the error that stands in its place, raised anew."""
-    if isinstance(outcome, ClipError):
-        raise outcome.again()  # with the coverage of those before
-    return outcome
 
 
 def _backend(checkpoint: Checkpoint, stage: FirstStage | None) -> str | None:
