@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from benchmarks.planted.case import VOICE, Case, adam
 from benchmarks.planted.images import IMAGES, SEEN_AND_HEARD
-from benchmarks.planted.series import SIGNALS, SOUND, TEXT, VIDEO
+from benchmarks.planted.series import FUSION, SIGNALS, SOUND, TEXT, VIDEO
 
 _SECOND = {
     "average": Case("average"),
@@ -39,6 +39,7 @@ def _second_stages() -> dict[str, Case]:
 
 _EVERY = {
     **SIGNALS,
+    **FUSION,
     **SOUND,
     **TEXT,
     **IMAGES,

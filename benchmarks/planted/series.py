@@ -51,6 +51,20 @@ SIGNALS = {
     ),
 }
 
+FUSION = {
+    "fusion_transformer": Case(
+        "fusion_transformer",
+        (
+            "model.streams={signals: {rows: 64, patch: 4, extract: {rate: 12.5}}, "
+            "short_term: {rows: 160, patch: 10, seconds: 0.025}}",
+            "model.width=48",
+            "train.epochs=40",
+            "train.batch_size=16",
+        ),
+        ("signals",),
+    ),
+}
+
 SOUND = {
     "audio_spectrum_cnn": Case(
         "audio_spectrum_cnn", ("model.bins=8000", *adam(0.003, 60, 16)), hidden=(*FACE, *ORDER)
