@@ -55,8 +55,8 @@ FUSION = {
     "fusion_transformer": Case(
         "fusion_transformer",
         (
-            "model.streams={signals: {rows: 64, patch: 4, extract: {rate: 12.5}}, "
-            "short_term: {rows: 160, patch: 10, seconds: 0.025}}",
+            "model.streams={signals: {rows: 50, patch: 5, seconds: 0.08, extract: {rate: 12.5}}, "
+            "short_term: {rows: 160, patch: 8, seconds: 0.025}}",
             "model.width=48",
             "train.epochs=40",
             "train.batch_size=16",
