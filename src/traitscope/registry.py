@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from traitscope.errors import ConfigError, MissingError, shown
 
-Room = Literal["corpora", "tracking", "extract", "augment", "models", "recipes"]
+Room = Literal["corpora", "tracking", "extract", "augment", "models", "recipes", "suites"]
 
 WORDS = {
     "models": "--model {} (train, show, prepare: model.name={})",
@@ -74,7 +74,7 @@ def typed(
 def names(room: Room) -> list[str]:
     """List the entries of a room without importing any of them."""
     folder = Path(__file__).parent / room
-    suffix = ".yaml" if room == "recipes" else ".py"
+    suffix = ".yaml" if room in {"recipes", "suites"} else ".py"
     files = {path.stem for path in folder.glob(f"*{suffix}")}
     # An entry may be a folder, such as the synthetic corpus.
     folders = {path.parent.name for path in folder.glob("*/__init__.py")}
