@@ -29,6 +29,7 @@ class Example:
         masks: stream -> (rows,) True where the row is there.
         mixed: whether augmentation blended it with another clip.
         draws: transform -> (n,), what it will do to the pictures when they are on their device.
+        times: stream -> (rows,) seconds of what was drawn; none of pooled streams.
     """
 
     clip: Clip
@@ -36,6 +37,7 @@ class Example:
     masks: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
     mixed: bool = False
     draws: Mapping[str, Drawn] = field(default_factory=dict)
+    times: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
 
 
 def draw_example(
@@ -60,6 +62,7 @@ def draw_example(
     """
     values: dict[str, AnyArray] = {}
     masks: dict[str, NDArray[np.bool_]] = {}
+    times: dict[str, NDArray[np.float64]] = {}
     drawn_times: dict[str, NDArray[np.float64]] = {}
     for name, draw in draws.items():
         stream = chosen_columns(streams[name], draw.columns)
@@ -73,6 +76,7 @@ def draw_example(
         # The first stream of a group chooses; the others follow by time, having other rows.
         if draw.group:
             drawn_times.setdefault(draw.group, stream.time[rows])
+        times[name] = stream.time[rows]
         masks[name] = stream.mask[rows]
         if stream.images is not None:
             what = f"{name} of clip {clip.id!r}"
@@ -80,7 +84,7 @@ def draw_example(
             masks[name] = masks[name] & shown
         else:
             values[name] = _take(stream, rows, scalers.get(name))
-    return Example(clip, values, masks)
+    return Example(clip, values, masks, times=times)
 
 
 def chosen_columns(stream: Stream, patterns: Sequence[str]) -> Stream:
