@@ -25,7 +25,7 @@ from traitscope.data.examples import gather
 from traitscope.errors import DataError
 from traitscope.features.origins import serving
 from traitscope.features.store import Store
-from traitscope.files import write_csv
+from traitscope.files import read_json, write_csv
 from traitscope.runs.checkpoint import Checkpoint, load, own_corpus
 from traitscope.statistics.resampling import FEWEST_CLUSTERS, Estimate, by_cluster, estimate
 from traitscope.types import Clip, Hook, label_array
@@ -175,6 +175,22 @@ def write_table(result: Mapping[str, Any], path: Path) -> Path:
         for row in result["rows"]
     ]
     return write_csv(path, [*header, "verdict"], rows)
+
+
+def tested_path(run: Path, split: str) -> Path:
+    """Where the test of a run over a split is kept."""
+    return Path(run) / "explanations" / f"{split}.json"
+
+
+def read_tested(run: Path | str) -> dict[str, Any] | None:
+    """What the test found for a run, over test clips if there is such a one; None without one."""
+    for split in ("test", "validation"):
+        path = tested_path(Path(run), split)
+        if path.is_file():
+            cure = f"Make it again: traitscope analyse explanations {run} --split {split}"
+            tree = read_json(path, root=dict, missing=cure, damaged=cure)
+            return dict(tree) if {"rows", "clips", "split", "verdict"} <= set(tree) else None
+    return None
 
 
 def _chosen(

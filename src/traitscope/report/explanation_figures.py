@@ -161,7 +161,7 @@ def _overlaid(jpeg: bytes, cells: NDArray[Any]) -> Markup:
     """A picture with each cell tinted by its value in [-1, 1], as a data URI."""
     import cv2
 
-    image = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR_RGB)
+    image: Any = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR_RGB)
     scale = _SIDE / max(image.shape[:2])
     size = max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale))
     image = cv2.resize(image, size, interpolation=cv2.INTER_AREA).astype(np.float32)
