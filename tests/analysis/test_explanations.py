@@ -1,6 +1,5 @@
-"""Explanations: parts are the whole input, numbers add up, the strongest is found, the test tells."""
+"""Explanations: parts are all of the input, numbers add up, and the test knows what is learnt."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,18 +9,19 @@ from torch import Tensor, nn
 
 from tests.support.prepared import data, make_corpus, make_store
 from traitscope.analysis import gradients
-from traitscope.analysis.attribution import attribute
 from traitscope.analysis.deletion import BETTER, NO_BETTER, Deletion
 from traitscope.analysis.evidence import Explanation, Strip
-from traitscope.analysis.explanation_test import estimated, measure_explanations, summarise
-from traitscope.analysis.explanations import explain_subject, subject_of
+from traitscope.analysis.explanation_test import estimated, summarise
+from traitscope.analysis.explanations import explain, explain_subject, subject_of
 from traitscope.analysis.parts import parts_of, segments, without
 from traitscope.analysis.references import Reference, mean_reference, reference_of
 from traitscope.analysis.regions import AROUND, EYES, MOUTH, region_of
 from traitscope.corpora import load_corpus
 from traitscope.data.drawing import Example
+from traitscope.features.preparation import prepare
 from traitscope.features.store import Store
-from traitscope.runs.checkpoint import Checkpoint, load
+from traitscope.report.explanation import write_explanation
+from traitscope.runs.checkpoint import load
 from traitscope.runs.tensors import Flat
 from traitscope.training.fitting import train
 from traitscope.types import Batch, Clip
@@ -136,9 +136,7 @@ def test_agreement_lost_to_evidence_is_told_from_that_of_an_untrained_model() ->
 
     def clips(scores: np.ndarray) -> list[Deletion]:
         whole, empty = scores, np.zeros(2)
-        return [
-            Deletion(one, empty, 0.2 * one[None], 0.7 * one[None, None]) for one in whole
-        ]
+        return [Deletion(one, empty, 0.2 * one[None], 0.7 * one[None, None]) for one in whole]
 
     clusters = np.arange(80) // 2
     names = ("a", "b")
@@ -160,19 +158,19 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def explained(place: Path, run: Path) -> tuple[Checkpoint, Explanation]:
+def explained(place: Path, run: Path) -> Explanation:
     checkpoint, store = load(run), Store(place / "store")
     clip = load_corpus(f"table:{place / 'clips.csv'}").clips[-1]
     streams = {name: store.read(key, clip.id) for name, key in checkpoint.keys.items()}
     subject = subject_of(checkpoint, clip, streams)
-    return checkpoint, explain_subject(checkpoint, subject, reference_of(checkpoint))
+    return explain_subject(checkpoint, subject, reference_of(checkpoint))
 
 
 @pytest.mark.parametrize("learner", ["ridge", "trees"])
 def test_contributions_of_functionals_add_up_to_the_score(place: Path, learner: str) -> None:
     settings = [f"model.learner={learner}", "model.pools=[mean]", "model.rounds=[20]"]
     run = train("functionals", [*data(place), *settings], to=place / learner)
-    _, made = explained(place, run)
+    made = explained(place, run)
     np.testing.assert_allclose(
         made.values.sum(axis=0), made.scores - made.deletion.empty, atol=1e-9
     )
@@ -186,7 +184,7 @@ def test_contributions_of_functionals_add_up_to_the_score(place: Path, learner: 
 def test_a_network_is_explained_by_gradients_that_add_up(place: Path) -> None:
     settings = ["model.embedding=8", "model.hidden=8", "train.epochs=2"]
     run = train("audio_lstm", [*data(place), *settings], to=place / "lstm")
-    checkpoint, made = explained(place, run)
+    made = explained(place, run)
     assert made.method.startswith("integrated gradients")
     np.testing.assert_allclose(
         made.values.sum(axis=0), made.scores - made.deletion.empty, atol=2e-3
@@ -195,6 +193,29 @@ def test_a_network_is_explained_by_gradients_that_add_up(place: Path) -> None:
     top = made.top("openness")
     assert top.stream == "mid_term"
     assert top.name
-    result = measure_explanations(checkpoint, clips=6)
-    assert result["clips"] == 6
-    assert {row["target"] for row in result["rows"]} >= {"openness", "macro"}
+
+
+def test_words_are_explained_by_what_is_lost_without_them(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    rows = ["clip,source,split,openness,transcript"]
+    for number in range(60):
+        score = rng.uniform(0.2, 0.8)
+        words = ["wonderful" if rng.uniform() < score else "plain" for _ in range(12)]
+        split = ("train", "train", "train", "validation", "test")[number % 5]
+        rows.append(f"c{number},s{number},{split},{score:.3f},so {' '.join(words)}")
+    (tmp_path / "clips.csv").write_text("\n".join(rows))
+    (tmp_path / "clips.yaml").write_text(
+        "name: said\nkind: apparent\ntargets:\n  openness: {low: 0, high: 1, direction: 1}\n"
+    )
+    address = f"table:{tmp_path / 'clips.csv'}"
+    prepare(load_corpus(address), {"transcript": {}}, store=tmp_path / "store", workers=0)
+    settings = ["model.components=2", "model.folds=3", "model.boosting.rounds=5"]
+    place = [f"data.corpus={address}", f"data.store={tmp_path / 'store'}"]
+    run = train("text_stack", [*place, *settings], to=tmp_path / "run")
+    (tmp_path / "said.txt").write_text("so it was wonderful and wonderful R&B plain")
+    made = explain(run, tmp_path / "said.txt")
+    worth = {name: float(value[0]) for name, value in made.names("transcript").items()}
+    assert max(worth, key=lambda name: worth[name]) == "wonderful"
+    page = write_explanation(made, tmp_path / "page.html").read_text()
+    assert "R&amp;B</mark>" in page  # what was said stays text
+    assert "There are no pictures" in page

@@ -21,7 +21,7 @@ from traitscope.analysis.explanations import standardised, subject_of
 from traitscope.analysis.parts import parts_of
 from traitscope.analysis.references import Reference, reference_of
 from traitscope.data import protocols
-from traitscope.data.examples import gather
+from traitscope.data.examples import Examples, gather
 from traitscope.errors import DataError
 from traitscope.features.origins import serving
 from traitscope.features.store import Store
@@ -72,13 +72,14 @@ def measure_explanations(
         DataError: fewer than three clips have features and labels.
     """
     checkpoint = run if isinstance(run, Checkpoint) else load(run, model=model, streams=streams)
-    chosen, features = _chosen(checkpoint, split, clips, store, labels, seed)
+    examples = _chosen(checkpoint, split, clips, store, labels, seed)
+    chosen = examples.clips
     reference = reference_of(checkpoint, store)
     found = []
     for done, clip in enumerate(chosen):
         if hook:
             hook(done, len(chosen), clip.id)
-        found.append(_deleted(checkpoint, clip, features, reference, seed + done))
+        found.append(_deleted(checkpoint, clip, examples, reference, seed + done))
     if hook:
         hook(len(chosen), len(chosen), "")
     names = [target.name for target in checkpoint.facts.targets]
@@ -200,22 +201,26 @@ def _chosen(
     store: Path | str | None,
     labels: str | None,
     seed: int,
-) -> tuple[list[Clip], Store]:
+) -> Examples:
     config = checkpoint.config
     corpus = own_corpus(checkpoint.folder, config, labels)
     part = protocols.split(corpus, config.protocol).part(split)
     features = serving(Store(Path(store or config.data.store)), part, corpus=corpus.name)
-    ready, _ = gather(part, features, checkpoint.keys)
+    ready, _ = gather(part, features, checkpoint.keys, checkpoint.draws)
     if len(ready) < 3:
         raise DataError(f"{len(ready)} clips of {split!r} have features: too few to test.")
     picked = np.random.default_rng(seed).permutation(len(ready))[:clips]
-    return [ready[place] for place in sorted(picked.tolist())], features
+    return checkpoint.examples([ready[place] for place in sorted(picked.tolist())], features)
 
 
 def _deleted(
-    checkpoint: Checkpoint, clip: Clip, features: Store, reference: Reference, seed: int
+    checkpoint: Checkpoint, clip: Clip, examples: Examples, reference: Reference, seed: int
 ) -> Deletion:
-    streams = {name: features.read(key, clip.id) for name, key in checkpoint.keys.items()}
+    streams = {
+        name: examples.stream(name, clip.id)
+        for name in checkpoint.keys
+        if not examples.lacks(clip, name)
+    }
     subject = subject_of(checkpoint, clip, streams)
     parts = parts_of(subject.example, checkpoint.facts.columns, subject.seconds)
     empty = reference.of(subject.example, standardised(checkpoint))

@@ -172,6 +172,8 @@ def _extracted(
         for name, request in requests.items():
             outcome = outcomes[request.key]
             if isinstance(outcome, ClipError):
+                if checkpoint.draws[name].optional:
+                    continue
                 raise outcome.again()
             streams[name] = outcome
         return subject_of(checkpoint, clip, streams)
@@ -185,8 +187,8 @@ def _strips(
     """What seconds add, stream by stream: sums of parts, or pooled anew without them."""
     strips: dict[str, Strip] = {}
     for name in subject.example.streams:
-        if name not in subject.example.masks:
-            pooled = _pooled_strip(checkpoint, subject, name)
+        if name not in subject.example.times:
+            pooled = _pooled_strip(checkpoint, subject, name) if name in subject.streams else None
             if pooled is not None:
                 strips[name] = pooled
             continue

@@ -31,6 +31,7 @@ SEGMENTS = 24
 _NAMED = 400  # columns that are parts by themselves; the bins of a spectrum are taken in bands
 _BANDS = 16
 _WORDS = 150  # parts of a transcript; of a longer one, several words together
+_SHOWN = np.ones(1, bool)
 _WORD = re.compile(r"\S+")
 
 
@@ -66,8 +67,10 @@ def parts_of(
     """
     parts: list[Part] = []
     for name, array in example.streams.items():
-        if name not in example.masks:
-            parts += _pooled(name, array, columns.get(name, ()))
+        if name not in example.times:
+            # A stream that can be done without, and is, has neither rows nor a say.
+            if example.masks.get(name, _SHOWN).any():
+                parts += _pooled(name, array, columns.get(name, ()))
             continue
         stretches = segments(example, name, seconds)
         if array.dtype.kind not in "fiub":

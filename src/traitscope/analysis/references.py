@@ -38,14 +38,18 @@ class Reference:
     Attributes:
         rows: stream -> the mean row, or picture, of fitting clips.
         clips: how many; 0 where none is at hand.
+        exact: the model itself knows the mean of all that it was fitted on.
     """
 
     rows: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     clips: int = 0
+    exact: bool = False
 
     @property
     def words(self) -> str:
         """What a clip is explained against, in words."""
+        if self.exact:
+            return "the mean of the clips that the model was fitted on"
         if self.clips:
             return f"the mean of {self.clips} clips that the model was fitted on"
         return (
@@ -69,7 +73,7 @@ class Reference:
     def _array(
         self, name: str, array: NDArray[Any], example: Example, standardised: bool
     ) -> NDArray[Any]:
-        pooled = name not in example.masks
+        pooled = name not in example.times
         row = self.rows.get(name)
         if row is None or row.shape != (array.shape if pooled else array.shape[1:]):
             if is_pictures(array):
@@ -90,6 +94,9 @@ def reference_of(checkpoint: Checkpoint, store: Path | str | None = None) -> Ref
         checkpoint: the run.
         store: where they are; the run's own store by default.
     """
+    # What adds up exactly does so against its own mean.
+    if hasattr(checkpoint.fitted, "contributions"):
+        return Reference(exact=True)
     config = checkpoint.config
     place = Path(store or config.data.store)
     try:
@@ -99,7 +106,7 @@ def reference_of(checkpoint: Checkpoint, store: Path | str | None = None) -> Ref
             return Reference()
         fitted = protocols.split(corpus, config.protocol).fitted
         features = serving(Store(place), fitted, corpus=corpus.name)
-        ready, _ = gather(fitted, features, checkpoint.keys)
+        ready, _ = gather(fitted, features, checkpoint.keys, checkpoint.draws)
     except (TraitscopeError, OSError) as error:
         # A run is explained on machines that never saw its corpus: that is no fault.
         log.debug("No fitting clips to explain %s against: %s", checkpoint.folder, error)
@@ -108,28 +115,21 @@ def reference_of(checkpoint: Checkpoint, store: Path | str | None = None) -> Ref
         ready[at] for at in np.linspace(0, len(ready) - 1, min(CLIPS, len(ready))).astype(int)
     ]
     examples = checkpoint.examples(chosen, features)
-    # What adds up exactly does so against its own mean.
-    pooled = not hasattr(checkpoint.fitted, "contributions")
-    return mean_reference([examples[place] for place in range(len(chosen))], pooled=pooled)
+    return mean_reference([examples[place] for place in range(len(chosen))])
 
 
-def mean_reference(examples: Sequence[Example], *, pooled: bool = True) -> Reference:
-    """The mean row of each stream of some examples that holds numbers or pixels.
-
-    Args:
-        examples: of clips that were fitted on.
-        pooled: of pooled streams, too.
-    """
+def mean_reference(examples: Sequence[Example]) -> Reference:
+    """The mean row of each stream of some examples that holds numbers or pixels."""
     rows: dict[str, NDArray[Any]] = {}
     for name, first in examples[0].streams.items() if examples else ():
         if first.dtype.kind not in "fiub":
             continue
-        if name in examples[0].masks:
+        if drawn := [one for one in examples if name in one.times]:
             # The mean of each clip's mean: a long clip has no more say than a short one.
-            means = [one.streams[name][one.masks[name]].mean(axis=0) for one in examples]
+            means = [one.streams[name][one.masks[name]].mean(axis=0) for one in drawn]
             row: NDArray[Any] = np.mean(means, axis=0)
             rows[name] = np.round(row).astype(first.dtype) if is_pictures(first) else row
-        elif pooled:
+        else:
             table = np.array([one.streams[name] for one in examples])
             rows[name] = np.ma.masked_invalid(table).mean(axis=0).filled(np.nan)
     return Reference(rows, len(examples))

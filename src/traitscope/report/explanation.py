@@ -192,7 +192,7 @@ def _words(e: Explanation, told: Mapping[str, Any]) -> str:
     side = "above" if gap >= 0 else "below"
     span = span_of(e.targets[e.target(told["target"])])
     if abs(gap) < 0.01 * span:
-        far = f"as good as that of {e.against} ({told['reference']:.2f})"
+        far = f"about that of {e.against} ({told['reference']:.2f})"
     else:
         far = f"{abs(gap):.2f} {side} that of {e.against} ({told['reference']:.2f})"
     when = ""

@@ -88,7 +88,7 @@ def table() -> str:
 
 def neutral() -> dict[str, float]:
     """Every behaviour in the middle of its range, as of a person with average traits."""
-    return {name: behaviour.physical(0.0) for name, behaviour in BEHAVIOURS.items()}
+    return {name: round(one.physical(0.0), 5) for name, one in BEHAVIOURS.items()}
 
 
 def generator(*key: int) -> np.random.Generator:
