@@ -27,6 +27,7 @@ VERBS = {
     "report": "Make one page of one or several evaluated runs.",
     "predict": "Estimate the traits of new clips with a trained run.",
     "explain": "Show what in a clip the scores of a run rest on, and test it.",
+    "serve": "Serve a page and an API that score recordings.",
     "convert": "Make a run of weights that another program saved.",
     "verify": "Say whether the files of a run are what training wrote.",
     "ls": "List models, extractors, corpora, recipes or backends.",
