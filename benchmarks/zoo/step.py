@@ -22,6 +22,7 @@ FEATURES = {
     "embedding": (6144,),
     "audio_embedding": (128,),
     "emobase": (988,),
+    "metadata": (5,),
     "frame_scores": (5,),
     "frame_features": (512,),
     "waveform": (),
@@ -88,10 +89,9 @@ def step(
         return str(error).splitlines()[0]
     except ValueError as error:
         return f"needs more than {batch} clips ({error})"
-    except (MemoryError, RuntimeError) as error:
-        if not lacks_memory(error):
-            raise
-        return f"over {ceiling_gib:.1f} GiB"
+    except (KeyError, MemoryError, RuntimeError) as error:
+        # The other networks are measured all the same.
+        return f"over {ceiling_gib:.1f} GiB" if lacks_memory(error) else f"failed: {error!r}"
     if device == "cuda":
         gib = torch.cuda.max_memory_allocated() / 2**30
     else:
@@ -137,14 +137,17 @@ def _batch(draws: Any, clips: int, device: str) -> tuple[dict[str, tuple[int, ..
     import torch
 
     shapes, streams, masks = {}, {}, {}
+    led: dict[str, int | None] = {}
     for name, draw in draws.items():
-        if name in {"faces", "frames"}:
+        if name in {"faces", "frames", "drawings"}:
             size = draw.size or draw.extract.get("size", 224)
             shape: tuple[int, ...] = (3, *((size, size) if isinstance(size, int) else size))
         else:
             shape = FEATURES[name]
         # A cap on all rows is not how many there are.
         rows = draw.train.count if draw.train.rule != "all" else min(ROWS, draw.train.count or ROWS)
+        # The first stream of a group says when the others are looked at.
+        rows = led.setdefault(draw.group or name, rows)
         shapes[name] = shape
         streams[name] = torch.randn(clips, rows or ROWS, *shape, device=device)
         masks[name] = torch.ones(clips, rows or ROWS, dtype=torch.bool, device=device)
