@@ -26,7 +26,8 @@ from traitscope.errors import DataError
 from traitscope.features.origins import serving
 from traitscope.features.store import Store
 from traitscope.files import read_json, write_csv
-from traitscope.runs.checkpoint import Checkpoint, load, own_corpus
+from traitscope.runs.checkpoint import Checkpoint, load
+from traitscope.runs.labels import own_corpus
 from traitscope.statistics.resampling import FEWEST_CLUSTERS, Estimate, by_cluster, estimate
 from traitscope.types import Clip, Hook, label_array
 

@@ -23,7 +23,8 @@ from traitscope.errors import TraitscopeError
 from traitscope.features.origins import serving
 from traitscope.features.store import Store
 from traitscope.media.pictures import IMAGENET_MEAN
-from traitscope.runs.checkpoint import Checkpoint, own_corpus
+from traitscope.runs.checkpoint import Checkpoint
+from traitscope.runs.labels import own_corpus
 
 log = logging.getLogger(__name__)
 
