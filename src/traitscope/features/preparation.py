@@ -18,6 +18,7 @@ from traitscope.features.dealing import deal, failure_of, is_short_of_memory
 from traitscope.features.extraction import Extraction, clips_at_once, extract_clips, is_short
 from traitscope.features.forecast import Forecast, try_clips
 from traitscope.features.origins import Served, serving
+from traitscope.features.remote import open_store
 from traitscope.features.request import Request, make_request
 from traitscope.features.stock import Stock
 from traitscope.features.store import OK, Origin, StatusRow, Store
@@ -213,7 +214,7 @@ def _settled(
     wanted = _by_key(requests)
     if not corpus.clips:
         raise DataError(f"{corpus.name} has no clips.")
-    store = store if isinstance(store, Store) else Store(Path(store))
+    store = store if isinstance(store, Store) else open_store(store)
     return corpus, wanted, serving(store, corpus.clips, corpus=corpus.name), workers
 
 
