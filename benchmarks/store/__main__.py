@@ -64,7 +64,7 @@ def make(folder: Path, size: int) -> tuple[Corpus, Request, Store]:
     names = tuple(f"column_{number}" for number in range(COLUMNS))
     rows = []
     template = b""
-    for number, clip in enumerate(clips):
+    for clip in clips:
         assert clip.path is not None
         clip.path.write_bytes(clip.id.encode() * 20)
         origin = origin_of(clip, request, media_of(clip), corpus=corpus.name)
@@ -75,8 +75,7 @@ def make(folder: Path, size: int) -> tuple[Corpus, Request, Store]:
             template = store.path(request.key, clip.id).read_bytes()
         data = _renamed(template, NAME.format(0), clip.id)
         store.path(request.key, clip.id).write_bytes(data)
-        row = StatusRow(clip.id, rows=ROWS, coverage=1.0, **asdict(origin))
-        rows.append(row if number else row)
+        rows.append(StatusRow(clip.id, rows=ROWS, coverage=1.0, **asdict(origin)))
     (store.folder / request.key / "status.csv").write_bytes(as_csv(rows, header=True))
     store.settle(request.key)
     return corpus, request, store
@@ -85,7 +84,7 @@ def make(folder: Path, size: int) -> tuple[Corpus, Request, Store]:
 def _renamed(template: bytes, was: str, now: str) -> bytes:
     """The same file with the row of another clip: a tenth of the time of writing it."""
     start = template.index(b"\x93NUMPY", template.index(b"row.npy"))
-    end = template.index(b"PK", start) - 0
+    end = template.index(b"PK", start)
     old = template[start:end]
     new = old.replace(was.encode("utf-32-le"), now.encode("utf-32-le"))
     for size in range(len(old), len(old) - 40, -1):  # of the entry, without what follows it

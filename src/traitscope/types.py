@@ -11,6 +11,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from traitscope.answers import Caution as Caution
+from traitscope.answers import Interval as Interval
+from traitscope.answers import Person as Person
+from traitscope.answers import Prediction as Prediction
+from traitscope.answers import Timeline as Timeline
 from traitscope.errors import DataError
 from traitscope.frames import Frame as Frame
 from traitscope.frames import Picture as Picture
@@ -321,6 +326,7 @@ class Draw:
         columns: patterns of the columns to take (``AU*_r``), in the stream's order; empty for all.
         size: pixels of a side, or height and width, that images get; None keeps them as stored.
         standardize: columns get mean 0 and sd 1 of the fitting clips; what is missing becomes 0.
+        optional: a clip without this stream is seen all the same, with one hidden row in its place.
     """
 
     train: Rows = field(default_factory=Rows)
@@ -331,8 +337,11 @@ class Draw:
     columns: tuple[str, ...] = ()
     size: int | tuple[int, int] | None = None
     standardize: bool = False
+    optional: bool = False
 
     def __post_init__(self) -> None:
+        if self.optional and not self.standardize:
+            raise ValueError("An optional stream is standardised: its scaler knows its columns.")
         if self.evaluate.rule in {"random", "segments", "window"}:
             raise ValueError(f"Evaluation must not draw at random ({self.evaluate.rule!r}).")
 
@@ -359,36 +368,3 @@ class Batch:
     mixed: Any = None
     columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     draws: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """The scores of one clip, or the reason why there are none.
-
-    Attributes:
-        clip: id or file name; no two of one call have the same.
-        scores: target name -> value; empty when the clip could not be scored.
-        status: ``ok`` or the word from ``status.csv`` (``no_face``, ``no_audio`` ...).
-        reason: what went wrong, in a sentence.
-        coverage: stream -> share of sampled rows that were there.
-        backend: the tracking backend used, None when no face was needed.
-        notes: what was noticed in the clip, such as that several people speak.
-        path: of the file or folder it came from; empty for words alone.
-    """
-
-    clip: str
-    scores: Mapping[str, float] = field(default_factory=dict)
-    status: str = "ok"
-    reason: str = ""
-    coverage: Mapping[str, float] = field(default_factory=dict)
-    backend: str | None = None
-    notes: tuple[str, ...] = ()
-    path: str = ""
-
-    def __post_init__(self) -> None:
-        # Whoever made it: NaN beside "ok" is averaged, ranked and plotted as if it were a score.
-        odd = [name for name, score in self.scores.items() if not isfinite(score)]
-        if odd:
-            why = f"the network gave no number for {', '.join(odd)}: is its run damaged?"
-            for name, value in (("scores", {}), ("status", "not_finite"), ("reason", why)):
-                object.__setattr__(self, name, value)

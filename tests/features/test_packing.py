@@ -59,7 +59,7 @@ def test_a_packed_store_reads_as_the_plain_one(plain: Store, packed: Store, in_p
             assert list(one.images) == list(other.images)
             one, other = (Stream(s.time, np.zeros(len(s.time)), valid=s.mask) for s in (one, other))
         assert_same(one, other)
-    with pytest.raises(DataError, match="No faces-.* features for clip 'lost'"):
+    with pytest.raises(DataError, match=r"No faces-.* features for clip 'lost'"):
         packed.read(KEY, "lost")
 
 
@@ -85,7 +85,7 @@ def test_nothing_is_added_to_a_packed_store(packed: Store) -> None:
         lambda: packed.discard(KEY, "a"),
         lambda: packed.add("other-0", {"extractor": "other"}),
     ):
-        with pytest.raises(DataError, match="is packed, so nothing can be added.*unpack"):
+        with pytest.raises(DataError, match=r"is packed, so nothing can be added.*unpack"):
             change()
     assert contents(packed.folder) == before
 
@@ -118,7 +118,7 @@ def test_a_damaged_number_is_not_read(packed: Store) -> None:
 def test_damaged_streams_are_not_packed(plain: Store, tmp_path: Path) -> None:
     path = plain.path(KEY, "a")
     path.write_bytes(path.read_bytes()[:-9])
-    with pytest.raises(DataError, match="is damaged.*verify"):
+    with pytest.raises(DataError, match=r"is damaged.*verify"):
         pack_store(plain, tmp_path / "packed")
     assert not (tmp_path / "packed").exists()
 

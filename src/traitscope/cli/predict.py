@@ -169,11 +169,11 @@ def _hand_out(
     json: bool,
 ) -> None:
     from traitscope.cli._shared import write_json
-    from traitscope.prediction.clips import as_tree
+    from traitscope.prediction.documents import to_document
 
     # In a pipe another program reads: a table is drawn for people alone.
     if json or not sys.stdout.isatty():
-        write_json(as_tree(checkpoint, predictions, left_out))
+        write_json(to_document(checkpoint, predictions, left_out))
     else:
         _write_table(checkpoint, predictions)
     _tell(predictions, left_out)
@@ -181,7 +181,7 @@ def _hand_out(
 
 def _write_table(checkpoint: "Checkpoint", predictions: list["Prediction"]) -> None:
     from traitscope.cli._shared import write_table
-    from traitscope.prediction.clips import explain_use
+    from traitscope.prediction.documents import explain_use
 
     targets = checkpoint.facts.targets
     rows = []

@@ -9,19 +9,12 @@ from typing import Any
 from traitscope.features.extraction import Extraction
 from traitscope.features.request import Request, of_speaker
 from traitscope.media import Tracks
-from traitscope.media.folders import LeftOut
 from traitscope.media.limits import DEFAULTS, Limits
 from traitscope.prediction.inputs import speaker_of, tasks_of
 from traitscope.prediction.score_table import ScoreTable
 from traitscope.prediction.scoring import Scorer, Task, score
-from traitscope.runs.card import KINDS
 from traitscope.runs.checkpoint import Checkpoint, load
 from traitscope.types import Clip, Hook, Prediction, Stream
-
-NOT = (
-    "Not a statement about a person's character: a model's guess at {what}, "
-    "trained on {corpus}. Not for decisions about people."
-)
 
 
 def predict(
@@ -141,46 +134,3 @@ def predict_clip(
         return next(score(checkpoint, [task], checkpoint.facts.requests))[1]
     facts = (checkpoint.folder, checkpoint.typed, checkpoint.facts.requests)
     return Scorer(*facts, extraction, checkpoint=checkpoint)([task])[0]
-
-
-def explain_use(checkpoint: Checkpoint) -> str:
-    """Say in one sentence what the numbers of a run are not."""
-    facts = checkpoint.facts
-    return NOT.format(what=KINDS[facts.kind].split(":")[0], corpus=facts.corpus)
-
-
-def as_tree(
-    checkpoint: Checkpoint, predictions: Sequence[Prediction], left_out: Sequence[LeftOut] = ()
-) -> dict[str, Any]:
-    """Predictions with what a reader must know of them, as JSON values.
-
-    Args:
-        checkpoint: the run.
-        predictions: of its clips.
-        left_out: files of the folders that are no clips.
-    """
-    facts = checkpoint.facts
-    return {
-        "run": str(checkpoint.folder),
-        "model": checkpoint.config.model["name"],
-        "kind": facts.kind,
-        "corpus": facts.corpus,
-        "backend": checkpoint.backend,
-        "targets": [
-            {"name": t.name, "label": t.label, "low": t.low, "high": t.high} for t in facts.targets
-        ],
-        "note": explain_use(checkpoint),
-        "clips": [
-            {
-                "clip": p.clip,
-                "path": p.path,
-                "status": p.status,
-                "reason": p.reason,
-                "scores": dict(p.scores),
-                "coverage": dict(p.coverage),
-                "notes": list(p.notes),
-            }
-            for p in predictions
-        ],
-        "left_out": [{"file": str(out.path), "reason": out.reason} for out in left_out],
-    }
