@@ -149,20 +149,23 @@ class _Pool:
             self.start()
 
 
-def spawn(target: Callable[..., None], *args: Any, threads: int) -> tuple[Any, Connection]:
+def spawn(
+    target: Callable[..., None], *args: Any, threads: int, daemon: bool = True
+) -> tuple[Any, Connection]:
     """Start a process that runs ``target(connection, *args)``, and nothing of the caller's script.
 
     Args:
         target: a function of a module; it begins with `settle_in`.
         args: of it; must be picklable.
         threads: how many its libraries of arrays use, unless the user said.
+        daemon: whether it ends with this process by itself, and may then start none of its own.
 
     Returns:
         The process, and our end of its pipe, which ends when it does.
     """
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=target, args=(theirs, *args), daemon=True)
+    process = context.Process(target=target, args=(theirs, *args), daemon=daemon)
     with _without_main(), _without_interrupts(), threads_of_children(threads):
         process.start()
     theirs.close()  # so that the end of the worker is the end of the pipe

@@ -3,9 +3,10 @@
 What is finished is not done again; a clip that fails is a row with a reason, and the others go on.
 """
 
+import gc
 import time
-from collections.abc import Generator, Iterable, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
@@ -140,17 +141,21 @@ def prepare(
     # Before any work: a store that cannot be written is told now, not after the first clip.
     for key, request in wanted.items():
         store.add(key, request.fingerprint)
-    plan = _plan(corpus, wanted, store, retry=retry)
+    with _uncollected():
+        plan = _plan(corpus, wanted, store, retry=retry)
     try:
         # First, so that they stand there however long the rest takes.
         _record(store, [*plan.absent, *plan.confirmed])
         _extract(plan.tasks, store, wanted, workers, hook, limits)
     # Also when somebody stops it: status.csv is then as tidy as after a whole run.
     finally:
-        for key in wanted:
-            store.settle(key)
+        with _uncollected():
+            for key in wanted:
+                store.settle(key)
+    with _uncollected():
+        summary = summarise(corpus, wanted, store)
     return replace(
-        summarise(corpus, wanted, store),
+        summary,
         extracted=len(plan.tasks),
         skipped=plan.skipped,
         untried=plan.untried,
@@ -216,6 +221,21 @@ def _settled(
         raise DataError(f"{corpus.name} has no clips.")
     store = store if isinstance(store, Store) else open_store(store)
     return corpus, wanted, serving(store, corpus.clips, corpus=corpus.name), workers
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Have Python look for no cycles: rows make none, and each search walks all of them again.
+
+    With it, what a clip takes grows with their number: 1.3 times as much of 30,000 as of 1,000.
+    """
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
 
 
 def _by_key(requests: Requests) -> dict[str, Request]:

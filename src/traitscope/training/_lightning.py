@@ -58,9 +58,13 @@ from lightning.pytorch.callbacks import (  # noqa: E402
     EMAWeightAveraging,
 )
 from lightning.pytorch.loggers import TensorBoardLogger  # noqa: E402
+from lightning.pytorch.plugins.environments import ClusterEnvironment  # noqa: E402
+from lightning.pytorch.strategies import DDPStrategy  # noqa: E402
 
 __all__ = [
     "Checkpoint",
+    "ClusterEnvironment",
+    "DDPStrategy",
     "EMAWeightAveraging",
     "EarlyStopping",
     "LightningModule",
