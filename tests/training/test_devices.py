@@ -16,7 +16,7 @@ from traitscope.errors import ConfigError
 from traitscope.runs.settings import Stage
 from traitscope.training.devices import Devices
 from traitscope.training.fitting import train
-from traitscope.training.loop import EpochSampler
+from traitscope.training.orders import EpochSampler
 
 SHORT = {"train.epochs": 3, "train.batch_size": 4, "train.lr": 0.01, "trainer.tensorboard": False}
 STILL = {"face_cnn": {"dropouts": [0.0]}, "s2d": {"dropout": 0.0}}
