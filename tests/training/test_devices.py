@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
+from tests.support.interrupts import hear_interrupts
 from tests.support.prepared import data, history, make_corpus
 from tests.support.prepared_streams import fill_store, tiny_settings
 from traitscope.errors import ConfigError
@@ -108,10 +110,12 @@ def test_a_stopped_training_of_two_goes_on_as_two_or_one(pictures: Path, tmp_pat
 def test_ctrl_c_ends_all_and_leaves_what_resumes(pictures: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     words = ["train", "face_cnn", *settings(pictures, "face_cnn", epochs=500)]
-    command = [sys.executable, "-m", "traitscope.cli", *words, "--to", str(run), "--devices", "2"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+    code = "import sys; from traitscope.cli import main; main(sys.argv[1:])"
+    command = [sys.executable, "-c", code, *words, "--to", str(run), "--devices", "2"]
+    how: dict[str, Any] = {"stderr": subprocess.PIPE, "text": True, "preexec_fn": hear_interrupts}
+    with subprocess.Popen(command, **how) as process:
         while not (run / "state.ckpt").exists() and process.poll() is None:
-            pass
+            time.sleep(0.05)
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=60)
     assert process.returncode == 130, said

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from traitscope.cli._options import Limit, Speaker, Stream, Track, Workers
+from traitscope.cli._options import Limit, Ray, Speaker, Stream, Track, Workers
 
 if TYPE_CHECKING:
     from traitscope.features.preparation import Summary
@@ -38,6 +38,7 @@ def prepare(
     stream: Stream = None,
     speaker: Speaker = None,
     workers: Workers = None,
+    ray: Ray = None,
     video_track: Track = None,
     audio_track: Track = None,
     limit: Limit = None,
@@ -74,7 +75,7 @@ def prepare(
     # The keys are said at once: a setting that makes another feature is seen before hours of work.
     say(f"preparing {', '.join(r.key for r in requests)} of {len(loaded.clips)} clips")
     with progress("clips") as hook:
-        summary = run_preparation(loaded, requests, store=store, hook=hook, **how)
+        summary = run_preparation(loaded, requests, store=store, ray=ray, hook=hook, **how)
     if json:
         write_json(as_json(summary))
     else:

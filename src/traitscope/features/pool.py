@@ -19,7 +19,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from types import ModuleType
-from typing import Any
+from typing import Any, Protocol
 
 from traitscope.errors import TraitscopeError, lacks_memory
 from traitscope.media import cores, threads_of_children
@@ -43,6 +43,16 @@ class Crash:
     """
 
     how: str
+
+
+class Run(Protocol):
+    """A pool: `run`, or one that has its workers elsewhere (`ray_pool`)."""
+
+    def __call__(
+        self, work: Callable[[Any], Any], tasks: Sequence[Any], *, workers: int, tries: int
+    ) -> Generator[tuple[int, Any], None, None]:
+        """Do the tasks; see `run`."""
+        ...
 
 
 @dataclass
@@ -207,7 +217,12 @@ def _answer(work: Callable[[Any], Any], task: Any) -> Any:
     except Exception as error:
         if lacks_memory(error):  # to be tried once more, when the others have finished
             os._exit(_ENOMEM)
-        return RuntimeError(f"in a worker process:\n{traceback.format_exc()}")
+        return traced("a worker process")
+
+
+def traced(where: str) -> RuntimeError:
+    """What a fault of ours is at home: the exception at hand, and where it was raised."""
+    return RuntimeError(f"in {where}:\n{traceback.format_exc()}")
 
 
 def _use_threads(count: int) -> None:

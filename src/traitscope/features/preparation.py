@@ -15,6 +15,7 @@ from typing import Any
 from traitscope import registry
 from traitscope.corpora import load_corpus
 from traitscope.errors import ClipError, ConfigError, DataError
+from traitscope.features import pool
 from traitscope.features.dealing import deal, failure_of, is_short_of_memory
 from traitscope.features.extraction import Extraction, clips_at_once, extract_clips, is_short
 from traitscope.features.forecast import Forecast, try_clips
@@ -105,6 +106,7 @@ def prepare(
     *,
     store: Store | Path | str,
     workers: int | None = None,
+    ray: str | None = None,
     retry: bool = False,
     hook: Hook | None = None,
     limits: Limits = DEFAULTS,
@@ -122,6 +124,8 @@ def prepare(
         requests: extractions, or extractor -> settings: ``{"faces": {"rate": 5}}``.
         store: the folder of features.
         workers: processes; one per core by default, 0 to work in this process.
+        ray: address of a Ray cluster whose cores are the workers, ``local`` to start one here;
+            media and store are in a folder that all its machines see.
         retry: try all failed clips again.
         hook: called with (done, total, clip) after each clip.
         limits: of what one clip may take; a clip beyond fails.
@@ -137,6 +141,7 @@ def prepare(
         ... )  # doctest: +SKIP
     """
     started = time.monotonic()
+    given = workers
     corpus, wanted, store, workers = _settled(corpus, requests, store, workers)
     # Before any work: a store that cannot be written is told now, not after the first clip.
     for key, request in wanted.items():
@@ -146,7 +151,8 @@ def prepare(
     try:
         # First, so that they stand there however long the rest takes.
         _record(store, [*plan.absent, *plan.confirmed])
-        _extract(plan.tasks, store, wanted, workers, hook, limits)
+        with _crew(ray if plan.tasks else None, given, workers) as crew:
+            _extract(plan.tasks, store, wanted, crew, hook, limits)
     # Also when somebody stops it: status.csv is then as tidy as after a whole run.
     finally:
         with _uncollected():
@@ -273,7 +279,8 @@ def _plan(corpus: Corpus, requests: Mapping[str, Request], store: Store, *, retr
         if any(state.changed for state in states.values()):
             plan.changed.append(clip.id)
         if tasks:
-            plan.tasks.append(_Task(clip, tasks))
+            path = None if clip.path is None else clip.path.absolute()
+            plan.tasks.append(_Task(replace(clip, path=path), tasks))
     return plan
 
 
@@ -281,16 +288,17 @@ def _extract(
     tasks: Sequence[_Task],
     store: Store,
     requests: Mapping[str, Request],
-    workers: int,
+    crew: tuple[pool.Run, int],
     hook: Hook | None,
     limits: Limits,
 ) -> None:
     """Do the tasks, and record each as it finishes."""
     with Extraction(limits) as extraction:  # each worker gets its own, empty, opens its trackers
         # The plain store: which of several streams of an id is meant was settled in the plan.
-        work = _Work(Store(store.folder), requests, extraction, again=bool(workers))
+        # By its whole path: another machine begins in another folder.
+        work = _Work(Store(store.folder.absolute()), requests, extraction, again=bool(crew[1]))
         together = clips_at_once(requests.values())
-        results = _dealt(work, tasks, workers=workers, together=together)
+        results = _dealt(work, tasks, crew, together=together)
         with closing(results):  # ends the workers when recording fails
             for done, (place, result) in enumerate(results, 1):
                 task = tasks[place]
@@ -300,12 +308,25 @@ def _extract(
                     hook(done, len(tasks), task.clip.id)
 
 
+@contextmanager
+def _crew(ray: str | None, given: int | None, workers: int) -> Iterator[tuple[pool.Run, int]]:
+    """Who works, and how many: processes of this machine, or actors of a Ray cluster."""
+    if ray is None:
+        yield pool.run, workers
+        return
+    from traitscope.features.ray_pool import ray_workers
+
+    with ray_workers(ray, given, why="Preparing on a cluster") as crew:
+        yield crew
+
+
 def _dealt(
-    work: _Work, tasks: Sequence[_Task], *, workers: int, together: int
+    work: _Work, tasks: Sequence[_Task], crew: tuple[pool.Run, int], *, together: int
 ) -> Generator[tuple[int, Any], None, None]:
     """Deal tasks; where memory was short, once more when no other is at work."""
     short = []
-    with closing(deal(work, tasks, workers=workers, together=together)) as results:
+    run, workers = crew
+    with closing(deal(work, tasks, workers=workers, together=together, run=run)) as results:
         for place, result in results:
             if is_short_of_memory(result):
                 short.append(place)
@@ -313,7 +334,8 @@ def _dealt(
                 yield place, result
     # Now only what is short fails: other features of the clip are kept.
     again = [tasks[place] for place in short]
-    with closing(deal(replace(work, again=False), again, workers=min(1, workers))) as results:
+    last = replace(work, again=False)
+    with closing(deal(last, again, workers=min(1, workers), run=run)) as results:
         for number, result in results:
             yield short[number], result
 

@@ -51,6 +51,7 @@ def _leave_torchmetrics() -> None:
 
 _leave_torchmetrics()
 
+from lightning.fabric.plugins.environments import ClusterEnvironment  # noqa: E402
 from lightning.pytorch import LightningModule, Trainer  # noqa: E402
 from lightning.pytorch.callbacks import (  # noqa: E402
     Checkpoint,
@@ -58,7 +59,6 @@ from lightning.pytorch.callbacks import (  # noqa: E402
     EMAWeightAveraging,
 )
 from lightning.pytorch.loggers import TensorBoardLogger  # noqa: E402
-from lightning.pytorch.plugins.environments import ClusterEnvironment  # noqa: E402
 from lightning.pytorch.strategies import DDPStrategy  # noqa: E402
 
 __all__ = [
