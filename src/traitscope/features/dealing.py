@@ -9,7 +9,7 @@ of a worker, and only where that task ends it are they done again one by one:
 """
 
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from typing import Any
 
 from traitscope.errors import ClipError, lacks_memory
@@ -26,6 +26,28 @@ _ROUNDS = 2
 
 _WORTH_A_PROCESS = 8
 """Media per process from which it pays to start some: one takes as long as several clips."""
+
+
+Crew = tuple[pool.Run, int]
+"""A pool, and how many workers it is to have."""
+
+
+@contextmanager
+def crew_of(ray: str | None, given: int | None, workers: int) -> Iterator[Crew]:
+    """Who works, and how many: processes of this machine, or actors of a Ray cluster.
+
+    Args:
+        ray: address of the cluster; None for this machine.
+        given: how many workers the user asked for, if any; of a cluster one per core otherwise.
+        workers: how many there are on this machine.
+    """
+    if ray is None:
+        yield pool.run, workers
+        return
+    from traitscope.features.ray_pool import ray_workers
+
+    with ray_workers(ray, given, why="Working on a cluster") as crew:
+        yield crew
 
 
 def deal(

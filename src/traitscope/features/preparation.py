@@ -15,8 +15,7 @@ from typing import Any
 from traitscope import registry
 from traitscope.corpora import load_corpus
 from traitscope.errors import ClipError, ConfigError, DataError
-from traitscope.features import pool
-from traitscope.features.dealing import deal, failure_of, is_short_of_memory
+from traitscope.features.dealing import Crew, crew_of, deal, failure_of, is_short_of_memory
 from traitscope.features.extraction import Extraction, clips_at_once, extract_clips, is_short
 from traitscope.features.forecast import Forecast, try_clips
 from traitscope.features.origins import Served, serving
@@ -151,7 +150,7 @@ def prepare(
     try:
         # First, so that they stand there however long the rest takes.
         _record(store, [*plan.absent, *plan.confirmed])
-        with _crew(ray if plan.tasks else None, given, workers) as crew:
+        with crew_of(ray if plan.tasks else None, given, workers) as crew:
             _extract(plan.tasks, store, wanted, crew, hook, limits)
     # Also when somebody stops it: status.csv is then as tidy as after a whole run.
     finally:
@@ -288,7 +287,7 @@ def _extract(
     tasks: Sequence[_Task],
     store: Store,
     requests: Mapping[str, Request],
-    crew: tuple[pool.Run, int],
+    crew: Crew,
     hook: Hook | None,
     limits: Limits,
 ) -> None:
@@ -308,20 +307,8 @@ def _extract(
                     hook(done, len(tasks), task.clip.id)
 
 
-@contextmanager
-def _crew(ray: str | None, given: int | None, workers: int) -> Iterator[tuple[pool.Run, int]]:
-    """Who works, and how many: processes of this machine, or actors of a Ray cluster."""
-    if ray is None:
-        yield pool.run, workers
-        return
-    from traitscope.features.ray_pool import ray_workers
-
-    with ray_workers(ray, given, why="Preparing on a cluster") as crew:
-        yield crew
-
-
 def _dealt(
-    work: _Work, tasks: Sequence[_Task], crew: tuple[pool.Run, int], *, together: int
+    work: _Work, tasks: Sequence[_Task], crew: Crew, *, together: int
 ) -> Generator[tuple[int, Any], None, None]:
     """Deal tasks; where memory was short, once more when no other is at work."""
     short = []

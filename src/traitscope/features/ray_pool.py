@@ -108,7 +108,7 @@ class _Actors:
             try:
                 answer = self.ray.get(answered)
             except self.ray.exceptions.RayError as error:
-                yield from self._bury(actor, task, str(error).strip().rpartition("\n")[2])
+                yield from self._bury(actor, task, type(error).__name__)
                 continue
             if isinstance(answer, Crash):
                 yield from self._bury(actor, task, answer.how)
