@@ -51,7 +51,9 @@ def _leave_torchmetrics() -> None:
 
 _leave_torchmetrics()
 
-from lightning.fabric.plugins.environments import ClusterEnvironment  # noqa: E402
+from lightning.fabric.plugins.environments.cluster_environment import (  # noqa: E402
+    ClusterEnvironment,
+)
 from lightning.pytorch import LightningModule, Trainer  # noqa: E402
 from lightning.pytorch.callbacks import (  # noqa: E402
     Checkpoint,
