@@ -60,8 +60,7 @@ def prepare(
     from traitscope.media import Tracks, parse_limits
 
     log_to_stderr()
-    limits = parse_limits(limit or ())
-    how: dict[str, Any] = {"workers": workers, "retry": retry, "limits": limits}
+    how: dict[str, Any] = {"workers": workers, "retry": retry, "limits": parse_limits(limit or ())}
     requests = _requests(extract, for_, settings or [], stream or [])
     if speaker is not None:
         requests = list(of_speaker({r.key: r for r in requests}, speaker).values())
