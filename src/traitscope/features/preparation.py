@@ -147,16 +147,8 @@ def prepare(
         store.add(key, request.fingerprint)
     with _uncollected():
         plan = _plan(corpus, wanted, store, retry=retry)
-    try:
-        # First, so that they stand there however long the rest takes.
-        _record(store, [*plan.absent, *plan.confirmed])
-        with crew_of(ray if plan.tasks else None, given, workers) as crew:
-            _extract(plan.tasks, store, wanted, crew, hook, limits)
-    # Also when somebody stops it: status.csv is then as tidy as after a whole run.
-    finally:
-        with _uncollected():
-            for key in wanted:
-                store.settle(key)
+    with crew_of(ray if plan.tasks else None, given, workers) as crew:
+        _work_off(plan, store, wanted, crew, hook, limits)
     with _uncollected():
         summary = summarise(corpus, wanted, store)
     return replace(
@@ -281,6 +273,25 @@ def _plan(corpus: Corpus, requests: Mapping[str, Request], store: Store, *, retr
             path = None if clip.path is None else clip.path.absolute()
             plan.tasks.append(_Task(replace(clip, path=path), tasks))
     return plan
+
+
+def _work_off(
+    plan: _Plan,
+    store: Store,
+    requests: Mapping[str, Request],
+    crew: Crew,
+    hook: Hook | None,
+    limits: Limits,
+) -> None:
+    try:
+        # First, so that they stand there however long the rest takes.
+        _record(store, [*plan.absent, *plan.confirmed])
+        _extract(plan.tasks, store, requests, crew, hook, limits)
+    # Also when somebody stops it: status.csv is then as tidy as after a whole run.
+    finally:
+        with _uncollected():
+            for key in requests:
+                store.settle(key)
 
 
 def _extract(
