@@ -43,6 +43,10 @@ Features = Annotated[
     Path | None, typer.Option("--store", help="Store of the corpus' features, with --frames.")
 ]
 
+Onnx = Annotated[
+    bool, typer.Option("--onnx", help="RUN is what `export` wrote: PyTorch is not loaded.")
+]
+
 _NAMED = 10  # notes that are told; the rest is counted
 
 
@@ -62,6 +66,7 @@ def predict(
     stream: Stream = None,
     workers: Workers = None,
     limit: Limit = None,
+    onnx: Onnx = False,
     frames: Frames = False,
     store: Features = None,
 ) -> None:
@@ -72,6 +77,8 @@ def predict(
     traitscope predict runs/a clips --recursive --csv scores.csv
 
     traitscope predict runs/text --text speech.txt
+
+    traitscope predict --onnx model clip.mp4
 
     traitscope predict runs/motion openface.csv --label-rows labelled.csv
 
@@ -84,6 +91,7 @@ def predict(
     from traitscope.prediction.clips import predict as predict_media
     from traitscope.prediction.inputs import media_in
     from traitscope.runs.checkpoint import load
+    from traitscope.runs.exported import check_exported
 
     if frames or store is not None:
         return predict_frames(run, media or (), store if frames else None, model=model, json=json)
@@ -93,6 +101,8 @@ def predict(
     # Before the run is loaded, which takes longer than to type the rest.
     if not media and text is None:
         raise ConfigError("Nothing to score: name a media file or a table, or give --text FILE.")
+    if onnx:
+        check_exported(run)
     checkpoint = load(run, model=model, streams=stream or ())
     _look_at(checkpoint, text)
     listing = media_in(media or (), recursive=recursive)

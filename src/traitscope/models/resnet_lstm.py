@@ -152,7 +152,8 @@ class Model(nn.Module):
         if self.flatten:
             has_face = batch.masks["faces"]
             maps = self.backbone.maps(batch)
-            features = rearrange(maps, "(clips rows) ... -> clips rows (...)", clips=len(has_face))
+            clips = has_face.shape[0]
+            features = rearrange(maps, "(clips rows) ... -> clips rows (...)", clips=clips)
         else:
             features, has_face = self.backbone(batch)
         mask = has_face & batch.masks["short_term"]
@@ -174,7 +175,7 @@ class Model(nn.Module):
         random = self.training
         cut = rearrange(frames, "clips rows ... -> (clips rows) ...")
         windows = torch.stack([_window(frame, side, random=random) for frame in cut])
-        windows = rearrange(windows, "(clips rows) ... -> clips rows ...", clips=len(faces))
+        windows = rearrange(windows, "(clips rows) ... -> clips rows ...", clips=faces.shape[0])
         pictures = torch.cat([faces[:, : -self.windows], windows], dim=1)
         masks = [
             batch.masks["faces"][:, : -self.windows],

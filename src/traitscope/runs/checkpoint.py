@@ -7,17 +7,17 @@ weights or fitted arrays · ``model.json`` facts of an estimator · ``scalers.sa
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from traitscope import __version__, registry
+from traitscope import registry
 from traitscope.config import build, read_yaml
 from traitscope.corpora import saved_corpus
 from traitscope.data.batches import to_tensors
@@ -25,40 +25,17 @@ from traitscope.data.examples import Examples
 from traitscope.data.loader import Loader, reading
 from traitscope.data.scaling import Scaler
 from traitscope.errors import ConfigError, DataError, shown
-from traitscope.features.request import Request, make_request
 from traitscope.features.store import Store
-from traitscope.files import read_json, replacing, write_json
+from traitscope.files import replacing, write_json
 from traitscope.runs.checksums import check_learned, naming_edited
+from traitscope.runs.exported import is_exported, open_exported, read_inputs
+from traitscope.runs.facts import Facts, read_part, run_facts
 from traitscope.runs.fit import check_fit, saved_shapes
 from traitscope.runs.plan import Plan, plan
 from traitscope.runs.settings import RunConfig
-from traitscope.types import Batch, Clip, Corpus, Draw, Hook, Kind, Target
+from traitscope.types import Batch, Clip, Corpus, Draw, Hook
 
-FORMAT = 1
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What a trained model must know of its training to be used again.
-
-    Attributes:
-        corpus: name of the corpus it was fitted on.
-        kind: ``apparent`` or ``self_reported``.
-        targets: names, ranges and directions.
-        requests: stream -> the extraction its features came from.
-        shapes: stream -> shape of one row (of the pooled vector).
-        columns: stream -> names of the last axis.
-        fitted_clips: how many clips it was fitted on.
-    """
-
-    corpus: str
-    kind: str
-    targets: tuple[Target, ...]
-    requests: Mapping[str, Request]
-    shapes: Mapping[str, tuple[int, ...]]
-    columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    fitted_clips: int = 0
 
 
 @dataclass(frozen=True)
@@ -135,37 +112,6 @@ def predict_batch(fitted: Any, batch: Batch) -> NDArray[np.float64]:
 def predicted(output: Any) -> Any:
     """The (clips, targets) predictions inside what a model returned."""
     return getattr(output, "prediction", output)
-
-
-def save_facts(folder: Path, facts: Facts, scalers: Mapping[str, Scaler]) -> None:
-    """Write ``features.json`` and ``scalers.safetensors``."""
-    streams = {
-        stream: {
-            "extractor": request.name,
-            "key": request.key,
-            "fingerprint": request.fingerprint,
-            "shape": list(facts.shapes[stream]),
-            "columns": list(facts.columns.get(stream, ())),
-        }
-        for stream, request in facts.requests.items()
-    }
-    # The version is for people who read the file; what is checked is the format.
-    tree = {
-        "format": FORMAT,
-        "traitscope": __version__,
-        "corpus": facts.corpus,
-        "kind": facts.kind,
-        "fitted_clips": facts.fitted_clips,
-        "targets": [asdict(target) for target in facts.targets],
-        "streams": streams,
-    }
-    write_json(folder / "features.json", tree)
-    arrays = {}
-    for stream, scaler in scalers.items():
-        arrays[f"{stream}/mean"], arrays[f"{stream}/sd"] = scaler.mean, scaler.sd
-    if arrays:
-        with replacing(folder / "scalers.safetensors") as draft:
-            save_file(arrays, draft)
 
 
 def save_fitted(folder: Path, fitted: Any, *, tensors: Mapping[str, Any] | None = None) -> None:
@@ -253,10 +199,16 @@ def open_run(folder: Path, typed: registry.Typed) -> Checkpoint:
     config = read_run(folder)
     if config.protocol.fold == "all":
         raise ConfigError(f"{folder} holds a run per fold. Name one, such as {folder / 'fold-0'}.")
+    if is_exported(folder):
+        check_learned(folder)
+        # Its scalers are part of the graph, and its model's file would load PyTorch.
+        draws = {one.stream: one.draw for one in read_inputs(folder)}
+        facts = run_facts(folder, typed)
+        return Checkpoint(folder, config, draws, facts, {}, open_exported(folder), typed)
     with naming_edited(folder):
         run_plan = plan(config, typed=typed, source=str(folder / "run.yaml"))
     # Settings say what the model takes, features.json what it was given: both must agree.
-    facts = _load_facts(folder, typed)
+    facts = run_facts(folder, typed)
     if set(facts.requests) != set(run_plan.draws):
         raise DataError(f"{folder}: features.json does not fit run.yaml. Train again.")
     scalers = saved_scalers(folder)
@@ -272,11 +224,6 @@ def open_run(folder: Path, typed: registry.Typed) -> Checkpoint:
 
         fitted.to("cuda" if torch.cuda.is_available() else "cpu")
     return Checkpoint(folder, config, run_plan.draws, facts, scalers, fitted, typed)
-
-
-def run_facts(folder: Path, typed: registry.Typed = registry.NOTHING) -> Facts:
-    """What a run knows of its training, from ``features.json`` alone."""
-    return _load_facts(folder, typed)
 
 
 def build_fitted(run_plan: Plan, facts: Facts) -> Any:
@@ -312,64 +259,13 @@ def _restore(folder: Path, fitted: Any) -> None:
         load_weights(folder, fitted)
         fitted.eval()
     else:
-        arrays, facts = _arrays(folder / "model.safetensors"), _read_json(folder / "model.json")
+        arrays, facts = _arrays(folder / "model.safetensors"), read_part(folder / "model.json")
         try:
             fitted.restore(arrays, facts)
         except (AttributeError, LookupError, TypeError, ValueError) as error:
             raise DataError(
                 f"{folder / 'model.json'} is damaged ({error!r}). Train again."
             ) from error
-
-
-def _read_json(path: Path) -> Any:
-    finish = f"traitscope train {path.parent} --to {path.parent} --resume"
-    missing = f"The run is not finished. Finish it with: {finish}"
-    return read_json(path, root=dict, missing=missing, damaged="Train again.")
-
-
-def _load_facts(folder: Path, typed: registry.Typed) -> Facts:
-    tree = _read_json(folder / "features.json")
-    if tree.get("format") != FORMAT:
-        raise DataError(
-            f"{folder} has the format {tree.get('format')!r}; this traitscope reads {FORMAT}."
-        )
-    try:
-        streams: dict[str, Any] = tree["streams"]
-        return Facts(
-            corpus=str(tree["corpus"]),
-            # A look-up and no cast: what a file holds is one of the known words, or damaged.
-            kind={kind: kind for kind in get_args(Kind)}[tree["kind"]],
-            targets=tuple(Target(**target) for target in tree["targets"]),
-            requests={name: _request(folder, name, s, typed) for name, s in streams.items()},
-            shapes={name: _shape(s["shape"]) for name, s in streams.items()},
-            columns={name: tuple(s["columns"]) for name, s in streams.items()},
-            fitted_clips=int(tree["fitted_clips"]),
-        )
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise DataError(
-            f"{folder / 'features.json'} is damaged ({shown(error)}). Train again."
-        ) from error
-
-
-def _shape(saved: Any) -> tuple[int, ...]:
-    """The shape of a row, which a network is built for."""
-    if not isinstance(saved, list) or not all(type(n) is int and 0 < n < 2**31 for n in saved):
-        raise ValueError(f"{shown(saved)} is no shape")
-    return tuple(saved)
-
-
-def _request(folder: Path, stream: str, saved: Mapping[str, Any], typed: registry.Typed) -> Request:
-    """The extraction a stream came from; it must still mean the same."""
-    source = str(folder / "features.json")
-    settings = saved["fingerprint"]["config"]
-    request = make_request(saved["extractor"], settings, typed=typed, source=source)
-    # The key is a hash of name, version and settings: another one is another number per row.
-    if request.key != saved["key"]:
-        raise DataError(
-            f"{folder} was trained on {stream} of version {saved['fingerprint'].get('version')}, "
-            f"which this traitscope makes differently. Prepare the features and train again."
-        )
-    return request
 
 
 def saved_scalers(folder: Path) -> dict[str, Scaler]:

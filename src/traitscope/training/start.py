@@ -9,8 +9,9 @@ from traitscope import registry
 from traitscope.config import merge, parse_overrides
 from traitscope.errors import ConfigError, shown
 from traitscope.files import read_json, write_json
-from traitscope.runs.checkpoint import Facts, open_run, read_run, run_facts, saved_tensors
+from traitscope.runs.checkpoint import open_run, read_run, saved_tensors
 from traitscope.runs.checksums import check_learned
+from traitscope.runs.facts import Facts, run_facts
 from traitscope.runs.plan import Plan, load_run, plan
 from traitscope.runs.settings import SETTLED, RunConfig, Start
 from traitscope.training.history import read_history
