@@ -157,7 +157,7 @@ def score_frames(
     plain = store if isinstance(store, Store) else Store(Path(store))
     served = serving(plain, corpus.clips, corpus=corpus.name)
     keys = stage.members[0].keys
-    ready, failures = gather(corpus.clips, served, keys)
+    ready, failures = gather(corpus.clips, served, keys, stage.members[0].draws)
     if not ready:
         raise DataError(f"No clip of {corpus.name} has the pictures that {stage.folder} takes.")
     bases = served.statuses(next(iter(keys.values())))

@@ -14,6 +14,7 @@ from pathlib import Path
 from traitscope import registry
 from traitscope.data.batches import collate
 from traitscope.data.drawing import Example, draw_example
+from traitscope.data.examples import first_lacking
 from traitscope.errors import ClipError, lacks_memory
 from traitscope.features.dealing import deal, failure_of, processes_for
 from traitscope.features.extraction import Extraction, clips_at_once, extract_clips, is_short
@@ -104,15 +105,21 @@ class Scorer:
         assert checkpoint is not None
         notes = [*task.notes, *_notes([*task.given.values(), *extracted.values()])]
         streams: dict[str, Stream] = {}
+        failed: dict[str, ClipError] = {}
         example: Example | None = None
         failure: ClipError | None = None
         try:
+            draws, scalers = checkpoint.draws, checkpoint.scalers
             for name, request in self.requests.items():
                 stream = task.given[name] if name in task.given else extracted[request.key]
                 if isinstance(stream, ClipError):
-                    raise stream.again()  # with the coverage of those before
-                streams[name] = stream
-            draws, scalers = checkpoint.draws, checkpoint.scalers
+                    failed[name] = stream
+                else:
+                    streams[name] = stream
+            lacking = first_lacking(failed, draws, self.requests)
+            if lacking is not None:
+                raise lacking.again()
+            notes += [f"scored without {name}: {why}" for name, why in failed.items()]
             example = draw_example(task.clip, streams, draws, rng=None, scalers=scalers)
         except ClipError as error:
             failure = error

@@ -104,6 +104,20 @@ def persemon(output: Any, target: Tensor, mask: Tensor, progress: float) -> Tens
     return loss + 0.1 * _mean(wrong, one)
 
 
+def gaussian(output: Any, target: Tensor, mask: Tensor, progress: float) -> Tensor:
+    """1 - concordance + MSE + beta-NLL of a mean and a variance (``fusion_transformer``).
+
+    The likelihood alone would rather call a clip uncertain than learn it; weighed by the root of
+    the variance (beta .5), errors keep their say. Seitzer et al., 2022,
+    https://arxiv.org/abs/2203.09168
+    """
+    scores = (output.prediction, target, mask, progress)
+    variance = output.log_variance.exp()
+    errors = (output.prediction - target) ** 2
+    likelihood = (output.log_variance + errors / variance) / 2 * variance.detach().sqrt()
+    return concordance(*scores) + mse(*scores) + _mean(likelihood, mask)
+
+
 def names() -> list[str]:
     """List the losses of this file."""
     functions = inspect.getmembers(sys.modules[__name__], inspect.isfunction)
