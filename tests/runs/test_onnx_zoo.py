@@ -12,6 +12,7 @@ from traitscope.data.scaling import Scaler
 from traitscope.features.request import Request, make_request
 from traitscope.runs.checkpoint import Checkpoint
 from traitscope.runs.export import compare, graph_of, inputs_of, served, words_of
+from traitscope.runs.exported import Input
 from traitscope.runs.facts import Facts
 from traitscope.runs.settings import RunConfig
 
@@ -37,7 +38,19 @@ def checkpoint_of(name: str) -> Checkpoint:
     requests: dict[str, Request] = {"transcript": make_request("transcript", {})}
     facts = Facts("small", "apparent", TARGETS, requests, shapes)
     settings = {"name": name, **module.TINY.model_dump(mode="json")}
-    return Checkpoint(Path("run"), RunConfig(model=settings), draws, facts, scalers, model)
+    return Checkpoint(
+        Path("run"),
+        RunConfig(data={"allow_attributes": "metadata" in draws}, model=settings),
+        draws,
+        facts,
+        scalers,
+        model,
+    )
+
+
+def by_draw(one: Input) -> bool:
+    """Whether what is drawn of a clip has one number of rows, its own or that of its group."""
+    return one.draw.evaluate.rule == "even" or one.draw.evaluate.count == 1 or bool(one.draw.group)
 
 
 @pytest.mark.parametrize(
@@ -60,6 +73,7 @@ def test_a_graph_gives_the_scores_of_its_model(name: str) -> None:
     checked = compare(checkpoint, graph)
     assert {clips for clips, *_ in checked} == {1, 4}
     declared = "length" in getattr(registry.load("models", name), "CONTRACT", {})
+    assert all(one.rows is None or declared or by_draw(one) for one in inputs)
     for one in inputs:
-        if one.masked and one.draw.evaluate.rule != "even" and not declared:
+        if one.masked and one.rows is None:
             assert len({rows[one.stream] for _, rows, _ in checked}) == 2, one.stream

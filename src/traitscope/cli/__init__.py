@@ -26,6 +26,7 @@ VERBS = {
     "report": "Make one page of one or several evaluated runs.",
     "predict": "Estimate the traits of new clips with a trained run.",
     "export": "Write a run as a graph of ONNX, which scores clips without PyTorch.",
+    "publish": "Write a run as model hubs hold them, and upload it if told to.",
     "convert": "Make a run of weights that another program saved.",
     "verify": "Say whether the files of a run are what training wrote.",
     "ls": "List models, extractors, corpora, recipes or backends.",

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from traitscope.cli._options import Model, Stream
+from traitscope.cli._options import Model, Run, Stream
 
 if TYPE_CHECKING:
     from traitscope.runs.export import Exported
@@ -15,7 +15,7 @@ app = typer.Typer(rich_markup_mode=None)
 
 @app.command()
 def export(
-    run: Annotated[Path, typer.Argument(help="Folder of a trained run.")],
+    run: Run,
     to: Annotated[Path | None, typer.Option(help="Folder of the exported model.")] = None,
     model: Model = None,
     stream: Stream = None,

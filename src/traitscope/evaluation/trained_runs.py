@@ -41,6 +41,7 @@ from traitscope.features.summary import noted
 from traitscope.runs.checkpoint import Checkpoint, load, read_run
 from traitscope.runs.scorings import count_scoring
 from traitscope.types import Clip, Corpus, Hook
+from traitscope.weights import run_folder
 
 
 def evaluate(
@@ -76,6 +77,7 @@ def evaluate(
     Example:
         ``evaluate("runs/a").everything.model.macro("accuracy").value``
     """
+    run = run_folder(run)
     own, typed = read_run(Path(run)).data.corpus, registry.typed(corpus=corpus)
     corpus = None if corpus == own else corpus
     if (Path(run) / "fold-0").is_dir() and not (corpus or store):

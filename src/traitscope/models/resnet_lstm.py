@@ -174,7 +174,10 @@ class Model(nn.Module):
         # A random window in evaluation would give a clip another score every time.
         random = self.training
         cut = rearrange(frames, "clips rows ... -> (clips rows) ...")
-        windows = torch.stack([_window(frame, side, random=random) for frame in cut])
+        if random:
+            windows = torch.stack([_window(frame, side, random=True) for frame in cut])
+        else:
+            windows = _window(cut, side, random=False)
         windows = rearrange(windows, "(clips rows) ... -> clips rows ...", clips=faces.shape[0])
         pictures = torch.cat([faces[:, : -self.windows], windows], dim=1)
         masks = [
@@ -189,10 +192,10 @@ class Model(nn.Module):
 
 
 def _window(frame: Tensor, side: int, *, random: bool) -> Tensor:
-    """A square of a frame (3, height, width), at a random place or in the middle."""
+    """A square of frames (..., 3, height, width), at a random place or in the middle."""
     spare = [length - side for length in frame.shape[-2:]]
     top, left = (int(torch.randint(s + 1, ())) if random else s // 2 for s in spare)
-    return frame[:, top : top + side, left : left + side]
+    return frame[..., top : top + side, left : left + side]
 
 
 FOREIGN = ((r"^(?:\w+\.)*?(conv1|bn1|layer[1-4])\.", r"backbone.network.\1."),)

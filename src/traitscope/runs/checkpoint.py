@@ -34,6 +34,7 @@ from traitscope.runs.fit import check_fit, saved_shapes
 from traitscope.runs.plan import Plan, plan
 from traitscope.runs.settings import RunConfig
 from traitscope.types import Batch, Clip, Corpus, Draw, Hook
+from traitscope.weights import run_folder
 
 log = logging.getLogger(__name__)
 
@@ -143,7 +144,7 @@ def load(
     """Load a run for evaluation or prediction.
 
     Args:
-        folder: the run.
+        folder: the run; or ``hf:owner/name@revision``, which was fetched before.
         model: the dotted path of an outside model, typed by the user; must equal the saved name.
         streams: dotted paths of outside extractors that it reads, typed by the user.
 
@@ -151,7 +152,7 @@ def load(
         DataError: files are missing or damaged, or were made with another extractor version.
         ConfigError: the run names a model or extractor from outside that the user did not type.
     """
-    folder = Path(folder)
+    folder = run_folder(folder)
     config = read_run(folder)
     # Typing another name must not load a network of one kind as another.
     if model is not None and model != config.model["name"]:
@@ -168,7 +169,7 @@ def read_run(folder: Path) -> RunConfig:
         DataError: it is no run.
         ConfigError: its settings are damaged.
     """
-    path = folder / "run.yaml"
+    path = run_folder(folder) / "run.yaml"
     if not path.is_file():
         raise DataError(
             f"{folder} is not a run: it has no run.yaml. Make one with: traitscope train"
@@ -196,15 +197,17 @@ def own_corpus(folder: Path, config: RunConfig, labels: str | None = None) -> Co
 
 def open_run(folder: Path, typed: registry.Typed) -> Checkpoint:
     """Load a run; nothing from outside is imported but what the user typed, see `load`."""
+    folder = run_folder(folder)
     config = read_run(folder)
     if config.protocol.fold == "all":
         raise ConfigError(f"{folder} holds a run per fold. Name one, such as {folder / 'fold-0'}.")
     if is_exported(folder):
         check_learned(folder)
         # Its scalers are part of the graph, and its model's file would load PyTorch.
-        draws = {one.stream: one.draw for one in read_inputs(folder)}
-        facts = run_facts(folder, typed)
-        return Checkpoint(folder, config, draws, facts, {}, open_exported(folder), typed)
+        inputs, facts = read_inputs(folder), run_facts(folder, typed)
+        draws = {one.stream: one.draw for one in inputs}
+        plain: Any = {one.stream: one.plain for one in inputs if one.draw.optional}
+        return Checkpoint(folder, config, draws, facts, plain, open_exported(folder), typed)
     with naming_edited(folder):
         run_plan = plan(config, typed=typed, source=str(folder / "run.yaml"))
     # Settings say what the model takes, features.json what it was given: both must agree.

@@ -128,8 +128,12 @@ def inputs_of(checkpoint: Checkpoint) -> tuple[Input, ...]:
     rows: dict[str, int | None] = {}
     inputs = []
     for name, draw in checkpoint.draws.items():
+        # Evenly spaced rows are always as many, and so is a single one; others are as many as the
+        # clip has, unless the model says in its file that its size depends on their number.
+        drawn = draw.evaluate
+        bound = by_design or drawn.rule == "even" or drawn.count == 1
+        count = drawn.count if bound else None
         # Streams of a group have the rows of its first: they are drawn at the same times.
-        count = draw.evaluate.count if by_design or draw.evaluate.rule == "even" else None
         count = rows.setdefault(draw.group or name, count)
         inputs.append(_input(name, draw, tuple(checkpoint.facts.shapes[name]), count))
     return tuple(inputs)
@@ -143,8 +147,6 @@ def _input(name: str, draw: Draw, shape: tuple[int, ...], rows: int | None) -> I
         holds = "statistics"
     elif name in {*PICTURES, DRAWINGS}:
         holds, shape = "pictures", (*shape[1:], shape[0])
-    # Evenly spaced rows are always as many; others as many as the clip has, unless the model says
-    # in its file that its size depends on their number.
     return Input(name, holds, shape, draw, rows if holds in {"numbers", "pictures"} else None)
 
 
@@ -268,6 +270,8 @@ def random_batch(
             continue
         if one.holds == "statistics":
             streams[one.stream] = rng.normal(size=(clips, *one.shape))
+            if one.masked:
+                masks[one.stream] = np.arange(clips)[:, None] % 2 == 0
             continue
         # From the end backwards, as padding does, and never all of a clip.
         ends = np.maximum(1, rows - np.arange(clips) % rows)
@@ -305,7 +309,16 @@ def compare(
     for clips, lengths in ((1, 1), (1, 0), (4, 0), (4, 1)):
         rows = _lengths(graph.inputs)[lengths]
         batch = random_batch(graph.inputs, clips, rows, seed=1 + clips)
-        run, exported = checkpoint.predict(_scaled(checkpoint, batch)), graph.predict(batch)
+        run = checkpoint.predict(_scaled(checkpoint, batch))
+        try:
+            exported = graph.predict(batch)
+        # Plain ones of Python, one for each fault of a graph: an axis that is fixed, above all.
+        except Exception as error:
+            raise ConfigError(
+                f"The graph of {checkpoint.folder} does not take {clips} clips of {rows} rows "
+                f"({str(error).strip()}). Where the model's size depends on the number of rows, "
+                f"its file has to say so: CONTRACT = {{'length': why}}."
+            ) from error
         difference = float(np.abs(run - exported).max(initial=0))
         if not difference <= TOLERANCE:  # NaN is no agreement either
             raise DataError(

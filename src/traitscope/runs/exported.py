@@ -13,6 +13,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from traitscope.data.scaling import Scaler
 from traitscope.errors import ConfigError, DataError, shown
 from traitscope.extras import require
 from traitscope.files import check_regular, read_json
@@ -28,8 +29,18 @@ WHY = "Running an exported model"
 
 Holds = Literal["numbers", "pictures", "statistics", "words"]
 """Rows of numbers or of pixels, statistics over the rows, or text."""
+KINDS = {"numbers": "float32", "pictures": "uint8", "statistics": "float64"}
+"""Of the tensors; words become several."""
 _LARGEST = 8 * 2**30
 _CURE = "Export the run again: traitscope export RUN --to FOLDER"
+
+
+class Plain(Scaler):
+    """Leaves numbers as they are, and what is missing missing: the graph standardises them."""
+
+    def __call__(self, values: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
+        """(..., columns), in 32 bits."""
+        return values.astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -54,12 +65,16 @@ class Input:
     @property
     def masked(self) -> bool:
         """Whether a tensor says which rows are there."""
-        return self.holds in {"numbers", "pictures"}
+        return self.holds in {"numbers", "pictures"} or self.draw.optional
+
+    @property
+    def plain(self) -> "Plain":
+        """In place of a scaler: how wide a stream is, which a clip may be without."""
+        return Plain(np.zeros(self.shape), np.ones(self.shape))
 
     def to_tree(self) -> dict[str, Any]:
         """As JSON values."""
-        kinds = {"numbers": "float32", "pictures": "uint8", "statistics": "float64"}
-        tree = {"holds": self.holds, "dtype": kinds.get(self.holds), "shape": list(self.shape)}
+        tree = {"holds": self.holds, "dtype": KINDS.get(self.holds), "shape": list(self.shape)}
         return {**tree, "rows": self.rows, "draw": asdict(self.draw)}
 
     @classmethod
@@ -113,11 +128,9 @@ def tensors_of(
         if one.holds == "words":
             assert words is not None
             arrays |= words.arrays(batch)
-        elif one.holds == "statistics":
-            arrays[one.stream] = np.asarray(values, np.float64)
         else:
-            kind = np.uint8 if one.holds == "pictures" else np.float32
-            arrays[one.stream] = _filled(np.asarray(values, kind), one.rows)
+            arrays[one.stream] = _filled(np.asarray(values, KINDS[one.holds]), one.rows)
+        if one.masked:
             arrays[f"{one.stream}{MASK}"] = _filled(np.asarray(batch.masks[one.stream]), one.rows)
     return arrays
 
