@@ -16,12 +16,12 @@ from traitscope.errors import DataError, TraitscopeError
 from traitscope.evaluation.report import read_report
 from traitscope.files import read_json, refuse_used, write_text
 from traitscope.runs.checkpoint import Checkpoint, load
-from traitscope.runs.checksums import LEARNED, write_checksums
+from traitscope.runs.checksums import BEST_EPOCHS, EPOCH_FILES, LEARNED, write_checksums
 from traitscope.weights import HUB, hub_name
 
 CARD = "README.md"
 LIBRARY = "traitscope"
-FILES = (*LEARNED, "run.yaml", "features.json")
+FILES = (*LEARNED, BEST_EPOCHS, EPOCH_FILES, "run.yaml")
 """What is published of a run, where it is there."""
 
 _TASKS = (
@@ -55,9 +55,8 @@ def publish(
     refuse_used(folder)
     checkpoint = run if isinstance(run, Checkpoint) else load(run)
     folder.mkdir(parents=True, exist_ok=True)
-    for file in FILES:
-        if (checkpoint.folder / file).is_file():
-            shutil.copyfile(checkpoint.folder / file, folder / file)
+    for path in (path for file in FILES for path in checkpoint.folder.glob(file)):
+        shutil.copyfile(path, folder / path.name)
     # Over the copy: a path says who the author is, and where nobody else will find anything.
     settings = without_paths(read_yaml(checkpoint.folder / "run.yaml"))
     write_text(folder / "run.yaml", yaml.safe_dump(settings, sort_keys=False))
