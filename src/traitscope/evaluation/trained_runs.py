@@ -77,8 +77,7 @@ def evaluate(
     Example:
         ``evaluate("runs/a").everything.model.macro("accuracy").value``
     """
-    run = run_folder(run)
-    own, typed = read_run(Path(run)).data.corpus, registry.typed(corpus=corpus)
+    own, typed = read_run(run := run_folder(run)).data.corpus, registry.typed(corpus=corpus)
     corpus = None if corpus == own else corpus
     if (Path(run) / "fold-0").is_dir() and not (corpus or store):
         how: dict[str, Any] = {"split": split, "scoring": scoring, "workers": workers, "hook": hook}

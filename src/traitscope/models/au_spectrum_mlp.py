@@ -39,6 +39,8 @@ class Config(BaseConfig):
         return self
 
 
+CONTRACT = {"onnx": "its phases jump by a whole turn where rounding changes a sign"}
+
 TINY = Config(rows=20, bins=8, hidden=(16, 8))
 
 

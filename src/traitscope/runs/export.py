@@ -175,6 +175,8 @@ def graph_of(checkpoint: Checkpoint, inputs: Sequence[Input]) -> Any:
         ConfigError: the model cannot be exported.
     """
     fitted: Any = checkpoint.fitted
+    if reason := getattr(_module(checkpoint), "CONTRACT", {}).get("onnx"):
+        raise ConfigError(f"{checkpoint.config.model['name']} cannot be exported: {reason}.")
     if hasattr(fitted, "forward"):
         return _network(checkpoint, fitted, inputs, SCORES)
     if not hasattr(fitted, "graph"):
