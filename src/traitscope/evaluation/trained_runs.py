@@ -14,7 +14,7 @@ from traitscope import registry
 from traitscope.corpora import saved_corpus
 from traitscope.data import protocols
 from traitscope.data.examples import gather
-from traitscope.data.record import read_records, save_records
+from traitscope.data.record import read_records, same_place, save_records
 from traitscope.errors import ConfigError, DataError
 from traitscope.evaluation.assessment import assess
 from traitscope.evaluation.recorded import foreign_protocol, known_fits
@@ -78,7 +78,7 @@ def evaluate(
         ``evaluate("runs/a").everything.model.macro("accuracy").value``
     """
     own, typed = read_run(run := run_folder(run)).data.corpus, registry.typed(corpus=corpus)
-    corpus = None if corpus == own else corpus
+    corpus = None if corpus is None or same_place(corpus) == same_place(own) else corpus
     if (Path(run) / "fold-0").is_dir() and not (corpus or store):
         how: dict[str, Any] = {"split": split, "scoring": scoring, "workers": workers, "hook": hook}
         return _evaluate_folds(Path(run), to, typed, how | {"model": model, "streams": streams})
