@@ -169,7 +169,7 @@ def read_run(folder: Path) -> RunConfig:
         DataError: it is no run.
         ConfigError: its settings are damaged.
     """
-    path = run_folder(folder) / "run.yaml"
+    path = (folder := run_folder(folder)) / "run.yaml"
     if not path.is_file():
         raise DataError(
             f"{folder} is not a run: it has no run.yaml. Make one with: traitscope train"
