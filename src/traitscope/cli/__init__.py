@@ -26,6 +26,7 @@ VERBS = {
     "fuse": "Fuse evaluated runs: mean, or weights fitted on validation.",
     "report": "Make one page of one or several evaluated runs.",
     "predict": "Estimate the traits of new clips with a trained run.",
+    "explain": "Show what in a clip the scores of a run rest on, and test it.",
     "serve": "Serve a page and an API that score recordings.",
     "export": "Write a run as a graph of ONNX, which scores clips without PyTorch.",
     "publish": "Write a run as model hubs hold them, and upload it if told to.",
