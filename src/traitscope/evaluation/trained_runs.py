@@ -42,6 +42,7 @@ from traitscope.features.summary import noted
 from traitscope.runs.checkpoint import Checkpoint, load, read_run
 from traitscope.runs.scorings import count_scoring
 from traitscope.types import Clip, Corpus, Hook
+from traitscope.weights import run_folder
 
 
 def evaluate(
@@ -77,7 +78,7 @@ def evaluate(
     Example:
         ``evaluate("runs/a").everything.model.macro("accuracy").value``
     """
-    own, typed = read_run(Path(run)).data.corpus, registry.typed(corpus=corpus)
+    own, typed = read_run(run := run_folder(run)).data.corpus, registry.typed(corpus=corpus)
     corpus = None if corpus is None or same_place(corpus) == same_place(own) else corpus
     if (Path(run) / "fold-0").is_dir() and not (corpus or store):
         how: dict[str, Any] = {"split": split, "scoring": scoring, "workers": workers, "hook": hook}
