@@ -97,7 +97,6 @@ def predict(
     log_to_stderr()
     score = partial(predict_media, text=text, speaker=speaker, workers=workers, ray=ray)
     tracks, limits = Tracks(video=video_track, audio=audio_track), parse_limits(limit or ())
-    # Before the run is loaded, which takes longer than to type the rest.
     if not media and text is None:
         raise ConfigError("Nothing to score: name a media file or a table, or give --text FILE.")
     checkpoint = _opened(run, model, stream or (), onnx=onnx)
