@@ -1,8 +1,23 @@
 """Options of several verbs: a person's own code, typed once more; what of a clip is read."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
+
+
+def run_named(name: str) -> Path:
+    """The folder of a run that was typed as a path, or as ``hf:owner/name``."""
+    if not name.startswith("hf:"):
+        return Path(name)
+    from traitscope.weights import run_folder
+
+    return run_folder(name)
+
+
+Run = Annotated[
+    Path, typer.Argument(help="Folder of a trained run, or hf:owner/name.", parser=run_named)
+]
 
 Model = Annotated[str | None, typer.Option(help="Dotted path of the run's own model.")]
 Stream = Annotated[
@@ -17,6 +32,10 @@ Track = Annotated[
 # Several verbs have them in common; each stands once, so that the help says the same.
 Workers = Annotated[
     int | None, typer.Option(min=0, help="Processes; one per core by default, 0 for none.")
+]
+Ray = Annotated[
+    str | None,
+    typer.Option(help="Work on this Ray cluster (HOST:PORT, auto); local starts one here."),
 ]
 Limit = Annotated[
     list[str] | None,

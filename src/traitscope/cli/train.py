@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from traitscope.cli._options import Stream
+from traitscope.cli._options import Stream, run_named
 
 app = typer.Typer(rich_markup_mode=None)
 
@@ -22,12 +22,16 @@ def train(
         bool, typer.Option("--accept-changes", help="Resume, though clips or features changed.")
     ] = False,
     start_from: Annotated[
-        Path | None, typer.Option("--from", help="Run or file whose weights to start from.")
+        Path | None,
+        typer.Option("--from", help="Run or file whose weights to start from.", parser=run_named),
     ] = None,
     accelerator: Annotated[Literal["auto", "cpu", "gpu"], typer.Option(help="Where.")] = "auto",
     workers: Annotated[
         int, typer.Option(min=0, help="Processes that read examples; 0 reads them in this one.")
     ] = 0,
+    devices: Annotated[
+        int, typer.Option(min=1, help="Processes or GPUs that share each batch of a network.")
+    ] = 1,
     stream: Stream = None,
 ) -> None:
     """Train a recipe or a model; prints the folder of the run.
@@ -52,6 +56,7 @@ def train(
             start_from=start_from,
             accelerator=accelerator,
             workers=workers,
+            devices=devices,
             streams=stream or (),
             hook=hook,
         )

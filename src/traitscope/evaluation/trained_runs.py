@@ -36,11 +36,13 @@ from traitscope.evaluation.tables import (
     write_predictions,
 )
 from traitscope.features.origins import serving
+from traitscope.features.remote import open_store
 from traitscope.features.store import Store
 from traitscope.features.summary import noted
 from traitscope.runs.checkpoint import Checkpoint, load, read_run
 from traitscope.runs.scorings import count_scoring
 from traitscope.types import Clip, Corpus, Hook
+from traitscope.weights import run_folder
 
 
 def evaluate(
@@ -76,7 +78,7 @@ def evaluate(
     Example:
         ``evaluate("runs/a").everything.model.macro("accuracy").value``
     """
-    own, typed = read_run(Path(run)).data.corpus, registry.typed(corpus=corpus)
+    own, typed = read_run(run := run_folder(run)).data.corpus, registry.typed(corpus=corpus)
     corpus = None if corpus is None or same_place(corpus) == same_place(own) else corpus
     if (Path(run) / "fold-0").is_dir() and not (corpus or store):
         how: dict[str, Any] = {"split": split, "scoring": scoring, "workers": workers, "hook": hook}
@@ -85,7 +87,7 @@ def evaluate(
     labels = saved_corpus(address, typed, source=f"{run}/run.yaml", words="--corpus")
     protocol = foreign_protocol(labels) if corpus else checkpoint.config.protocol
     asked = protocols.split(labels, protocol).part(split)
-    opened = Store(Path(store or checkpoint.config.data.store))
+    opened = open_store(store or checkpoint.config.data.store)
     features = serving(opened, asked, corpus=labels.name)
     ready, failures = _prepared(checkpoint, asked, features, address)
     examples = checkpoint.examples(ready, features)

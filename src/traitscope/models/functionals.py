@@ -18,6 +18,14 @@ from traitscope.errors import DataError
 from traitscope.learners.columns import moments, standardised
 from traitscope.learners.contributions import contributions
 from traitscope.learners.folds import expansion, grouped_folds, inside, labels_of
+from traitscope.learners.graphs import (
+    Graph,
+    add_expanded,
+    add_forest,
+    add_inside,
+    add_linear,
+    add_standardised,
+)
 from traitscope.learners.ridge import ridge, ridge_path
 from traitscope.learners.stack import checked
 from traitscope.learners.trees import Boosting, Forest, grow, staged
@@ -139,6 +147,17 @@ class Estimator:
         else:
             shares = features[:, :, None] * self.weights
         return self.factor * shares, self._scores(mean)[0]
+
+    def graph(self, graph: Graph, inputs: Mapping[str, str]) -> str:
+        """Build what ``predict`` does of operators: name of stream -> (clips, features)."""
+        table = graph.op("Concat", *(inputs[name] for name in self.config.streams), axis=1)
+        features = add_standardised(graph, table, self.mean, self.sd, farthest=FARTHEST)
+        if self.forest is not None:
+            scores = add_forest(graph, features, self.forest, len(self.targets))
+        else:
+            scores = add_linear(graph, features, self.weights, self.intercept)
+        spread = add_expanded(graph, scores, self.centre, self.factor)
+        return add_inside(graph, spread, self.targets)
 
     def state(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         """Fitted arrays, and facts that JSON can hold."""
