@@ -11,8 +11,9 @@ from traitscope.features.request import Request, of_speaker
 from traitscope.media import Tracks
 from traitscope.media.limits import DEFAULTS, Limits
 from traitscope.prediction.inputs import speaker_of, tasks_of
+from traitscope.prediction.judging import Judge, reference_of
 from traitscope.prediction.score_table import ScoreTable
-from traitscope.prediction.scoring import Scorer, Task, score
+from traitscope.prediction.scoring import Scorer, Task, Wishes, score
 from traitscope.runs.checkpoint import Checkpoint, load
 from traitscope.types import Clip, Hook, Prediction, Stream
 
@@ -29,6 +30,7 @@ def predict(
     workers: int | None = None,
     hook: Hook | None = None,
     limits: Limits = DEFAULTS,
+    wishes: Wishes = Wishes(),  # noqa: B008 - frozen
 ) -> list[Prediction]:
     """Estimate the traits of clips with a trained run.
 
@@ -46,9 +48,11 @@ def predict(
         workers: processes; None for one per core where there are many media, 0 to work here.
         hook: called as hook(done, total, name) after each clip.
         limits: of what one clip may take; a clip beyond has no scores.
+        wishes: what is asked beside scores: intervals, people, windows.
 
     Returns:
-        One prediction per clip, in order; one that cannot be scored has a status and a reason.
+        One prediction per clip, in order, or one for each person in it; one that cannot be scored
+        has a status and a reason.
 
     Raises:
         DataError: the run is damaged or unfinished, or a table lacks columns.
@@ -65,6 +69,7 @@ def predict(
     if tracks is not None:
         tasks = [_with_tracks(task, tracks) for task in tasks]
     how: dict[str, Any] = {"table": table, "workers": workers, "hook": hook, "limits": limits}
+    how["wishes"] = wishes
     return _score_all(checkpoint, tasks, requests, **how)
 
 
@@ -77,29 +82,45 @@ def _score_all(
     workers: int | None,
     hook: Hook | None,
     limits: Limits,
+    wishes: Wishes,
 ) -> list[Prediction]:
     """Score clips, those in the table excepted, and put each into it as it comes."""
-    saved = None if table is None else ScoreTable(Path(table), checkpoint, requests, tasks)
+    saved = _opened(table, checkpoint, requests, tasks, wishes)
     done = {} if saved is None else saved.before()
     # Said before the first clip: loading what it needs takes a while, and so may the clip.
     if hook and tasks:
         hook(len(done), len(tasks), "")
     places = [place for place in range(len(tasks)) if place not in done]
     waiting = [tasks[place] for place in places]
-    results = score(checkpoint, waiting, requests, workers=workers, limits=limits)
+    how: dict[str, Any] = {"workers": workers, "limits": limits, "wishes": wishes}
+    results = score(checkpoint, waiting, requests, **how)
     with closing(results):  # ends the workers when the table cannot be written
-        for number, prediction in results:
+        for number, predictions in results:
             # They come in the order in which they finish, which is not that of the clips.
-            done[places[number]] = prediction
+            done[places[number]] = predictions
             if saved is not None:
-                saved.add(places[number], prediction)
+                saved.add(places[number], predictions)
             if hook:
-                hook(len(done), len(tasks), prediction.clip)
-    predictions = [done[place] for place in range(len(tasks))]
+                hook(len(done), len(tasks), waiting[number].clip.id)
+    every = [done[place] for place in range(len(tasks))]
     # Sorted only now: to insert rows in order would be to rewrite the file for each of them.
     if saved is not None:
-        saved.finish(predictions)
-    return predictions
+        saved.finish(every)
+    return [one for some in every for one in some]
+
+
+def _opened(
+    table: Path | str | None,
+    checkpoint: Checkpoint,
+    requests: Mapping[str, Request],
+    tasks: Sequence[Task],
+    wishes: Wishes,
+) -> ScoreTable | None:
+    if table is None:
+        return None
+    targets = checkpoint.facts.targets
+    judge = Judge.of(reference_of(checkpoint.folder, targets), targets, wishes.level)
+    return ScoreTable(Path(table), checkpoint, requests, tasks, judge)
 
 
 def _with_tracks(task: Task, tracks: Tracks) -> Task:
@@ -131,6 +152,6 @@ def predict_clip(
     task = Task(clip, given=given or {})
     # Whoever scores one clip after another gives an extraction, and keeps its trackers.
     if extraction is None:
-        return next(score(checkpoint, [task], checkpoint.facts.requests))[1]
+        return next(score(checkpoint, [task], checkpoint.facts.requests))[1][0]
     facts = (checkpoint.folder, checkpoint.typed, checkpoint.facts.requests)
-    return Scorer(*facts, extraction, checkpoint=checkpoint)([task])[0]
+    return Scorer(*facts, extraction, checkpoint=checkpoint)([task])[0][0]

@@ -5,11 +5,15 @@ once, for all of them. Whatever finds clips (files, tables, later people or wind
 hands them over as Tasks, and need not know how they are dealt out.
 """
 
+import math
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
+from typing import Literal
+
+import numpy as np
 
 from traitscope import registry
 from traitscope.data.batches import collate
@@ -19,7 +23,11 @@ from traitscope.features.dealing import deal, failure_of, processes_for
 from traitscope.features.extraction import Extraction, clips_at_once, extract_clips, is_short
 from traitscope.features.request import Request
 from traitscope.media.limits import DEFAULTS, Limits
+from traitscope.prediction.doubts import Evidence, check_coverage, doubts
+from traitscope.prediction.judging import Judge, reference_of
+from traitscope.prediction.windows import Window, cut, timeline, windows_of
 from traitscope.runs.checkpoint import Checkpoint, open_run
+from traitscope.statistics.conformal import LEVEL
 from traitscope.types import Clip, Prediction, Stream
 
 _MEDIA = frozenset({"frames", "tracks", "audio"})
@@ -30,6 +38,9 @@ encoder that gets many of them, sorted by length, pads little."""
 
 _SCORED = 32
 """Clips that a model sees at once, as in evaluation: memory of the longest, times this."""
+
+_WINDOWS = 8
+"""Windows of a recording that a model sees at once: a long one takes no more memory than these."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +60,23 @@ class Task:
     notes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Wishes:
+    """What is asked of each clip beside its scores.
+
+    Attributes:
+        level: of the intervals.
+        timeline: whether long recordings are scored window by window, and the score is the mean.
+        least_coverage: share of each stream below which there is no score; None as the run says.
+        people: everybody who is seen, or the one whom the run's own rule chooses.
+    """
+
+    level: float = LEVEL
+    timeline: bool = True
+    least_coverage: float | None = None
+    people: Literal["one", "all"] = "one"
+
+
 @dataclass
 class Scorer:
     """Scores tasks in one process, with one loaded run and trackers that stay open.
@@ -60,6 +88,8 @@ class Scorer:
         extraction: the trackers; empty when it is sent to another process.
         again: raise where memory is short, to be tried once more when other processes have ended.
         checkpoint: the loaded run; None to load it when the first clip comes, in this process.
+        wishes: what is asked beside scores.
+        judge: what is known of the run's scores; None to find out when the first clip comes.
     """
 
     folder: Path
@@ -68,9 +98,11 @@ class Scorer:
     extraction: Extraction
     again: bool = False
     checkpoint: Checkpoint | None = None
+    wishes: Wishes = Wishes()
+    judge: Judge | None = None
 
-    def __call__(self, tasks: Sequence[Task]) -> list[Prediction]:
-        """Score some clips together.
+    def __call__(self, tasks: Sequence[Task]) -> list[list[Prediction]]:
+        """Score some clips together; each has one prediction, or one for each person in it.
 
         Raises:
             MissingError: the run's backend needs a file or package that is not here.
@@ -80,57 +112,87 @@ class Scorer:
             # Not sent along: a network on a GPU cannot be, and files are read faster than they are
             # pickled.
             self.checkpoint = open_run(self.folder, self.typed)
-        half = [one for some in self._extracted(tasks) for one in some]
-        if self.again and any(is_short(error) for one in half for error in one.errors):
+        if self.judge is None:
+            targets = self.checkpoint.facts.targets
+            reference = reference_of(self.folder, targets)
+            self.judge = Judge.of(reference, targets, self.wishes.level)
+        halves = [some for part in self._extracted(tasks) for some in part]
+        every = [one for some in halves for one in some]
+        if self.again and any(is_short(error) for one in every for error in one.errors):
             raise MemoryError
         # A clip that failed has nothing to score, and must not be a row of zeros among the others.
-        ready = [one for one in half if one.example is not None]
+        ready = [one for one in every if one.example is not None]
         for first in range(0, len(ready), _SCORED):
             self._fill_in_or_less(ready[first : first + _SCORED])
-        return [one.prediction for one in half]
+        for one in every:
+            if one.windows:
+                self._fill_in_or_less([one])
+        return [[self._judged(one) for one in some] for some in halves]
 
-    def _extracted(self, tasks: Sequence[Task]) -> Iterable[list["_Half"]]:
+    def _extracted(self, tasks: Sequence[Task]) -> Iterable[list[list["Half"]]]:
         # Clips of one call bring the same streams along as a rule; those that do not are apart.
         for given, same in groupby(tasks, key=lambda task: tuple(task.given)):
             some = list(same)
             lacking = [request for name, request in self.requests.items() if name not in given]
             clips = [task.clip for task in some]
             every = extract_clips(clips, lacking, extraction=self.extraction)
-            yield [self._half(task, one) for task, one in zip(some, every, strict=True)]
+            yield [self._halves(task, one) for task, one in zip(some, every, strict=True)]
 
-    def _half(self, task: Task, extracted: Mapping[str, Stream | ClipError]) -> "_Half":
+    def _halves(self, task: Task, extracted: Mapping[str, Stream | ClipError]) -> list["Half"]:
+        outcomes = {
+            name: task.given[name] if name in task.given else extracted[request.key]
+            for name, request in self.requests.items()
+        }
+        return [self._half(task, outcomes, extracted.values())]
+
+    def _half(
+        self,
+        task: Task,
+        outcomes: Mapping[str, Stream | ClipError],
+        extracted: Iterable[Stream | ClipError],
+    ) -> "Half":
         """Draw what the model takes of a clip, or say why there is nothing to draw."""
         checkpoint = self.checkpoint
         assert checkpoint is not None
-        notes = [*task.notes, *_notes([*task.given.values(), *extracted.values()])]
-        streams: dict[str, Stream] = {}
-        example: Example | None = None
+        assert self.judge is not None
+        reference = self.judge.reference
+        notes = [*task.notes, *_notes([*task.given.values(), *extracted])]
+        half = Half(Prediction(task.clip.id), task.clip, Evidence(reference))
         failure: ClipError | None = None
+        coverage: dict[str, float] = {}
         try:
-            for name, request in self.requests.items():
-                stream = task.given[name] if name in task.given else extracted[request.key]
+            for name, stream in outcomes.items():
                 if isinstance(stream, ClipError):
                     raise stream.again()  # with the coverage of those before
-                streams[name] = stream
-            draws, scalers = checkpoint.draws, checkpoint.scalers
-            example = draw_example(task.clip, streams, draws, rng=None, scalers=scalers)
+                half.streams[name] = stream
+                coverage[name] = round(stream.coverage, 4)
+            check_coverage(reference, coverage, self.wishes.least_coverage)
+            if self.wishes.timeline:
+                half.windows = windows_of(half.streams, reference.window_seconds)
+            if not half.windows:
+                half.example = self._drawn(task.clip, half.streams)
         except ClipError as error:
-            failure = error
-        prediction = Prediction(
+            failure, half.windows = error, []
+        half.prediction = Prediction(
             clip=task.clip.id,
             status="ok" if failure is None else failure.status,
             reason="" if failure is None else str(failure),
-            coverage={name: round(stream.coverage, 4) for name, stream in streams.items()},
+            coverage=coverage,
             backend=checkpoint.backend,
             notes=tuple(dict.fromkeys(notes)),
             path=str(task.path or task.clip.path or ""),
         )
         # Also those of streams that come after the one that failed first: memory may be short
         # there.
-        errors = [one for one in extracted.values() if isinstance(one, ClipError)]
-        return _Half(prediction, example, errors)
+        half.errors = [one for one in extracted if isinstance(one, ClipError)]
+        return half
 
-    def _fill_in_or_less(self, ready: Sequence["_Half"]) -> None:
+    def _drawn(self, clip: Clip, streams: Mapping[str, Stream]) -> Example:
+        assert self.checkpoint is not None
+        draws, scalers = self.checkpoint.draws, self.checkpoint.scalers
+        return draw_example(clip, streams, draws, rng=None, scalers=scalers)
+
+    def _fill_in_or_less(self, ready: Sequence["Half"]) -> None:
         """Score clips side by side; where memory is too short for that, one by one."""
         try:
             self._fill_in(ready)
@@ -142,30 +204,97 @@ class Scorer:
                     self._fill_in_or_less([one])
                 return
             (one,) = ready
-            failure = failure_of(Clip(one.prediction.clip), MemoryError())
+            failure = failure_of(one.clip, MemoryError())
             assert failure is not None
-            one.prediction = replace(
-                one.prediction, status=failure.status, reason=str(failure), scores={}
-            )
+            one.fail(failure)
 
-    def _fill_in(self, ready: Sequence["_Half"]) -> None:
-        """Score clips side by side: batches are padded and masked as in training."""
-        assert self.checkpoint is not None
-        facts = self.checkpoint.facts
-        names = [target.name for target in facts.targets]
+    def _fill_in(self, ready: Sequence["Half"]) -> None:
+        if ready[0].windows:  # comes alone
+            return self._fill_in_windows(ready[0])
         examples = [one.example for one in ready if one.example is not None]
-        scores = self.checkpoint.predict(collate(examples, names, columns=facts.columns))
-        for one, row in zip(ready, scores.tolist(), strict=True):
-            one.prediction = replace(one.prediction, scores=dict(zip(names, row, strict=True)))
+        every = zip(ready, examples, self._scores(examples), strict=True)
+        for one, example, row in every:
+            one.evidence.add(example)
+            one.prediction = replace(
+                one.prediction, scores=dict(zip(self._names, row, strict=True))
+            )
+        return None
+
+    def _fill_in_windows(self, half: "Half") -> None:
+        """Score a recording window by window; few are in memory together."""
+        scores: list[list[float]] = []
+        for first in range(0, len(half.windows), _WINDOWS):
+            places = range(first, min(first + _WINDOWS, len(half.windows)))
+            drawn = [self._window(half, place) for place in places]
+            examples = [one for one in drawn if one is not None]
+            for one in examples:
+                half.evidence.add(one)
+            rows = iter(self._scores(examples) if examples else [])
+            scores += [[math.nan] * len(self._names) if d is None else next(rows) for d in drawn]
+        along = timeline(half.windows, self._names, iter(scores))
+        if not all(np.isfinite(row).any() for row in along.scores.values()):
+            why = "No window of the recording has a usable row of every stream."
+            return half.fail(ClipError(why, status="empty"))
+        means = {name: float(np.nanmean(row)) for name, row in along.scores.items()}
+        half.prediction = replace(half.prediction, scores=means, timeline=along)
+        return None
+
+    def _window(self, half: "Half", place: int) -> Example | None:
+        window, last = half.windows[place], place == len(half.windows) - 1
+        try:
+            return self._drawn(half.clip, cut(half.streams, window, last=last))
+        except ClipError:  # nobody was seen, or nothing was heard, in this part alone
+            return None
+
+    def _scores(self, examples: Sequence[Example]) -> list[list[float]]:
+        """Score examples side by side: batches are padded and masked as in training."""
+        assert self.checkpoint is not None
+        columns = self.checkpoint.facts.columns
+        scores = self.checkpoint.predict(collate(examples, self._names, columns=columns))
+        return [[float(score) for score in row] for row in scores]
+
+    @property
+    def _names(self) -> list[str]:
+        assert self.checkpoint is not None
+        return [target.name for target in self.checkpoint.facts.targets]
+
+    def _judged(self, half: "Half") -> Prediction:
+        """Say of scores how sure and how usual they are, and what speaks against them."""
+        assert self.judge is not None
+        if not half.prediction.scores:
+            return half.prediction
+        seen = half.streams, half.prediction.coverage, half.evidence
+        warnings = doubts(self.judge.reference, *seen)
+        return replace(self.judge.judged(half.prediction), warnings=warnings)
 
 
 @dataclass
-class _Half:
-    """A clip between extraction and model: what is known of it, and what the model gets."""
+class Half:
+    """A clip between extraction and model: what is known of it, and what the model gets.
+
+    Attributes:
+        prediction: so far.
+        clip: the clip.
+        evidence: what is kept of its examples.
+        streams: of the clip.
+        windows: of a long recording.
+        example: of a clip that is scored as a whole.
+        errors: of streams that could not be extracted.
+    """
 
     prediction: Prediction
-    example: Example | None
-    errors: Sequence[ClipError]
+    clip: Clip
+    evidence: Evidence
+    streams: dict[str, Stream] = field(default_factory=dict)
+    windows: list[Window] = field(default_factory=list)
+    example: Example | None = None
+    errors: list[ClipError] = field(default_factory=list)
+
+    def fail(self, error: ClipError) -> None:
+        """It has no scores after all."""
+        self.prediction = replace(
+            self.prediction, status=error.status, reason=str(error), scores={}
+        )
 
 
 def score(
@@ -175,8 +304,9 @@ def score(
     *,
     workers: int | None = 0,
     limits: Limits = DEFAULTS,
-) -> Generator[tuple[int, Prediction], None, None]:
-    """Score clips; yield (place, prediction) as they come.
+    wishes: Wishes = Wishes(),
+) -> Generator[tuple[int, list[Prediction]], None, None]:
+    """Score clips; yield (place, its predictions) as they come: one, or one for each person.
 
     Args:
         checkpoint: the loaded run; other processes load it themselves.
@@ -184,6 +314,7 @@ def score(
         requests: how streams are extracted.
         workers: processes; None for one per core where there is enough to read, 0 to work here.
         limits: of what one clip may take.
+        wishes: what is asked beside scores.
 
     Raises:
         MissingError: the run's backend needs a file or package that is not here.
@@ -198,13 +329,14 @@ def score(
         scorer = Scorer(checkpoint.folder, checkpoint.typed, requests, extraction)
         # Alone in the machine, a process would lack the memory the second time as well.
         scorer.again, scorer.checkpoint = bool(workers), None if workers else checkpoint
+        scorer.wishes = wishes
         together = clips_at_once(lacking) if reads_media else WITHOUT_MEDIA
         with closing(deal(scorer, tasks, workers=workers, together=together)) as results:
             for place, result in results:
                 failure = failure_of(tasks[place].clip, result)
                 yield (
                     place,
-                    result if failure is None else _failed(checkpoint, tasks[place], failure),
+                    result if failure is None else [_failed(checkpoint, tasks[place], failure)],
                 )
 
 
