@@ -20,6 +20,7 @@ _VERBS = {
     "import_features": ("traitscope.features.imports", "import_features"),
     "convert": ("traitscope.runs.conversion", "convert"),
     "Run": ("traitscope.interface", "Run"),
+    "Predictor": ("traitscope.interface", "Predictor"),
     "Predictions": ("traitscope.interface", "Predictions"),
 }
 

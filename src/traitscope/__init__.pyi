@@ -4,6 +4,7 @@ from traitscope.evaluation.comparison import compare_systems as compare_systems
 from traitscope.evaluation.fusion import fuse as fuse
 from traitscope.features.imports import import_features as import_features
 from traitscope.interface import Predictions as Predictions
+from traitscope.interface import Predictor as Predictor
 from traitscope.interface import Run as Run
 from traitscope.interface import evaluate as evaluate
 from traitscope.interface import predict as predict

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from traitscope.notebook import progress
 
@@ -80,15 +80,18 @@ class Predictions(Sequence["Prediction"]):
         return self._predictions[place]
 
     def to_frame(self) -> "pd.DataFrame":
-        """One row per clip: its scores by target, then status, reason and path."""
+        """One row per clip: scores by target, ends of intervals, then status, reason and path."""
         import pandas as pd
 
         rows = [
-            {"clip": p.clip, **p.scores, "status": p.status, "reason": p.reason, "path": p.path}
+            {"clip": p.clip, **p.scores, **_ends(p)}
+            | {"status": p.status, "reason": p.reason, "path": p.path}
             for p in self
         ]
         # A clip without scores must not bring its columns before the targets.
-        columns = list(dict.fromkeys(name for p in self for name in p.scores))
+        columns = list(dict.fromkeys(name for p in self for name in (*p.scores, *_ends(p))))
+        names = [name for p in self for name in p.scores]
+        columns.sort(key=lambda column: column not in names)
         return pd.DataFrame(rows, columns=["clip", *columns, "status", "reason", "path"])
 
     def __repr__(self) -> str:
@@ -96,6 +99,8 @@ class Predictions(Sequence["Prediction"]):
         return f"Predictions of {len(self)} clips" + (f", {failed} without scores" * bool(failed))
 
     def _repr_html_(self) -> str:
+        if len(self) == 1:
+            return self[0]._repr_html_()
         return str(self.to_frame().round(3).to_html(index=False, border=0))
 
 
@@ -246,8 +251,68 @@ def evaluate(
         )
 
 
+class Predictor:
+    """A run, or several, kept open: the second call costs what its clips cost.
+
+    Use it as a context, or close it: trackers hold memory and threads.
+
+    Example:
+        ``with Predictor("runs/a") as predictor: predictor("one.mp4")[0].intervals``
+    """
+
+    def __init__(self, *runs: "Checkpoint | Place", level: float = 0.9) -> None:
+        """Load runs.
+
+        Args:
+            runs: a run or its folder, or a loaded checkpoint; scores are the mean of several.
+            level: share of labels that intervals cover.
+
+        Raises:
+            DataError: a run is damaged or unfinished.
+        """
+        from traitscope.features.extraction import Extraction
+        from traitscope.prediction.ensembles import open_members
+        from traitscope.prediction.scoring import Wishes
+
+        self.runs = open_members([_plain_path(one) for one in runs])
+        self._extraction, self._wishes = Extraction(), Wishes(level)
+
+    def __call__(
+        self,
+        *media: Place | Iterable[Place],
+        text: Place | None = None,
+        people: Literal["one", "all"] = "one",
+        timeline: bool = True,
+        hook: "Hook | None" = None,
+    ) -> Predictions:
+        """Estimate the traits of clips.
+
+        Args:
+            media: files, folders of images or tables, one by one or in lists.
+            text: a file with the words of the one clip.
+            people: everybody who is seen, or the one whom the run's rule chooses.
+            timeline: score long recordings in windows.
+            hook: called as hook(done, total, name); a notebook shows progress without one.
+        """
+        from dataclasses import replace
+
+        wishes = replace(self._wishes, people=people, timeline=timeline)
+        how = {"wishes": wishes, "extraction": self._extraction, "workers": 0}
+        return predict(self.runs, *media, text=text, hook=hook, **how)
+
+    def close(self) -> None:
+        """Free what the trackers hold."""
+        self._extraction.close()
+
+    def __enter__(self) -> "Predictor":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
 def predict(
-    run: "Checkpoint | Place",
+    run: "Checkpoint | Place | Sequence[Checkpoint | Place]",
     *media: Place | Iterable[Place],
     text: Place | None = None,
     hook: "Hook | None" = None,
@@ -256,7 +321,7 @@ def predict(
     """Estimate the traits of clips with a trained run.
 
     Args:
-        run: a run or its folder, or a loaded checkpoint.
+        run: a run or its folder, or a loaded checkpoint; or several, whose mean is taken.
         media: files, folders of images or tables, one by one or in lists.
         text: a file with the words of the one clip.
         hook: called as hook(done, total, name); a notebook shows progress without one.
@@ -270,15 +335,30 @@ def predict(
     """
     from traitscope.prediction import clips
 
+    several = run if isinstance(run, Sequence) and not isinstance(run, str) else [run]
+    loaded = [_plain_path(one) for one in several]
+    words = None if text is None else Path(text)
+    with _watching(hook, "clips") as watch:
+        return Predictions(clips.predict(loaded, *_paths(media), text=words, hook=watch, **how))
+
+
+def _plain_path(run: Any) -> Any:
+    """The path of a folder that is named in any way; a loaded run stays what it is."""
+    return Path(run) if isinstance(run, str | os.PathLike) else run
+
+
+def _paths(media: Iterable[Place | Iterable[Place]]) -> list[Path]:
     paths: list[Path] = []
     for each in media:
         # Text is a sequence of letters as well, and must not be taken for a list of paths.
         one = isinstance(each, str | os.PathLike)
         paths += [Path(each)] if one else [Path(path) for path in each]  # type: ignore[arg-type, union-attr]
-    loaded: Any = Path(run) if isinstance(run, str | os.PathLike) else run
-    words = None if text is None else Path(text)
-    with _watching(hook, "clips") as watch:
-        return Predictions(clips.predict(loaded, *paths, text=words, hook=watch, **how))
+    return paths
+
+
+def _ends(prediction: "Prediction") -> dict[str, float]:
+    ends = prediction.intervals.items()
+    return {f"{end}_{n}": getattr(one, end) for n, one in ends for end in ("low", "high")}
 
 
 def as_overrides(settings: Settings) -> list[str]:

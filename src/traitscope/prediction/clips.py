@@ -6,20 +6,22 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from traitscope.errors import ConfigError
 from traitscope.features.extraction import Extraction
 from traitscope.features.request import Request, of_speaker
 from traitscope.media import Tracks
 from traitscope.media.limits import DEFAULTS, Limits
+from traitscope.prediction.ensembles import joint, open_members
 from traitscope.prediction.inputs import speaker_of, tasks_of
 from traitscope.prediction.judging import Judge, reference_of
 from traitscope.prediction.score_table import ScoreTable
 from traitscope.prediction.scoring import Scorer, Task, Wishes, score
-from traitscope.runs.checkpoint import Checkpoint, load
+from traitscope.runs.checkpoint import Checkpoint
 from traitscope.types import Clip, Hook, Prediction, Stream
 
 
 def predict(
-    run: Checkpoint | Path | str,
+    run: Checkpoint | Path | str | Sequence[Checkpoint | Path | str],
     *media: Path | str,
     text: Path | str | None = None,
     speaker: str | None = None,
@@ -31,11 +33,12 @@ def predict(
     hook: Hook | None = None,
     limits: Limits = DEFAULTS,
     wishes: Wishes = Wishes(),  # noqa: B008 - frozen
+    extraction: Extraction | None = None,
 ) -> list[Prediction]:
     """Estimate the traits of clips with a trained run.
 
     Args:
-        run: a run folder, or a loaded checkpoint.
+        run: a run folder, or a loaded checkpoint; or several, whose mean is taken.
         media: video or audio files, folders of images, text files, or tables with the columns
             of the run's imported features (or ``transcript``) and one or more rows per clip.
         text: a file with the words of the one clip (.txt, .srt, .json ...), alone if there is none.
@@ -49,6 +52,7 @@ def predict(
         hook: called as hook(done, total, name) after each clip.
         limits: of what one clip may take; a clip beyond has no scores.
         wishes: what is asked beside scores: intervals, people, windows.
+        extraction: trackers kept open from call to call, where there are no ``workers``.
 
     Returns:
         One prediction per clip, in order, or one for each person in it; one that cannot be scored
@@ -62,15 +66,20 @@ def predict(
     Example:
         ``predict("runs/a", "clip.mp4")[0].scores["openness"]``
     """
-    checkpoint = run if isinstance(run, Checkpoint) else load(run, model=model, streams=streams)
-    requests = checkpoint.facts.requests
-    requests = of_speaker(requests, speaker) if speaker is not None else requests
-    tasks = tasks_of(checkpoint, media, text=text, speaker=speaker_of(requests))
-    if tracks is not None:
-        tasks = [_with_tracks(task, tracks) for task in tasks]
+    members = open_members(run, model=model, streams=streams)
+    if members[1:] and table is not None:
+        raise ConfigError("A table of scores is of one run: leave it out, or name one run.")
     how: dict[str, Any] = {"table": table, "workers": workers, "hook": hook, "limits": limits}
-    how["wishes"] = wishes
-    return _score_all(checkpoint, tasks, requests, **how)
+    how |= {"wishes": wishes, "extraction": extraction}
+    every = []
+    for checkpoint in members:
+        requests = checkpoint.facts.requests
+        requests = of_speaker(requests, speaker) if speaker is not None else requests
+        tasks = tasks_of(checkpoint, media, text=text, speaker=speaker_of(requests))
+        if tracks is not None:
+            tasks = [_with_tracks(task, tracks) for task in tasks]
+        every.append(_score_all(checkpoint, tasks, requests, **how))
+    return every[0] if not members[1:] else joint(members, every, wishes.level)
 
 
 def _score_all(
@@ -83,6 +92,7 @@ def _score_all(
     hook: Hook | None,
     limits: Limits,
     wishes: Wishes,
+    extraction: Extraction | None,
 ) -> list[Prediction]:
     """Score clips, those in the table excepted, and put each into it as it comes."""
     saved = _opened(table, checkpoint, requests, tasks, wishes)
@@ -93,6 +103,7 @@ def _score_all(
     places = [place for place in range(len(tasks)) if place not in done]
     waiting = [tasks[place] for place in places]
     how: dict[str, Any] = {"workers": workers, "limits": limits, "wishes": wishes}
+    how["extraction"] = extraction
     results = score(checkpoint, waiting, requests, **how)
     with closing(results):  # ends the workers when the table cannot be written
         for number, predictions in results:
@@ -120,7 +131,7 @@ def _opened(
         return None
     targets = checkpoint.facts.targets
     judge = Judge.of(reference_of(checkpoint.folder, targets), targets, wishes.level)
-    return ScoreTable(Path(table), checkpoint, requests, tasks, judge)
+    return ScoreTable(Path(table), checkpoint, requests, tasks, judge=judge, wishes=wishes)
 
 
 def _with_tracks(task: Task, tracks: Tracks) -> Task:

@@ -3,6 +3,10 @@
 Each row ends in a fingerprint of what it follows from: the run, what is extracted how, and the
 content of the media. A row counts again where clip, path and fingerprint are the same; so a file
 that was changed, another run or another speaker are scored anew.
+
+A Parquet file cannot grow: ``scores.parquet`` is written when all is done, from the rows that
+gathered in ``scores.parquet.rows.csv``, which goes then; and it becomes such rows again when a call
+goes on from it.
 """
 
 import csv
@@ -12,6 +16,7 @@ import json
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,15 +29,17 @@ from traitscope.features.store import OK
 from traitscope.files import read_bytes, replacing
 from traitscope.notes import joined, parted
 from traitscope.prediction.judging import Judge
-from traitscope.prediction.scoring import Task
+from traitscope.prediction.scoring import Task, Wishes
 from traitscope.runs.checkpoint import Checkpoint
 from traitscope.runs.checksums import learned_checksum
+from traitscope.statistics.conformal import LEVEL
 from traitscope.types import Caution, Clip, Person, Prediction
 
 _COLUMNS = (
     *("clip", "path", "status", "reason", "notes", "warnings", "coverage"),
     *("person", "speaks", "seen", "fingerprint"),
 )
+_NUMBERS = ("predicted", "low", "high", "percentile")  # columns of each target
 _LARGEST_BYTES = 2**31
 """Of a table that is read again: some five million clips."""
 
@@ -48,15 +55,21 @@ class ScoreTable:
         checkpoint: Checkpoint,
         requests: Mapping[str, Request],
         tasks: Sequence[Task],
+        *,
         judge: Judge,
+        wishes: Wishes,
     ) -> None:
-        self._path, self._backend, self._tasks = path, checkpoint.backend, tasks
+        self._parquet = path if path.suffix.lower() == ".parquet" else None
+        self._path = path.with_name(f"{path.name}.rows.csv") if self._parquet else path
+        self._backend, self._tasks = checkpoint.backend, tasks
         self._targets = [target.name for target in checkpoint.facts.targets]
-        kinds = ("predicted", "low", "high", "percentile")
+        kinds = _NUMBERS
         self._header = [*_COLUMNS, *(f"{kind}_{name}" for kind in kinds for name in self._targets)]
         self._judge = judge
         # Before anything is read: what changes in the meantime will be noticed the next time.
         run = learned_checksum(checkpoint.folder)
+        if (asked := replace(wishes, level=LEVEL)) != Wishes():  # the level changes no score
+            run = f"{run} {asked}"
         self._fingerprints = [fingerprint_of(run, task, requests) for task in tasks]
 
     def before(self) -> dict[int, list[Prediction]]:
@@ -69,6 +82,8 @@ class ScoreTable:
         # A pipe or /dev/stdout cannot be read again; it gets the whole table at the end.
         if self._is_a_pipe():
             return {}
+        if self._parquet and not self._path.exists() and self._parquet.exists():
+            self._write(self._unpacked(self._parquet))
         rows, whole = self._read()
         if not whole:  # new, or its last row was cut when a run was killed
             self._write([row.values() for row in rows])
@@ -99,6 +114,43 @@ class ScoreTable:
         rows = [row for place, some in enumerate(predictions) for row in self._rows(place, some)]
         if self._is_a_pipe() or self._path.read_bytes() != _lines([self._header, *rows]):
             self._write(rows)
+        if self._parquet:
+            self._pack(self._parquet, rows)
+
+    def _pack(self, path: Path, rows: Sequence[Sequence[Any]]) -> None:
+        """Write all rows as Parquet, numbers as numbers; those beside it are superfluous then."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        columns: dict[str, Any] = {}
+        for place, name in enumerate(self._header):
+            cells = [row[place] for row in rows]
+            is_number = name.partition("_")[0] in _NUMBERS
+            kind = pa.float64() if is_number else pa.string()
+            columns[name] = pa.array([None if is_number and c == "" else c for c in cells], kind)
+        with replacing(path) as draft:
+            pq.write_table(pa.table(columns), draft)
+        self._path.unlink()
+
+    def _unpacked(self, path: Path) -> list[list[Any]]:
+        """The rows of a Parquet file that was written before."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        try:
+            table = pq.read_table(path)
+        except (pa.ArrowException, OSError) as error:
+            raise self._foreign(path) from error
+        if table.column_names != self._header:
+            raise self._foreign(path)
+        columns = [table.column(name).to_pylist() for name in self._header]
+        return [["" if c is None else c for c in row] for row in zip(*columns, strict=True)]
+
+    def _foreign(self, path: Path) -> ConfigError:
+        return ConfigError(
+            f"{path} is there, and is no table of scores of such a run: it has not the "
+            f"columns {', '.join(self._header)}. Name another file, or delete it."
+        )
 
     def _is_a_pipe(self) -> bool:
         return self._path.exists() and not self._path.is_file()
@@ -119,10 +171,7 @@ class ScoreTable:
             lines = []
         # The columns name the targets, so the table of a run with other traits is refused as well.
         if not lines or lines[0] != self._header:
-            raise ConfigError(
-                f"{self._path} is there, and is no table of scores of such a run: it has not the "
-                f"columns {', '.join(self._header)}. Name another file, or delete it."
-            )
+            raise self._foreign(self._path)
         # A killed run may have left a part of its last row, whose end is then not there.
         ended = data.endswith(b"\n")
         rows = [line for line in lines[1 : None if ended else -1] if len(line) == len(lines[0])]

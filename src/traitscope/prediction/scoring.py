@@ -7,7 +7,7 @@ hands them over as Tasks, and need not know how they are dealt out.
 
 import math
 from collections.abc import Generator, Iterable, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
@@ -25,6 +25,7 @@ from traitscope.features.request import Request
 from traitscope.media.limits import DEFAULTS, Limits
 from traitscope.prediction.doubts import Evidence, check_coverage, doubts
 from traitscope.prediction.judging import Judge, reference_of
+from traitscope.prediction.people import deal_out, everybody, voice_notes
 from traitscope.prediction.windows import Window, cut, timeline, windows_of
 from traitscope.runs.checkpoint import Checkpoint, open_run
 from traitscope.statistics.conformal import LEVEL
@@ -133,17 +134,43 @@ class Scorer:
         # Clips of one call bring the same streams along as a rule; those that do not are apart.
         for given, same in groupby(tasks, key=lambda task: tuple(task.given)):
             some = list(same)
-            lacking = [request for name, request in self.requests.items() if name not in given]
+            asked = everybody(self.requests) if self.wishes.people == "all" else None
+            requests = asked.requests if asked else self.requests
+            lacking = [request for name, request in requests.items() if name not in given]
+            lacking += asked.added if asked else []
             clips = [task.clip for task in some]
             every = extract_clips(clips, lacking, extraction=self.extraction)
-            yield [self._halves(task, one) for task, one in zip(some, every, strict=True)]
+            for task, extracted in zip(some, every, strict=True):
+                outcomes = {
+                    name: task.given[name] if name in task.given else extracted[request.key]
+                    for name, request in requests.items()
+                }
+                if asked is None:
+                    yield [[self._half(task, outcomes, extracted.values())]]
+                else:
+                    looks = {name: extracted[one.key] for name, one in asked.seen.items()}
+                    yield [self._people(task, outcomes, extracted.values(), looks)]
 
-    def _halves(self, task: Task, extracted: Mapping[str, Stream | ClipError]) -> list["Half"]:
-        outcomes = {
-            name: task.given[name] if name in task.given else extracted[request.key]
-            for name, request in self.requests.items()
-        }
-        return [self._half(task, outcomes, extracted.values())]
+    def _people(
+        self,
+        task: Task,
+        outcomes: Mapping[str, Stream | ClipError],
+        extracted: Iterable[Stream | ClipError],
+        looks: Mapping[str, Stream | ClipError],
+    ) -> list["Half"]:
+        """A half for each person of a clip; one for a clip that failed, with its reason."""
+        streams = {name: one for name, one in outcomes.items() if isinstance(one, Stream)}
+        seen = {name: one for name, one in looks.items() if isinstance(one, Stream)}
+        if len(streams) < len(outcomes) or len(seen) < len(looks):
+            return [self._half(task, outcomes, extracted)]
+        halves = []
+        for one in deal_out(task.clip, streams, seen, limits=self.extraction.limits):
+            named = replace(task.clip, id=f"{task.clip.id}#{one.person.number}")
+            notes = (*task.notes, *voice_notes(one.person, self.requests.values()))
+            half = self._half(replace(task, clip=named, notes=notes), one.streams, extracted)
+            half.prediction = replace(half.prediction, person=one.person)
+            halves.append(half)
+        return halves
 
     def _half(
         self,
@@ -305,6 +332,7 @@ def score(
     workers: int | None = 0,
     limits: Limits = DEFAULTS,
     wishes: Wishes = Wishes(),
+    extraction: Extraction | None = None,
 ) -> Generator[tuple[int, list[Prediction]], None, None]:
     """Score clips; yield (place, its predictions) as they come: one, or one for each person.
 
@@ -315,6 +343,8 @@ def score(
         workers: processes; None for one per core where there is enough to read, 0 to work here.
         limits: of what one clip may take.
         wishes: what is asked beside scores.
+        extraction: trackers kept open between calls, where there are no workers; None opens and
+            closes its own.
 
     Raises:
         MissingError: the run's backend needs a file or package that is not here.
@@ -325,8 +355,9 @@ def score(
     reads_media = any(request.all_needs & _MEDIA for request in lacking)
     if workers is None:
         workers = processes_for(len(tasks)) if reads_media else 0
-    with Extraction(limits) as extraction:
-        scorer = Scorer(checkpoint.folder, checkpoint.typed, requests, extraction)
+    kept = nullcontext(extraction) if extraction is not None and not workers else None
+    with kept or Extraction(limits) as context:
+        scorer = Scorer(checkpoint.folder, checkpoint.typed, requests, context)
         # Alone in the machine, a process would lack the memory the second time as well.
         scorer.again, scorer.checkpoint = bool(workers), None if workers else checkpoint
         scorer.wishes = wishes

@@ -133,6 +133,22 @@ NOTHING = Reference()
 """Of runs of before, and of those that another program trained."""
 
 
+def stated_intervals(
+    reference: Reference, targets: Sequence[Target], level: float = LEVEL
+) -> dict[str, dict[str, float]]:
+    """Target -> ``half_width`` and the ``coverage`` of people it was made without, where known."""
+    if reference.residuals is None:
+        return {}
+    covered = reference.residuals.coverage(level).tolist()
+    return {
+        target.name: {"half_width": width, "coverage": share}
+        for target, width, share in zip(
+            targets, reference.widths(level).tolist(), covered, strict=True
+        )
+        if math.isfinite(width) and math.isfinite(share)
+    }
+
+
 def clip_hash(clip_id: str) -> int:
     """A number of 63 bits for a clip, from which its id does not follow."""
     return (

@@ -74,6 +74,12 @@ def coverage(
     return np.array([_mean(column, numbers) for column in inside.T])
 
 
+def share_inside(residuals: Array, groups: NDArray[np.int64], widths: Array) -> Array:
+    """Which share of labels lies within half widths (targets,), each group weighing the same."""
+    inside = np.where(np.isfinite(residuals), np.abs(residuals) <= widths, np.nan)
+    return np.array([_mean(column, groups) for column in inside.T])
+
+
 def _quantile(scores: Array, groups: NDArray[np.int64], level: float) -> float:
     known = np.isfinite(scores)
     scores, weights, count = scores[known], *_weights(groups[known])

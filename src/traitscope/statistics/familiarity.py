@@ -49,7 +49,7 @@ class Familiar:
         along = scaled @ self.components.T
         away = scaled - along @ self.components
         within = np.mean((along / self.spread) ** 2, axis=1) if len(self.spread) else 0.0
-        return np.sqrt(within + np.mean(away**2, axis=1) / self.rest)
+        return np.asarray(np.sqrt(within + np.mean(away**2, axis=1) / self.rest))
 
 
 def familiar(fitted: Array, held_out: Array) -> Familiar | None:

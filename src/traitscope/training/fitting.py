@@ -33,7 +33,7 @@ from traitscope.runs.checkpoint import (
 )
 from traitscope.runs.checksums import forget_checksums, write_checksums
 from traitscope.runs.plan import load_run, typed_names
-from traitscope.runs.reference import save_reference
+from traitscope.runs.reference import save_reference, stated_intervals
 from traitscope.runs.settings import RunConfig
 from traitscope.statistics import metrics
 from traitscope.training.checks import check_data
@@ -334,7 +334,9 @@ def _write_results(
         "validation": scores,
         "started_from": None if start_from is None else str(start_from),
     }
-    save_reference(folder, refer(checkpoint, data.fitting, data.selection, predictions))
+    reference = refer(checkpoint, data.fitting, data.selection, predictions)
+    save_reference(folder, reference)
+    facts["intervals"] = stated_intervals(reference, checkpoint.facts.targets)
     write_json(folder / "metrics.json", facts)
     write_card(checkpoint, data.corpus, facts)
     write_checksums(folder)
