@@ -99,13 +99,12 @@ def evaluate(
     table, targets = folder / "predictions.csv", checkpoint.facts.targets
     how = {"targets": examples.targets, "split": split, "seed": checkpoint.config.seed}
     write_predictions(table, ready, values, **how)
+    facts = {} if corpus else _intervals(checkpoint, examples, values)
     system = System(
         *(str(run), table, split, protocol, address),
         targets=targets if corpus else None,
         failures=tuple(failures),
-        run=_run_facts(checkpoint, features, ready)
-        | _intervals(checkpoint, examples, values, other=bool(corpus))
-        | _scored_before(run, split, address),
+        run=facts | _run_facts(checkpoint, features, ready) | _scored_before(run, split, address),
         noted=noted(features, checkpoint.keys.values(), asked),
         records=tuple(read_records(Path(run))),
     )
@@ -195,13 +194,13 @@ def _prepared(
     return ready, [Failure.model_validate(failure) for failure in failures]
 
 
-def _intervals(
-    checkpoint: Checkpoint, examples: Examples, values: Array, *, other: bool
-) -> dict[str, Any]:
-    """How many labels of this split lie in the run's own intervals, by target."""
+def _intervals(checkpoint: Checkpoint, examples: Examples, values: Array) -> dict[str, Any]:
+    """How many labels of this split lie in the run's own intervals, by target.
+
+    Of its own corpus alone: labels of another one may have other ranges and directions.
+    """
     widths = read_reference(checkpoint.folder).widths()
-    # Labels of another corpus may have other ranges and directions.
-    if other or not len(values) or not np.isfinite(widths).any():
+    if not len(values) or not np.isfinite(widths).any():
         return {}
     inside = share_inside(examples.labels() - values, cluster_numbers(examples.clips), widths)
     shares = zip(checkpoint.facts.targets, inside.tolist(), widths.tolist(), strict=True)
