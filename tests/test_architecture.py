@@ -29,6 +29,7 @@ ORDER = [
     "config",
     "sheets",
     "weights",
+    "ray_cluster",
     "statistics",
     "plotting",
     "media",

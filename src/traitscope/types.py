@@ -326,6 +326,7 @@ class Draw:
         columns: patterns of the columns to take (``AU*_r``), in the stream's order; empty for all.
         size: pixels of a side, or height and width, that images get; None keeps them as stored.
         standardize: columns get mean 0 and sd 1 of the fitting clips; what is missing becomes 0.
+        optional: a clip without this stream is seen all the same, with one hidden row in its place.
     """
 
     train: Rows = field(default_factory=Rows)
@@ -336,8 +337,11 @@ class Draw:
     columns: tuple[str, ...] = ()
     size: int | tuple[int, int] | None = None
     standardize: bool = False
+    optional: bool = False
 
     def __post_init__(self) -> None:
+        if self.optional and not self.standardize:
+            raise ValueError("An optional stream is standardised: its scaler knows its columns.")
         if self.evaluate.rule in {"random", "segments", "window"}:
             raise ValueError(f"Evaluation must not draw at random ({self.evaluate.rule!r}).")
 

@@ -135,7 +135,7 @@ def _batch(
     corpus = own_corpus(checkpoint.folder, config, labels)
     clips = protocols.split(corpus, config.protocol).part(split)
     features = serving(Store(Path(store or config.data.store)), clips, corpus=corpus.name)
-    ready, _ = gather(clips, features, checkpoint.keys)
+    ready, _ = gather(clips, features, checkpoint.keys, checkpoint.draws)
     # Two clips can only swap, and half of the draws would leave them as they are.
     if len(ready) < 3:
         raise DataError(f"{len(ready)} clips of {split!r} have features: too few to permute.")

@@ -13,6 +13,7 @@ from traitscope.registry import unknown
 
 VERBS = {
     "doctor": "Say what works on this machine.",
+    "benchmark": "Train and compare a list of systems, and rank them on one page.",
     "demo": "Do the whole job on a generated corpus, with a report.",
     "corpus": "Check a corpus: labels, splits, facts, missing media.",
     "prepare": "Extract features from the media of a corpus into a store.",

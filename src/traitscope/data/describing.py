@@ -42,8 +42,9 @@ def known_share(words: Sequence[str], known: frozenset[str]) -> float:
 
 
 def _described(values: NDArray[Any], mask: NDArray[np.bool_] | None) -> NDArray[np.float64]:
-    if mask is None:  # pooled
-        return _thinned(values.reshape(-1).astype(np.float64))
+    if mask is None or len(mask) != len(values):  # pooled; an optional one says if it is there
+        vector = _thinned(values.reshape(-1).astype(np.float64))
+        return vector if mask is None or mask.all() else np.full(len(vector), np.nan)
     shown = values[mask] if mask.any() else values[:0]
     rows = _tiles(shown) if is_pictures(values) else _flat(shown)
     if not len(rows):

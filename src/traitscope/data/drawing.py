@@ -26,7 +26,7 @@ class Example:
     Attributes:
         clip: with its labels.
         streams: stream -> (rows, ...), pictures (rows, height, width, 3) uint8; or pooled (n,).
-        masks: stream -> (rows,) True where the row is there.
+        masks: stream -> (rows,) True where the row is there; of a pooled one (1,), if optional.
         mixed: whether augmentation blended it with another clip.
         draws: transform -> (n,), what it will do to the pictures when they are on their device.
     """
@@ -50,7 +50,7 @@ def draw_example(
 
     Args:
         clip: the clip.
-        streams: its streams, by name.
+        streams: its streams, by name; those of them that are optional may be missing.
         draws: what the model takes.
         rng: the source of randomness in training; None in evaluation.
         scalers: fitted scalers of the standardised streams.
@@ -62,12 +62,21 @@ def draw_example(
     masks: dict[str, NDArray[np.bool_]] = {}
     drawn_times: dict[str, NDArray[np.float64]] = {}
     for name, draw in draws.items():
+        if draw.optional and (name not in streams or not streams[name].mask.any()):
+            # As wide as it would be; 0 is the mean of the fitting clips.
+            values[name] = np.zeros((1, len(scalers[name].mean)), np.float32)
+            masks[name] = np.zeros(1, bool)
+            if draw.pool:
+                values[name] = values[name][0]
+            continue
         stream = chosen_columns(streams[name], draw.columns)
         if not stream.mask.any():
             raise ClipError(f"Clip {clip.id!r} has no usable row of {name}.", status="empty")
         if draw.pool:
             vector = pool(stream, draw.pool)
             values[name] = scalers[name](vector) if name in scalers else vector
+            if draw.optional:
+                masks[name] = np.ones(1, bool)
             continue
         rows = _rows(draw, stream, rng, drawn_times)
         # The first stream of a group chooses; the others follow by time, having other rows.
@@ -80,6 +89,10 @@ def draw_example(
             masks[name] = masks[name] & shown
         else:
             values[name] = _take(stream, rows, scalers.get(name))
+    # Of streams that can each be done without, one at least has to be there.
+    if draws and all(d.optional and not masks[name].any() for name, d in draws.items()):
+        named = ", ".join(draws)
+        raise ClipError(f"Clip {clip.id!r} has no usable row of any of {named}.", status="empty")
     return Example(clip, values, masks)
 
 

@@ -5,11 +5,11 @@ decided in `drawing`. Everything random is a pure function of (seed, epoch, clip
 not matter which process reads a clip, or when.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
 from mmap import mmap
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,9 +24,14 @@ from traitscope.errors import DataError
 from traitscope.features.store import Chooser, StatusRow, Store
 from traitscope.types import Batch, Clip, Draw, Stream, label_array
 
+T = TypeVar("T")
+
 
 def gather(
-    clips: Sequence[Clip], store: Store, keys: Mapping[str, str]
+    clips: Sequence[Clip],
+    store: Store,
+    keys: Mapping[str, str],
+    draws: Mapping[str, Draw] | None = None,
 ) -> tuple[list[Clip], list[dict[str, str]]]:
     """Split clips into those whose streams are all there and those that failed, with reasons.
 
@@ -34,6 +39,7 @@ def gather(
         clips: in the order to keep.
         store: where the features are.
         keys: stream name -> key of its folder in the store.
+        draws: what is taken of each; of optional streams, any one is enough.
 
     Raises:
         DataError: some clips were never prepared; names the first of them.
@@ -47,13 +53,29 @@ def gather(
         )
     ready, failures = [], []
     for clip in clips:
-        rows = [statuses[stream][clip.id] for stream in keys]
-        bad = next((row for row in rows if row.status != "ok"), None)
+        rows = {stream: statuses[stream][clip.id] for stream in keys}
+        bad = first_lacking({s: r for s, r in rows.items() if r.status != "ok"}, draws or {}, keys)
         if bad is None:
             ready.append(clip)
         else:
             failures.append({"clip": clip.id, "status": bad.status, "reason": bad.reason})
     return ready, failures
+
+
+def first_lacking(
+    failed: Mapping[str, T], draws: Mapping[str, Draw], streams: Collection[str]
+) -> T | None:
+    """What a clip cannot be seen without: the first failure of those that count, or None.
+
+    Args:
+        failed: stream -> why a clip has none, in the order to tell.
+        draws: what is taken of each stream.
+        streams: all that are asked for.
+    """
+    needed = [why for name, why in failed.items() if name not in draws or not draws[name].optional]
+    if not needed and len(failed) == len(streams):
+        needed = list(failed.values())  # each can be done without, but not all of them
+    return next(iter(needed), None)
 
 
 class Examples:
@@ -76,6 +98,7 @@ class Examples:
         self.scalers: dict[str, Scaler] = {}
         self.seed: int | None = None  # evaluation: nothing is random and nothing is augmented
         self.augment: tuple[Augmentation, ...] = ()
+        self._absent = _absent(self.clips, store, keys, draws)
         self._forget()
 
     def _forget(self) -> None:
@@ -127,7 +150,8 @@ class Examples:
     def __getitem__(self, index: int | tuple[int, int]) -> Example:
         epoch, position = index if isinstance(index, tuple) else (0, index)
         clip = self.clips[position]
-        streams = {name: self.stream(name, clip.id) for name in self.keys}
+        absent = self._absent.get(clip.id, ())
+        streams = {name: self.stream(name, clip.id) for name in self.keys if name not in absent}
         rng = None if self.seed is None else np.random.default_rng([self.seed, epoch, position])
         example = draw_example(clip, streams, self.draws, rng=rng, scalers=self.scalers)
         if not self.augment:
@@ -174,16 +198,24 @@ class Examples:
             self._shelf.put(place, stream)
         return stream
 
+    def lacks(self, clip: Clip, name: str) -> bool:
+        """Whether a clip has no such stream, which its draw allows."""
+        return name in self._absent.get(clip.id, ())
+
     def labels(self) -> NDArray[np.float64]:
         """Labels (clips, targets), NaN where one is missing."""
         return label_array(self.clips, self.targets)
 
     def columns(self) -> dict[str, tuple[str, ...]]:
         """Names of the last axis of each stream, after pooling."""
-        named = {}
+        named: dict[str, tuple[str, ...]] = {}
         for name in self.keys:
             draw = self.draws[name]
-            columns = chosen_columns(self.stream(name, self.clips[0].id), draw.columns).columns
+            clip = next((c for c in self.clips if not self.lacks(c, name)), None)
+            if clip is None:
+                named[name] = ()
+                continue
+            columns = chosen_columns(self.stream(name, clip.id), draw.columns).columns
             pools = draw.pool
             named[name] = pooled_columns(name, columns, pools) if pools else columns
         return named
@@ -224,12 +256,28 @@ class _Files:
         return self.names[key].get(clip_id, "")
 
 
+def _absent(
+    clips: Sequence[Clip], store: Store, keys: Mapping[str, str], draws: Mapping[str, Draw]
+) -> dict[str, frozenset[str]]:
+    """Optional streams that a clip has not got: clip -> names, of those clips alone."""
+    lacking: dict[str, frozenset[str]] = {}
+    for name, draw in draws.items():
+        if draw.optional:
+            statuses = store.statuses(keys[name])
+            for clip in clips:
+                if statuses[clip.id].status != "ok":
+                    lacking[clip.id] = lacking.get(clip.id, frozenset()) | {name}
+    return lacking
+
+
 def fit_scalers(examples: Examples) -> dict[str, Scaler]:
     """Mean and sd of each column of the standardised streams, over the fitting clips alone."""
     names = [name for name, draw in examples.draws.items() if draw.standardize]
     moments: dict[str, Moments] = {}
     for clip in examples.clips if names else ():
         for name in names:
+            if examples.lacks(clip, name):
+                continue
             draw = examples.draws[name]
             stream = chosen_columns(examples.stream(name, clip.id), draw.columns)
             if draw.pool:
@@ -239,4 +287,9 @@ def fit_scalers(examples: Examples) -> dict[str, Scaler]:
                 # In full precision: sums over millions of rows lose digits in half of it.
                 rows = stream.values[stream.mask].astype(np.float64)
             moments[name] = moments.get(name, Moments.none(rows.shape[1])).add(rows)
+    if nowhere := [name for name in names if name not in moments and examples.clips]:
+        raise DataError(
+            f"No fitting clip has {', '.join(nowhere)}. Train without: see traitscope show MODEL "
+            f"for the setting that names the streams."
+        )
     return {name: sums.scaler() for name, sums in moments.items()}

@@ -186,7 +186,7 @@ def _prepared(
     checkpoint: Checkpoint, asked: Sequence[Clip], store: Store, address: str
 ) -> tuple[list[Clip], list[Failure]]:
     try:
-        ready, failures = gather(asked, store, checkpoint.keys)
+        ready, failures = gather(asked, store, checkpoint.keys, checkpoint.draws)
     except DataError as error:
         # The store knows what is absent, but not which run wants it.
         command = f"traitscope prepare {address} --store {store.folder} --for {checkpoint.folder}"

@@ -18,6 +18,7 @@ import numpy as np
 from traitscope import registry
 from traitscope.data.batches import collate
 from traitscope.data.drawing import Example, draw_example
+from traitscope.data.examples import first_lacking
 from traitscope.errors import ClipError, lacks_memory
 from traitscope.features.dealing import deal, failure_of, processes_for
 from traitscope.features.extraction import Extraction, clips_at_once, extract_clips, is_short
@@ -161,13 +162,15 @@ class Scorer:
         """A half for each person of a clip; one for a clip that failed, with its reason."""
         streams = {name: one for name, one in outcomes.items() if isinstance(one, Stream)}
         seen = {name: one for name, one in looks.items() if isinstance(one, Stream)}
-        if len(streams) < len(outcomes) or len(seen) < len(looks):
+        if len(seen) < len(looks):  # nobody was seen
             return [self._half(task, outcomes, extracted)]
         halves = []
         for one in deal_out(task.clip, streams, seen, limits=self.extraction.limits):
             named = replace(task.clip, id=f"{task.clip.id}#{one.person.number}")
             notes = (*task.notes, *voice_notes(one.person, self.requests.values()))
-            half = self._half(replace(task, clip=named, notes=notes), one.streams, extracted)
+            half = self._half(
+                replace(task, clip=named, notes=notes), {**outcomes, **one.streams}, extracted
+            )
             half.prediction = replace(half.prediction, person=one.person)
             halves.append(half)
         return halves
@@ -185,14 +188,20 @@ class Scorer:
         reference = self.judge.reference
         notes = [*task.notes, *_notes([*task.given.values(), *extracted])]
         half = Half(Prediction(task.clip.id), task.clip, Evidence(reference))
+        failed: dict[str, ClipError] = {}
         failure: ClipError | None = None
         coverage: dict[str, float] = {}
         try:
             for name, stream in outcomes.items():
                 if isinstance(stream, ClipError):
-                    raise stream.again()  # with the coverage of those before
-                half.streams[name] = stream
-                coverage[name] = round(stream.coverage, 4)
+                    failed[name] = stream
+                else:
+                    half.streams[name] = stream
+                    coverage[name] = round(stream.coverage, 4)
+            lacking = first_lacking(failed, checkpoint.draws, self.requests)
+            if lacking is not None:
+                raise lacking.again()
+            notes += [f"scored without {name}: {why}" for name, why in failed.items()]
             check_coverage(reference, coverage, self.wishes.least_coverage)
             if self.wishes.timeline:
                 half.windows = windows_of(half.streams, reference.window_seconds)

@@ -94,7 +94,10 @@ def _least_coverage(fitting: Examples) -> dict[str, float]:
     least = {}
     for stream, key in fitting.keys.items():
         rows = fitting.store.statuses(key)
-        shares = [rows[clip.id].coverage for clip in fitting.clips]
+        # An optional stream that failed says nothing of how much of the others could be read.
+        shares = [rows[c.id].coverage for c in fitting.clips if rows[c.id].status == "ok"]
+        if not shares:
+            continue
         # Lower, not between two: the clip at the edge was fitted on, and is not unusual.
         least[stream] = round(float(np.quantile(shares, _USUAL, method="lower")), 4)
     return least
@@ -104,7 +107,8 @@ def _usual_seconds(examples: Examples) -> float | None:
     """Median length of clips in seconds; None where no stream has rows along the clip."""
     lengths = []
     for clip in examples.clips:
-        streams = [examples.stream(name, clip.id) for name in examples.keys]
+        there = [name for name in examples.keys if not examples.lacks(clip, name)]
+        streams = [examples.stream(name, clip.id) for name in there]
         stated = [stream.info.get("duration_seconds") for stream in streams]
         ends = [float(stream.time[-1]) for stream in streams if len(stream.time) > 1]
         spans = [float(one) for one in stated if isinstance(one, int | float)] + ends

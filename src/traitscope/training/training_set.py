@@ -81,8 +81,8 @@ def collect(
     held_out = () if "validation" in splits.fit else splits.validation
     store = serving(store, [*labelled, *held_out], corpus=corpus.name)
     try:
-        fitting, left_out = gather(labelled, store, run_plan.keys)
-        selection, unseen = gather(held_out, store, run_plan.keys)
+        fitting, left_out = gather(labelled, store, run_plan.keys, run_plan.draws)
+        selection, unseen = gather(held_out, store, run_plan.keys, run_plan.draws)
     except DataError as error:
         made = [r for r in run_plan.requests.values() if r.name != IMPORTED]
         if "no features yet" not in str(error) or not made:
@@ -153,7 +153,7 @@ def _check_watched(
         change = {
             "early_stop=0": stage.early_stop > 0,
             "schedule=constant": stage.schedule == "plateau",
-            "keep=last": stage.keep == "best" and bool(selection),
+            "keep=last": stage.keep != "last" and bool(selection),
         }
         watching = [setting for setting, watches in change.items() if watches]
         if unlabelled and watching:
