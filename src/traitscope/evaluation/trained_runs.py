@@ -72,8 +72,7 @@ def evaluate(
         model: dotted path of an outside model.
         streams: dotted paths of outside extractors.
         scoring: aggregation, resamples, seed.
-        workers: processes that read features; 0 reads them here.
-        hook: called as hook(done, total, name).
+        workers, hook: processes that read features, 0 for this one; who is told of progress.
 
     Raises:
         DataError: features are missing; the message is the command that makes them.
@@ -95,16 +94,16 @@ def evaluate(
     ready, failures = _prepared(checkpoint, asked, features, address)
     examples = checkpoint.examples(ready, features)
     values = checkpoint.predict_examples(examples, workers=workers, hook=hook)
+    inside = {} if corpus else _intervals(checkpoint, examples, values)
     folder = Path(to) if to else Path(run, "evaluation", _folder_name(split, corpus))
-    table, targets = folder / "predictions.csv", checkpoint.facts.targets
+    table = folder / "predictions.csv"
     how = {"targets": examples.targets, "split": split, "seed": checkpoint.config.seed}
     write_predictions(table, ready, values, **how)
-    facts = {} if corpus else _intervals(checkpoint, examples, values)
     system = System(
         *(str(run), table, split, protocol, address),
-        targets=targets if corpus else None,
+        targets=checkpoint.facts.targets if corpus else None,
         failures=tuple(failures),
-        run=facts | _run_facts(checkpoint, features, ready) | _scored_before(run, split, address),
+        run=_run_facts(checkpoint, features, ready) | _scored_before(run, split, address) | inside,
         noted=noted(features, checkpoint.keys.values(), asked),
         records=tuple(read_records(Path(run))),
     )
