@@ -72,7 +72,8 @@ def evaluate(
         model: dotted path of an outside model.
         streams: dotted paths of outside extractors.
         scoring: aggregation, resamples, seed.
-        workers, hook: processes that read features, 0 for this one; who is told of progress.
+        workers: processes that read features; 0 reads them here.
+        hook: called as hook(done, total, name).
 
     Raises:
         DataError: features are missing; the message is the command that makes them.
