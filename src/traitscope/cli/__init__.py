@@ -26,6 +26,7 @@ VERBS = {
     "fuse": "Fuse evaluated runs: mean, or weights fitted on validation.",
     "report": "Make one page of one or several evaluated runs.",
     "predict": "Estimate the traits of new clips with a trained run.",
+    "serve": "Serve a page and an API that score recordings.",
     "convert": "Make a run of weights that another program saved.",
     "verify": "Say whether the files of a run are what training wrote.",
     "ls": "List models, extractors, corpora, recipes or backends.",
