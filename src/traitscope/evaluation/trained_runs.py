@@ -77,9 +77,6 @@ def evaluate(
 
     Raises:
         DataError: features are missing; the message is the command that makes them.
-
-    Example:
-        ``evaluate("runs/a").everything.model.macro("accuracy").value``
     """
     own, typed = read_run(Path(run)).data.corpus, registry.typed(corpus=corpus)
     corpus = None if corpus == own else corpus
