@@ -19,7 +19,7 @@ from traitscope.data.protocols import cluster_numbers
 from traitscope.data.record import read_records, save_records
 from traitscope.errors import ConfigError, DataError
 from traitscope.evaluation.assessment import assess
-from traitscope.evaluation.recorded import foreign_protocol
+from traitscope.evaluation.recorded import foreign_protocol, known_fits
 from traitscope.evaluation.report import (
     Failure,
     Repeated,
@@ -221,4 +221,5 @@ def _run_facts(checkpoint: Checkpoint, store: Store, clips: Sequence[Clip]) -> d
         "fitted_clips": checkpoint.facts.fitted_clips,
         "allow_attributes": checkpoint.config.data.allow_attributes,
         **protocols.manifest_facts(checkpoint.config.protocol),
+        **known_fits(checkpoint),
     }

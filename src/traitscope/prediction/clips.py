@@ -16,6 +16,7 @@ from traitscope.prediction.inputs import speaker_of, tasks_of
 from traitscope.prediction.judging import Judge, reference_of
 from traitscope.prediction.score_table import ScoreTable
 from traitscope.prediction.scoring import Scorer, Task, Wishes, score
+from traitscope.prediction.series import extracted, first_stage_of
 from traitscope.runs.checkpoint import Checkpoint
 from traitscope.types import Clip, Hook, Prediction, Stream
 
@@ -95,7 +96,9 @@ def _score_all(
     extraction: Extraction | None,
 ) -> list[Prediction]:
     """Score clips, those in the table excepted, and put each into it as it comes."""
-    saved = _opened(table, checkpoint, requests, tasks, wishes)
+    # A second stage follows from the pictures of its first, which its series are made of.
+    seen = extracted(requests, first_stage_of(checkpoint))
+    saved = _opened(table, checkpoint, seen, tasks, wishes)
     done = {} if saved is None else saved.before()
     # Said before the first clip: loading what it needs takes a while, and so may the clip.
     if hook and tasks:
@@ -165,4 +168,5 @@ def predict_clip(
     if extraction is None:
         return next(score(checkpoint, [task], checkpoint.facts.requests))[1][0]
     facts = (checkpoint.folder, checkpoint.typed, checkpoint.facts.requests)
-    return Scorer(*facts, extraction, checkpoint=checkpoint)([task])[0][0]
+    stage = first_stage_of(checkpoint)
+    return Scorer(*facts, extraction, checkpoint=checkpoint, stage=stage)([task])[0][0]

@@ -25,9 +25,11 @@ from traitscope.features.extraction import Extraction, clips_at_once, extract_cl
 from traitscope.features.request import Request
 from traitscope.media.limits import DEFAULTS, Limits
 from traitscope.prediction.doubts import Evidence, check_coverage, doubts
+from traitscope.prediction.halves import Half, made_by_first_stage
 from traitscope.prediction.judging import Judge, reference_of
 from traitscope.prediction.people import deal_out, everybody, voice_notes
-from traitscope.prediction.windows import Window, cut, timeline, windows_of
+from traitscope.prediction.series import FirstStage, extracted, first_stage_of, made_here
+from traitscope.prediction.windows import cut, timeline, windows_of
 from traitscope.runs.checkpoint import Checkpoint, open_run
 from traitscope.statistics.conformal import LEVEL
 from traitscope.types import Clip, Prediction, Stream
@@ -92,6 +94,7 @@ class Scorer:
         checkpoint: the loaded run; None to load it when the first clip comes, in this process.
         wishes: what is asked beside scores.
         judge: what is known of the run's scores; None to find out when the first clip comes.
+        stage: the first stage of a run that is a second one, loaded with it.
     """
 
     folder: Path
@@ -102,6 +105,7 @@ class Scorer:
     checkpoint: Checkpoint | None = None
     wishes: Wishes = Wishes()
     judge: Judge | None = None
+    stage: FirstStage | None = None
 
     def __call__(self, tasks: Sequence[Task]) -> list[list[Prediction]]:
         """Score some clips together; each has one prediction, or one for each person in it.
@@ -114,6 +118,7 @@ class Scorer:
             # Not sent along: a network on a GPU cannot be, and files are read faster than they are
             # pickled.
             self.checkpoint = open_run(self.folder, self.typed)
+            self.stage = first_stage_of(self.checkpoint)
         if self.judge is None:
             targets = self.checkpoint.facts.targets
             reference = reference_of(self.folder, targets)
@@ -137,20 +142,24 @@ class Scorer:
             some = list(same)
             asked = everybody(self.requests) if self.wishes.people == "all" else None
             requests = asked.requests if asked else self.requests
-            lacking = [request for name, request in requests.items() if name not in given]
-            lacking += asked.added if asked else []
+            wanted = {name: one for name, one in requests.items() if name not in given}
+            made = made_here(wanted) if self.stage is not None else []
+            # Two names may stand for one extraction: what a second stage reads beside its series
+            # may be the pictures of the first.
+            lacking = extracted(wanted, self.stage if made else None).values()
+            every = {one.key: one for one in (*lacking, *(asked.added if asked else ()))}
             clips = [task.clip for task in some]
-            every = extract_clips(clips, lacking, extraction=self.extraction)
-            for task, extracted in zip(some, every, strict=True):
-                outcomes = {
-                    name: task.given[name] if name in task.given else extracted[request.key]
-                    for name, request in requests.items()
-                }
+            results = extract_clips(clips, list(every.values()), extraction=self.extraction)
+            for task, found in zip(some, results, strict=True):
+                own = {**task.given}
+                if made and self.stage is not None:
+                    own |= made_by_first_stage(self.stage, task.clip, made, found)
+                outcomes = {n: own[n] if n in own else found[r.key] for n, r in requests.items()}
                 if asked is None:
-                    yield [[self._half(task, outcomes, extracted.values())]]
+                    yield [[self._half(task, outcomes, found.values())]]
                 else:
-                    looks = {name: extracted[one.key] for name, one in asked.seen.items()}
-                    yield [self._people(task, outcomes, extracted.values(), looks)]
+                    looks = {name: found[one.key] for name, one in asked.seen.items()}
+                    yield [self._people(task, outcomes, found.values(), looks)]
 
     def _people(
         self,
@@ -214,7 +223,7 @@ class Scorer:
             status="ok" if failure is None else failure.status,
             reason="" if failure is None else str(failure),
             coverage=coverage,
-            backend=checkpoint.backend,
+            backend=_backend(checkpoint, self.stage),
             notes=tuple(dict.fromkeys(notes)),
             path=str(task.path or task.clip.path or ""),
         )
@@ -304,35 +313,6 @@ class Scorer:
         return replace(self.judge.judged(half.prediction), warnings=warnings)
 
 
-@dataclass
-class Half:
-    """A clip between extraction and model: what is known of it, and what the model gets.
-
-    Attributes:
-        prediction: so far.
-        clip: the clip.
-        evidence: what is kept of its examples.
-        streams: of the clip.
-        windows: of a long recording.
-        example: of a clip that is scored as a whole.
-        errors: of streams that could not be extracted.
-    """
-
-    prediction: Prediction
-    clip: Clip
-    evidence: Evidence
-    streams: dict[str, Stream] = field(default_factory=dict)
-    windows: list[Window] = field(default_factory=list)
-    example: Example | None = None
-    errors: list[ClipError] = field(default_factory=list)
-
-    def fail(self, error: ClipError) -> None:
-        """It has no scores after all."""
-        self.prediction = replace(
-            self.prediction, status=error.status, reason=str(error), scores={}
-        )
-
-
 def score(
     checkpoint: Checkpoint,
     tasks: Sequence[Task],
@@ -360,7 +340,9 @@ def score(
     """
     # What only some tasks bring along is extracted for the others, so it counts as lacking.
     given = set.intersection(*(set(task.given) for task in tasks)) if tasks else set()
-    lacking = [request for name, request in requests.items() if name not in given]
+    wanted = {name: request for name, request in requests.items() if name not in given}
+    stage = first_stage_of(checkpoint) if made_here(wanted) else None
+    lacking = list(extracted(wanted, stage).values())
     reads_media = any(request.all_needs & _MEDIA for request in lacking)
     if workers is None:
         workers = processes_for(len(tasks)) if reads_media else 0
@@ -368,8 +350,9 @@ def score(
     with kept or Extraction(limits) as context:
         scorer = Scorer(checkpoint.folder, checkpoint.typed, requests, context)
         # Alone in the machine, a process would lack the memory the second time as well.
-        scorer.again, scorer.checkpoint = bool(workers), None if workers else checkpoint
-        scorer.wishes = wishes
+        scorer.again, scorer.wishes = bool(workers), wishes
+        if not workers:
+            scorer.checkpoint, scorer.stage = checkpoint, stage
         together = clips_at_once(lacking) if reads_media else WITHOUT_MEDIA
         with closing(deal(scorer, tasks, workers=workers, together=together)) as results:
             for place, result in results:
@@ -378,6 +361,11 @@ def score(
                     place,
                     result if failure is None else [_failed(checkpoint, tasks[place], failure)],
                 )
+
+
+def _backend(checkpoint: Checkpoint, stage: FirstStage | None) -> str | None:
+    """What found the faces: of a second stage, in the pictures of the first."""
+    return checkpoint.backend or (stage.members[0].backend if stage is not None else None)
 
 
 def _failed(checkpoint: Checkpoint, task: Task, error: ClipError) -> Prediction:
