@@ -43,6 +43,7 @@ SETTINGS: dict[str, list[dict[str, Any]]] = {
     "signals": [DLIB, MEDIAPIPE],
     "people": [DLIB, MEDIAPIPE],
     "frames": [{}, {"size": 96}],
+    "face_embedding": [{"faces": {**DLIB, "rate": 2}}],
     "embedding": [{"model": "resnet10t", "pretrained": False, "size": 64, "faces": DLIB}],
     "filterbank": [{"rows": 175}],
 }

@@ -16,7 +16,7 @@ from traitscope.corpora import saved_corpus
 from traitscope.data import protocols
 from traitscope.data.examples import Examples, gather
 from traitscope.data.protocols import cluster_numbers
-from traitscope.data.record import read_records, save_records
+from traitscope.data.record import read_records, same_place, save_records
 from traitscope.errors import ConfigError, DataError
 from traitscope.evaluation.assessment import assess
 from traitscope.evaluation.recorded import foreign_protocol, known_fits
@@ -79,7 +79,7 @@ def evaluate(
         DataError: features are missing; the message is the command that makes them.
     """
     own, typed = read_run(Path(run)).data.corpus, registry.typed(corpus=corpus)
-    corpus = None if corpus == own else corpus
+    corpus = None if corpus is None or same_place(corpus) == same_place(own) else corpus
     if (Path(run) / "fold-0").is_dir() and not (corpus or store):
         how: dict[str, Any] = {"split": split, "scoring": scoring, "workers": workers, "hook": hook}
         return _evaluate_folds(Path(run), to, typed, how | {"model": model, "streams": streams})

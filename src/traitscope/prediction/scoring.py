@@ -151,7 +151,7 @@ class Scorer:
             clips = [task.clip for task in some]
             results = extract_clips(clips, list(every.values()), extraction=self.extraction)
             for task, found in zip(some, results, strict=True):
-                own = {**task.given}
+                own: dict[str, Stream | ClipError] = {**task.given}
                 if made and self.stage is not None:
                     own |= made_by_first_stage(self.stage, task.clip, made, found)
                 outcomes = {n: own[n] if n in own else found[r.key] for n, r in requests.items()}

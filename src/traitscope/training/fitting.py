@@ -47,6 +47,7 @@ from traitscope.training.start import (
     note_changes,
     noted_start,
     on_network,
+    remember_places,
     remember_start,
     save_account,
     unused_folder,
@@ -159,6 +160,7 @@ def _train_one(
     remove_drafts(folder)
     forget_checksums(folder)
     remember_start(folder, start_from)  # before run.yaml, without which there is nothing to resume
+    remember_places(folder, data.config, start_from)
     save_config(data.config, folder / "run.yaml")
     save_records(folder, [with_earlier(record, folder) if resume else record])
     note_streams(folder, data)
@@ -184,6 +186,7 @@ def _train_folds(
     fold = on_network(fold, start.start_from, typed=start.typed)
     collect(fold, typed=start.typed, source=start.source)
     folder.mkdir(parents=True, exist_ok=True)
+    remember_places(folder, config, start.start_from)
     save_config(config, folder / "run.yaml")
     for number in range(config.protocol.folds):
         place = folder / f"fold-{number}"
