@@ -10,13 +10,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Any, overload
 
 from traitscope.notebook import progress
 
 if TYPE_CHECKING:  # whoever only imports the package waits for none of them
     import pandas as pd
 
+    from traitscope.analysis.evidence import Explanation
     from traitscope.evaluation.report import Report, Scoring
     from traitscope.features.summary import Summary
     from traitscope.runs.checkpoint import Checkpoint
@@ -251,66 +252,6 @@ def evaluate(
         )
 
 
-class Predictor:
-    """A run, or several, kept open: the second call costs what its clips cost.
-
-    Use it as a context, or close it: trackers hold memory and threads.
-
-    Example:
-        ``with Predictor("runs/a") as predictor: predictor("one.mp4")[0].intervals``
-    """
-
-    def __init__(self, *runs: "Checkpoint | Place", level: float = 0.9) -> None:
-        """Load runs.
-
-        Args:
-            runs: a run or its folder, or a loaded checkpoint; scores are the mean of several.
-            level: share of labels that intervals cover.
-
-        Raises:
-            DataError: a run is damaged or unfinished.
-        """
-        from traitscope.features.extraction import Extraction
-        from traitscope.prediction.ensembles import open_members
-        from traitscope.prediction.scoring import Wishes
-
-        self.runs = open_members([_plain_path(one) for one in runs])
-        self._extraction, self._wishes = Extraction(), Wishes(level)
-
-    def __call__(
-        self,
-        *media: Place | Iterable[Place],
-        text: Place | None = None,
-        people: Literal["one", "all"] = "one",
-        timeline: bool = True,
-        hook: "Hook | None" = None,
-    ) -> Predictions:
-        """Estimate the traits of clips.
-
-        Args:
-            media: files, folders of images or tables, one by one or in lists.
-            text: a file with the words of the one clip.
-            people: everybody who is seen, or the one whom the run's rule chooses.
-            timeline: score long recordings in windows.
-            hook: called as hook(done, total, name); a notebook shows progress without one.
-        """
-        from dataclasses import replace
-
-        wishes = replace(self._wishes, people=people, timeline=timeline)
-        how = {"wishes": wishes, "extraction": self._extraction, "workers": 0}
-        return predict(self.runs, *media, text=text, hook=hook, **how)
-
-    def close(self) -> None:
-        """Free what the trackers hold."""
-        self._extraction.close()
-
-    def __enter__(self) -> "Predictor":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-
 def predict(
     run: "Checkpoint | Place | Sequence[Checkpoint | Place]",
     *media: Place | Iterable[Place],
@@ -336,13 +277,13 @@ def predict(
     from traitscope.prediction import clips
 
     several = run if isinstance(run, Sequence) and not isinstance(run, str) else [run]
-    loaded = [_plain_path(one) for one in several]
+    loaded = [plain_path(one) for one in several]
     words = None if text is None else Path(text)
     with _watching(hook, "clips") as watch:
         return Predictions(clips.predict(loaded, *_paths(media), text=words, hook=watch, **how))
 
 
-def _plain_path(run: Any) -> Any:
+def plain_path(run: Any) -> Any:
     """The path of a folder that is named in any way; a loaded run stays what it is."""
     return Path(run) if isinstance(run, str | os.PathLike) else run
 
@@ -359,6 +300,33 @@ def _paths(media: Iterable[Place | Iterable[Place]]) -> list[Path]:
 def _ends(prediction: "Prediction") -> dict[str, float]:
     ends = prediction.intervals.items()
     return {f"{end}_{n}": getattr(one, end) for n, one in ends for end in ("low", "high")}
+
+
+def explain(
+    run: "Checkpoint | Place", clip: Place, *, to: Place | None = None, **how: Any
+) -> "Explanation":
+    """Say what in a clip the scores of a run rest on, with a test of it.
+
+    Args:
+        run: a run or its folder, or a loaded checkpoint.
+        clip: a media file, a folder of images, or a text file.
+        to: also write a page with the video to this file.
+        how: the rest, see ``traitscope.analysis.explanations.explain``.
+
+    Raises:
+        DataError: the clip cannot be scored; the message says why.
+
+    Example:
+        ``explain("runs/a", "clip.mp4", to="page.html").top("extraversion")``
+    """
+    from traitscope.analysis import explanations
+    from traitscope.report.explanation import write_explanation
+
+    loaded: Any = Path(run) if isinstance(run, str | os.PathLike) else run
+    made = explanations.explain(loaded, Path(clip), **how)
+    if to is not None:
+        write_explanation(made, Path(to))
+    return made
 
 
 def as_overrides(settings: Settings) -> list[str]:

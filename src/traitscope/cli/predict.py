@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from traitscope.cli._options import Limit, Model, Speaker, Stream, Track, Workers
+from traitscope.cli._options import Limit, Model, Run, Speaker, Stream, Track, Workers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -62,12 +62,16 @@ Features = Annotated[
     Path | None, typer.Option("--store", help="Store of the corpus' features, with --frames.")
 ]
 
+Onnx = Annotated[
+    bool, typer.Option("--onnx", help="RUN is what `export` wrote: PyTorch is not loaded.")
+]
+
 _NAMED = 10  # notes that are told; the rest is counted
 
 
 @app.command()
 def predict(
-    run: Annotated[Path, typer.Argument(help="Folder of a trained run.")],
+    run: Run,
     media: Media = None,
     text: Text = None,
     speaker: Speaker = None,
@@ -87,6 +91,7 @@ def predict(
     stream: Stream = None,
     workers: Workers = None,
     limit: Limit = None,
+    onnx: Onnx = False,
     frames: Frames = False,
     store: Features = None,
 ) -> None:
@@ -96,9 +101,7 @@ def predict(
 
     traitscope predict runs/a clips --recursive --csv scores.csv
 
-    traitscope predict runs/a meeting.mp4 --people all --json
-
-    traitscope predict runs/motion openface.csv --label-rows labelled.csv
+    traitscope predict --onnx model clip.mp4
     """
     from traitscope.cli._predict_frames import predict_frames
     from traitscope.cli._shared import log_to_stderr
@@ -113,7 +116,7 @@ def predict(
         return
     log_to_stderr()
     # Before the run is loaded, which takes longer than to type the rest.
-    _check(media, text, tables=(csv, parquet))
+    _check(media, text, tables=(csv, parquet), exported=run if onnx else None)
     limits = parse_limits(limit or ())
     members = open_members([run, *(with_ or ())], model=model, streams=stream or ())
     _look_at(members[0], text)
@@ -129,14 +132,22 @@ def predict(
 
 
 def _check(
-    media: "Sequence[Path] | None", text: Path | None, *, tables: tuple[Path | None, Path | None]
+    media: "Sequence[Path] | None",
+    text: Path | None,
+    *,
+    tables: tuple[Path | None, Path | None],
+    exported: Path | None,
 ) -> None:
+    """Refuse what goes wrong whatever is scored."""
     from traitscope.errors import ConfigError
+    from traitscope.runs.exported import check_exported
 
     if None not in tables:
         raise ConfigError("Both --csv and --parquet: name one table, the other follows from it.")
     if not media and text is None:
         raise ConfigError("Nothing to score: name a media file or a table, or give --text FILE.")
+    if exported is not None:
+        check_exported(exported)
 
 
 def _named(media: "Sequence[Path]") -> list[Path]:

@@ -46,6 +46,7 @@ from traitscope.runs.scorings import count_scoring
 from traitscope.statistics.conformal import LEVEL, share_inside
 from traitscope.statistics.metrics import Array
 from traitscope.types import Clip, Corpus, Hook
+from traitscope.weights import run_folder
 
 
 def evaluate(
@@ -78,7 +79,7 @@ def evaluate(
     Raises:
         DataError: features are missing; the message is the command that makes them.
     """
-    own, typed = read_run(Path(run)).data.corpus, registry.typed(corpus=corpus)
+    own, typed = read_run(run := run_folder(run)).data.corpus, registry.typed(corpus=corpus)
     corpus = None if corpus is None or same_place(corpus) == same_place(own) else corpus
     if (Path(run) / "fold-0").is_dir() and not (corpus or store):
         how: dict[str, Any] = {"split": split, "scoring": scoring, "workers": workers, "hook": hook}
