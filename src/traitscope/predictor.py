@@ -32,7 +32,7 @@ class Predictor:
         """
         from traitscope.features.extraction import Extraction
         from traitscope.prediction.ensembles import open_members
-        from traitscope.prediction.scoring import Wishes
+        from traitscope.prediction.halves import Wishes
 
         self.runs = open_members([plain_path(one) for one in runs])
         self._extraction, self._wishes = Extraction(), Wishes(level)

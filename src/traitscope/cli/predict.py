@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from traitscope.cli._options import Limit, Model, Run, Speaker, Stream, Track, Workers
+from traitscope.cli._options import Limit, Model, Ray, Run, Speaker, Stream, Track, Workers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -90,6 +90,7 @@ def predict(
     model: Model = None,
     stream: Stream = None,
     workers: Workers = None,
+    ray: Ray = None,
     limit: Limit = None,
     onnx: Onnx = False,
     frames: Frames = False,
@@ -108,8 +109,8 @@ def predict(
     from traitscope.media import Tracks, parse_limits
     from traitscope.prediction.clips import predict as predict_media
     from traitscope.prediction.ensembles import open_members
+    from traitscope.prediction.halves import Wishes
     from traitscope.prediction.inputs import media_in
-    from traitscope.prediction.scoring import Wishes
 
     if frames or store is not None:
         predict_frames(run, media or (), store if frames else None, model=model, json=json)
@@ -121,7 +122,7 @@ def predict(
     members = open_members([run, *(with_ or ())], model=model, streams=stream or ())
     _look_at(members[0], text)
     listing = media_in(_named(media or ()), recursive=recursive)
-    how: dict[str, Any] = {"text": text, "speaker": speaker, "workers": workers}
+    how: dict[str, Any] = {"text": text, "speaker": speaker, "workers": workers, "ray": ray}
     how |= {"table": csv or parquet, "limits": limits, "tracks": Tracks(video_track, audio_track)}
     how["wishes"] = Wishes(level, timeline, least_coverage, people)
     score = partial(predict_media, members, *listing.files, **how)

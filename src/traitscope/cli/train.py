@@ -29,6 +29,9 @@ def train(
     workers: Annotated[
         int, typer.Option(min=0, help="Processes that read examples; 0 reads them in this one.")
     ] = 0,
+    devices: Annotated[
+        int, typer.Option(min=1, help="Processes or GPUs that share each batch of a network.")
+    ] = 1,
     stream: Stream = None,
 ) -> None:
     """Train a recipe or a model; prints the folder of the run.
@@ -53,6 +56,7 @@ def train(
             start_from=start_from,
             accelerator=accelerator,
             workers=workers,
+            devices=devices,
             streams=stream or (),
             hook=hook,
         )

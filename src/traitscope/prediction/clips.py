@@ -12,10 +12,11 @@ from traitscope.features.request import Request, of_speaker
 from traitscope.media import Tracks
 from traitscope.media.limits import DEFAULTS, Limits
 from traitscope.prediction.ensembles import joint, open_members
+from traitscope.prediction.halves import Wishes
 from traitscope.prediction.inputs import speaker_of, tasks_of
 from traitscope.prediction.judging import Judge, reference_of
 from traitscope.prediction.score_table import ScoreTable
-from traitscope.prediction.scoring import Scorer, Task, Wishes, score
+from traitscope.prediction.scoring import Scorer, Task, score
 from traitscope.prediction.series import extracted, first_stage_of
 from traitscope.runs.checkpoint import Checkpoint
 from traitscope.types import Clip, Hook, Prediction, Stream
@@ -31,6 +32,7 @@ def predict(
     streams: Iterable[str] = (),
     table: Path | str | None = None,
     workers: int | None = None,
+    ray: str | None = None,
     hook: Hook | None = None,
     limits: Limits = DEFAULTS,
     wishes: Wishes = Wishes(),  # noqa: B008 - frozen
@@ -50,6 +52,8 @@ def predict(
         table: a CSV that gets each clip's row as soon as it is scored; the same call again goes
             on where it was stopped, and scores anew what has changed.
         workers: processes; None for one per core where there are many media, 0 to work here.
+        ray: address of a Ray cluster whose cores are the processes, ``local`` to start one here;
+            run and media are in folders that all its machines see.
         hook: called as hook(done, total, name) after each clip.
         limits: of what one clip may take; a clip beyond has no scores.
         wishes: what is asked beside scores: intervals, people, windows.
@@ -70,8 +74,7 @@ def predict(
     members = open_members(run, model=model, streams=streams)
     if members[1:] and table is not None:
         raise ConfigError("A table of scores is of one run: leave it out, or name one run.")
-    how: dict[str, Any] = {"table": table, "workers": workers, "hook": hook, "limits": limits}
-    how |= {"wishes": wishes, "extraction": extraction}
+    how = {"workers": workers, "ray": ray, "limits": limits, "extraction": extraction}
     every = []
     for checkpoint in members:
         requests = checkpoint.facts.requests
@@ -79,7 +82,8 @@ def predict(
         tasks = tasks_of(checkpoint, media, text=text, speaker=speaker_of(requests))
         if tracks is not None:
             tasks = [_with_tracks(task, tracks) for task in tasks]
-        every.append(_score_all(checkpoint, tasks, requests, **how))
+        scoring: dict[str, Any] = {"table": table, "hook": hook, "wishes": wishes, "how": how}
+        every.append(_score_all(checkpoint, tasks, requests, **scoring))
     return every[0] if not members[1:] else joint(members, every, wishes.level)
 
 
@@ -89,11 +93,9 @@ def _score_all(
     requests: Mapping[str, Request],
     *,
     table: Path | str | None,
-    workers: int | None,
     hook: Hook | None,
-    limits: Limits,
     wishes: Wishes,
-    extraction: Extraction | None,
+    how: Mapping[str, Any],
 ) -> list[Prediction]:
     """Score clips, those in the table excepted, and put each into it as it comes."""
     # A second stage follows from the pictures of its first, which its series are made of.
@@ -105,9 +107,7 @@ def _score_all(
         hook(len(done), len(tasks), "")
     places = [place for place in range(len(tasks)) if place not in done]
     waiting = [tasks[place] for place in places]
-    how: dict[str, Any] = {"workers": workers, "limits": limits, "wishes": wishes}
-    how["extraction"] = extraction
-    results = score(checkpoint, waiting, requests, **how)
+    results = score(checkpoint, waiting, requests, wishes=wishes, **how)
     with closing(results):  # ends the workers when the table cannot be written
         for number, predictions in results:
             # They come in the order in which they finish, which is not that of the clips.

@@ -1,14 +1,33 @@
-"""A clip between extraction and model, and the streams that a first stage makes in between."""
+"""A clip between extraction and model, what is asked of it, and what a first stage makes of it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 from traitscope.data.drawing import Example
 from traitscope.errors import ClipError
 from traitscope.prediction.doubts import Evidence
 from traitscope.prediction.series import FirstStage, series
 from traitscope.prediction.windows import Window
+from traitscope.statistics.conformal import LEVEL
 from traitscope.types import Clip, Prediction, Stream
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What is asked of each clip beside its scores.
+
+    Attributes:
+        level: of the intervals.
+        timeline: whether long recordings are scored window by window, and the score is the mean.
+        least_coverage: share of each stream below which there is no score; None as the run says.
+        people: everybody who is seen, or the one whom the run's own rule chooses.
+    """
+
+    level: float = LEVEL
+    timeline: bool = True
+    least_coverage: float | None = None
+    people: Literal["one", "all"] = "one"
 
 
 @dataclass

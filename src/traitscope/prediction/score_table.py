@@ -28,8 +28,9 @@ from traitscope.features.stock import PERMANENT
 from traitscope.features.store import OK
 from traitscope.files import read_bytes, replacing
 from traitscope.notes import joined, parted
+from traitscope.prediction.halves import Wishes
 from traitscope.prediction.judging import Judge
-from traitscope.prediction.scoring import Task, Wishes
+from traitscope.prediction.scoring import Task
 from traitscope.runs.checkpoint import Checkpoint
 from traitscope.runs.checksums import learned_checksum
 from traitscope.statistics.conformal import LEVEL

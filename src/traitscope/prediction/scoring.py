@@ -11,7 +11,6 @@ from contextlib import closing, nullcontext
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
@@ -20,18 +19,17 @@ from traitscope.data.batches import collate
 from traitscope.data.drawing import Example, draw_example
 from traitscope.data.examples import first_lacking
 from traitscope.errors import ClipError, lacks_memory
-from traitscope.features.dealing import deal, failure_of, processes_for
+from traitscope.features.dealing import crew_of, deal, failure_of, processes_for
 from traitscope.features.extraction import Extraction, clips_at_once, extract_clips, is_short
 from traitscope.features.request import Request
 from traitscope.media.limits import DEFAULTS, Limits
 from traitscope.prediction.doubts import Evidence, check_coverage, doubts
-from traitscope.prediction.halves import Half, made_by_first_stage
+from traitscope.prediction.halves import Half, Wishes, made_by_first_stage
 from traitscope.prediction.judging import Judge, reference_of
 from traitscope.prediction.people import deal_out, everybody, voice_notes
 from traitscope.prediction.series import FirstStage, extracted, first_stage_of, made_here
 from traitscope.prediction.windows import cut, timeline, windows_of
 from traitscope.runs.checkpoint import Checkpoint, open_run
-from traitscope.statistics.conformal import LEVEL
 from traitscope.types import Clip, Prediction, Stream
 
 _MEDIA = frozenset({"frames", "tracks", "audio"})
@@ -62,23 +60,6 @@ class Task:
     path: Path | None = None
     given: Mapping[str, Stream] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Wishes:
-    """What is asked of each clip beside its scores.
-
-    Attributes:
-        level: of the intervals.
-        timeline: whether long recordings are scored window by window, and the score is the mean.
-        least_coverage: share of each stream below which there is no score; None as the run says.
-        people: everybody who is seen, or the one whom the run's own rule chooses.
-    """
-
-    level: float = LEVEL
-    timeline: bool = True
-    least_coverage: float | None = None
-    people: Literal["one", "all"] = "one"
 
 
 @dataclass
@@ -319,6 +300,7 @@ def score(
     requests: Mapping[str, Request],
     *,
     workers: int | None = 0,
+    ray: str | None = None,
     limits: Limits = DEFAULTS,
     wishes: Wishes = Wishes(),
     extraction: Extraction | None = None,
@@ -330,6 +312,7 @@ def score(
         tasks: the clips.
         requests: how streams are extracted.
         workers: processes; None for one per core where there is enough to read, 0 to work here.
+        ray: address of a Ray cluster whose actors are the processes; ``local`` starts one here.
         limits: of what one clip may take.
         wishes: what is asked beside scores.
         extraction: trackers kept open between calls, where there are no workers; None opens and
@@ -344,23 +327,36 @@ def score(
     stage = first_stage_of(checkpoint) if made_here(wanted) else None
     lacking = list(extracted(wanted, stage).values())
     reads_media = any(request.all_needs & _MEDIA for request in lacking)
+    given_workers = workers
     if workers is None:
         workers = processes_for(len(tasks)) if reads_media else 0
-    kept = nullcontext(extraction) if extraction is not None and not workers else None
-    with kept or Extraction(limits) as context:
-        scorer = Scorer(checkpoint.folder, checkpoint.typed, requests, context)
+    kept = nullcontext(extraction) if extraction is not None and not (workers or ray) else None
+    crew = crew_of(ray if tasks else None, given_workers, workers)
+    with kept or Extraction(limits) as context, crew as (run, workers):
+        # By its whole path: another machine begins in another folder.
+        folder = checkpoint.folder.absolute() if ray else checkpoint.folder
+        tasks = [_from_anywhere(task) for task in tasks] if ray else tasks
+        scorer = Scorer(folder, checkpoint.typed, requests, context)
         # Alone in the machine, a process would lack the memory the second time as well.
         scorer.again, scorer.wishes = bool(workers), wishes
         if not workers:
             scorer.checkpoint, scorer.stage = checkpoint, stage
         together = clips_at_once(lacking) if reads_media else WITHOUT_MEDIA
-        with closing(deal(scorer, tasks, workers=workers, together=together)) as results:
+        dealt = deal(scorer, tasks, workers=workers, together=together, run=run)
+        with closing(dealt) as results:
             for place, result in results:
                 failure = failure_of(tasks[place].clip, result)
                 yield (
                     place,
                     result if failure is None else [_failed(checkpoint, tasks[place], failure)],
                 )
+
+
+def _from_anywhere(task: Task) -> Task:
+    path = task.clip.path
+    if path is None:
+        return task
+    return replace(task, clip=replace(task.clip, path=path.absolute()), path=task.path or path)
 
 
 def _backend(checkpoint: Checkpoint, stage: FirstStage | None) -> str | None:
