@@ -12,7 +12,7 @@ from traitscope.features.request import Request, of_speaker
 from traitscope.media import Tracks
 from traitscope.media.limits import DEFAULTS, Limits
 from traitscope.prediction.ensembles import joint, open_members
-from traitscope.prediction.halves import Wishes
+from traitscope.prediction.halves import USUAL, Wishes
 from traitscope.prediction.inputs import speaker_of, tasks_of
 from traitscope.prediction.judging import Judge, reference_of
 from traitscope.prediction.score_table import ScoreTable
@@ -35,7 +35,7 @@ def predict(
     ray: str | None = None,
     hook: Hook | None = None,
     limits: Limits = DEFAULTS,
-    wishes: Wishes = Wishes(),  # noqa: B008 - frozen
+    wishes: Wishes = USUAL,
     extraction: Extraction | None = None,
 ) -> list[Prediction]:
     """Estimate the traits of clips with a trained run.
@@ -68,21 +68,18 @@ def predict(
         MissingError: its backend needs a file or package that is not here.
         ConfigError: ``table`` holds something else.
 
-    Example:
-        ``predict("runs/a", "clip.mp4")[0].scores["openness"]``
     """
     members = open_members(run, model=model, streams=streams)
     if members[1:] and table is not None:
         raise ConfigError("A table of scores is of one run: leave it out, or name one run.")
     how = {"workers": workers, "ray": ray, "limits": limits, "extraction": extraction}
+    scoring: dict[str, Any] = {"table": table, "hook": hook, "wishes": wishes, "how": how}
     every = []
     for checkpoint in members:
         requests = checkpoint.facts.requests
         requests = of_speaker(requests, speaker) if speaker is not None else requests
         tasks = tasks_of(checkpoint, media, text=text, speaker=speaker_of(requests))
-        if tracks is not None:
-            tasks = [_with_tracks(task, tracks) for task in tasks]
-        scoring: dict[str, Any] = {"table": table, "hook": hook, "wishes": wishes, "how": how}
+        tasks = [_with_tracks(task, tracks or Tracks()) for task in tasks]
         every.append(_score_all(checkpoint, tasks, requests, **scoring))
     return every[0] if not members[1:] else joint(members, every, wishes.level)
 
@@ -138,6 +135,8 @@ def _opened(
 
 
 def _with_tracks(task: Task, tracks: Tracks) -> Task:
+    if tracks == Tracks():
+        return task
     clip = replace(task.clip, video_track=tracks.video, audio_track=tracks.audio)
     return replace(task, clip=clip)
 

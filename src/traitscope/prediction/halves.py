@@ -30,6 +30,10 @@ class Wishes:
     people: Literal["one", "all"] = "one"
 
 
+USUAL = Wishes()
+"""What is asked where nobody says otherwise."""
+
+
 @dataclass
 class Half:
     """A clip between extraction and model: what is known of it, and what the model gets.

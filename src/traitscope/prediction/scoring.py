@@ -24,7 +24,7 @@ from traitscope.features.extraction import Extraction, clips_at_once, extract_cl
 from traitscope.features.request import Request
 from traitscope.media.limits import DEFAULTS, Limits
 from traitscope.prediction.doubts import Evidence, check_coverage, doubts
-from traitscope.prediction.halves import Half, Wishes, made_by_first_stage
+from traitscope.prediction.halves import USUAL, Half, Wishes, made_by_first_stage
 from traitscope.prediction.judging import Judge, reference_of
 from traitscope.prediction.people import deal_out, everybody, voice_notes
 from traitscope.prediction.series import FirstStage, extracted, first_stage_of, made_here
@@ -84,7 +84,7 @@ class Scorer:
     extraction: Extraction
     again: bool = False
     checkpoint: Checkpoint | None = None
-    wishes: Wishes = Wishes()
+    wishes: Wishes = USUAL
     judge: Judge | None = None
     stage: FirstStage | None = None
 
@@ -302,7 +302,7 @@ def score(
     workers: int | None = 0,
     ray: str | None = None,
     limits: Limits = DEFAULTS,
-    wishes: Wishes = Wishes(),
+    wishes: Wishes = USUAL,
     extraction: Extraction | None = None,
 ) -> Generator[tuple[int, list[Prediction]], None, None]:
     """Score clips; yield (place, its predictions) as they come: one, or one for each person.
