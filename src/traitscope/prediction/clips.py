@@ -67,7 +67,6 @@ def predict(
         DataError: the run is damaged or unfinished, or a table lacks columns.
         MissingError: its backend needs a file or package that is not here.
         ConfigError: ``table`` holds something else.
-
     """
     members = open_members(run, model=model, streams=streams)
     if members[1:] and table is not None:
