@@ -3,6 +3,7 @@
 In: the folder of a run, or of one per fold. Out: ``predictions.csv`` and ``report.json`` in it.
 """
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,8 @@ import pandas as pd
 from traitscope import registry
 from traitscope.corpora import saved_corpus
 from traitscope.data import protocols
-from traitscope.data.examples import gather
+from traitscope.data.examples import Examples, gather
+from traitscope.data.protocols import cluster_numbers
 from traitscope.data.record import read_records, same_place, save_records
 from traitscope.errors import ConfigError, DataError
 from traitscope.evaluation.assessment import assess
@@ -40,7 +42,10 @@ from traitscope.features.remote import open_store
 from traitscope.features.store import Store
 from traitscope.features.summary import noted
 from traitscope.runs.checkpoint import Checkpoint, load, read_run
+from traitscope.runs.reference import read_reference
 from traitscope.runs.scorings import count_scoring
+from traitscope.statistics.conformal import LEVEL, share_inside
+from traitscope.statistics.metrics import Array
 from traitscope.types import Clip, Corpus, Hook
 from traitscope.weights import run_folder
 
@@ -74,9 +79,6 @@ def evaluate(
 
     Raises:
         DataError: features are missing; the message is the command that makes them.
-
-    Example:
-        ``evaluate("runs/a").everything.model.macro("accuracy").value``
     """
     own, typed = read_run(run := run_folder(run)).data.corpus, registry.typed(corpus=corpus)
     corpus = None if corpus is None or same_place(corpus) == same_place(own) else corpus
@@ -92,15 +94,16 @@ def evaluate(
     ready, failures = _prepared(checkpoint, asked, features, address)
     examples = checkpoint.examples(ready, features)
     values = checkpoint.predict_examples(examples, workers=workers, hook=hook)
+    inside = {} if corpus else _intervals(checkpoint, examples, values)
     folder = Path(to) if to else Path(run, "evaluation", _folder_name(split, corpus))
-    table, targets = folder / "predictions.csv", checkpoint.facts.targets
+    table = folder / "predictions.csv"
     how = {"targets": examples.targets, "split": split, "seed": checkpoint.config.seed}
     write_predictions(table, ready, values, **how)
     system = System(
         *(str(run), table, split, protocol, address),
-        targets=targets if corpus else None,
+        targets=checkpoint.facts.targets if corpus else None,
         failures=tuple(failures),
-        run=_run_facts(checkpoint, features, ready) | _scored_before(run, split, address),
+        run=_run_facts(checkpoint, features, ready) | _scored_before(run, split, address) | inside,
         noted=noted(features, checkpoint.keys.values(), asked),
         records=tuple(read_records(Path(run))),
     )
@@ -151,7 +154,10 @@ def _evaluate_folds(
         address=config.data.corpus,
         failures=tuple(failure for each in reports for failure in each.failures),
         # Folds are of one recipe, so the facts of the first hold of all.
-        run={**reports[0].run, **_scored_before(run, split, config.data.corpus)},
+        run={
+            **{k: v for k, v in reports[0].run.items() if k != "interval_coverage"},
+            **_scored_before(run, split, config.data.corpus),
+        },
         noted={clip: notes for each in reports for clip, notes in each.noted.items()},
         records=records,
     )
@@ -185,6 +191,20 @@ def _prepared(
         command = f"traitscope prepare {address} --store {store.folder} --for {checkpoint.folder}"
         raise DataError(f"{error} Make them with: {command}") from error
     return ready, [Failure.model_validate(failure) for failure in failures]
+
+
+def _intervals(checkpoint: Checkpoint, examples: Examples, values: Array) -> dict[str, Any]:
+    """How many labels of this split lie in the run's own intervals, by target.
+
+    Of its own corpus alone: labels of another one may have other ranges and directions.
+    """
+    widths = read_reference(checkpoint.folder).widths()
+    if not len(values) or not np.isfinite(widths).any():
+        return {}
+    inside = share_inside(examples.labels() - values, cluster_numbers(examples.clips), widths)
+    shares = zip(checkpoint.facts.targets, inside.tolist(), widths.tolist(), strict=True)
+    known = {t.name: round(share, 4) for t, share, width in shares if math.isfinite(share + width)}
+    return {"interval_coverage": {"stated": LEVEL, **known}} if known else {}
 
 
 def _run_facts(checkpoint: Checkpoint, store: Store, clips: Sequence[Clip]) -> dict[str, Any]:
