@@ -10,7 +10,7 @@ import pandas as pd
 
 from traitscope.data.protocols import Fit, Protocol, manifest_facts
 from traitscope.evaluation.baselines import baseline_rows, fold_constants
-from traitscope.evaluation.cautions import cautions, unknown_clusters, unused_columns
+from traitscope.evaluation.cautions import cautions, searched, unknown_clusters, unused_columns
 from traitscope.evaluation.ceiling import ceiling_of
 from traitscope.evaluation.folds import Fold, asked_and_fitted, grave, leaks, unseen
 from traitscope.evaluation.halo import halo_of
@@ -125,6 +125,7 @@ def assess(system: System, corpus: Corpus, *, scoring: Scoring | None = None) ->
             *grave(folds),
             *unknown_clusters(read.clips),
             *scored_before(system),
+            *searched(system),
             *unused_columns(system),
             *others,
             *cautions(read, truth, corpus, asked),

@@ -39,6 +39,7 @@ from traitscope.features.origins import serving
 from traitscope.features.store import Store
 from traitscope.features.summary import noted
 from traitscope.runs.checkpoint import Checkpoint, load, read_run
+from traitscope.runs.members import seed_folders
 from traitscope.runs.scorings import count_scoring
 from traitscope.types import Clip, Corpus, Hook
 
@@ -78,9 +79,12 @@ def evaluate(
     """
     own, typed = read_run(Path(run)).data.corpus, registry.typed(corpus=corpus)
     corpus = None if corpus == own else corpus
+    how: dict[str, Any] = {"split": split, "scoring": scoring, "workers": workers, "hook": hook}
+    how |= {"model": model, "streams": streams}
+    if places := seed_folders(Path(run), read_run(Path(run))):
+        return _evaluate_seeds(Path(run), places, to, how | {"corpus": corpus, "store": store})
     if (Path(run) / "fold-0").is_dir() and not (corpus or store):
-        how: dict[str, Any] = {"split": split, "scoring": scoring, "workers": workers, "hook": hook}
-        return _evaluate_folds(Path(run), to, typed, how | {"model": model, "streams": streams})
+        return _evaluate_folds(Path(run), to, typed, how)
     checkpoint, address = load(run, model=model, streams=streams), corpus or own
     labels = saved_corpus(address, typed, source=f"{run}/run.yaml", words="--corpus")
     protocol = foreign_protocol(labels) if corpus else checkpoint.config.protocol
@@ -92,8 +96,12 @@ def evaluate(
     values = checkpoint.predict_examples(examples, workers=workers, hook=hook)
     folder = Path(to) if to else Path(run, "evaluation", _folder_name(split, corpus))
     table, targets = folder / "predictions.csv", checkpoint.facts.targets
-    how = {"targets": examples.targets, "split": split, "seed": checkpoint.config.seed}
-    write_predictions(table, ready, values, **how)
+    columns: dict[str, Any] = {
+        "targets": examples.targets,
+        "split": split,
+        "seed": checkpoint.config.seed,
+    }
+    write_predictions(table, ready, values, **columns)
     system = System(
         *(str(run), table, split, protocol, address),
         targets=targets if corpus else None,
@@ -160,6 +168,36 @@ def _evaluate_folds(
     return report
 
 
+def _evaluate_seeds(
+    run: Path, places: Sequence[Path], to: Path | str | None, how: Mapping[str, Any]
+) -> Report:
+    """Evaluate the training of every seed, then all as one system whose scores are means."""
+    config, split, corpus = read_run(run), how["split"], how["corpus"]
+    reports = [evaluate(place, **how) for place in places]
+    tables = [p / "evaluation" / _folder_name(split, corpus) / "predictions.csv" for p in places]
+    folder = Path(to) if to else run / "evaluation" / _folder_name(split, corpus)
+    save_table(folder / "predictions.csv", pd.concat([open_predictions(t)[1] for t in tables]))
+    address = corpus or config.data.corpus
+    typed = registry.typed(corpus=corpus)
+    labels = saved_corpus(address, typed, source=f"{run}/run.yaml", words="--corpus")
+    first = reports[0]
+    seeds = [report.run["seed"] for report in reports]
+    system = System(
+        name=str(run),
+        table=folder / "predictions.csv",
+        split=split,
+        protocol=first.protocol,
+        address=address,
+        targets=first.predicted,
+        failures=first.failures,
+        run={**first.run, "seed": seeds, **_scored_before(run, split, address)},
+        noted=first.noted,
+        # What one of them was fitted on: all learnt from the same clips.
+        records=tuple(read_records(places[0])),
+    )
+    return _assess_and_save(system, labels, folder, how["scoring"])
+
+
 def _apart(reports: Sequence[Report]) -> dict[str, Repeated]:
     """Macro scores of the model in each fold, with mean and standard deviation over them."""
     models = [report.everything.model for report in reports]
@@ -200,5 +238,12 @@ def _run_facts(checkpoint: Checkpoint, store: Store, clips: Sequence[Clip]) -> d
         "coverage": coverage,
         "fitted_clips": checkpoint.facts.fitted_clips,
         "allow_attributes": checkpoint.config.data.allow_attributes,
+        **_searched(checkpoint),
         **protocols.manifest_facts(checkpoint.config.protocol),
     }
+
+
+def _searched(checkpoint: Checkpoint) -> dict[str, Any]:
+    """How the settings were found, where a search found them."""
+    searched = checkpoint.config.searched
+    return {"searched": searched.model_dump()} if searched.trials else {}

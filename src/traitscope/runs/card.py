@@ -21,6 +21,21 @@ EXCLUDED = (
 )
 
 
+def searched_words(searched: Mapping[str, Any]) -> str:
+    """Say that settings were searched on validation, for card and report; empty if they were not.
+
+    Args:
+        searched: ``trials`` and ``metric``, as the settings of a run have them.
+    """
+    if not searched.get("trials"):
+        return ""
+    return (
+        f"Validation was searched: the settings are the best of {searched['trials']} trials by "
+        f"macro {markdown(str(searched['metric']))} on the validation clips, so that scores on "
+        f"these clips are better than they will be on others."
+    )
+
+
 def write_card(checkpoint: Checkpoint, corpus: Corpus, metrics: Mapping[str, Any]) -> None:
     """Write ``card.md`` into the run."""
     facts, config = checkpoint.facts, checkpoint.config
@@ -55,5 +70,7 @@ def write_card(checkpoint: Checkpoint, corpus: Corpus, metrics: Mapping[str, Any
     shown = ", ".join(f"{k} {v:.4f}" for k, v in scores.items() if v is not None)
     lines.append(shown or "No validation clips. Evaluate with: traitscope evaluate")
     lines += ["", "Selected on validation. For honest numbers: traitscope evaluate.", ""]
+    if told := searched_words(config.searched.model_dump()):
+        lines += [told, ""]
     lines += ["## Not for", "", *[f"- {use}" for use in EXCLUDED], ""]
     write_text(checkpoint.folder / "card.md", "\n".join(lines))

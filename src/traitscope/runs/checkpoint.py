@@ -29,7 +29,9 @@ from traitscope.features.request import Request, make_request
 from traitscope.features.store import Store
 from traitscope.files import read_json, replacing, write_json
 from traitscope.runs.checksums import check_learned, naming_edited
+from traitscope.runs.ensemble import together
 from traitscope.runs.fit import check_fit, saved_shapes
+from traitscope.runs.members import seed_folders
 from traitscope.runs.plan import Plan, plan
 from traitscope.runs.settings import RunConfig
 from traitscope.types import Batch, Clip, Corpus, Draw, Hook, Kind, Target
@@ -251,6 +253,8 @@ def own_corpus(folder: Path, config: RunConfig, labels: str | None = None) -> Co
 def open_run(folder: Path, typed: registry.Typed) -> Checkpoint:
     """Load a run; nothing from outside is imported but what the user typed, see `load`."""
     config = read_run(folder)
+    if places := seed_folders(folder, config):
+        return together([open_run(place, typed) for place in places], folder, config)
     if config.protocol.fold == "all":
         raise ConfigError(f"{folder} holds a run per fold. Name one, such as {folder / 'fold-0'}.")
     with naming_edited(folder):

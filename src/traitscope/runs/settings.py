@@ -204,6 +204,15 @@ class TrainerConfig(Config):
     """Draw scatter and residuals of the validation clips after each epoch, into ``plots``."""
 
 
+class Searched(Config):
+    """How settings were found; written by ``tune`` into what it finds, for card and report."""
+
+    trials: NonNegativeInt = 0
+    """Trainings that were compared on the validation clips; 0 for settings of a person."""
+    metric: str = ""
+    """Macro score on validation that they were compared by."""
+
+
 class RunConfig(Config):
     """Everything one training depends on; saved whole with the run."""
 
@@ -225,6 +234,12 @@ class RunConfig(Config):
     """Precision, which epoch is kept."""
     seed: NonNegativeInt = 0
     """Fixes initial weights, draws and batch order."""
+    seeds: PositiveInt = 1
+    """Trainings of one system, with this seed and those after it, see ``train --seeds``."""
+    search: dict[str, str] = Field(default_factory=dict)
+    """Setting -> what ``tune`` searches it in, such as ``loguniform(1e-4,1e-2)``."""
+    searched: Searched = Searched()
+    """How the settings were found, where a search found them."""
 
     @field_validator("model")
     @classmethod
@@ -232,6 +247,13 @@ class RunConfig(Config):
         if not isinstance(model.get("name"), str):
             raise ValueError("needs a name, as in {name: audio_lstm}")
         return model
+
+    @model_validator(mode="after")
+    def _folds_or_seeds(self) -> "RunConfig":
+        # Which of the two would its interval be over?
+        if self.seeds > 1 and self.protocol.fold == "all":
+            raise ValueError("protocol.fold=all and seeds both train several runs: leave one")
+        return self
 
     @field_validator("stages")
     @classmethod

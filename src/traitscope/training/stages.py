@@ -12,6 +12,7 @@ where the next stage has begun.
 """
 
 import signal
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -107,7 +108,8 @@ def _fit_stage(loop: Loop, session: Session, saved: Saved | None) -> None:
             ):
                 trainer.fit(loop, *both, ckpt_path=path, weights_only=True)
         except SystemExit as error:  # what Lightning makes of Ctrl-C, after muting the next one
-            signal.signal(signal.SIGINT, ctrl_c)
+            if threading.current_thread() is threading.main_thread():
+                signal.signal(signal.SIGINT, ctrl_c)
             raise KeyboardInterrupt from error
         for average in averaging:  # Lightning leaves it out when a resumed stage is over already
             average.on_train_end(trainer, loop)

@@ -11,6 +11,7 @@ from traitscope.errors import ConfigError, shown
 from traitscope.files import read_json, write_json
 from traitscope.runs.checkpoint import Facts, open_run, read_run, run_facts, saved_tensors
 from traitscope.runs.checksums import check_learned
+from traitscope.runs.members import members
 from traitscope.runs.plan import Plan, load_run, plan
 from traitscope.runs.settings import SETTLED, RunConfig, Start
 from traitscope.training.history import read_history
@@ -163,7 +164,7 @@ def interrupted_run(folder: Path, overrides: Sequence[str]) -> tuple[RunConfig, 
     changes = [o for o in overrides if load_run(str(folder), [o]) != before]
     for change in changes:
         area, *below = change.partition("=")[0].split(".")
-        settled = SETTLED & {*below} or "start" in below or before.protocol.fold == "all"
+        settled = SETTLED & {*below} or "start" in below or bool(members(before))
         if area != "train" or settled:
             raise ConfigError(f"{change!r} cannot change in a resumed run: start a new one.")
     config = load_run(str(folder), changes)
