@@ -194,14 +194,24 @@ class TrainerConfig(Config):
     """Decay of the running mean of the weights that is validated and kept; 0 for none."""
     compile: bool = False
     """Compile the network with torch.compile."""
-    tensorboard: bool = True
-    """Write TensorBoard event files into the run."""
+    logger: Literal["tensorboard", "csv", "mlflow", "wandb"] = "tensorboard"
+    """Where epochs are written beside ``history.csv``; ``csv`` is that file alone. ``mlflow`` goes
+    to MLFLOW_TRACKING_URI or into ``mlruns`` beside the run, ``wandb`` into the run."""
     log_steps: NonNegativeInt = 0
     """Write loss and rate of every so many batches into ``steps.csv``; 0 for none."""
     save_minutes: NonNegativeFloat = 0.0
     """Save the state inside long epochs as well, after so many minutes; 0 for never."""
     plots: bool = False
     """Draw scatter and residuals of the validation clips after each epoch, into ``plots``."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_before(cls, tree: Any) -> Any:
+        """Read what runs of earlier versions have: ``tensorboard``, true or false."""
+        if not isinstance(tree, dict) or not isinstance(tree.get("tensorboard"), bool):
+            return tree
+        rest = {key: value for key, value in tree.items() if key != "tensorboard"}
+        return {"logger": "tensorboard" if tree["tensorboard"] else "csv", **rest}
 
 
 class Searched(Config):

@@ -26,7 +26,6 @@ from traitscope.training._lightning import (
     Checkpoint,
     EarlyStopping,
     EMAWeightAveraging,
-    TensorBoardLogger,
     Trainer,
 )
 from traitscope.training.history import cut
@@ -34,6 +33,7 @@ from traitscope.training.loop import Loop, Session, arithmetic, loaders
 from traitscope.training.notices import quiet
 from traitscope.training.optimisation import freeze
 from traitscope.training.saved import STATE, Saved, check_tensors, naming_state, read_saved
+from traitscope.training.tracking import open_logger
 
 
 def fit_stages(model: torch.nn.Module, session: Session, *, resume: bool = False) -> None:
@@ -79,9 +79,7 @@ def _fit_stage(loop: Loop, session: Session, saved: Saved | None) -> None:
         )
     averaging = [EMAWeightAveraging(decay=settings.ema)] if settings.ema else []
     callbacks += averaging
-    logger: Any = False
-    if settings.tensorboard:
-        logger = TensorBoardLogger(session.folder, name="", version="tensorboard")
+    logger = open_logger(session.config, session.folder)
     with quiet(), arithmetic(settings.precision):
         trainer = Trainer(
             accelerator=session.accelerator,
