@@ -50,6 +50,7 @@ ORDER = [
     "analysis",
     "report",
     "experiments",
+    "service",
     "interface",
     "doctor",
     "cli",

@@ -16,12 +16,13 @@ from typing import Any, Literal
 
 from traitscope.errors import ConfigError, MissingError, shown
 
-Room = Literal["corpora", "tracking", "extract", "augment", "models", "recipes"]
+Room = Literal["corpora", "tracking", "extract", "augment", "models", "recipes", "suites"]
 
 WORDS = {
     "models": "--model {} (train, show, prepare: model.name={})",
     "extract": "--stream {}",
     "corpora": "{}:PATH",
+    "augment": "'augment={{}: ...}', with its settings",
 }
 """Role -> what a user types to have a module of his own imported; no other role takes one."""
 
@@ -35,12 +36,14 @@ class Typed:
         extract: names of extractors, which are the names of streams.
         corpora: names of corpora, without their paths.
         functions: dotted paths of losses and schedules.
+        augment: names of transforms of training examples.
     """
 
     models: frozenset[str] = frozenset()
     extract: frozenset[str] = frozenset()
     corpora: frozenset[str] = frozenset()
     functions: frozenset[str] = frozenset()
+    augment: frozenset[str] = frozenset()
 
     def has(self, room: Room, name: str) -> bool:
         """Whether this name was typed for this role."""
@@ -71,7 +74,7 @@ def typed(
 def names(room: Room) -> list[str]:
     """List the entries of a room without importing any of them."""
     folder = Path(__file__).parent / room
-    suffix = ".yaml" if room == "recipes" else ".py"
+    suffix = ".yaml" if room in {"recipes", "suites"} else ".py"
     files = {path.stem for path in folder.glob(f"*{suffix}")}
     # An entry may be a folder, such as the synthetic corpus.
     folders = {path.parent.name for path in folder.glob("*/__init__.py")}

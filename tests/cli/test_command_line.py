@@ -21,8 +21,9 @@ Run = Callable[..., tuple[int, str, str]]
 @pytest.mark.parametrize("arguments", [[], ["--help"]])
 def test_the_list_of_verbs_is_whole(type_in: Run, arguments: list[str]) -> None:
     _, out, err = type_in(*arguments)
+    longest = max(map(len, VERBS))
     for verb, about in VERBS.items():
-        assert f"{verb:8}  {about}\n" in out + err
+        assert f"{verb:{longest}}  {about}\n" in out + err
 
 
 @pytest.mark.parametrize("verb", VERBS)

@@ -39,7 +39,7 @@ STAGES: dict[str, list[dict[str, Any]]] = {
         {"optimizer": "adamw", "lr": 1e-5, "batch_size": 8, "weight_decay": 0.05, "epochs": 50}
         | {"schedule": "cosine", "warmup_epochs": 2}
     ],
-    "face_cnn": [{"optimizer": "adam", "lr": 1e-4}],
+    "face_cnn": [{"optimizer": "adam", "lr": 1e-4, "keep": "per_target"}],
     "senet": [{**_LONG, "batch_size": 32}],
     "hrnet": [{**_LONG, "batch_size": 32}],
     "swin": [{**_LONG, "batch_size": 24}],

@@ -7,6 +7,7 @@ dictionaries of timm and torchvision.
 
 import json
 import os
+import re
 from collections import OrderedDict
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ import torch
 import torchvision
 from safetensors.torch import save_file
 
+from tests.models.test_contracts import shapes_of
 from tests.support.command_line import type_in
 from tests.support.prepared import data, history, make_corpus
 from tests.support.prepared_streams import fill_store, tiny_settings
@@ -144,24 +146,81 @@ def test_what_is_missing_or_of_another_shape_is_named(tmp_path: Path) -> None:
     assert not to.exists()
 
 
-def test_names_that_we_do_not_know_are_renamed_by_the_user(tmp_path: Path) -> None:
-    module = registry.load("models", "audio_lstm")
+def theirs_of(model: str, names: dict[str, str]) -> tuple[Any, dict[str, torch.Tensor]]:
+    """A small network of ours, and what another program would save of it under its names."""
+    module = registry.load("models", model)
     targets = registry.load("corpora", "first_impressions").TARGETS
-    network = module.Model(module.Config(), {"mid_term": (68,)}, targets)
-    theirs = {
-        name.replace("project.", "audio_fc.").replace("score.", "out."): tensor
-        for name, tensor in network.state_dict().items()
-        if not name.startswith("to_range")
-    }
+    torch.manual_seed(1)
+    network = module.Model(module.TINY, shapes_of(module.inputs(module.TINY)), targets)
+    state = {n: t for n, t in network.state_dict().items() if not n.startswith("to_range")}
+    theirs = {}
+    for name, tensor in state.items():
+        for ours, other in names.items():
+            name = re.sub(ours, other, name)
+        theirs[name] = tensor
+    return network, theirs
+
+
+SIZES = ["model.parts=3", "model.embedding=8", "model.hidden=8"]
+
+
+def test_names_that_we_do_not_know_are_told_by_their_places(tmp_path: Path) -> None:
+    network, theirs = theirs_of(
+        "audio_lstm", {"project": "audio_fc", "lstm": "rnn", "score": "out"}
+    )
     torch.save({"model_state_dict": theirs}, tmp_path / "net.pkl")
-    with pytest.raises(DataError, match=r"train\.start\.rename"):
-        convert(tmp_path / "net.pkl", model="audio_lstm", to=tmp_path / "run")
-    names = "train.start.rename={audio_fc.: project., out.: score.}"
     done = type_in(
-        "convert", tmp_path / "net.pkl", names, "--as", "audio_lstm", "--to", tmp_path / "run"
+        "convert", tmp_path / "net.pkl", *SIZES, "--as", "audio_lstm", "--to", tmp_path / "run"
     )
     assert done.returncode == 0, done.stderr
     assert "8 tensors are taken" in done.stderr
+    assert "audio_fc.weight -> project.weight" in done.stderr
+    saved = load(tmp_path / "run").fitted.state_dict()
+    assert all(torch.equal(saved[n], t) for n, t in network.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"out.weight": None}, "7 such tensors there, 8 here"),
+        ({"out.bias": torch.zeros(7)}, r"'out\.bias' \[7\] stands there, score\.bias \[5\]"),
+    ],
+)
+def test_other_places_are_named(tmp_path: Path, change: dict[str, Any], why: str) -> None:
+    _, theirs = theirs_of("audio_lstm", {"project": "audio_fc", "lstm": "rnn", "score": "out"})
+    changed = {n: t for n, t in {**theirs, **change}.items() if t is not None}
+    torch.save(changed, tmp_path / "net.pt")
+    with pytest.raises(ConfigError, match=rf"known to this model.*no place: .*{why}"):
+        convert(tmp_path / "net.pt", model="audio_lstm", to=tmp_path / "run", settings=SIZES)
+    assert not (tmp_path / "run").exists()
+
+
+def test_branches_that_are_alike_are_told_by_the_user(tmp_path: Path) -> None:
+    """CR-Net's networks of frame and face have the same layers; which is which only names say."""
+    names = {r"branches\.frames": "net_b", r"branches\.faces": "net_a", "trunk": "body"}
+    network, theirs = theirs_of("crnet", names)
+    torch.save(theirs, tmp_path / "net.pkl")
+    settings, to = tiny_settings("crnet"), tmp_path / "run"
+    with pytest.raises(DataError, match=r"branches\.frames, branches\.faces are alike.*rename"):
+        convert(tmp_path / "net.pkl", model="crnet", to=to, settings=settings)
+    said = "train.start.rename={net_a.: branches.faces., net_b.: branches.frames.}"
+    convert(tmp_path / "net.pkl", model="crnet", to=to, settings=[*settings, said])
+    saved = load(to).fitted.state_dict()
+    counted = {n: t for n, t in network.state_dict().items() if "num_batches" not in n}
+    assert all(torch.equal(saved[n], t) for n, t in counted.items())
+
+
+def test_names_that_we_do_not_know_are_renamed_by_the_user(tmp_path: Path) -> None:
+    _, theirs = theirs_of("audio_lstm", {"project": "audio_fc", "score": "out"})
+    torch.save({"model_state_dict": {**theirs, "aux.weight": torch.ones(3)}}, tmp_path / "net.pkl")
+    with pytest.raises(DataError, match=r"5 such tensors there, 4 here.*train\.start\.rename"):
+        convert(tmp_path / "net.pkl", model="audio_lstm", to=tmp_path / "run", settings=SIZES)
+    names = "train.start.rename={audio_fc.: project., out.: score.}"
+    account = convert(
+        tmp_path / "net.pkl", model="audio_lstm", to=tmp_path / "run", settings=[*SIZES, names]
+    )
+    assert len(account.taken) == 8
+    assert list(account.left) == ["aux.weight"]
     assert load(tmp_path / "run").facts.corpus == "first_impressions"
     with pytest.raises(ConfigError, match=r"no tensor of .* begins with 'sound'"):
         convert(

@@ -10,12 +10,14 @@ from pydantic import ValidationError
 from tests.support.prepared import data, history
 from tests.training import test_optimisation as optimisation
 from tests.training.test_optimisation import QUICK, net, run
-from traitscope.errors import ConfigError
+from traitscope.errors import ConfigError, DataError
 from traitscope.runs.checkpoint import load
 from traitscope.runs.settings import Stage
 from traitscope.training.fitting import train
+from traitscope.training.losses import find
 from traitscope.training.optimisation import groups_of
-from traitscope.training.weighting import DensityWeights
+from traitscope.training.weighting import DensityWeights, clip_weights
+from traitscope.types import Clip
 
 place = optimisation.place
 
@@ -126,6 +128,77 @@ def test_a_compiled_network_learns_the_same(place: Path, tmp_path: Path) -> None
         assert float(a["train_loss"]) == pytest.approx(float(b["train_loss"]), rel=1e-4)
 
 
+def test_tf32_is_the_same_where_no_gpu_rounds(place: Path, tmp_path: Path) -> None:
+    plain, rounded = (
+        run(place, tmp_path / precision, "train.epochs=2", f"trainer.precision={precision}")
+        for precision in ("32", "tf32")
+    )
+    for a, b in zip(history(plain), history(rounded), strict=True):
+        assert float(a["train_loss"]) == pytest.approx(float(b["train_loss"]), rel=1e-2)
+    assert torch.get_float32_matmul_precision() == "highest"  # as it was before
+
+
 def test_half_precision_runs(place: Path, tmp_path: Path) -> None:
     folder = run(place, tmp_path / "run", "train.epochs=2", "trainer.precision=bf16")
     assert float(history(folder)[-1]["train_loss"]) < float(history(folder)[0]["train_loss"])
+
+
+def test_clips_weigh_what_a_column_of_the_table_says(place: Path, tmp_path: Path) -> None:
+    heavy = tmp_path / "weighed"
+    heavy.mkdir()
+    rows = (place / "clips.csv").read_text().splitlines()
+    weights = [str(number % 3) for number in range(len(rows) - 1)]
+    text = [f"{rows[0]},trust", *(f"{r},{w}" for r, w in zip(rows[1:], weights, strict=True))]
+    (heavy / "clips.csv").write_text("\n".join(text))
+    facts = (place / "clips.yaml").read_text()
+    (heavy / "clips.yaml").write_text(f"{facts}attributes: [trust]\n")
+    settings = [f"data.corpus=table:{heavy / 'clips.csv'}", f"data.store={place / 'store'}"]
+    settings += [*QUICK, "train.epochs=1", "train.clip_weights=trust"]
+    weighed = train("audio_lstm", settings, to=tmp_path / "run", accelerator="cpu")
+    plain = run(place, tmp_path / "plain", "train.epochs=1")
+    assert history(weighed)[0]["train_loss"] != history(plain)[0]["train_loss"]
+    assert "Clips weigh in the loss by their trust" in (weighed / "card.md").read_text()
+    (heavy / "clips.csv").write_text("\n".join(text).replace(",1\n", ",much\n", 1))
+    with pytest.raises(DataError, match=r"Clip 'c001' has the weight 'much' in .*'trust'"):
+        train("audio_lstm", settings, to=tmp_path / "b", accelerator="cpu")
+    assert not (tmp_path / "b").exists()
+
+
+def test_the_mean_weight_is_one_and_does_not_cancel_in_a_batch() -> None:
+    clips = [Clip("a", attributes={"w": 1.0}), Clip("b", attributes={"w": "3"})]
+    assert clip_weights(clips, "w") == {"a": 0.5, "b": 1.5}
+    one, target = torch.tensor([[0.5]]), torch.tensor([[0.7]])
+    for name in ("mse", "smooth_l1", "mae"):
+        loss = find(name)
+        whole = loss(one, target, torch.ones(1, 1, dtype=torch.bool), 0.0)
+        assert loss(one, target, torch.tensor([[3.0]]), 0.0) == pytest.approx(3 * float(whole))
+
+
+SHAKE = """
+import numpy as np
+from traitscope.config import Config as Base
+
+class Config(Base):
+    streams: tuple[str, ...] = ("mid_term",)
+    strength: float = 1.0
+
+def augment(streams, masks, config, rng):
+    noise = {n: config.strength * rng.normal(size=streams[n].shape) for n in config.streams}
+    shaken = {n: (streams[n] + noise[n]).astype(streams[n].dtype) for n in noise}
+    return {**streams, **shaken}, dict(masks)
+"""
+
+
+def test_a_transform_of_ones_own_is_imported_where_typed(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "my_lab").mkdir()
+    (tmp_path / "my_lab" / "shake.py").write_text(SHAKE)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    own = "augment={my_lab.shake: {strength: 2.0}}"
+    shaken = run(place, tmp_path / "shaken", "train.epochs=1", own)
+    plain = run(place, tmp_path / "plain", "train.epochs=1")
+    assert history(shaken)[0]["train_loss"] != history(plain)[0]["train_loss"]
+    assert load(shaken).facts.fitted_clips  # to predict with it, nobody needs the transform
+    with pytest.raises(ConfigError, match=r"type it yourself: 'augment=\{my_lab\.shake: \.\.\.\}'"):
+        train(str(shaken / "run.yaml"), to=tmp_path / "again")

@@ -1,8 +1,11 @@
-"""Every system resumes to the bit, and what is watched while it trains is right."""
+"""Every system resumes to the bit, or goes on by the settings that were changed."""
 
 import json
 import math
 import re
+import shutil
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +14,7 @@ import pytest
 import torch
 from safetensors.numpy import load_file
 
+from tests.support.changed_rates import CHANGES
 from tests.support.killed import train_and_die
 from tests.support.prepared import data, history, make_corpus, make_store, requests
 from tests.support.prepared_streams import fill_store, tiny_settings
@@ -19,7 +23,7 @@ from traitscope.models import s2d
 from traitscope.runs.settings import Stage
 from traitscope.training import loop, stages
 from traitscope.training.fitting import train
-from traitscope.types import TRAITS, Stream
+from traitscope.types import Stream
 
 RESUMED: dict[str, tuple[dict[str, Any], list[str]]] = {
     "face_cnn": ({"dropouts": [0.3]}, ["augment.flip.probability=0.5", "augment.erase={}"]),
@@ -76,12 +80,13 @@ stages:
   - {name: second, optimizer: sgd, lr: 0.01, epochs: 4, batch_size: 6, schedule: cosine}
 """
 MOMENTS = {
-    "in an epoch": ("batch", 1, 1),
-    "at the end of an epoch, before the state": ("recorded", 0, 1),
-    "at the end of an epoch, before the weights": ("saved", 1, 2),
-    "at the boundary of the stages": ("recorded", 1, 0),
+    "in an epoch": ("batch", 1, 1, 1),
+    "at the end of an epoch, before the state": ("recorded", 0, 1, 0),
+    "at the end of an epoch, before the weights": ("saved", 1, 2, 3),
+    "at the boundary of the stages": ("recorded", 1, 0, 0),
 }
-"""What a killed run had come to: moment, stage and epoch."""
+"""What a killed run had come to (moment, stage, epoch), and the epoch of the second stage that it
+goes on with."""
 
 
 @pytest.fixture(scope="module")
@@ -113,18 +118,55 @@ def assert_same(one: Path, other: Path) -> None:
         assert tensor.tobytes() == second[name].tobytes(), name
 
 
+@pytest.fixture(scope="module")
+def uninterrupted(
+    sound: Path, never_stopped: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str, int], Path]:
+    """Runs that were never stopped, whose rates change with an epoch of the second stage."""
+
+    @cache
+    def run(change: str, first: int) -> Path:
+        if change == "same":
+            return never_stopped
+        name, settings = two_stages(sound)
+        longer = CHANGES[change] if change == "more" else []
+        schedule = f"train.second.schedule=tests.support.changed_rates.{change}_from_{first}"
+        to = tmp_path_factory.mktemp("changed") / "run"
+        return train(name, [*settings, schedule, *longer], to=to, accelerator="cpu")
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def killed(sound: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, int], Path]:
+    """Runs that died, by moment and workers."""
+
+    @cache
+    def run(moment: str, workers: int) -> Path:
+        name, settings = two_stages(sound)
+        what, stage, epoch = MOMENTS[moment][:3]
+        to = tmp_path_factory.mktemp("killed") / "run"
+        train_and_die(name, settings, to=to, moment=what, stage=stage, epoch=epoch, workers=workers)
+        return to
+
+    return run
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", [0, 2])
 @pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize("change", CHANGES)
 def test_a_killed_run_equals_one_that_was_never_stopped(
-    sound: Path, never_stopped: Path, tmp_path: Path, moment: str, workers: int
+    killed: Callable[[str, int], Path],
+    uninterrupted: Callable[[str, int], Path],
+    tmp_path: Path,
+    change: str,
+    moment: str,
+    workers: int,
 ) -> None:
-    name, settings = two_stages(sound)
-    what, stage, epoch = MOMENTS[moment]
-    to = tmp_path / "run"
-    train_and_die(name, settings, to=to, moment=what, stage=stage, epoch=epoch, workers=workers)
-    train(name, to=to, resume=True, workers=workers, accelerator="cpu")
-    assert_same(to, never_stopped)
+    to = shutil.copytree(killed(moment, workers), tmp_path / "run")
+    train(str(to), CHANGES[change], to=to, resume=True, workers=workers, accelerator="cpu")
+    assert_same(to, uninterrupted(change, MOMENTS[moment][3]))
 
 
 @pytest.mark.parametrize(("place", "at"), [("on_train_epoch_end", (1, 0)), ("_save", (0, 1))])
@@ -157,9 +199,14 @@ def test_a_run_that_crashed_around_its_state_equals_one_that_did_not(
 
 
 def test_a_state_inside_an_epoch_goes_on_there_to_the_bit(
-    sound: Path, never_stopped: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    sound: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name, settings = two_stages(sound)
+    # Its first epoch stays the best: what was kept of it must outlive the state of the next.
+    settings += ["train.first.epochs=1", "train.second.lr=30"]
+    whole = train(name, settings, to=tmp_path / "whole", accelerator="cpu")
+    errors = [float(row["validation_mae"]) for row in history(whole)]
+    assert min(errors[1:]) == errors[1]
     steps: list[tuple[int, int, int]] = []
     step = loop.Loop.training_step
 
@@ -177,7 +224,7 @@ def test_a_state_inside_an_epoch_goes_on_there_to_the_bit(
         steps.clear()
         train(name, to=tmp_path / "run", resume=True, accelerator="cpu")
     assert steps[0] == (1, 1, 3)
-    assert_same(tmp_path / "run", never_stopped)
+    assert_same(tmp_path / "run", whole)
 
 
 def test_a_loader_is_made_with_the_epoch_that_goes_on() -> None:
@@ -328,61 +375,3 @@ def test_a_run_stopped_in_its_first_epoch_starts_again_from_where_it_began(
     train("s2d", to=part, resume=True)
     assert history(part) == history(whole)
     assert (part / "metrics.json").read_text() == (whole / "metrics.json").read_text()
-
-
-@pytest.fixture(scope="module")
-def watched(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of resnet_lstm with everything that can be watched."""
-    to = tmp_path_factory.mktemp("watched") / "run"
-    settings = [*data(pictures), *tiny_settings("resnet_lstm"), "train.epochs=2"]
-    return train("resnet_lstm", [*settings, "trainer.plots=true"], to=to)
-
-
-def test_tensorboard_has_losses_and_the_scores_of_every_trait(watched: Path) -> None:
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
-    events = EventAccumulator(str(watched / "tensorboard"))
-    events.Reload()
-    scores = [f"validation_{m}/{t}" for m in ("mae", "accuracy", "cosine") for t in TRAITS]
-    names = ["train_loss", "validation_loss", "validation_mae", "validation_cosine", "lr", *scores]
-    assert set(names) <= set(events.Tags()["scalars"])
-    for name in names:
-        assert [event.step for event in events.Scalars(name)] == [0, 1], name
-    rows = history(watched)
-    for name in ("train_loss", "validation_loss", "validation_mae", "validation_cosine"):
-        logged = [event.value for event in events.Scalars(name)]
-        assert logged == pytest.approx([float(row[name]) for row in rows], rel=1e-6)
-    for metric in ("mae", "accuracy", "cosine"):
-        each = [events.Scalars(f"validation_{metric}/{trait}")[1].value for trait in TRAITS]
-        assert np.mean(each) == pytest.approx(float(rows[1][f"validation_{metric}"]), rel=1e-5)
-    maes = [events.Scalars(f"validation_mae/{trait}")[1].value for trait in TRAITS]
-    accuracies = [events.Scalars(f"validation_accuracy/{trait}")[1].value for trait in TRAITS]
-    np.testing.assert_allclose(np.add(maes, accuracies), 1, rtol=1e-6)
-    assert len(set(maes)) == 5
-    kept = json.loads((watched / "metrics.json").read_text())["validation"]["mae"]
-    assert kept == pytest.approx(min(float(row["validation_mae"]) for row in rows), abs=1e-6)
-
-
-def test_plots_of_each_validation_epoch_are_drawn_on_request(watched: Path) -> None:
-    import cv2
-
-    files = sorted((watched / "plots").iterdir())
-    assert [file.name for file in files] == ["epoch_000.png", "epoch_001.png"]
-    one, two = (cv2.imread(str(file)) for file in files)
-    assert one.shape == two.shape
-    assert one.shape[1] > 1000
-    assert not np.array_equal(one, two)
-
-
-def test_plots_without_anything_to_draw_are_refused(pictures: Path, tmp_path: Path) -> None:
-    both = [*data(pictures), "trainer.plots=true"]
-    everything = [*both, *tiny_settings("au_hybrid"), "protocol.fit=train+validation"]
-    with pytest.raises(ConfigError, match=r"trainer\.plots=true has no effect.*no validation"):
-        train("au_hybrid", everything, to=tmp_path / "a")
-    with pytest.raises(ConfigError, match=r"trainer\.plots=true has no effect.*in one step"):
-        train(
-            "functionals",
-            [*both, "model.streams=[signals]", "features.signals.rate=native"],
-            to=tmp_path / "b",
-        )
-    assert not list(tmp_path.iterdir())

@@ -10,6 +10,8 @@ A file has a ``Config`` with ``streams``, the streams it changes where a model d
   of them follow after the first kind, in their order.
 - or ``share(config, rng)`` and ``mix(own, other, share)`` for two clips of a batch, at the end.
 
+A module of your own with these is a transform by its dotted path: ``augment={my_lab.shake: {}}``.
+
 There is one draw per clip, for all of its streams. A missing row is zero and False in its mask,
 and stays so.
 """
@@ -73,13 +75,17 @@ class Augmentation:
 
 
 def settle(
-    settings: Mapping[str, Mapping[str, Any]], drawn: Iterable[str]
+    settings: Mapping[str, Mapping[str, Any]],
+    drawn: Iterable[str],
+    *,
+    typed: registry.Typed = registry.NOTHING,
 ) -> tuple[Augmentation, ...]:
     """Check the settings of the chosen transforms, in the order in which they are applied.
 
     Args:
         settings: transform -> settings that differ from its defaults.
         drawn: the streams the model draws.
+        typed: what the user typed; no other dotted path is imported.
 
     Raises:
         ConfigError: a transform or setting does not exist, or changes no drawn stream.
@@ -87,7 +93,7 @@ def settle(
     streams = set(drawn)
     chosen = []
     for name, given in settings.items():
-        module = registry.load("augment", name)
+        module = registry.load("augment", name, typed=typed)
         config: Config = build(module.Config, given, where=f"settings of augment {name}")
         touched = getattr(config, "streams", ())
         if touched and not streams & set(touched):

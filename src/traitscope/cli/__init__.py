@@ -13,6 +13,7 @@ from traitscope.registry import unknown
 
 VERBS = {
     "doctor": "Say what works on this machine.",
+    "benchmark": "Train and compare a list of systems, and rank them on one page.",
     "demo": "Do the whole job on a generated corpus, with a report.",
     "corpus": "Check a corpus: labels, splits, facts, missing media.",
     "prepare": "Extract features from the media of a corpus into a store.",
@@ -26,6 +27,7 @@ VERBS = {
     "fuse": "Fuse evaluated runs: mean, or weights fitted on validation.",
     "report": "Make one page of one or several evaluated runs.",
     "predict": "Estimate the traits of new clips with a trained run.",
+    "serve": "Serve a page and an API that score recordings.",
     "convert": "Make a run of weights that another program saved.",
     "verify": "Say whether the files of a run are what training wrote.",
     "ls": "List models, extractors, corpora, recipes or backends.",

@@ -12,6 +12,7 @@ ROOMS = {
     "extractors": "extract",
     "corpora": "corpora",
     "recipes": "recipes",
+    "suites": "suites",
     "backends": "tracking",
     "augment": "augment",
 }
@@ -53,7 +54,7 @@ def ls(
 def describe(room: str, name: str) -> dict[str, Any]:
     """First line and unmet contract clauses of an entry, read without importing it."""
     folder = Path(__file__).parents[1] / room
-    if room == "recipes":
+    if room in {"recipes", "suites"}:
         first = (folder / f"{name}.yaml").read_text(encoding="utf-8").splitlines()[0]
         return {"name": name, "about": first.lstrip("# "), "contract": {}}
     path = folder / f"{name}.py"

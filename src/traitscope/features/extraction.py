@@ -7,7 +7,7 @@ look at faces. In this room alone an unexpected exception becomes a recorded fai
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -32,10 +32,13 @@ class Extraction:
 
     Attributes:
         limits: of what a clip may take.
+        watch: called as watch(stage, share) while a clip is at work: ``decoding`` with the share of
+            it that was seen, then ``sound`` and ``scoring``.
     """
 
     def __init__(self, limits: Limits = DEFAULTS) -> None:
         self.limits = limits
+        self.watch: Callable[[str, float], None] = _unwatched
         self._trackers: dict[str, list[FaceTracker]] = {}
 
     def trackers(self, passes: Mapping[Pass, Detail]) -> dict[Pass, FaceTracker]:
@@ -115,9 +118,11 @@ def extract_clips(
         for clip in clips:
             jobs = [make_job(clip, request) for request in _with_upstream(requests)]
             _see_frames(clip, [j for j in jobs if j.alive and j.needs("frames", "tracks")], context)
+            context.watch("sound", 0.0)
             finish_alone(clip, jobs, context.limits)
             seen.append((clip, jobs))
         finish_together(seen, context.limits)
+        context.watch("scoring", 0.0)
     finally:
         if extraction is None:
             context.close()
@@ -188,6 +193,8 @@ def _see_frames(clip: Clip, jobs: Sequence[Job], context: Extraction) -> None:
             limits=context.limits,
         )
         for frame, flags in reader:
+            whole = _stop_of(clip, reader) - (clip.start or 0.0)
+            context.watch("decoding", frame.time / whole if whole > 0 else 0.0)
             wanted = {rate for rate, flag in zip(rates, flags, strict=True) if flag}
             for key, group in passes.items():
                 if key[1] in wanted:
@@ -220,12 +227,20 @@ def _show(clip: Clip, frame: Frame, tracker: FaceTracker | None, jobs: Sequence[
 
 
 def _media_facts(clip: Clip, reader: FrameReader) -> dict[str, Any]:
-    whole = reader.info.duration_seconds
-    stop = whole if clip.end is None else min(whole, clip.end)
     return {
-        "duration_seconds": round(max(0.0, stop - (clip.start or 0.0)), 6),
+        "duration_seconds": round(max(0.0, _stop_of(clip, reader) - (clip.start or 0.0)), 6),
         "fps": reader.info.fps,
     }
+
+
+def _stop_of(clip: Clip, reader: FrameReader) -> float:
+    """Seconds into the file where a clip ends."""
+    whole = reader.info.duration_seconds
+    return whole if clip.end is None else min(whole, clip.end)
+
+
+def _unwatched(stage: str, share: float) -> None:
+    """Nobody wants to know."""
 
 
 def _outcome(job: Job) -> Stream | ClipError:

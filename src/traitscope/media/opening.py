@@ -153,7 +153,7 @@ def _open(path: Path, limits: Limits) -> Any:
 
 def _refusal(path: Path, error: Exception) -> ClipError:
     """Say what a file is that cannot be opened, where its bytes tell."""
-    other = _other(path)
+    other = other_than_media(path) or ("text" if _is_text(_start_of(path)) else "")
     if other:
         return ClipError(
             f"{path} cannot be opened as media: it is {other}. Give the recording itself.",
@@ -170,15 +170,23 @@ def _refusal(path: Path, error: Exception) -> ClipError:
     )
 
 
-def _other(path: Path) -> str:
+def other_than_media(path: Path) -> str:
+    """What a file plainly is, told by its first bytes without a decoder.
+
+    A playlist, an archive, a page ... in words for a message; empty if it may be media.
+    """
+    # A mark of UTF-8 and empty lines may stand before anything.
+    plain = _start_of(path).removeprefix(b"\xef\xbb\xbf").lstrip()
+    return next((what for pattern, what in _OTHERS if pattern.match(plain)), "")
+
+
+def _start_of(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
-            start = file.read(_LOOKED_AT_BYTES)
+            return file.read(_LOOKED_AT_BYTES)
     except OSError:
-        return ""
-    # A mark of UTF-8 and empty lines may stand before anything.
-    plain = start.removeprefix(b"\xef\xbb\xbf").lstrip()
-    named = next((what for pattern, what in _OTHERS if pattern.match(plain)), "")
-    if not named and all(byte >= 32 or byte in b"\t\n\r\f\x1b" for byte in start):
-        return "text"
-    return named
+        return b""
+
+
+def _is_text(start: bytes) -> bool:
+    return bool(start) and all(byte >= 32 or byte in b"\t\n\r\f\x1b" for byte in start)

@@ -7,7 +7,7 @@ benchmark's full test).
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 from torch import Tensor, nn
@@ -16,7 +16,8 @@ from traitscope.errors import shown
 from traitscope.nn.heads import RangeHead, RowScores
 from traitscope.nn.images import ImagesConfig, image_draws, score_images
 from traitscope.nn.initial import from_scratch
-from traitscope.nn.pretrained import OPTIONS, Backbone
+from traitscope.nn.low_rank import add_low_rank
+from traitscope.nn.pretrained import OPTIONS, Backbone, freeze, hold_frozen
 from traitscope.types import Batch, Draw, Target
 
 LARGEST = 16_384
@@ -32,6 +33,10 @@ class Config(ImagesConfig):
     """Settings of the network, as timm.create_model takes them."""
     pretrained: bool = False
     """Start from ImageNet weights in the local cache."""
+    train: Literal["frozen", "lora", "full"] = "full"
+    """What of the network trains beside its classifier; lora: additions of low rank."""
+    rank: Annotated[int, Field(ge=1, le=1024)] = 8
+    """Rank of the additions of lora."""
     initial: Literal["timm", "he"] = "timm"
     """First weights without them: timm's, or the benchmark's (He; N(0, .01) in linear layers)."""
 
@@ -76,6 +81,12 @@ class Model(nn.Module):
         settings = {"num_classes": len(targets), **config.options}
         self.published = Backbone(config.backbone, config.pretrained, settings)
         self.colours, self.network = self.published.colours(), self.published.network()
+        classifier = self.network.get_classifier()
+        if config.train == "lora":
+            add_low_rank(self.network, config.rank, but=classifier)
+        elif config.train == "frozen":
+            freeze(self.network)
+            classifier.requires_grad_(True)
         self.to_range = RangeHead(targets)
         # Only when it is made: a run that is loaded, or filled from ImageNet, brings its own.
         if config.initial == "he":
@@ -84,6 +95,13 @@ class Model(nn.Module):
     def load_pretrained(self) -> None:
         """Take ImageNet weights from the local cache, but for the classifier."""
         self.published.fill(self.network)
+
+    def train(self, mode: bool = True) -> "Model":
+        """Change the mode of what trains: statistics of frozen layers do not drift."""
+        super().train(mode)
+        if self.config.train != "full":
+            hold_frozen(self.network)
+        return self
 
     def forward(self, batch: Batch) -> RowScores:
         """Images (clips, images, 3, size, size) -> scores of each image and their mean."""

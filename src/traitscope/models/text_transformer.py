@@ -17,9 +17,9 @@ from torch import Tensor, nn
 
 from traitscope.config import Config as BaseConfig
 from traitscope.errors import DataError, MissingError
-from traitscope.extras import require
 from traitscope.learners.words import texts_of
 from traitscope.nn.heads import RangeHead, masked_mean
+from traitscope.nn.low_rank import add_low_rank
 from traitscope.nn.text_encoder import (
     Encoder,
     absent,
@@ -166,11 +166,7 @@ class Model(nn.Module):
         if self.config.train != "full":
             network.requires_grad_(False)
         if self.config.train == "lora":
-            peft = require("peft", extra="text", why="Training with low-rank additions")
-            added = peft.LoraConfig(
-                r=self.config.rank, lora_alpha=2 * self.config.rank, target_modules="all-linear"
-            )
-            network = peft.get_peft_model(network, added)
+            add_low_rank(network, self.config.rank)
         self.spec, self.encoder = spec, network
         self.head = nn.Linear(width, self.targets)
         text = json.dumps([dict(spec.architecture), spec.tokenizer]).encode()

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from traitscope import weights
 from traitscope.errors import ConfigError, shown
 from traitscope.media.pictures import IMAGENET_MEAN, IMAGENET_SD
+from traitscope.nn.low_rank import is_added
 
 BARE: dict[str, Any] = {"num_classes": 0, "global_pool": ""}
 """Settings of a timm network without pooling and classifier."""
@@ -134,7 +135,8 @@ class Backbone:
         if self.pretrained:
             # Made whole and copied: timm adapts heads and positions while it loads.
             published = timm_backbone(self.name, pretrained=True, **self.settings)
-            network.load_state_dict(published.state_dict())
+            own = {name: t for name, t in network.state_dict().items() if is_added(name)}
+            network.load_state_dict({**published.state_dict(), **own})
 
 
 class Colours(nn.Module):

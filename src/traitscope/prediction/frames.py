@@ -309,14 +309,18 @@ def _run(member: Checkpoint, examples: Sequence[Example]) -> tuple[Array, Array 
     """Scores (n, targets), and what the last layer got (n, features) if it can be told."""
     import torch
 
+    from traitscope.runs.best_epochs import BestOfEach
+
     network = member.fitted
     targets = [target.name for target in member.facts.targets]
     device = next(network.parameters()).device
     batch = to_tensors(collate(examples, targets, columns=member.facts.columns), device)
     network.eval()
     with torch.inference_mode(), _last_input(network, len(targets)) as caught:
-        output = network(batch)
-    known = getattr(output, "features", caught[-1] if caught else None)
+        output = whole = network(batch)
+        if isinstance(network, BestOfEach):  # the features of five networks mean five things
+            whole = network.overall(batch)
+    known = getattr(whole, "features", caught[-1] if caught else None)
     if known is not None:
         known = known.reshape(len(examples), -1, known.shape[-1]).mean(dim=1).float().cpu().numpy()
     return predicted(output).float().cpu().numpy(), known

@@ -122,6 +122,7 @@ def write_report(
     histories: Mapping[str, History] | None = None,
     cards: Mapping[str, Card] | None = None,
     audits: Mapping[str, Sequence[Audit]] | None = None,
+    opening: Markup | None = None,
 ) -> Path:
     """Write one or several reports as one HTML page that needs no network.
 
@@ -132,6 +133,7 @@ def write_report(
             ``validation_ccc`` ...).
         cards: report name -> what its author adds to the model card, as facts or as text.
         audits: report name -> its audits, as ``traitscope audit`` saved them.
+        opening: a section before the others, such as the ranks of a suite; escaped already.
 
     Returns:
         The path that was written.
@@ -147,6 +149,7 @@ def write_report(
     script = _asset("page.js")
     text = _template().render(
         views=views,
+        opening=opening,
         title=_title(reports),
         # Of the newest report, not of this moment: the same reports give the same page.
         created=max(report.created for report in reports)[:19],

@@ -52,6 +52,11 @@ def write_card(checkpoint: Checkpoint, corpus: Corpus, metrics: Mapping[str, Any
         f"- Protocol: {config.protocol.kind}, fitted on {config.protocol.fit}",
         *[f"- Manifest: {mark}" for mark in manifest_facts(config.protocol).values()],
         f"- Attributes of people seen by the model: {sees}",
+        *[
+            f"- Clips weigh in the loss by their {markdown(stage.clip_weights)}"
+            for stage in config.stages
+            if stage.clip_weights
+        ],
         "",
         "## Targets",
         "",
@@ -69,6 +74,9 @@ def write_card(checkpoint: Checkpoint, corpus: Corpus, metrics: Mapping[str, Any
     # Undefined scores are left out here; metrics.json has them as null.
     shown = ", ".join(f"{k} {v:.4f}" for k, v in scores.items() if v is not None)
     lines.append(shown or "No validation clips. Evaluate with: traitscope evaluate")
+    if kept := getattr(checkpoint.fitted, "best_epochs", None):
+        each = ", ".join(f"{markdown(target)} {epoch}" for target, epoch in kept.items())
+        lines += ["", f"Each target with the weights of its best epoch: {each}."]
     lines += ["", "Selected on validation. For honest numbers: traitscope evaluate.", ""]
     if told := searched_words(config.searched.model_dump()):
         lines += [told, ""]

@@ -2,6 +2,7 @@
 
 ``run.yaml`` settings · ``features.json`` fingerprints, targets, shapes · ``model.safetensors``
 weights or fitted arrays · ``model.json`` facts of an estimator · ``scalers.safetensors`` ·
+``best_epochs.json`` which of them for which target ·
 ``history.csv`` · ``metrics.json`` · ``card.md`` · ``checksums.json``.
 """
 
@@ -14,8 +15,7 @@ from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import save_file
 
 from traitscope import __version__, registry
 from traitscope.config import build, read_yaml
@@ -30,7 +30,7 @@ from traitscope.features.store import Store
 from traitscope.files import read_json, replacing, write_json
 from traitscope.runs.checksums import check_learned, naming_edited
 from traitscope.runs.ensemble import together
-from traitscope.runs.fit import check_fit, saved_shapes
+from traitscope.runs.fit import check_fit, saved_arrays, tensors_in
 from traitscope.runs.members import seed_folders
 from traitscope.runs.plan import Plan, plan
 from traitscope.runs.settings import RunConfig
@@ -258,7 +258,9 @@ def open_run(folder: Path, typed: registry.Typed) -> Checkpoint:
     if config.protocol.fold == "all":
         raise ConfigError(f"{folder} holds a run per fold. Name one, such as {folder / 'fold-0'}.")
     with naming_edited(folder):
-        run_plan = plan(config, typed=typed, source=str(folder / "run.yaml"))
+        # To predict with it, nobody needs the transforms it was trained with.
+        plain = config.model_copy(update={"augment": {}})
+        run_plan = plan(plain, typed=typed, source=str(folder / "run.yaml"))
     # Settings say what the model takes, features.json what it was given: both must agree.
     facts = _load_facts(folder, typed)
     if set(facts.requests) != set(run_plan.draws):
@@ -274,6 +276,10 @@ def open_run(folder: Path, typed: registry.Typed) -> Checkpoint:
     if hasattr(fitted, "forward"):  # an estimator stays where it is
         import torch
 
+        if config.stages and config.stages[-1].keep == "per_target":
+            from traitscope.runs.best_epochs import best_of_each
+
+            fitted = best_of_each(folder, fitted, [target.name for target in facts.targets])
         fitted.to("cuda" if torch.cuda.is_available() else "cpu")
     return Checkpoint(folder, config, run_plan.draws, facts, scalers, fitted, typed)
 
@@ -305,10 +311,7 @@ def load_weights(folder: Path, model: Any) -> None:
 
 def saved_tensors(folder: Path) -> dict[str, Any]:
     """The tensors of a run's network, by name."""
-    import torch
-
-    arrays = _arrays(folder / "model.safetensors")
-    return {name: torch.from_numpy(array) for name, array in arrays.items()}
+    return tensors_in(folder / "model.safetensors")
 
 
 def _restore(folder: Path, fitted: Any) -> None:
@@ -316,7 +319,10 @@ def _restore(folder: Path, fitted: Any) -> None:
         load_weights(folder, fitted)
         fitted.eval()
     else:
-        arrays, facts = _arrays(folder / "model.safetensors"), _read_json(folder / "model.json")
+        arrays, facts = (
+            saved_arrays(folder / "model.safetensors"),
+            _read_json(folder / "model.json"),
+        )
         try:
             fitted.restore(arrays, facts)
         except (AttributeError, LookupError, TypeError, ValueError) as error:
@@ -381,7 +387,7 @@ def saved_scalers(folder: Path) -> dict[str, Scaler]:
     path = folder / "scalers.safetensors"
     if not path.is_file():
         return {}
-    arrays = _arrays(path)
+    arrays = saved_arrays(path)
     scalers = {}
     for stream in sorted({name.rpartition("/")[0] for name in arrays}):
         mean, sd = (arrays.get(f"{stream}/{part}") for part in ("mean", "sd"))
@@ -390,11 +396,3 @@ def saved_scalers(folder: Path) -> dict[str, Scaler]:
             raise DataError(f"{path} is damaged (no mean and sd of {stream}). Train again.")
         scalers[stream] = Scaler(mean=mean, sd=sd)
     return scalers
-
-
-def _arrays(path: Path) -> dict[str, NDArray[Any]]:
-    saved_shapes(path)
-    try:
-        return dict(load_file(path))
-    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
-        raise DataError(f"{path} is damaged ({error}). Train again.") from error

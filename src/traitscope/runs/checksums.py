@@ -4,6 +4,7 @@ They tell of accidents (a copy that stopped, a file of another run), not of a pe
 ``checksums.json`` as well.
 """
 
+import fnmatch
 import hashlib
 import json
 from collections.abc import Iterator
@@ -17,9 +18,13 @@ from traitscope.files import checksum, read_json, write_json
 
 CHECKSUMS = "checksums.json"
 LEARNED = ("features.json", "model.json", "model.safetensors", "scalers.safetensors")
-"""What predictions follow from, besides the settings."""
+"""What predictions follow from, besides the settings and what ``train.keep=per_target`` adds."""
 
-_CHECKED = (*LEARNED, "clips.csv")
+BEST_EPOCHS = "best_epochs.json"
+EPOCH_FILES = "model_epoch_*.safetensors"
+"""Which epoch is best for which target, and their tensors, see ``best_epochs``."""
+
+_CHECKED = (*LEARNED, BEST_EPOCHS, EPOCH_FILES, "clips.csv")
 """What is read of a run: which clips it learnt must not be believed of another run's record."""
 
 _SETTINGS = "run.yaml without data.corpus and data.store"
@@ -66,7 +71,8 @@ def check_learned(folder: Path) -> None:
 
 def learned_checksum(folder: Path) -> str:
     """One checksum of the files and settings that the predictions of a run follow from."""
-    files = [folder / name for name in LEARNED if (folder / name).is_file()]
+    names = [*LEARNED, BEST_EPOCHS, *sorted(path.name for path in folder.glob(EPOCH_FILES))]
+    files = [folder / name for name in names if (folder / name).is_file()]
     sums = {path.name: checksum(path) for path in files} | {_SETTINGS: _settings(folder)}
     return hashlib.sha256(json.dumps(sums, sort_keys=True).encode()).hexdigest()
 
@@ -123,7 +129,7 @@ def _differences(folder: Path, only: tuple[str, ...] = ()) -> Iterator[Differenc
     if not isinstance(sums, dict) or not all(isinstance(one, str) for one in sums.values()):
         raise DataError(f"{folder / CHECKSUMS} is damaged (no file -> checksum). {_CURE}")
     for name, known in sums.items():
-        if only and name not in only:
+        if only and not any(fnmatch.fnmatchcase(name, pattern) for pattern in only):
             continue
         path = folder / name
         if name == _SETTINGS:

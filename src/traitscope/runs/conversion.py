@@ -104,6 +104,9 @@ def _check_whole(account: Account, network: Any, file: Path, model: str) -> None
     """A run is for predictions: of random tensors they would be noise that looks like scores."""
     if account.fresh:
         lacking = some(list(account.fresh), 6)
+        # Of what is left, why: the tensors that are lacking may be there under other names.
+        reasons = some(list(dict.fromkeys(account.left.values())), 2)
+        lacking = f"{lacking} (of what it has: {reasons})" if reasons else lacking
         raise DataError(
             f"{file} lacks {len(account.fresh)} tensors of {model}: {lacking}. "
             f"Name the settings it was trained with, or say what they are called there "

@@ -11,6 +11,7 @@ from pathlib import Path
 from traitscope.errors import ConfigError, DataError
 from traitscope.files import checksum
 from traitscope.runs.checkpoint import read_run
+from traitscope.runs.checksums import EPOCH_FILES
 from traitscope.runs.settings import RunConfig
 
 SCORES, FEATURES = "frame_scores", "frame_features"
@@ -55,7 +56,8 @@ def content_of(folder: Path) -> str:
         path = member / "model.safetensors"
         if not path.is_file():
             raise DataError(f"{member} is not finished: it has no model.safetensors.")
-        digest.update(checksum(path).encode())
+        for each in (path, *sorted(member.glob(EPOCH_FILES))):
+            digest.update(checksum(each).encode())
     return digest.hexdigest()[:16]
 
 

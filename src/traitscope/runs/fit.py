@@ -1,6 +1,7 @@
 """Does a saved network fit its settings? Found out before any memory is taken.
 
-In: what a run describes, and the head of its ``model.safetensors``. Out: nothing, or a DataError.
+In: what a run describes, and the head of its ``model.safetensors``. Out: nothing, or a DataError;
+the tensors themselves to whoever asks for them.
 Settings and tensors stand in different files, and either may be damaged or a stranger's: a width of
 10**8 would take all memory before the first tensor is compared.
 """
@@ -10,7 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
+from safetensors.numpy import load_file
 
 from traitscope.errors import DataError, shown
 from traitscope.files import check_regular
@@ -77,6 +80,26 @@ def saved_shapes(path: Path) -> dict[str, tuple[int, ...]]:
         raise DataError(f"{path} is missing. The run is not finished.") from error
     except (SafetensorError, OSError, ValueError) as error:
         raise DataError(f"{path} is damaged ({error}). Train again.") from error
+
+
+def saved_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """The arrays of a saved file, by name.
+
+    Raises:
+        DataError: it is missing, damaged or no plain file.
+    """
+    saved_shapes(path)
+    try:
+        return dict(load_file(path))
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{path} is damaged ({error}). Train again.") from error
+
+
+def tensors_in(path: Path) -> dict[str, Any]:
+    """The same as tensors."""
+    import torch
+
+    return {name: torch.from_numpy(array) for name, array in saved_arrays(path).items()}
 
 
 def _inner(fitted: Any) -> Any:

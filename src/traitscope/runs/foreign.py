@@ -6,7 +6,8 @@ as ``model_state_dict``, beside epochs and optimisers) and ``.safetensors`` (tim
 of them as data alone: a file that asks for code is refused before anything of it is made.
 
 Names are made ours by the table ``FOREIGN`` at the end of the model's file: pairs of a pattern and
-what it becomes, of which the first that matches decides.
+what it becomes, of which the first that matches decides. What no name tells is told by its place,
+see `places`.
 """
 
 import re
@@ -18,6 +19,7 @@ from torch import Tensor, nn
 
 from traitscope.errors import ConfigError, DataError, shown, some
 from traitscope.nn.tensor_files import read_tensors
+from traitscope.runs.places import by_place
 from traitscope.runs.transfer import Origin
 
 
@@ -48,7 +50,7 @@ def read_foreign(
     table: Sequence[tuple[str, str]] = (*typed, *getattr(module, "FOREIGN", ()))
     ours: dict[str, Tensor] = {}
     renamed: dict[str, str] = {}
-    left: dict[str, str] = {}
+    unknown: dict[str, Tensor] = {}
     for theirs, tensor in tensors.items():
         name = _renamed(theirs, known, table)
         # Two branches of one shape would fall onto each other here, the later over the earlier.
@@ -58,17 +60,23 @@ def read_foreign(
                 f"{name} of this model. Is it the file of another one?"
             )
         if name not in known:
-            left[theirs] = "this model has none like it"
+            unknown[theirs] = tensor
             continue
         ours[name] = tensor
         if name != theirs:
             renamed[name] = theirs
+    placed = by_place(unknown, network, ours, rename=rename)
+    left = {
+        name: placed.why or "a count of batches" for name in unknown if name not in placed.names
+    }
+    ours |= {name: tensors[theirs] for theirs, name in placed.names.items()}
     if not ours:
         raise ConfigError(
             f"Nothing in {path} is known to this model: it has {some(list(tensors), 4)}, the model "
-            f"{some(sorted(known), 4)}. Name the model that the file is of."
+            f"{some(sorted(known), 4)} ({placed.why}). Name the model that the file is of."
         )
-    return Origin(str(path), ours, renamed=renamed, left=left)
+    here = {name: theirs for theirs, name in placed.names.items()}
+    return Origin(str(path), ours, renamed=renamed | here, placed=here, left=left)
 
 
 def _renamed(name: str, known: set[str], table: Sequence[tuple[str, str]]) -> str:

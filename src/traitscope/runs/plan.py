@@ -115,6 +115,7 @@ def typed_names(
         frozenset([*_texts(settings), *streams]),
         registry.typed(corpus=corpus if isinstance(corpus, str) else None).corpora,
         frozenset(_texts(tree.get("train"))),
+        frozenset(_texts(tree.get("augment"))),
     )
 
 
@@ -211,7 +212,7 @@ def plan(config: RunConfig, *, typed: registry.Typed = registry.NOTHING, source:
         stream: _request(stream, draw.extract, config.features.get(stream, {}), typed, source)
         for stream, draw in draws.items()
     }
-    changes = settle(config.augment, draws)
+    changes = settle(config.augment, draws, typed=typed)
     return Plan(module, options, _sized(draws, requests), requests, changes, typed)
 
 

@@ -101,8 +101,9 @@ class Stage(Config):
     """Largest norm of the gradient; 0 for none."""
     early_stop: NonNegativeInt = 0
     """Epochs without gain on validation before stopping; 0 for never."""
-    keep: Literal["best", "last"] = "best"
-    """Which epoch's weights are kept at the end: best on validation, or the last."""
+    keep: Literal["best", "last", "per_target"] = "best"
+    """Which epoch's weights are kept at the end: best on validation, or the last. ``per_target``
+    keeps also the best of each target, which is then predicted with them (last stage only)."""
     freeze: tuple[str, ...] = ()
     """Patterns of tensor names that do not train in this stage, such as ``backbone.*``."""
     distil: Distil = Distil()
@@ -115,6 +116,8 @@ class Stage(Config):
     """What weight decay acts on: all tensors, or neither norms nor biases."""
     weighting: Literal["none", "density"] = "none"
     """Weight of each label in the loss: equal, or more where labels are rare."""
+    clip_weights: str = ""
+    """Attribute of the corpus (a column of its table) with the weight of each clip in the loss."""
 
     @field_validator("schedule")
     @classmethod
@@ -163,7 +166,7 @@ class Stage(Config):
 
 SETTLED = frozenset(
     {
-        *("name", "freeze", "lr_factors", "layer_decay", "distil"),
+        *("name", "freeze", "lr_factors", "layer_decay", "distil", "keep"),
         *("optimizer", "weight_decay", "decay", "momentum", "betas"),
     }
 )
@@ -203,6 +206,12 @@ class TrainerConfig(Config):
     """Save the state inside long epochs as well, after so many minutes; 0 for never."""
     plots: bool = False
     """Draw scatter and residuals of the validation clips after each epoch, into ``plots``."""
+
+    @field_validator("precision", mode="before")
+    @classmethod
+    def _typed_as_a_number(cls, precision: Any) -> Any:
+        """``trainer.precision=32`` is a number to whoever reads what was typed."""
+        return str(precision) if type(precision) is int else precision
 
     @model_validator(mode="before")
     @classmethod
@@ -271,4 +280,7 @@ class RunConfig(Config):
         # train.NAME.lr= would not know which of them is meant.
         if len({stage.name for stage in stages}) < len(stages):
             raise ValueError("two stages have the same name")
+        # The next stage begins with one network: the one that is best on all targets together.
+        if early := [stage.name for stage in stages[:-1] if stage.keep == "per_target"]:
+            raise ValueError(f"keep=per_target is for the last stage, and not for {early[0]!r}")
         return stages

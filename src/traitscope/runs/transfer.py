@@ -43,6 +43,7 @@ class Origin:
         tensors: by the names of the network.
         targets: what they regress; empty where a file does not say.
         renamed: name of the network -> name in the file, where these differ.
+        placed: those among them that no name tells, but their place.
         left: tensors of the file that are none of the network's -> why.
         same_corpus: whether targets without a declared direction mean the same as here.
     """
@@ -51,6 +52,7 @@ class Origin:
     tensors: Mapping[str, Tensor]
     targets: tuple[Target, ...] = ()
     renamed: Mapping[str, str] = field(default_factory=dict)
+    placed: Mapping[str, str] = field(default_factory=dict)
     left: Mapping[str, str] = field(default_factory=dict)
     same_corpus: bool = False
 
@@ -65,6 +67,7 @@ class Account:
         fresh: tensors of the network that start as the seed says -> why.
         own: tensors that belong to the corpus or follow from the settings.
         left: tensors of the origin that were not used -> why.
+        placed: tensors that were told by their place in the file -> their name there.
         targets: target -> ``taken``, ``turned`` or ``fresh``.
     """
 
@@ -73,6 +76,7 @@ class Account:
     fresh: dict[str, str] = field(default_factory=dict)
     own: list[str] = field(default_factory=list)
     left: dict[str, str] = field(default_factory=dict)
+    placed: dict[str, str] = field(default_factory=dict)
     targets: dict[str, str] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
@@ -82,6 +86,12 @@ class Account:
     def lines(self) -> list[str]:
         """What a person wants to know, in a few lines."""
         lines = [f"{len(self.taken)} tensors are taken from {self.origin}"]
+        if self.placed:
+            pairs = [f"{theirs} -> {ours}" for ours, theirs in self.placed.items()]
+            lines.append(
+                f"{len(pairs)} of them have names that are not known here, and stand there in the "
+                f"places of: {some(pairs, 6)}"
+            )
         for verb, names in (("start fresh", self.fresh), ("are left", self.left)):
             reasons = dict.fromkeys(names.values())
             for why in reasons:
@@ -110,7 +120,7 @@ def take_over(
         ConfigError: patterns match nothing, or nothing is left to take.
         DataError: shapes differ, or a direction is not declared.
     """
-    account = Account(origin.name, left=dict(origin.left))
+    account = Account(origin.name, left=dict(origin.left), placed=dict(origin.placed))
     chosen = _chosen(origin, start, account)
     _let_rebuild(network, chosen, axes)
     state = network.state_dict()

@@ -12,6 +12,7 @@ from traitscope.data.drawing import chosen_columns
 from traitscope.data.examples import Examples
 from traitscope.errors import DataError
 from traitscope.training.training_set import TrainingSet
+from traitscope.training.weighting import clip_weights
 from traitscope.types import Stream
 
 LARGEST = 1e18
@@ -33,6 +34,9 @@ def check_data(data: TrainingSet) -> None:
                     f"The label {target.name} of clip {clip.id!r} is {value:g}. Mend it in "
                     f"{data.config.data.corpus}, or leave that cell empty."
                 )
+    for stage in data.config.stages:
+        if stage.clip_weights:
+            clip_weights(data.fitting.clips, stage.clip_weights)
     for examples in (data.fitting, data.selection):
         _check_streams(examples)
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,16 +23,18 @@ from traitscope.data.loader import Loader, reading
 from traitscope.errors import ConfigError, TraitscopeError
 from traitscope.nn.pretrained import hold_frozen
 from traitscope.registry import NOTHING, Typed
+from traitscope.runs.best_epochs import save_epoch, settle
 from traitscope.runs.checkpoint import predicted, save_fitted
 from traitscope.runs.settings import RunConfig, Stage
 from traitscope.training import losses, pace
 from traitscope.training._lightning import EarlyStopping, LightningModule
+from traitscope.training.best import Best, Mode
 from traitscope.training.distillation import SelfDistillation
 from traitscope.training.history import StepLog, mean_loss, record, split_scores
 from traitscope.training.optimisation import groups_of, optimizer_of, rate, schedule_of
 from traitscope.training.saved import mark
 from traitscope.training.training_set import TrainingSet
-from traitscope.training.weighting import DensityWeights
+from traitscope.training.weighting import DensityWeights, clip_weights
 from traitscope.types import Batch, Hook
 
 HIGHER_IS_BETTER = frozenset({"r2", "ccc"})
@@ -64,7 +66,7 @@ class Session:
         return f"validation_{self.config.trainer.monitor}"
 
     @property
-    def mode(self) -> Literal["min", "max"]:
+    def mode(self) -> Mode:
         """Whether the deciding score is better when lower or higher."""
         return "max" if self.config.trainer.monitor in HIGHER_IS_BETTER else "min"
 
@@ -111,14 +113,17 @@ class Loop(LightningModule):
         self.schedule = schedule_of(self.stage, session.typed)
         self.epochs_before = epochs_before
         self.begun = False  # a resumed state is in place by then
-        self.best: float | None = None
-        self.kept = -1  # the epoch of the stage whose weights are kept
+        self.best = Best(session.mode)
+        each = session.data.targets if self.stage.keep == "per_target" else ()
+        self.best_of = {target.name: Best(session.mode) for target in each}
         self.validation: dict[str, float] = {}
         self._by_target: dict[str, float] = {}
         self.distil = _distillation(model, session, self.stage, self.loss)
         weighted = self.stage.weighting == "density"
         labels = self.loss.shares_of(session.data.fitting.labels()) if weighted else None
         self.weights = None if labels is None else DensityWeights(labels)
+        column = self.stage.clip_weights
+        self._clip_weights = clip_weights(session.data.fitting.clips, column) if column else {}
         self._compiled = [torch.compile(model)] if session.config.trainer.compile else []
         self._lr = self.stage.lr  # of this epoch and the first group
         self._train_loss = math.nan
@@ -171,6 +176,9 @@ class Loop(LightningModule):
         mask = batch.target_mask
         if self.weights is not None:
             mask = mask * self.weights(self.loss.share(batch.targets))
+        if self._clip_weights:
+            each = [self._clip_weights[clip] for clip in batch.clips]
+            mask = mask * torch.tensor(each, device=mask.device)[:, None]
         loss: Tensor = self.loss(output, batch.targets, mask, progress)
         if self.distil is not None:
             prediction, labels = self.loss.share(predicted(output)), self.loss.share(batch.targets)
@@ -244,20 +252,25 @@ class Loop(LightningModule):
     def _decide(self) -> None:
         """Note that this epoch is the one to keep, if it is."""
         if not self.session.data.selection or self.stage.keep == "last":
-            self.kept = self.current_epoch
+            self.best.epoch = self.current_epoch
             return
-        score = self._decisive[-1]
-        loss = -score if self.session.mode == "max" else score
-        if self.best is None or math.isnan(self.best) or loss < self.best:
-            self.best, self.kept = loss, self.current_epoch
+        self.best.note(self.current_epoch, self._decisive[-1])
+        for target, best in self.best_of.items():
+            score = self._by_target[f"{self.session.config.trainer.monitor}/{target}"]
+            best.note(self.current_epoch, score)
 
     def keep(self) -> None:
         """Write the weights of an epoch that is to be kept, after the state; tell who watches."""
         number, trainer = self.epochs_before + self.current_epoch, self.session.config.trainer
         if place := pace.place_of(self.session.folder, trainer, number):
             save_fitted(place, self.model, tensors=self._scored)
-        if self.kept == self.current_epoch:
-            save_fitted(self.session.folder, self.model, tensors=self._scored)
+        folder = self.session.folder
+        if self.best.epoch == self.current_epoch:
+            save_fitted(folder, self.model, tensors=self._scored)
+        epochs = {target: best.epoch for target, best in self.best_of.items() if best.epoch >= 0}
+        if self.current_epoch in epochs.values():
+            save_epoch(folder, self.current_epoch, self.model, self._scored)
+            settle(folder, epochs)
         if self.session.hook:  # last: whoever stops the training here has the whole epoch
             total = sum(stage.epochs for stage in self.session.config.stages)
             shown = self.validation.get("mae", self._train_loss)
@@ -273,12 +286,16 @@ class Loop(LightningModule):
         checkpoint["done"] = self._epoch
         checkpoint["batches"] = 0 if whole else batches.processed
         checkpoint["losses"] = [] if whole else [(float(x), size) for x, size in self._losses]
-        checkpoint["best"], checkpoint["kept"] = self.best, self.kept
+        checkpoint["best"], checkpoint["kept"] = self.best.loss, self.best.epoch
+        checkpoint["each"] = {name: (best.loss, best.epoch) for name, best in self.best_of.items()}
         checkpoint["decisive"] = self._decisive
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Go on with the best so far."""
-        self.best, self.kept = checkpoint["best"], checkpoint["kept"]
+        mode = self.session.mode
+        self.best = Best(mode, checkpoint["best"], checkpoint["kept"])
+        of_before = {name: Best(mode, *best) for name, best in checkpoint.get("each", {}).items()}
+        self.best_of = {name: of_before.get(name, best) for name, best in self.best_of.items()}
         self._decisive = list(checkpoint["decisive"])
         self._losses = [(torch.tensor(x), size) for x, size in checkpoint["losses"]]
 

@@ -75,7 +75,7 @@ def ranges(output: Any, target: Tensor, mask: Tensor, progress: float) -> Tensor
     logits = output.logits.transpose(1, 2)
     wrong = torch.nn.functional.cross_entropy(logits, output.classes(target), reduction="none")
     weight = mask.to(wrong.dtype)
-    by_target = (wrong * weight).sum(dim=0) / weight.sum(dim=0).clamp(min=1)
+    by_target = (wrong * weight).sum(dim=0) / (mask > 0).sum(dim=0).clamp(min=1)
     return by_target.sum()
 
 
@@ -91,14 +91,16 @@ def persemon(output: Any, target: Tensor, mask: Tensor, progress: float) -> Tens
     Zhang et al., 2019, https://arxiv.org/abs/1811.08657
     """
     felt = output.emotions
-    traits = smooth_l1(output.prediction, target, mask & ~felt, progress) / 10
-    emotions = smooth_l1(output.prediction, target, mask & felt, progress)
+    # Products and no "and": a mask may hold weights.
+    of_traits, of_emotions = mask * ~felt, mask * felt
+    traits = smooth_l1(output.prediction, target, of_traits, progress) / 10
+    emotions = smooth_l1(output.prediction, target, of_emotions, progress)
     ((weight, related),) = output.auxiliary
-    loss = traits + emotions + weight * smooth_l1(related, target, mask & ~felt, progress)
+    loss = traits + emotions + weight * smooth_l1(related, target, of_traits, progress)
     if output.domain is None:
         return loss
     # A clip with labels of both kinds says nothing of what tells the two kinds apart.
-    is_felt, is_trait = (mask & felt).any(dim=1), (mask & ~felt).any(dim=1)
+    is_felt, is_trait = (of_emotions > 0).any(dim=1), (of_traits > 0).any(dim=1)
     one = is_felt != is_trait
     wrong = torch.nn.functional.cross_entropy(output.domain, is_felt.long(), reduction="none")
     return loss + 0.1 * _mean(wrong, one)
@@ -223,5 +225,5 @@ class _Shares:
 
 
 def _mean(errors: Tensor, mask: Tensor) -> Tensor:
-    weight = mask.to(errors.dtype)
-    return (errors * weight).sum() / weight.sum().clamp(min=1)
+    # By the number of labels and not by their weights: of a batch of one, weights would cancel.
+    return (errors * mask.to(errors.dtype)).sum() / (mask > 0).sum().clamp(min=1)

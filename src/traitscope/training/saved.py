@@ -5,7 +5,7 @@ import json
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,6 +52,7 @@ class Saved:
         kept: the epoch of the stage whose weights are kept; -1 for none.
         tensors: of the loop, by name.
         training: mark of the settings; empty in states of before.
+        each: target -> the epoch of the stage that is best for it, where these are kept.
     """
 
     path: Path
@@ -61,6 +62,7 @@ class Saved:
     kept: int
     tensors: "Mapping[str, Tensor]"
     training: str = ""
+    each: Mapping[str, int] = field(default_factory=dict)
 
     def weights(self) -> "dict[str, Tensor]":
         """Tensors of the network; of a running mean, which is what was validated, the mean."""
@@ -89,7 +91,8 @@ def read_saved(folder: Path) -> Saved | None:
         tree = _sound(path)
         numbers = {key: int(tree[key]) for key in ("stage", "done", "batches", "kept")}
         tensors, training = dict(tree["state_dict"]), str(tree.get("training", ""))
-        return Saved(path, tensors=tensors, training=training, **numbers)
+        each = {str(target): int(epoch) for target, (_, epoch) in tree.get("each", {}).items()}
+        return Saved(path, tensors=tensors, training=training, each=each, **numbers)
     except Exception as error:
         # Whatever a torn file makes torch raise: a dozen kinds, none of which a user can act on.
         raise _damaged(path, error) from error

@@ -20,6 +20,7 @@ from typing import Any
 import torch
 
 from traitscope.files import replacing
+from traitscope.runs.best_epochs import save_epoch, settle
 from traitscope.runs.checkpoint import load_weights, save_fitted
 from traitscope.training import pace
 from traitscope.training._lightning import (
@@ -41,15 +42,16 @@ def fit_stages(model: torch.nn.Module, session: Session, *, resume: bool = False
     stages = session.config.stages
     trainable = frozenset(name for name, t in model.named_parameters() if t.requires_grad)
     saved = read_saved(session.folder) if resume else None
-    _put_back(saved, model, session)
     first = 0 if saved is None else saved.stage
+    freeze(model, stages[first], trainable)
+    _put_back(saved, model, session)
     done = sum(stage.epochs for stage in stages[:first])
     for index in range(first, len(stages)):
         freeze(model, stages[index], trainable)
         loop = Loop(model, session, index=index, epochs_before=done)
         _fit_stage(loop, session, saved if index == first else None)
         done += stages[index].epochs
-        if loop.best is not None:  # the next stage, and the user, get the kept epoch
+        if loop.best.loss is not None:  # the next stage, and the user, get the kept epoch
             load_weights(session.folder, model)
         else:
             save_fitted(session.folder, model)
@@ -63,8 +65,15 @@ def _put_back(saved: Saved | None, model: torch.nn.Module, session: Session) -> 
     stage, epoch = (0, 0) if saved is None else (saved.stage, saved.done)
     for file in ("history.csv", "steps.csv"):
         cut(session.folder / file, names, stage=stage, epoch=epoch)
-    if saved is not None and saved.kept == saved.done - 1 >= 0:
+    if saved is None:
+        return
+    # Inside an epoch the state holds other weights than those that were kept at the end of one.
+    last = saved.done - 1 if not saved.batches else -1
+    if saved.kept == last >= 0:
         save_fitted(session.folder, model, tensors=saved.weights())
+    if last in saved.each.values() and last >= 0:
+        save_epoch(session.folder, last, model, saved.weights())
+    settle(session.folder, {target: epoch for target, epoch in saved.each.items() if epoch >= 0})
 
 
 def _fit_stage(loop: Loop, session: Session, saved: Saved | None) -> None:

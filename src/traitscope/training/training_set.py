@@ -153,7 +153,7 @@ def _check_watched(
         change = {
             "early_stop=0": stage.early_stop > 0,
             "schedule=constant": stage.schedule == "plateau",
-            "keep=last": stage.keep == "best" and bool(selection),
+            "keep=last": stage.keep != "last" and bool(selection),
         }
         watching = [setting for setting, watches in change.items() if watches]
         if unlabelled and watching:

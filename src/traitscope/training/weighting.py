@@ -5,10 +5,16 @@ leaving it. Each label is weighted by one over the smoothed density of labels li
 al., "Delving into Deep Imbalanced Regression", 2021, https://arxiv.org/abs/2102.09554.
 """
 
+import math
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+
+from traitscope.errors import DataError
+from traitscope.types import Clip
 
 BINS = 20
 """Of each target's labels. Yang et al. take a bin per year of age; 20 bins of a range are as fine
@@ -17,6 +23,36 @@ WIDTH = 1.0
 """Standard deviation in bins of the kernel that smooths the density."""
 LARGEST = 10.0
 """A single odd label shall not outweigh a batch."""
+
+
+def clip_weights(clips: Sequence[Clip], attribute: str) -> dict[str, float]:
+    """The weight of each clip in the loss, their mean one, so that the learning rate stays right.
+
+    Args:
+        clips: that are fitted.
+        attribute: of the corpus, with numbers that are not below zero.
+
+    Raises:
+        DataError: a clip has none, or another value; or all are zero.
+    """
+    weights = {}
+    for clip in clips:
+        value = clip.attributes.get(attribute)
+        try:
+            weights[clip.id] = float("nan" if value is None else value)
+        except ValueError:
+            weights[clip.id] = math.nan
+        if not 0 <= weights[clip.id] < math.inf:
+            known = ", ".join(sorted(clip.attributes)) or "none"
+            raise DataError(
+                f"Clip {clip.id!r} has the weight {value!r} in the attribute {attribute!r}: a "
+                f"number from 0 on is needed for every fitted clip. Its attributes: {known}. In a "
+                f"table, name the column under attributes in clips.yaml."
+            )
+    mean = sum(weights.values()) / len(weights)
+    if not mean:
+        raise DataError(f"All weights in {attribute!r} are zero: nothing would be learnt.")
+    return {clip: weight / mean for clip, weight in weights.items()}
 
 
 class DensityWeights(nn.Module):

@@ -1,0 +1,183 @@
+"""Pages for people: one to send a recording from, one for each job; they work without scripts."""
+
+import csv
+import io
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from jinja2 import Environment, FunctionLoader, StrictUndefined
+from starlette.concurrency import run_in_threadpool
+
+from traitscope.escaping import cell
+from traitscope.service.desk import Desk, client_of, known
+from traitscope.service.jobs import Job, Jobs
+from traitscope.service.pdf import write_pdf
+from traitscope.service.refusals import RefusedError
+from traitscope.service.settings import MIB, Settings
+from traitscope.service.uploads import drain
+from traitscope.service.views import View, compare, views_of
+
+STAGES = {
+    "waiting": "waiting for its turn",
+    "starting": "starting",
+    "decoding": "reading pictures and looking for faces",
+    "sound": "listening",
+    "scoring": "scoring",
+    "pictures": "taking pictures of the face that was looked at",
+    "finished": "done",
+}
+LEAD = (
+    "What observers would see in a recording of a person talking, or what the person would answer "
+    "in a questionnaire, as a trained model guesses it: with how sure it is, when, and from what."
+)
+_PARTS = {
+    "page.css": ("traitscope.service", "page/page.css", "text/css; charset=utf-8"),
+    "page.js": ("traitscope.service", "page/page.js", "text/javascript; charset=utf-8"),
+    "report.css": ("traitscope.report", "page.css", "text/css; charset=utf-8"),
+}
+"""Name in the address -> package, file and kind."""
+
+
+def add_pages(app: FastAPI, jobs: Jobs, desk: Desk, settings: Settings) -> None:
+    """Add the pages to an application."""
+    environment = _environment()
+    root = settings.root_path
+
+    def shown(name: str, status: int = 200, **context: Any) -> HTMLResponse:
+        base = {
+            "root": root,
+            "title": "Traits of a recording",
+            "lead": LEAD,
+            "job": None,
+            "views": [],
+            "problem": "",
+            "cards": list(desk.cards.values()),
+            "words": any("text" in card["reads"] for card in desk.cards.values()),
+            "mib": settings.upload_bytes // MIB,
+            "kept": _kept(settings),
+            "stages": STAGES,
+            "compare": compare,
+        }
+        return HTMLResponse(environment.get_template(name).render({**base, **context}), status)
+
+    @app.get("/", include_in_schema=False)
+    async def home() -> Response:
+        return shown("page.html")
+
+    @app.get("/page/{name}", include_in_schema=False)
+    async def part_of_page(name: str) -> Response:
+        if name not in _PARTS:
+            raise RefusedError(404, "not_here", "There is no such part of the page.")
+        package, path, kind = _PARTS[name]
+        return Response(_text(package, path), media_type=kind)
+
+    @app.post("/jobs", include_in_schema=False)
+    async def send(request: Request) -> Response:
+        kind = request.headers.get("content-type", "")
+        try:
+            job = await desk.take(client_of(request), kind, request.stream(), query={}, key=None)
+        except RefusedError as error:
+            desk.metrics.refused(error.code)
+            await drain(request.stream())
+            return shown("page.html", error.status, problem=str(error))
+        return RedirectResponse(f"{root}/jobs/{job.id}", 303)
+
+    @app.get("/jobs/{job_id}", include_in_schema=False)
+    async def page(job_id: str) -> Response:
+        try:
+            job = known(jobs, job_id)
+        except RefusedError as error:
+            return shown("page.html", error.status, problem=str(error))
+        return shown("page.html", title=job.name, **_of(job, desk))
+
+    @app.get("/jobs/{job_id}/part", include_in_schema=False)
+    async def part(job_id: str) -> Response:
+        return shown("part.html", **_of(known(jobs, job_id), desk))
+
+    _add_downloads(app, jobs, desk)
+
+
+def _add_downloads(app: FastAPI, jobs: Jobs, desk: Desk) -> None:
+    @app.get("/jobs/{job_id}/answer.json", include_in_schema=False)
+    async def as_json(job_id: str) -> Response:
+        job = _finished(jobs, job_id)
+        # One run's document is what `traitscope predict --json` prints; of several, a list.
+        documents = [result["prediction"] for result in job.results]
+        tree = documents[0] if len(documents) == 1 else documents
+        return JSONResponse(tree, headers=_saved_as(job, "json"))
+
+    @app.get("/jobs/{job_id}/answer.csv", include_in_schema=False)
+    async def as_csv(job_id: str) -> Response:
+        job = _finished(jobs, job_id)
+        text = _table(job)
+        return Response(text, media_type="text/csv", headers=_saved_as(job, "csv"))
+
+    @app.get("/jobs/{job_id}/answer.pdf", include_in_schema=False)
+    async def as_pdf(job_id: str) -> Response:
+        job = _finished(jobs, job_id)
+        views = views_of(job.results, desk.cards)
+        # Drawing takes a second or two: the loop must not wait for it.
+        content = await run_in_threadpool(write_pdf, views)
+        return Response(content, media_type="application/pdf", headers=_saved_as(job, "pdf"))
+
+
+def _of(job: Job, desk: Desk) -> dict[str, Any]:
+    job.fetched = job.fetched or job.is_finished
+    views: list[View] = views_of(job.results, desk.cards) if job.is_finished else []
+    return {"job": job, "views": views}
+
+
+def _finished(jobs: Jobs, job_id: str) -> Job:
+    job = known(jobs, job_id)
+    if not job.is_finished or not job.results:
+        raise RefusedError(409, "no_answer", "There is no answer to download. Wait for the job.")
+    return job
+
+
+def _table(job: Job) -> str:
+    """A row per run, person and target, as spreadsheets read it."""
+    text = io.StringIO()
+    writer = csv.writer(text)
+    header = ["recording", "run", "person", "status", "target", "score", "low", "high", "level"]
+    writer.writerow([*header, "percentile"])
+    for result in job.results:
+        for clip in result["prediction"]["clips"]:
+            person = (clip.get("person") or {}).get("number", "")
+            start = [clip["clip"], result["model"], person, clip["status"]]
+            for name, score in clip["scores"].items() or [("", "")]:
+                interval = clip.get("intervals", {}).get(name, {})
+                ends = [interval.get(key, "") for key in ("low", "high", "level")]
+                place = clip.get("percentiles", {}).get(name, "")
+                writer.writerow(map(cell, [*start, name, score, *ends, place]))
+    return text.getvalue()
+
+
+def _saved_as(job: Job, suffix: str) -> dict[str, str]:
+    # The name of the recording is the sender's: a header takes none of it.
+    return {"Content-Disposition": f'attachment; filename="traits-{job.id[:8]}.{suffix}"'}
+
+
+def _kept(settings: Settings) -> str:
+    minutes = settings.keep_minutes
+    return f" and deleted after {minutes:g} minutes" if minutes else " and deleted at once"
+
+
+@cache
+def _text(package: str, path: str) -> str:
+    return files(package).joinpath(path).read_text(encoding="utf-8")
+
+
+def _environment() -> Environment:
+    def load(name: str) -> str:
+        return _text("traitscope.service", f"page/{name}")
+
+    return Environment(
+        loader=FunctionLoader(load),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
