@@ -18,6 +18,25 @@ if TYPE_CHECKING:
     from traitscope.experiments.trials import Trial
 
 app = typer.Typer(rich_markup_mode=None)
+Metric = Annotated[
+    Literal["ccc", "mae", "mse", "r2"] | None,
+    typer.Option(help="Macro score on validation that decides; ccc."),
+]
+Algorithm = Annotated[
+    Literal["random", "optuna"] | None, typer.Option(help="Who proposes settings; random.")
+]
+Scheduler = Annotated[
+    Literal["asha", "fifo"] | None,
+    typer.Option(help="asha stops what others have left behind; fifo nothing."),
+]
+Accelerator = Annotated[Literal["auto", "cpu", "gpu"] | None, typer.Option(help="Where.")]
+Ray = Annotated[
+    str | None, typer.Option(help="HOST:PORT of a Ray cluster; else one is started here.")
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Argument(help='key=value, or "key=loguniform(1e-5,1e-2)" to search it.'),
+]
 
 
 @app.command()
@@ -25,26 +44,15 @@ def tune(
     name: Annotated[
         str | None, typer.Argument(help="Recipe, model, YAML file or dotted path.")
     ] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Argument(help='key=value, or "key=loguniform(1e-5,1e-2)" to search it.'),
-    ] = None,
+    settings: Settings = None,
     to: Annotated[Path | None, typer.Option(help="Folder of the search.")] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the search in --to.")
     ] = False,
     trials: Annotated[int | None, typer.Option(min=1, help="Trainings in all; 12.")] = None,
-    metric: Annotated[
-        Literal["ccc", "mae", "mse", "r2"] | None,
-        typer.Option(help="Macro score on validation that decides; ccc."),
-    ] = None,
-    algorithm: Annotated[
-        Literal["random", "optuna"] | None, typer.Option(help="Who proposes settings; random.")
-    ] = None,
-    scheduler: Annotated[
-        Literal["asha", "fifo"] | None,
-        typer.Option(help="asha stops what others have left behind; fifo nothing."),
-    ] = None,
+    metric: Metric = None,
+    algorithm: Algorithm = None,
+    scheduler: Scheduler = None,
     grace: Annotated[
         int | None, typer.Option(min=1, help="Epochs before a trial can be stopped; 5.")
     ] = None,
@@ -57,12 +65,8 @@ def tune(
     ] = None,
     cpus: Annotated[float | None, typer.Option(help="Cores of each trial; 1.")] = None,
     gpus: Annotated[float | None, typer.Option(help="GPUs of each trial, such as 0.5.")] = None,
-    accelerator: Annotated[
-        Literal["auto", "cpu", "gpu"] | None, typer.Option(help="Where.")
-    ] = None,
-    ray: Annotated[
-        str | None, typer.Option(help="HOST:PORT of a Ray cluster; else one is started here.")
-    ] = None,
+    accelerator: Accelerator = None,
+    ray: Ray = None,
     stream: Stream = None,
 ) -> None:
     """Search settings on the validation clips with Ray Tune; prints the best recipe's file.
@@ -74,33 +78,41 @@ def tune(
 
     traitscope tune --resume --to search
     """
+    _search(
+        name,
+        settings or [],
+        {"to": to, "resume": resume, "address": ray},
+        trials=trials,
+        metric=metric,
+        algorithm=algorithm,
+        scheduler=scheduler,
+        grace=grace,
+        reduction=reduction,
+        seed=seed,
+        concurrent=concurrent,
+        cpus=cpus,
+        gpus=gpus,
+        accelerator=accelerator,
+        streams=tuple(stream) if stream else None,
+    )
+
+
+def _search(name: str | None, settings: list[str], where: dict[str, Any], **options: Any) -> None:
+    """Search, show how far it is, and say what came out or how to go on."""
     from traitscope.cli._shared import log_to_stderr, say
     from traitscope.experiments.search import tune as search
     from traitscope.training.start import unused_folder
 
-    options: dict[str, Any] = {
-        "trials": trials,
-        "metric": metric,
-        "algorithm": algorithm,
-        "scheduler": scheduler,
-        "grace": grace,
-        "reduction": reduction,
-        "seed": seed,
-        "concurrent": concurrent,
-        "cpus": cpus,
-        "gpus": gpus,
-        "accelerator": accelerator,
-        "streams": tuple(stream) if stream else None,
-    }
+    # What was not typed is as the search has it, which a resumed one must not change.
     given = {key: value for key, value in options.items() if value is not None}
-    if to is None and name is not None and not resume:
-        to = unused_folder(f"tune-{Path(name).stem}")  # known here, to say how to go on
+    if where["to"] is None and name is not None and not where["resume"]:
+        where["to"] = unused_folder(f"tune-{Path(name).stem}")  # to say below how to go on
     log_to_stderr()
     try:
-        with shown_trials(trials) as watch:
-            where: Any = {"to": to, "resume": resume, "address": ray, "watch": watch}
-            folder = search(name, settings or [], **where, **given)
+        with shown_trials(options["trials"]) as watch:
+            folder = search(name, settings, **where, watch=watch, **given)
     except KeyboardInterrupt:
+        to = where["to"]
         say(f"Trials and their epochs are kept. Go on with: traitscope tune --resume --to {to}")
         raise
     say(f"The page, for a browser: {folder / 'search.html'}")

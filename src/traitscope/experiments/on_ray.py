@@ -17,6 +17,7 @@ from typing import Any, Literal
 from traitscope import extras
 from traitscope.experiments.proposals import Proposals
 from traitscope.experiments.trials import (
+    ENDED,
     WORST,
     Job,
     Trial,
@@ -213,14 +214,8 @@ def _noting(job: Job, proposals: Proposals, watch: Callable[[], None]) -> Any:
             """A trial has failed: by its settings, which it has noted, or by its process."""
             number = trial.config["number"]
             if read_trial(job, number).status == "running":
-                end_trial(job, number, "failed", _last_line(trial))
+                end_trial(job, number, "failed", ENDED)
             proposals.tell(number, WORST)
             watch()
 
     return Noting()
-
-
-def _last_line(trial: Any) -> str:
-    error = getattr(trial, "get_error", lambda: None)()
-    lines = [line for line in str(error or "").splitlines() if line.strip()]
-    return lines[-1].strip()[:500] if lines else "its process ended"

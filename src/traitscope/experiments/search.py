@@ -16,7 +16,15 @@ from traitscope.experiments.on_ray import Plan, run_trials
 from traitscope.experiments.proposals import Chance, Optuna, Proposals
 from traitscope.experiments.search_results import write_results
 from traitscope.experiments.spaces import Space, drawn, overrides, split_settings
-from traitscope.experiments.trials import Job, Metric, Trial, best_trial, read_trials
+from traitscope.experiments.trials import (
+    ENDED,
+    Job,
+    Metric,
+    Trial,
+    best_trial,
+    end_trial,
+    read_trials,
+)
 from traitscope.files import refuse_used
 from traitscope.ray_cluster import open_cluster
 from traitscope.runs.plan import load_run, plan, searched_in, typed_names
@@ -104,6 +112,9 @@ def tune(
         folder, config = _new(name, settings, to, options)
     plain, spaces = _spaces(config)
     job = _job(config, plain, folder)
+    for trial in read_trials(job):
+        if trial.reason == ENDED:
+            end_trial(job, trial.number, "running")
     earlier = read_trials(job)
     _check_spaces(config, plain, spaces)
     if not resume:

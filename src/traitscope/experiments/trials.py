@@ -29,6 +29,8 @@ LOWER_IS_BETTER = frozenset({"mae", "mse"})
 Status = Literal["running", "finished", "stopped", "failed"]
 WORST = -1e9
 """Standing of a trial without a score: below all others, and a number, which Ray wants."""
+ENDED = "its process ended"
+"""Reason of a trial that was killed from outside: unlike one that failed, it may be tried again."""
 _NAME = "{:03d}"
 
 
@@ -156,7 +158,7 @@ def train_trial(job: Job, number: int, report: Callable[[int, float], None]) -> 
         report: called with the number of epochs and the standing so far; it may not return.
 
     Raises:
-        TraitscopeError: the trial cannot be trained with its settings; that is noted, too.
+        Exception: the trial cannot be trained with its settings; that is noted, too.
     """
     run, settings = job.run(number), _note(job, number)["settings"]
     reported = 0
@@ -184,8 +186,10 @@ def train_trial(job: Job, number: int, report: Callable[[int, float], None]) -> 
                 streams=job.streams,
                 hook=tell,
             )
-        except TraitscopeError as error:
-            end_trial(job, number, "failed", str(error))
+        # The border of a trial, as that of a clip is one: what it raises is its own failure.
+        except Exception as error:
+            kind = "" if isinstance(error, TraitscopeError) else f"{type(error).__name__}: "
+            end_trial(job, number, "failed", f"{kind}{error}")
             raise
     # A model that is fitted in one step has no epochs.
     report(reported + 1, job.standing(read_trial(job, number).score))
