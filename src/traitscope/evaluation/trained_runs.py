@@ -77,40 +77,46 @@ def evaluate(
     Example:
         ``evaluate("runs/a").everything.model.macro("accuracy").value``
     """
-    own, typed = read_run(Path(run)).data.corpus, registry.typed(corpus=corpus)
-    corpus = None if corpus == own else corpus
+    run, config = Path(run), read_run(Path(run))
     how: dict[str, Any] = {"split": split, "scoring": scoring, "workers": workers, "hook": hook}
     how |= {"model": model, "streams": streams}
-    if places := seed_folders(Path(run), read_run(Path(run))):
-        return _evaluate_seeds(Path(run), places, to, how | {"corpus": corpus, "store": store})
-    if (Path(run) / "fold-0").is_dir() and not (corpus or store):
-        return _evaluate_folds(Path(run), to, typed, how)
-    checkpoint, address = load(run, model=model, streams=streams), corpus or own
+    where: dict[str, Any] = {"corpus": corpus, "store": store}
+    if places := seed_folders(run, config):
+        return _evaluate_seeds(run, places, to, how | where)
+    elsewhere = store or corpus not in {None, config.data.corpus}
+    if (run / "fold-0").is_dir() and not elsewhere:
+        return _evaluate_folds(run, to, registry.typed(corpus=corpus), how)
+    return _evaluate_run(run, to, how | where)
+
+
+def _evaluate_run(run: Path, to: Path | str | None, how: Mapping[str, Any]) -> Report:
+    """Evaluate one training."""
+    split, own = how["split"], read_run(run).data.corpus
+    typed = registry.typed(corpus=how["corpus"])
+    corpus = None if how["corpus"] == own else how["corpus"]
+    checkpoint = load(run, model=how["model"], streams=how["streams"])
+    address = corpus or own
     labels = saved_corpus(address, typed, source=f"{run}/run.yaml", words="--corpus")
     protocol = foreign_protocol(labels) if corpus else checkpoint.config.protocol
     asked = protocols.split(labels, protocol).part(split)
-    opened = Store(Path(store or checkpoint.config.data.store))
+    opened = Store(Path(how["store"] or checkpoint.config.data.store))
     features = serving(opened, asked, corpus=labels.name)
     ready, failures = _prepared(checkpoint, asked, features, address)
     examples = checkpoint.examples(ready, features)
-    values = checkpoint.predict_examples(examples, workers=workers, hook=hook)
-    folder = Path(to) if to else Path(run, "evaluation", _folder_name(split, corpus))
+    values = checkpoint.predict_examples(examples, workers=how["workers"], hook=how["hook"])
+    folder = Path(to) if to else run / "evaluation" / _folder_name(split, corpus)
     table, targets = folder / "predictions.csv", checkpoint.facts.targets
-    columns: dict[str, Any] = {
-        "targets": examples.targets,
-        "split": split,
-        "seed": checkpoint.config.seed,
-    }
-    write_predictions(table, ready, values, **columns)
+    seed = checkpoint.config.seed
+    write_predictions(table, ready, values, targets=examples.targets, split=split, seed=seed)
     system = System(
         *(str(run), table, split, protocol, address),
         targets=targets if corpus else None,
         failures=tuple(failures),
         run=_run_facts(checkpoint, features, ready) | _scored_before(run, split, address),
         noted=noted(features, checkpoint.keys.values(), asked),
-        records=tuple(read_records(Path(run))),
+        records=tuple(read_records(run)),
     )
-    return _assess_and_save(system, labels, folder, scoring)
+    return _assess_and_save(system, labels, folder, how["scoring"])
 
 
 def _scored_before(run: Path | str, split: str, address: str) -> dict[str, Any]:
@@ -172,13 +178,14 @@ def _evaluate_seeds(
     run: Path, places: Sequence[Path], to: Path | str | None, how: Mapping[str, Any]
 ) -> Report:
     """Evaluate the training of every seed, then all as one system whose scores are means."""
-    config, split, corpus = read_run(run), how["split"], how["corpus"]
+    config, split = read_run(run), how["split"]
+    typed = registry.typed(corpus=how["corpus"])
+    corpus = None if how["corpus"] == config.data.corpus else how["corpus"]
     reports = [evaluate(place, **how) for place in places]
     tables = [p / "evaluation" / _folder_name(split, corpus) / "predictions.csv" for p in places]
     folder = Path(to) if to else run / "evaluation" / _folder_name(split, corpus)
     save_table(folder / "predictions.csv", pd.concat([open_predictions(t)[1] for t in tables]))
     address = corpus or config.data.corpus
-    typed = registry.typed(corpus=corpus)
     labels = saved_corpus(address, typed, source=f"{run}/run.yaml", words="--corpus")
     first = reports[0]
     seeds = [report.run["seed"] for report in reports]
