@@ -1,7 +1,9 @@
 #!/bin/sh
-# Bring the shared libraries that the wheels load, where they are missing and apt-get can bring them.
+# Bring the shared libraries that the wheels load, and chromium for the tests of pages, where they
+# are missing and apt-get can bring them.
 missing=""
 for package in "$@"; do
+    command -v "$package" >/dev/null && continue
     case $package in
         libegl1) file=libEGL.so.1 ;;
         libgles2) file=libGLESv2.so.2 ;;
@@ -16,6 +18,6 @@ done
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
     apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $missing && exit 0
 fi
-echo "These system libraries are missing:$missing. Install them with:" >&2
+echo "These system packages are missing:$missing. Install them with:" >&2
 echo "  sudo apt-get install$missing" >&2
 echo "Going on without them: 'traitscope doctor' says what does not work." >&2

@@ -25,6 +25,7 @@ KINDS = {
     "turned-face": "A face lies on its side or stands on its head.",
     "speakers": "Several people speak, or who speaks is not said.",
     "table": "The table has rows that end early, columns without a name, or other letters.",
+    "first-stage": "The first stage had learnt from the clip: its scores flatter it.",
     "encoding": "The file of the words is no Unicode text.",
 }
 """Kind -> what it means."""

@@ -142,6 +142,9 @@ def test_recordings_are_cut_into_windows(tmp_path: Path) -> None:
     assert (first.subject, first.source, first.split) == ("12", "8105", "train")
     assert first.targets == whole.clips[0].targets
     assert "Recordings are cut into windows of 3 s, one every 3 s." in corpus.notes
+    begun = load_corpus(f"udiva:{tmp_path},first=3")
+    assert begun.clips == tuple(c for c in corpus.clips if c.start in {None, 0})
+    assert "Of each recording the first 3 s are taken." in begun.notes
     assert not any("windows" in note for note in whole.notes)
     facts = inspect_corpus(corpus)
     assert (facts.clips, facts.subjects, facts.sources) == (7, 6, 3)
@@ -181,6 +184,8 @@ def test_windows_may_overlap_and_short_recordings_stay_whole(tmp_path: Path) -> 
         ("window=3,step=-1", "step=-1 is not a number of seconds"),
         ("step=3", "step=3 has no effect without window. Write window=15,step=3"),
         ("windows=3", "Did you mean 'window'"),
+        ("first=0", "first=0 is not a number of seconds"),
+        ("first=3,window=3", "window=3 and first=3 exclude each other"),
     ],
 )
 def test_windows_that_cannot_be_meant_are_refused(

@@ -1,5 +1,6 @@
 """Frames, landmarks, embeddings, and the rules that choose the moments."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -46,6 +47,30 @@ def test_frames_keep_their_shape(counted: Clip) -> None:
     assert shrink(np.zeros((64, 96, 3), np.uint8), 224).shape == (64, 96, 3)
     stream = one(counted, "frames", {**NUMBERED, "size": 32})
     assert (stream.info["height"], stream.info["width"]) == (32, 48)
+
+
+@pytest.mark.parametrize(
+    ("interval", "count", "expected"),
+    [
+        ((None, None), 16, range(42, 58)),
+        ((None, None), 7, range(46, 53)),
+        ((1.0, 3.0), 10, range(45, 55)),
+        ((1.0, 1.2), 16, range(25, 30)),
+    ],
+)
+def test_a_window_is_every_frame_of_the_middle(
+    counted: Clip, interval: tuple[float | None, float | None], count: int, expected: range
+) -> None:
+    clip = replace(counted, start=interval[0], end=interval[1])
+    stream = one(clip, "frames", {**NUMBERED, "rule": "window", "count": count})
+    assert numbers(stream) == list(expected)
+    np.testing.assert_allclose(np.diff(stream.time), 0.04, atol=1e-3)
+
+
+def test_a_window_of_a_film_rate_has_each_frame_once(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "a.mkv", times=[n * 1001 / 30000 for n in range(90)])
+    stream = one(Clip("film", path), "frames", {**NUMBERED, "rule": "window", "count": 64})
+    assert numbers(stream) == list(range(numbers(stream)[0], numbers(stream)[0] + 64))
 
 
 def test_frames_at_a_rate_and_in_the_middle_of_equal_parts(counted: Clip) -> None:

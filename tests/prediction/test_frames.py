@@ -1,6 +1,7 @@
 """Scores of frames as streams: which network, which frames, and what a second stage makes of it."""
 
 import logging
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -8,15 +9,21 @@ import numpy as np
 import pytest
 import torch
 
+from tests.support.media_files import write_video
 from tests.support.prepared import data, make_corpus
 from tests.support.prepared_streams import fill_store, tiny_settings
 from traitscope.corpora import load_corpus
 from traitscope.data.batches import collate
 from traitscope.data.drawing import draw_example
-from traitscope.errors import ConfigError
+from traitscope.errors import ConfigError, DataError
+from traitscope.evaluation.trained_runs import evaluate
+from traitscope.features.preparation import prepare
 from traitscope.features.store import Store
-from traitscope.prediction.frames import FEATURES, SCORES, SEEN, open_first_stage, score_frames
+from traitscope.prediction.clips import predict
+from traitscope.prediction.frames import score_frames
+from traitscope.prediction.series import open_first_stage
 from traitscope.runs.checkpoint import load
+from traitscope.runs.first_stage import FEATURES, SCORES, SEEN
 from traitscope.training.fitting import train
 from traitscope.types import TRAITS, Draw, Rows, Stream
 
@@ -159,3 +166,76 @@ def test_settings_that_mean_nothing_are_said(
     if "{plain}" in settings[-1]:
         with pytest.raises(ConfigError, match="reads no series"):
             train("image_backbone", [*data(place), given[-1]], to=tmp_path / "run")
+
+
+@pytest.fixture(scope="module")
+def runs(place: Path) -> Path:
+    """Beside the first stages, a second one on each."""
+    for first in ("plain", "folds"):
+        series(place, first)
+        settings = [*data(place), f"data.first_stage={place / first}"]
+        honest = ["data.out_of_fold=true"] if first == "folds" else []
+        train("linear_series", [*settings, *honest, "model.rows=4"], to=place / f"on-{first}")
+    return place
+
+
+def picture(number: int) -> np.ndarray:
+    return np.full((64, 64, 3), 20 + 8 * number, np.uint8)
+
+
+@pytest.mark.parametrize("first", ["plain", "folds"])
+def test_a_new_recording_scores_as_a_prepared_clip(runs: Path, tmp_path: Path, first: str) -> None:
+    clip = write_video(tmp_path / "new.mp4", picture=picture, frames=25)
+    (scored,) = predict(runs / f"on-{first}", clip)
+    assert scored.status == "ok"
+    assert scored.coverage == {"frame_scores": 1.0}
+    # The long way: prepared, scored frame by frame into a store, and read from there.
+    labels = "clip,path,source,openness\nnew,new.mp4,s,0.5\n"
+    (tmp_path / "clips.csv").write_text(labels)
+    meaning = "name: new\nkind: apparent\ntargets: {openness: {low: 0, high: 1, direction: 1}}\n"
+    (tmp_path / "clips.yaml").write_text(meaning)
+    corpus, store = load_corpus(f"table:{tmp_path / 'clips.csv'}"), Store(tmp_path / "store")
+    stages = {"plain": runs / "plain", "folds": runs / "folds" / "fold-0"}
+    prepare(corpus, list(load(stages[first]).facts.requests.values()), store=store, workers=0)
+    score_frames(runs / first, corpus, store)
+    run = load(runs / f"on-{first}")
+    expected = run.predict_examples(run.examples(corpus.clips, store))[0]
+    np.testing.assert_allclose(list(scored.scores.values()), expected, atol=1e-6)
+
+
+def test_a_table_of_scores_is_not_made_twice(runs: Path, tmp_path: Path) -> None:
+    clip = write_video(tmp_path / "new.mp4", picture=picture, frames=10)
+    done: list[int] = []
+    for _ in range(2):
+        predict(
+            runs / "on-plain", clip, table=tmp_path / "t.csv", hook=lambda n, *_: done.append(n)
+        )
+    assert done == [0, 1, 1]
+
+
+def test_both_runs_may_be_moved_together(runs: Path, tmp_path: Path) -> None:
+    clip = write_video(tmp_path / "new.mp4", picture=picture, frames=10)
+    (there,) = predict(runs / "on-plain", clip)
+    settings = [*data(runs), f"data.first_stage={tmp_path / 'before' / 'plain'}"]
+    shutil.copytree(runs / "plain", tmp_path / "before" / "plain")
+    train("linear_series", [*settings, "model.rows=4"], to=tmp_path / "before" / "on-plain")
+    (tmp_path / "before" / "plain").rename(tmp_path / "plain")
+    (tmp_path / "before" / "on-plain").rename(tmp_path / "on-plain")
+    (moved,) = predict(tmp_path / "on-plain", clip)
+    assert moved.scores == there.scores
+    shutil.rmtree(tmp_path / "plain")
+    with pytest.raises(DataError, match="which is not there"):
+        predict(tmp_path / "on-plain", clip)
+    shutil.copytree(runs / "folds" / "fold-0", tmp_path / "plain")
+    with pytest.raises(DataError, match="has other weights now"):
+        predict(tmp_path / "on-plain", clip)
+
+
+def test_the_report_says_when_the_first_stage_knew_the_fitted_clips(runs: Path) -> None:
+    naive, honest = evaluate(runs / "on-plain"), evaluate(runs / "on-folds")
+    said = [w for w in naive.warnings if "learnt from scores of frames" in w]
+    assert len(said) == 1
+    fitted = naive.run["fitted_clips"]
+    assert f"learnt from {fitted} of the same clips" in said[0]
+    assert not [w for w in honest.warnings if "learnt from scores of frames" in w]
+    assert SEEN not in {note for notes in honest.noted.values() for note in notes}

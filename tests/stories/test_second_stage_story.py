@@ -1,11 +1,13 @@
 """The rest of the benchmark in stories: a clip model, a second stage and an action-unit model."""
 
 import json
+from pathlib import Path
 
 import pytest
 
 from tests.stories import test_five_systems as five
 from tests.stories.test_benchmark_story import Command
+from traitscope.types import TRAITS
 
 pytestmark = pytest.mark.slow
 
@@ -24,7 +26,7 @@ def test_a_clip_model_and_an_action_unit_model_from_raw_videos(command: Command)
         five.trained(command, recipe, f"run-{recipe}", "fi:fi", settings)
 
 
-def test_a_second_stage_learns_from_folds_of_its_first(command: Command) -> None:
+def test_a_second_stage_learns_from_folds_of_its_first(command: Command, place: Path) -> None:
     command(
         *("prepare", "fi:fi", "--store", "store", "--workers", 0, "--for", "senet"),
         *five.BENCHMARK,
@@ -39,3 +41,8 @@ def test_a_second_stage_learns_from_folds_of_its_first(command: Command) -> None
     assert written["failed"] == []
     first = ["data.first_stage=first", "data.out_of_fold=true", "protocol.kind=official"]
     five.trained(command, "statistics_mlp", "second", "fi:fi", first)
+    # A recording is scored by itself: the folds score its frames, and it those.
+    recording = place / "fi" / "test" / five.last_of_test(place)
+    (scored,) = json.loads(command("predict", "second", recording, "--json"))["clips"]
+    assert scored["status"] == "ok"
+    assert set(scored["scores"]) == set(TRAITS)

@@ -42,6 +42,7 @@ SETTINGS: dict[str, list[dict[str, Any]]] = {
     "drawings": [DLIB, {**MEDIAPIPE, "size": 64}],
     "signals": [DLIB, MEDIAPIPE],
     "frames": [{}, {"size": 96}],
+    "face_embedding": [{"faces": {**DLIB, "rate": 2}}],
     "embedding": [{"model": "resnet10t", "pretrained": False, "size": 64, "faces": DLIB}],
     "filterbank": [{"rows": 175}],
 }

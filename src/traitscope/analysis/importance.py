@@ -19,7 +19,8 @@ from traitscope.errors import ConfigError, DataError
 from traitscope.features.origins import serving
 from traitscope.features.store import Store
 from traitscope.files import write_csv
-from traitscope.runs.checkpoint import Checkpoint, load, own_corpus
+from traitscope.runs.checkpoint import Checkpoint, load
+from traitscope.runs.labels import own_corpus
 from traitscope.statistics import metrics
 from traitscope.types import Batch, Hook
 

@@ -34,6 +34,7 @@ from traitscope.evaluation.trained_runs import evaluate
 from traitscope.features.extraction import Extraction
 from traitscope.media.limits import DEFAULTS, Limits
 from traitscope.prediction.clips import predict_clip
+from traitscope.prediction.series import extracted, first_stage_of
 from traitscope.registry import unknown
 from traitscope.runs.checkpoint import Checkpoint, load
 from traitscope.statistics.metrics import Array
@@ -211,8 +212,10 @@ def _concerns(checkpoint: Checkpoint, distortion: Distortion) -> bool:
 
 
 def _all_requests(checkpoint: Checkpoint) -> Iterator[Any]:
-    # A change may reach the run only through a stream that another of its streams is made of.
-    waiting = list(checkpoint.facts.requests.values())
+    # A change may reach the run only through a stream that another of its streams is made of, or
+    # through the pictures that its first stage scores.
+    wanted = extracted(checkpoint.facts.requests, first_stage_of(checkpoint))
+    waiting = list(wanted.values())
     while waiting:
         request = waiting.pop()
         yield request

@@ -24,7 +24,8 @@ from traitscope.evaluation.cautions import FEW_CLUSTERS
 from traitscope.evaluation.recorded import recorded_clips
 from traitscope.evaluation.systems import System, join, table_system
 from traitscope.evaluation.tables import Predictions, open_predictions, read_predictions
-from traitscope.runs.checkpoint import own_corpus, read_run
+from traitscope.runs.checkpoint import read_run
+from traitscope.runs.labels import own_corpus
 from traitscope.statistics.metrics import Array
 from traitscope.types import Clip, Corpus, Target
 

@@ -8,8 +8,9 @@ perhaps ``metadata_SPLIT.csv``, and the recordings ``SPLIT/TASK_SPLIT/SESSION/FC
 folders of frames of that name with a ``.wav`` beside. ``udiva:FOLDER,task=talk`` takes one task of
 the four; ``fps=25`` says how many frames of a folder are shown per second. Recordings are minutes
 long: ``window=15`` cuts them into clips of 15 seconds (one every ``step`` seconds, end to end by
-default; what is left at the end is dropped, a shorter recording stays whole). How long a recording
-is only it can say: one that is missing or cannot be opened is one clip.
+default; what is left at the end is dropped, a shorter recording stays whole), and ``first=15``
+takes the beginning of each alone. How long a recording is only it can say: one that is missing or
+cannot be opened is one clip.
 
 One clip is one participant in one session and task, or a window of it: subject is the participant,
 source the session. Labels belong to participants, so the predictions of all sessions, tasks and
@@ -33,7 +34,7 @@ from traitscope.sheets import read_table
 from traitscope.types import TRAITS, Clip, Corpus, Target
 
 TARGETS = tuple(Target(name, direction=1) for name in TRAITS)
-OPTIONS = ("task", "fps", "window", "step")
+OPTIONS = ("task", "fps", "window", "step", "first")
 TASKS = {"talk": "T", "animal": "A", "animals": "A", "lego": "L", "ghost": "G"}
 """Task, as folders write it -> its letter in the names of recordings."""
 
@@ -65,6 +66,7 @@ def load(
     fps: str | None = None,
     window: str | None = None,
     step: str | None = None,
+    first: str | None = None,
 ) -> Corpus:
     """Load the annotations; recordings may be missing.
 
@@ -74,6 +76,7 @@ def load(
         fps: frames per second of recordings that are folders of frames.
         window: seconds of the clips that recordings are cut into; whole recordings by default.
         step: seconds from the start of one window to that of the next; ``window`` by default.
+        first: seconds of every recording that are taken, from its start, and no more.
 
     Raises:
         DataError: there are no annotations, or they have faults: all of them are listed.
@@ -82,9 +85,13 @@ def load(
     if step and not window:
         raise ConfigError(f"step={step} has no effect without window. Write window=15,step={step}.")
     rate = _positive("fps", fps, "frames per second", 25)
+    if first and window:
+        raise ConfigError(f"window={window} and first={first} exclude each other. Leave one out.")
     length = _positive("window", window, "seconds", 15)
     every = _positive("step", step, "seconds", 15)
     windows = None if length is None else (length, every or length)
+    if first:  # one window of each: the second would begin beyond any end
+        windows = _positive("first", first, "seconds", 15) or 0.0, float("inf")
     # Of a video and a folder of frames with one name the video stays, because it comes last.
     reading = _Reading(path, rate, dict(_recordings(path)), Faults())
     whole = _recorded(reading, letter, task)
@@ -174,7 +181,9 @@ def _positive(name: str, text: str | None, unit: str, example: int) -> float | N
 
 
 def _said(window: tuple[float, float] | None) -> Iterator[str]:
-    if window is not None:
+    if window is not None and window[1] == float("inf"):
+        yield f"Of each recording the first {window[0]:g} s are taken."
+    elif window is not None:
         yield f"Recordings are cut into windows of {window[0]:g} s, one every {window[1]:g} s."
 
 
@@ -188,7 +197,8 @@ def _windows(clip: Clip, window: tuple[float, float] | None) -> Iterator[Clip]:
         return
     for number in range(1 + int(spare / step)):
         # Milliseconds, because 3 * 0.1 is 0.30000000000000004, which would be in the ids, too.
-        start, end = round(number * step, 3), round(number * step + length, 3)
+        since = number * step if number else 0.0  # the step of a single window is infinite
+        start, end = round(since, 3), round(since + length, 3)
         yield replace(clip, id=f"{clip.id}_{start:.10g}-{end:.10g}", start=start, end=end)
 
 

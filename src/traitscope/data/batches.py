@@ -71,7 +71,8 @@ def _laid(parts: Sequence[AnyArray], allocate: Allocate) -> AnyArray:
     laid = allocate((len(parts), longest, *parts[0].shape[1:]), kind)
     for place, part in zip(laid, parts, strict=True):
         place[: len(part)] = part
-        place[len(part) :] = np.zeros((), kind)
+        if len(part) < longest:
+            place[len(part) :] = np.zeros((), kind)
     return laid
 
 

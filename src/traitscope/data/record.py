@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from traitscope.data.alike import label_hash, media_mark
+from traitscope.data.moved import place_now
 from traitscope.data.protocols import Splits
 from traitscope.errors import DataError
 from traitscope.files import read_csv, write_csv
@@ -187,7 +188,10 @@ def read_records(folder: Path) -> list[Record]:
     if odd := [row for row in rows if row.use not in uses]:
         raise DataError(f"{path} is damaged: {odd[0].clip} has the use {odd[0].use!r}. {_CURE}")
     by_fold: dict[int, list[RecordedClip]] = {}
+    # The corpus may have moved since, together with the run.
+    now = {saved: place_now(folder, "corpus", saved) for saved in {row.corpus for row in rows[:1]}}
     for row in rows:
+        row = replace(row, corpus=now.get(row.corpus, row.corpus))
         by_fold.setdefault(int(row.fold) if row.fold.isdecimal() else 0, []).append(row)
     return [Record(tuple(by_fold[number])) for number in sorted(by_fold)]
 

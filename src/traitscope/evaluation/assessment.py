@@ -15,7 +15,7 @@ from traitscope.evaluation.ceiling import ceiling_of
 from traitscope.evaluation.folds import Fold, asked_and_fitted, grave, leaks, unseen
 from traitscope.evaluation.halo import halo_of
 from traitscope.evaluation.missing import without_a_score
-from traitscope.evaluation.recorded import scored_before, system_folds, unrecorded
+from traitscope.evaluation.recorded import scored_before, system_folds, trusting, unrecorded
 from traitscope.evaluation.report import (
     Columns,
     CorpusFacts,
@@ -126,6 +126,7 @@ def assess(system: System, corpus: Corpus, *, scoring: Scoring | None = None) ->
             *unknown_clusters(read.clips),
             *scored_before(system),
             *searched(system),
+            *trusting(system),
             *unused_columns(system),
             *others,
             *cautions(read, truth, corpus, asked),

@@ -19,12 +19,16 @@ from traitscope.data.record import (
     LEARNT,
     SELECTED,
     Record,
+    read_records,
     same_place,
 )
 from traitscope.errors import DataError, TraitscopeError, some
 from traitscope.evaluation.folds import Fold, folds_of
 from traitscope.evaluation.scales import align_directions
 from traitscope.evaluation.systems import System
+from traitscope.features.store import Store
+from traitscope.runs.checkpoint import Checkpoint
+from traitscope.runs.first_stage import FEATURES, SCORES, SEEN
 from traitscope.types import SPLITS, Clip, Corpus, Target
 
 _EXAMPLES = 3
@@ -79,6 +83,34 @@ def scored_before(system: System) -> list[str]:
     return [
         f"{system.split} was scored {times} times with {system.name}: choices that were made after "
         f"a look at it make its numbers too good."
+    ]
+
+
+def known_fits(checkpoint: Checkpoint) -> dict[str, int]:
+    """Count fitted clips whose frames were scored by a first stage that had learnt from them.
+
+    Only a run that learns from series of frames has such clips.
+    """
+    series = [key for stream, key in checkpoint.keys.items() if stream in {SCORES, FEATURES}]
+    store = Store(Path(checkpoint.config.data.store))
+    if not series or not store.folder.is_dir():
+        return {}
+    records = read_records(checkpoint.folder)
+    fitted = {row.clip for record in records for row in record.used(LEARNT)}
+    rows = [row for key in series for row in store.rows(key)]
+    known = {row.clip for row in rows if row.clip in fitted and SEEN in row.noted}
+    return {"known_fits": len(known)} if known else {}
+
+
+def trusting(system: System) -> list[str]:
+    """Say that a second stage learnt from scores that are better than those of new clips."""
+    known = system.run.get("known_fits", 0)
+    if not known:
+        return []
+    return [
+        f"{system.name} learnt from scores of frames by a first stage that had learnt from {known} "
+        f"of the same clips: it trusts that stage more than new people justify. Honest scores are "
+        f"those of a first stage with folds (data.out_of_fold=true)."
     ]
 
 

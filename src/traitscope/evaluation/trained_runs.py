@@ -14,10 +14,10 @@ from traitscope import registry
 from traitscope.corpora import saved_corpus
 from traitscope.data import protocols
 from traitscope.data.examples import gather
-from traitscope.data.record import read_records, save_records
+from traitscope.data.record import read_records, same_place, save_records
 from traitscope.errors import ConfigError, DataError
 from traitscope.evaluation.assessment import assess
-from traitscope.evaluation.recorded import foreign_protocol
+from traitscope.evaluation.recorded import foreign_protocol, known_fits
 from traitscope.evaluation.report import (
     Failure,
     Repeated,
@@ -83,17 +83,22 @@ def evaluate(
     where: dict[str, Any] = {"corpus": corpus, "store": store}
     if places := seed_folders(run, config):
         return _evaluate_seeds(run, places, to, how | where)
-    elsewhere = store or corpus not in {None, config.data.corpus}
+    elsewhere = store or _foreign(corpus, config.data.corpus)
     if (run / "fold-0").is_dir() and not elsewhere:
         return _evaluate_folds(run, to, registry.typed(corpus=corpus), how)
     return _evaluate_run(run, to, how | where)
+
+
+def _foreign(corpus: str | None, own: str) -> str | None:
+    """The corpus that was named, unless it is the run's own."""
+    return None if corpus is None or same_place(corpus) == same_place(own) else corpus
 
 
 def _evaluate_run(run: Path, to: Path | str | None, how: Mapping[str, Any]) -> Report:
     """Evaluate one training."""
     split, own = how["split"], read_run(run).data.corpus
     typed = registry.typed(corpus=how["corpus"])
-    corpus = None if how["corpus"] == own else how["corpus"]
+    corpus = _foreign(how["corpus"], own)
     checkpoint = load(run, model=how["model"], streams=how["streams"])
     address = corpus or own
     labels = saved_corpus(address, typed, source=f"{run}/run.yaml", words="--corpus")
@@ -180,7 +185,7 @@ def _evaluate_seeds(
     """Evaluate the training of every seed, then all as one system whose scores are means."""
     config, split = read_run(run), how["split"]
     typed = registry.typed(corpus=how["corpus"])
-    corpus = None if how["corpus"] == config.data.corpus else how["corpus"]
+    corpus = _foreign(how["corpus"], config.data.corpus)
     reports = [evaluate(place, **how) for place in places]
     tables = [p / "evaluation" / _folder_name(split, corpus) / "predictions.csv" for p in places]
     folder = Path(to) if to else run / "evaluation" / _folder_name(split, corpus)
@@ -247,6 +252,7 @@ def _run_facts(checkpoint: Checkpoint, store: Store, clips: Sequence[Clip]) -> d
         "allow_attributes": checkpoint.config.data.allow_attributes,
         **_searched(checkpoint),
         **protocols.manifest_facts(checkpoint.config.protocol),
+        **known_fits(checkpoint),
     }
 
 

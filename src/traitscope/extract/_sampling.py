@@ -14,9 +14,10 @@ FramesPerSecond = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 class Sampled(BaseConfig):
     """Settings of extractors that choose their moments by a rule."""
 
-    rule: Literal["rate", "even", "segments", "random"] = "rate"
+    rule: Literal["rate", "even", "segments", "random", "window"] = "rate"
     """So many per second, or `count` over the clip: in the middle of equal parts (even), at a
-    random moment of each part (segments) or anywhere (random)."""
+    random moment of each part (segments) or anywhere (random); or as many that follow one another,
+    every frame of the middle of the clip (window)."""
     rate: FramesPerSecond | Literal["native"] = 5.0
     """Rows per second, or every frame; of the rule rate alone."""
     count: PositiveInt | None = None
@@ -40,5 +41,7 @@ def moments(config: BaseConfig, clip_id: str) -> Rate | Spread:
         rate: Rate = config.rate  # type: ignore[attr-defined]
         return rate
     assert config.count is not None
-    seed = 0 if config.rule == "even" else zlib.crc32(f"{config.seed}:{clip_id}".encode())
+    seed = (
+        0 if config.rule in {"even", "window"} else zlib.crc32(f"{config.seed}:{clip_id}".encode())
+    )
     return Spread(config.rule, config.count, seed)

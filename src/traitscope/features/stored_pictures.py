@@ -73,6 +73,8 @@ class StoredPictures(Sequence[bytes]):
 
     def _piece(self, file: int, row: int) -> bytes:
         begin, end = int(self.offset[row]), int(self.offset[row + 1])
+        if hasattr(os, "pread"):  # one call instead of two
+            return os.pread(file, end - begin, self.start + begin)
         os.lseek(file, self.start + begin, os.SEEK_SET)
         return os.read(file, end - begin)
 

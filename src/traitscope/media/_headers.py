@@ -62,9 +62,9 @@ def _of_jpeg(view: memoryview) -> tuple[int, int]:
     place = 2
     while True:
         # What stands between segments, and any number of FF before a marker, is passed over.
-        while _number(view, place, 1) != 0xFF:
+        while view[place] != 0xFF:  # byte by byte, without the detour over `_number`
             place += 1
-        while (marker := _number(view, place, 1)) == 0xFF:
+        while (marker := view[place]) == 0xFF:
             place += 1
         place += 1
         if marker in _FRAMES:

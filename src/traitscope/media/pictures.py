@@ -84,7 +84,7 @@ def decode_rows(
     arrays: list[NDArray[Any] | None] = []
     for data in images:
         image: NDArray[Any] | None = decoded(data, _STORED)
-        if image is not None and size is not None:
+        if image is not None and size is not None and image.shape[:2] != (height, width):
             image = middle(image, height / width)
             if image.shape[:2] != (height, width):
                 # By averages: to skip pixels makes fine patterns shimmer.
@@ -97,9 +97,11 @@ def decode_rows(
     shape = next((image.shape for image in arrays if image is not None), None)
     if shape is None:
         raise DataError(f"No picture can be decoded. {cure}")
-    shown = np.array([image is not None for image in arrays])
-    blank = np.zeros(shape, dtype=np.uint8)
-    return np.stack([blank if image is None else image for image in arrays]), shown
+    # Laid out here, and not stacked: most rows are there, and no blank one is made for them.
+    pictures = np.empty((len(arrays), *shape), np.uint8)
+    for row, image in zip(pictures, arrays, strict=True):
+        row[:] = 0 if image is None else image
+    return pictures, np.array([image is not None for image in arrays])
 
 
 def middle(image: NDArray[Any], shape: float) -> NDArray[Any]:

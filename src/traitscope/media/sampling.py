@@ -15,11 +15,26 @@ from numpy.typing import NDArray
 Moments = tuple[float, ...]
 """Rising times in seconds from the start of the clip."""
 
-Rate = float | Literal["native"] | Moments
-"""Frames per second to look at, or every frame there is, or the moments themselves."""
 
 TOLERANCE_SECONDS = 5.1e-4
 """Containers such as Matroska round times to 1 ms: a frame may be half of that late."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """Frames that follow one another.
+
+    Attributes:
+        since: seconds; the first of them is the one on display then.
+        count: how many.
+    """
+
+    since: float
+    count: int
+
+
+Rate = float | Literal["native"] | Moments | Run
+"""Frames per second to look at, or every frame there is, or the moments themselves, or a run."""
 
 
 @dataclass(frozen=True)
@@ -28,17 +43,22 @@ class Spread:
 
     Attributes:
         rule: ``even`` takes the middle of each of equal parts, ``segments`` a random moment of
-            each, ``random`` moments anywhere.
+            each, ``random`` moments anywhere; ``window`` as many frames that follow one another,
+            around the middle of the clip.
         count: how many moments; a frame that is on display at two of them is one row.
         seed: of the random rules.
     """
 
-    rule: Literal["even", "segments", "random"]
+    rule: Literal["even", "segments", "random", "window"]
     count: int
     seed: int = 0
 
-    def moments(self, duration_seconds: float) -> Moments:
-        """The moments for a clip of this length."""
+    def resolved(self, duration_seconds: float, fps: float) -> "Moments | Run":
+        """What is wanted of a clip of this length with so many frames per second."""
+        if self.rule == "window":
+            # Rates that files declare are wrong at times, and change: frames are counted, and the
+            # rate says only where to begin.
+            return Run(max(0.0, (duration_seconds - self.count / fps) / 2), self.count)
         # A generator of its own, so that a clip's moments do not depend on what was read before.
         rng = np.random.default_rng(self.seed)
         place = np.full(self.count, 0.5) if self.rule == "even" else rng.random(self.count)
@@ -55,10 +75,13 @@ def is_wanted(since: float, until: float, rate: Rate) -> bool:
     Args:
         since: time of the frame; for the first frame of a clip the clip's start, zero.
         until: time of the next frame, or the end of the clip.
-        rate: moments per second, ``"native"`` for every frame, or the moments themselves.
+        rate: moments per second, ``"native"`` for every frame, the moments themselves, or a run,
+            whose frames are counted by `Choice`.
     """
     if rate == "native":
         return True
+    if isinstance(rate, Run):
+        return until > rate.since + TOLERANCE_SECONDS
     if isinstance(rate, tuple):
         # Both ends give way alike: no moment falls between two frames, or on two of them.
         place = bisect.bisect_left(rate, since - TOLERANCE_SECONDS)
@@ -83,3 +106,30 @@ def wanted(times: Sequence[float], rate: Rate, *, end: float) -> NDArray[np.bool
     since = [0.0, *times[1:]]
     until = [*times[1:], end]
     return np.array([is_wanted(a, b, rate) for a, b in zip(since, until, strict=True)], dtype=bool)
+
+
+class Choice:
+    """Which frames of one reading each of several rates wants."""
+
+    def __init__(self, rates: Sequence[Rate | Spread], duration_seconds: float, fps: float) -> None:
+        self._rates: tuple[Rate, ...] = tuple(
+            rate.resolved(duration_seconds, fps) if isinstance(rate, Spread) else rate
+            for rate in rates
+        )
+        self.restart()
+
+    def restart(self) -> None:
+        """Begin the reading anew."""
+        self._left = [rate.count if isinstance(rate, Run) else math.inf for rate in self._rates]
+
+    def may_want(self, since: float, until: float) -> bool:
+        """Tell whether any rate wants a frame, whatever was delivered before it."""
+        return any(is_wanted(since, until, rate) for rate in self._rates)
+
+    def flags(self, since: float, until: float) -> tuple[bool, ...]:
+        """Of the next frame on display, which rates want it."""
+        flags = []
+        for place, rate in enumerate(self._rates):
+            flags.append(self._left[place] > 0 and is_wanted(since, until, rate))
+            self._left[place] -= flags[-1]
+        return tuple(flags)

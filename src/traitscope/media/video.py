@@ -29,7 +29,7 @@ from traitscope.media.info import (
 )
 from traitscope.media.limits import DEFAULTS, Limits, check_extent, check_pixels
 from traitscope.media.opening import check_size, open_container
-from traitscope.media.sampling import TOLERANCE_SECONDS, Rate, Spread, is_wanted
+from traitscope.media.sampling import TOLERANCE_SECONDS, Choice, Rate, Spread
 from traitscope.media.tracks import audio_stream, first_frame, video_stream
 from traitscope.types import Frame, Picture
 
@@ -164,10 +164,8 @@ class FrameReader:
                 f"{path} has no video track. Use extractors that need none, or another file.",
                 status="no_video",
             )
-        length = min(self.info.duration_seconds, self._end) - self._start
-        self._rates: tuple[Rate, ...] = tuple(
-            rate.moments(max(length, 0.0)) if isinstance(rate, Spread) else rate for rate in rates
-        )
+        length = max(min(self.info.duration_seconds, self._end) - self._start, 0.0)
+        self._choice = Choice(rates, length, self.info.fps or _ASSUMED_RATE)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -190,6 +188,7 @@ class FrameReader:
             self._skip = False
             self._noticed.clear()
             self._problems.clear()
+            self._choice.restart()
             self._seen, self._delivered, self._exhausted = False, False, False
             yield from islice(self._frames(), delivered, None)
 
@@ -214,7 +213,7 @@ class FrameReader:
     def _deliver(
         self, picture: Shown, since: float, until: float
     ) -> Iterator[tuple[Frame, tuple[bool, ...]]]:
-        flags = tuple(is_wanted(since, until, rate) for rate in self._rates)
+        flags = self._choice.flags(since, until)
         if not any(flags):
             return
         time, convert = picture
@@ -338,7 +337,7 @@ class FrameReader:
             if since is None or since < self._start - _EDGE or until >= self._end - _EDGE:
                 return True  # the first and the last have rules of their own
             since, until = time - self._start, until - self._start
-            return any(is_wanted(since, until, rate) for rate in self._rates)
+            return self._choice.may_want(since, until)
 
         return wanted
 

@@ -50,8 +50,8 @@ class Config(BaseConfig):
     streams: dict[str, Tokens] = Field(
         default_factory=lambda: {
             "signals": Tokens(extract={"rate": "native"}),
-            # A window of sound every 50 ms.
-            "short_term": Tokens(rows=300, patch=10, seconds=0.05),
+            # A window of sound every 25 ms.
+            "short_term": Tokens(rows=600, patch=20, seconds=0.025),
         }
     )
     """Stream -> how it becomes tokens: signals, sound, or embeddings of faces, voices, words."""

@@ -13,6 +13,7 @@ from traitscope.media.limits import DEFAULTS, Limits
 from traitscope.prediction.inputs import speaker_of, tasks_of
 from traitscope.prediction.score_table import ScoreTable
 from traitscope.prediction.scoring import Scorer, Task, score
+from traitscope.prediction.series import extracted, first_stage_of
 from traitscope.runs.checkpoint import Checkpoint, load
 from traitscope.types import Clip, Hook, Prediction, Stream
 
@@ -79,7 +80,10 @@ def _score_all(
     limits: Limits,
 ) -> list[Prediction]:
     """Score clips, those in the table excepted, and put each into it as it comes."""
-    saved = None if table is None else ScoreTable(Path(table), checkpoint, requests, tasks)
+    # A second stage follows from the pictures of its first, which its series are made of.
+    stage = first_stage_of(checkpoint)
+    seen = extracted(requests, stage)
+    saved = None if table is None else ScoreTable(Path(table), checkpoint, seen, tasks)
     done = {} if saved is None else saved.before()
     # Said before the first clip: loading what it needs takes a while, and so may the clip.
     if hook and tasks:
@@ -133,4 +137,5 @@ def predict_clip(
     if extraction is None:
         return next(score(checkpoint, [task], checkpoint.facts.requests))[1]
     facts = (checkpoint.folder, checkpoint.typed, checkpoint.facts.requests)
-    return Scorer(*facts, extraction, checkpoint=checkpoint)([task])[0]
+    stage = first_stage_of(checkpoint)
+    return Scorer(*facts, extraction, checkpoint=checkpoint, stage=stage)([task])[0]

@@ -20,6 +20,13 @@ from traitscope.features.dealing import deal, failure_of, processes_for
 from traitscope.features.extraction import Extraction, clips_at_once, extract_clips, is_short
 from traitscope.features.request import Request
 from traitscope.media.limits import DEFAULTS, Limits
+from traitscope.prediction.series import (
+    FirstStage,
+    extracted,
+    first_stage_of,
+    made_here,
+    series,
+)
 from traitscope.runs.checkpoint import Checkpoint, open_run
 from traitscope.types import Clip, Prediction, Stream
 
@@ -61,6 +68,7 @@ class Scorer:
         extraction: the trackers; empty when it is sent to another process.
         again: raise where memory is short, to be tried once more when other processes have ended.
         checkpoint: the loaded run; None to load it when the first clip comes, in this process.
+        stage: the first stage of a run that is a second one, loaded with it.
     """
 
     folder: Path
@@ -69,6 +77,7 @@ class Scorer:
     extraction: Extraction
     again: bool = False
     checkpoint: Checkpoint | None = None
+    stage: FirstStage | None = None
 
     def __call__(self, tasks: Sequence[Task]) -> list[Prediction]:
         """Score some clips together.
@@ -81,6 +90,7 @@ class Scorer:
             # Not sent along: a network on a GPU cannot be, and files are read faster than they are
             # pickled.
             self.checkpoint = open_run(self.folder, self.typed)
+            self.stage = first_stage_of(self.checkpoint)
         half = [one for some in self._extracted(tasks) for one in some]
         if self.again and any(is_short(error) for one in half for error in one.errors):
             raise MemoryError
@@ -94,24 +104,29 @@ class Scorer:
         # Clips of one call bring the same streams along as a rule; those that do not are apart.
         for given, same in groupby(tasks, key=lambda task: tuple(task.given)):
             some = list(same)
-            lacking = [request for name, request in self.requests.items() if name not in given]
+            wanted = {name: one for name, one in self.requests.items() if name not in given}
+            stage = self.stage if made_here(wanted) else None
+            # Two names may stand for one extraction: what a second stage reads beside its series
+            # may be the pictures of the first.
+            lacking = {one.key: one for one in extracted(wanted, stage).values()}
             clips = [task.clip for task in some]
-            every = extract_clips(clips, lacking, extraction=self.extraction)
+            every = extract_clips(clips, list(lacking.values()), extraction=self.extraction)
             yield [self._half(task, one) for task, one in zip(some, every, strict=True)]
 
-    def _half(self, task: Task, extracted: Mapping[str, Stream | ClipError]) -> "_Half":
+    def _half(self, task: Task, outcomes: Mapping[str, Stream | ClipError]) -> "_Half":
         """Draw what the model takes of a clip, or say why there is nothing to draw."""
         checkpoint = self.checkpoint
         assert checkpoint is not None
-        notes = [*task.notes, *_notes([*task.given.values(), *extracted.values()])]
+        notes = [*task.notes, *_notes([*task.given.values(), *outcomes.values()])]
         streams: dict[str, Stream] = {}
+        given = {**task.given, **self._series(task, outcomes)}
         failed: dict[str, ClipError] = {}
         example: Example | None = None
         failure: ClipError | None = None
         try:
             draws, scalers = checkpoint.draws, checkpoint.scalers
             for name, request in self.requests.items():
-                stream = task.given[name] if name in task.given else extracted[request.key]
+                stream = given[name] if name in given else outcomes[request.key]
                 if isinstance(stream, ClipError):
                     failed[name] = stream
                 else:
@@ -128,14 +143,33 @@ class Scorer:
             status="ok" if failure is None else failure.status,
             reason="" if failure is None else str(failure),
             coverage={name: round(stream.coverage, 4) for name, stream in streams.items()},
-            backend=checkpoint.backend,
+            backend=_backend(checkpoint, self.stage),
             notes=tuple(dict.fromkeys(notes)),
             path=str(task.path or task.clip.path or ""),
         )
         # Also those of streams that come after the one that failed first: memory may be short
         # there.
-        errors = [one for one in extracted.values() if isinstance(one, ClipError)]
+        errors = [one for one in outcomes.values() if isinstance(one, ClipError)]
         return _Half(prediction, example, errors)
+
+    def _series(
+        self, task: Task, outcomes: Mapping[str, Stream | ClipError]
+    ) -> Mapping[str, Stream | ClipError]:
+        """Scores of the clip's frames by the first stage, where the run is a second one."""
+        lacking = [name for name in made_here(self.requests) if name not in task.given]
+        if self.stage is None or not lacking:
+            return {}
+        pictures: dict[str, Stream] = {}
+        try:
+            for name, request in self.stage.requests.items():
+                outcome = outcomes[request.key]
+                if isinstance(outcome, ClipError):
+                    raise outcome.again()  # with the coverage of those before
+                pictures[name] = outcome
+            made = series(self.stage, task.clip, pictures)
+        except ClipError as error:
+            return dict.fromkeys(lacking, error)
+        return {name: made[name] for name in lacking}
 
     def _fill_in_or_less(self, ready: Sequence["_Half"]) -> None:
         """Score clips side by side; where memory is too short for that, one by one."""
@@ -197,14 +231,18 @@ def score(
     """
     # What only some tasks bring along is extracted for the others, so it counts as lacking.
     given = set.intersection(*(set(task.given) for task in tasks)) if tasks else set()
-    lacking = [request for name, request in requests.items() if name not in given]
+    wanted = {name: request for name, request in requests.items() if name not in given}
+    stage = first_stage_of(checkpoint) if made_here(wanted) else None
+    lacking = list(extracted(wanted, stage).values())
     reads_media = any(request.all_needs & _MEDIA for request in lacking)
     if workers is None:
         workers = processes_for(len(tasks)) if reads_media else 0
     with Extraction(limits) as extraction:
         scorer = Scorer(checkpoint.folder, checkpoint.typed, requests, extraction)
         # Alone in the machine, a process would lack the memory the second time as well.
-        scorer.again, scorer.checkpoint = bool(workers), None if workers else checkpoint
+        scorer.again = bool(workers)
+        if not workers:
+            scorer.checkpoint, scorer.stage = checkpoint, stage
         together = clips_at_once(lacking) if reads_media else WITHOUT_MEDIA
         with closing(deal(scorer, tasks, workers=workers, together=together)) as results:
             for place, result in results:
@@ -213,6 +251,11 @@ def score(
                     place,
                     result if failure is None else _failed(checkpoint, tasks[place], failure),
                 )
+
+
+def _backend(checkpoint: Checkpoint, stage: FirstStage | None) -> str | None:
+    """What found the faces: of a second stage, in the pictures of the first."""
+    return checkpoint.backend or (stage.members[0].backend if stage is not None else None)
 
 
 def _failed(checkpoint: Checkpoint, task: Task, error: ClipError) -> Prediction:

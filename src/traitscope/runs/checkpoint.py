@@ -19,10 +19,10 @@ from safetensors.numpy import save_file
 
 from traitscope import __version__, registry
 from traitscope.config import build, read_yaml
-from traitscope.corpora import saved_corpus
 from traitscope.data.batches import to_tensors
 from traitscope.data.examples import Examples
 from traitscope.data.loader import Loader, reading
+from traitscope.data.moved import place_now
 from traitscope.data.scaling import Scaler
 from traitscope.errors import ConfigError, DataError, shown
 from traitscope.features.request import Request, make_request
@@ -34,7 +34,7 @@ from traitscope.runs.fit import check_fit, saved_arrays, tensors_in
 from traitscope.runs.members import seed_folders
 from traitscope.runs.plan import Plan, plan
 from traitscope.runs.settings import RunConfig
-from traitscope.types import Batch, Clip, Corpus, Draw, Hook, Kind, Target
+from traitscope.types import Batch, Clip, Draw, Hook, Kind, Target
 
 FORMAT = 1
 log = logging.getLogger(__name__)
@@ -229,25 +229,16 @@ def read_run(folder: Path) -> RunConfig:
         raise DataError(
             f"{folder} is not a run: it has no run.yaml. Make one with: traitscope train"
         )
-    return build(RunConfig, read_yaml(path), where=str(path))
+    return as_it_lies(folder, build(RunConfig, read_yaml(path), where=str(path)))
 
 
-def own_corpus(folder: Path, config: RunConfig, labels: str | None = None) -> Corpus:
-    """Load the annotations that a run was trained on; its address imports no code.
-
-    Args:
-        folder: the run.
-        config: its settings.
-        labels: the same address as the user typed it, if he did.
-
-    Raises:
-        ConfigError: ``labels`` is another; or a module from outside reads it, and was not named.
-    """
-    if labels not in {None, config.data.corpus}:
-        raise ConfigError(f"{folder} was trained on {shown(config.data.corpus)}, not on {labels}.")
-    typed = registry.typed(corpus=labels)
-    source = str(folder / "run.yaml")
-    return saved_corpus(config.data.corpus, typed, source=source, words="--labels")
+def as_it_lies(folder: Path, config: RunConfig) -> RunConfig:
+    """The settings of a run with corpus and store where they lie now, see `moved`."""
+    places = {what: getattr(config.data, what) for what in ("corpus", "store")}
+    now = {what: place_now(folder, what, saved) for what, saved in places.items()}
+    if now == places:
+        return config
+    return config.model_copy(update={"data": config.data.model_copy(update=now)})
 
 
 def open_run(folder: Path, typed: registry.Typed) -> Checkpoint:

@@ -21,6 +21,11 @@ KNOWN = (
     "will be of new clips, and a second stage trusts them too much. Honest scores are those of a "
     "run with folds: protocol.fold=all for the first stage, data.out_of_fold=true here."
 )
+SEEN = (
+    "first-stage: it has learnt from this clip, so that its scores are better than of new ones; a "
+    "run with folds (protocol.fold=all) scores out of fold"
+)
+"""What stands in the notes of a clip whose frames were scored by a network that knows it."""
 
 log = logging.getLogger(__name__)
 
@@ -59,6 +64,32 @@ def content_of(folder: Path) -> str:
         for each in (path, *sorted(member.glob(EPOCH_FILES))):
             digest.update(checksum(each).encode())
     return digest.hexdigest()[:16]
+
+
+def find_first_stage(named: str, content: str, *, beside: Path) -> Path:
+    """The run that made the series of a second stage, where it says or beside it.
+
+    Args:
+        named: ``data.first_stage`` of the second stage, as it was typed when that was trained.
+        content: fingerprint of the weights that made the series.
+        beside: the run of the second stage; both may have been moved together.
+
+    Raises:
+        DataError: it is not there, or has other weights now.
+    """
+    places = (Path(named), beside.parent / Path(named).name)
+    folder = next((place for place in places if (place / "run.yaml").is_file()), None)
+    if folder is None:
+        raise DataError(
+            f"{beside} learnt from scores of frames by {named}, which is not there, so that no new "
+            f"recording can be scored. Put that run back, or beside {beside}."
+        )
+    if content_of(folder) != content:
+        raise DataError(
+            f"{beside} learnt from scores of frames by {named}, and {folder} has other weights "
+            f"now (their fingerprint was {content}). Put the old run back, or train both anew."
+        )
+    return folder
 
 
 def on_first_stage(config: RunConfig, streams: frozenset[str]) -> RunConfig:

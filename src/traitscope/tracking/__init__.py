@@ -6,6 +6,7 @@ from typing import Literal, Protocol, cast
 from traitscope import registry, weights
 from traitscope.errors import ConfigError, MissingError
 from traitscope.tracking._alignment import alignment, eye_centres
+from traitscope.tracking._appearance import describe_face
 from traitscope.tracking._canonical import to_front
 from traitscope.tracking._detail import DETAILS, Detail
 from traitscope.tracking._rotation import to_matrix
@@ -22,6 +23,7 @@ __all__ = [
     "FaceTracker",
     "alignment",
     "backend_version",
+    "describe_face",
     "eye_centres",
     "open_tracker",
     "resolve_backend",

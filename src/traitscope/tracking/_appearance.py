@@ -32,6 +32,11 @@ _FIVE = {68: (45, 42, 36, 39, 33), 478: (263, 362, 33, 133, 2)}
 """dlib's five points (corners of the eyes, base of the nose) by landmark count."""
 
 
+def describe_face(chip: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Describe an aligned chip (150, 150, 3), padded by a quarter, by dlib's 128 numbers."""
+    return np.array(descriptor_network().compute_face_descriptor(np.ascontiguousarray(chip)))
+
+
 class Look:
     """What a face looks like in one picture; the costly parts are made when asked for."""
 
@@ -70,7 +75,7 @@ class Look:
         """Where the face lies in dlib's space of people, (128,); None for a face too small."""
         if self._chip is None:
             return None
-        return np.array(descriptor_network().compute_face_descriptor(self._chip))
+        return describe_face(self._chip)
 
     def keep(self) -> None:
         """Cut out what a later comparison needs, and let go of the picture."""

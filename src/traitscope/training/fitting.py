@@ -45,6 +45,7 @@ from traitscope.training.start import (
     note_changes,
     noted_start,
     on_network,
+    remember_places,
     remember_start,
     save_account,
     unused_folder,
@@ -162,6 +163,7 @@ def _train_one(
     remove_drafts(folder)
     forget_checksums(folder)
     remember_start(folder, start_from)  # before run.yaml, without which there is nothing to resume
+    remember_places(folder, data.config, start_from)
     save_config(data.config, folder / "run.yaml")
     save_records(folder, [with_earlier(record, folder) if resume else record])
     note_streams(folder, data)
@@ -186,6 +188,7 @@ def _train_members(
     first = on_network(every[0].config, start.start_from, typed=start.typed)
     collect(first, typed=start.typed, source=start.source)
     folder.mkdir(parents=True, exist_ok=True)
+    remember_places(folder, config, start.start_from)
     save_config(config, folder / "run.yaml")
     # metrics.json is written last: a training that has it is finished.
     left = [m for m in every if not (resume and (folder / m.name / "metrics.json").is_file())]

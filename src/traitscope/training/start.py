@@ -7,9 +7,17 @@ from typing import Any
 
 from traitscope import registry
 from traitscope.config import merge, parse_overrides
+from traitscope.data.moved import note_places, place_now
 from traitscope.errors import ConfigError, shown
 from traitscope.files import read_json, write_json
-from traitscope.runs.checkpoint import Facts, open_run, read_run, run_facts, saved_tensors
+from traitscope.runs.checkpoint import (
+    Facts,
+    as_it_lies,
+    open_run,
+    read_run,
+    run_facts,
+    saved_tensors,
+)
 from traitscope.runs.checksums import check_learned
 from traitscope.runs.members import members
 from traitscope.runs.plan import Plan, load_run, plan
@@ -167,7 +175,7 @@ def interrupted_run(folder: Path, overrides: Sequence[str]) -> tuple[RunConfig, 
         settled = SETTLED & {*below} or "start" in below or bool(members(before))
         if area != "train" or settled:
             raise ConfigError(f"{change!r} cannot change in a resumed run: start a new one.")
-    config = load_run(str(folder), changes)
+    config = as_it_lies(folder, load_run(str(folder), changes))
     saved = read_saved(folder) if changes else None
     if saved is not None:
         check_saved(saved, before)
@@ -207,10 +215,16 @@ def remember_start(folder: Path, start_from: Path | str | None) -> Path | str | 
     return read_json(note, root=str, damaged="Start a new run.") if note.is_file() else None
 
 
+def remember_places(folder: Path, config: RunConfig, start_from: Path | str | None) -> None:
+    """Note where corpus, store and start lie, so that they are found when all of it has moved."""
+    start = "" if start_from is None else str(start_from)
+    note_places(folder, {"corpus": config.data.corpus, "store": config.data.store, "start": start})
+
+
 def noted_start(folder: Path) -> str | None:
     """The run or file that a run was started from."""
     start = remember_start(folder, None)
-    return None if start is None else str(start)
+    return None if start is None else place_now(folder, "start", str(start))
 
 
 def save_account(folder: Path, account: Any) -> None:
