@@ -106,7 +106,7 @@ def assess(system: System, corpus: Corpus, *, scoring: Scoring | None = None) ->
     # a verdict says what a note on the scale says
     notes = [note for note in read.notes if note not in scale_notes(read, corpus)]
     missing = without_a_score(folds, read, corpus, aggregate=str(scoring.aggregate))
-    others = (*sentences, *leaks(folds), *unrecorded(system), *notes)
+    others = (*searched(system), *sentences, *leaks(folds), *unrecorded(system), *notes)
     return Report(
         name=system.name,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -125,7 +125,6 @@ def assess(system: System, corpus: Corpus, *, scoring: Scoring | None = None) ->
             *grave(folds),
             *unknown_clusters(read.clips),
             *scored_before(system),
-            *searched(system),
             *trusting(system),
             *unused_columns(system),
             *others,
