@@ -15,6 +15,7 @@ _VERBS = {
     "evaluate_predictions": ("traitscope.evaluation.assessment", "evaluate_predictions"),
     "write_report": ("traitscope.report", "write_report"),
     "predict": ("traitscope.interface", "predict"),
+    "explain": ("traitscope.interface", "explain"),
     "compare_systems": ("traitscope.evaluation.comparison", "compare_systems"),
     "fuse": ("traitscope.evaluation.fusion", "fuse"),
     "import_features": ("traitscope.features.imports", "import_features"),

@@ -6,6 +6,7 @@ from traitscope.features.imports import import_features as import_features
 from traitscope.interface import Predictions as Predictions
 from traitscope.interface import Run as Run
 from traitscope.interface import evaluate as evaluate
+from traitscope.interface import explain as explain
 from traitscope.interface import predict as predict
 from traitscope.interface import prepare as prepare
 from traitscope.interface import train as train

@@ -17,6 +17,7 @@ from traitscope.notebook import progress
 if TYPE_CHECKING:  # whoever only imports the package waits for none of them
     import pandas as pd
 
+    from traitscope.analysis.evidence import Explanation
     from traitscope.evaluation.report import Report, Scoring
     from traitscope.features.summary import Summary
     from traitscope.runs.checkpoint import Checkpoint
@@ -279,6 +280,33 @@ def predict(
     words = None if text is None else Path(text)
     with _watching(hook, "clips") as watch:
         return Predictions(clips.predict(loaded, *paths, text=words, hook=watch, **how))
+
+
+def explain(
+    run: "Checkpoint | Place", clip: Place, *, to: Place | None = None, **how: Any
+) -> "Explanation":
+    """Say what in a clip the scores of a run rest on, with a test of it.
+
+    Args:
+        run: a run or its folder, or a loaded checkpoint.
+        clip: a media file, a folder of images, or a text file.
+        to: also write a page with the video to this file.
+        how: the rest, see ``traitscope.analysis.explanations.explain``.
+
+    Raises:
+        DataError: the clip cannot be scored; the message says why.
+
+    Example:
+        ``explain("runs/a", "clip.mp4", to="page.html").top("extraversion")``
+    """
+    from traitscope.analysis import explanations
+    from traitscope.report.explanation import write_explanation
+
+    loaded: Any = Path(run) if isinstance(run, str | os.PathLike) else run
+    made = explanations.explain(loaded, Path(clip), **how)
+    if to is not None:
+        write_explanation(made, Path(to))
+    return made
 
 
 def as_overrides(settings: Settings) -> list[str]:

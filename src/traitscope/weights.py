@@ -2,13 +2,15 @@
 
 import hashlib
 import os
+import re
 import shutil
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from traitscope.errors import MissingError, TraitscopeError
+from traitscope.errors import ConfigError, MissingError, TraitscopeError
 from traitscope.files import replacing
 
 
@@ -49,6 +51,13 @@ FILES = {
     ),
 }
 
+
+HUB = "hf:"
+"""Before the name of a run on a model hub, such as ``hf:owner/name`` or ``hf:owner/name@v1``."""
+
+_ON_HUB = re.compile(r"hf:(?P<owner>[\w-][\w.-]*)/(?P<name>[\w-][\w.-]*)(@(?P<revision>[\w./-]+))?")
+_RUN_FILES = ("*.json", "*.yaml", "*.safetensors", "*.onnx", "*.md")
+"""What is fetched of a run: data in forms that hold no code."""
 
 TIMM = "timm:"
 """Before the name of a network of timm, such as ``timm:resnet50.tv_in1k``."""
@@ -119,6 +128,44 @@ def find_network(name: str, *, setting: str) -> Path:
     )
 
 
+def hub_name(name: Path | str) -> tuple[str, str]:
+    """The repository, ``owner/name``, and the revision of a run on a hub.
+
+    Raises:
+        ConfigError: it is not named like one.
+    """
+    match = _ON_HUB.fullmatch(str(name))
+    if match is None:
+        raise ConfigError(
+            f"{str(name)!r} names no run on a hub. Write hf:owner/name, or hf:owner/name@revision"
+        )
+    return f"{match['owner']}/{match['name']}", match["revision"] or "main"
+
+
+def run_folder(name: Path | str) -> Path:
+    """The folder of a run: what was typed, or of ``hf:owner/name`` what was fetched before.
+
+    Nothing is asked of the hub: a revision that is a branch is what it was when it was fetched.
+
+    Raises:
+        ConfigError: it is misspelt.
+        MissingError: it was never fetched on this machine, or not to its end.
+    """
+    if not str(name).startswith(HUB):
+        return Path(name)
+    repository, revision = hub_name(name)
+    from huggingface_hub import snapshot_download
+
+    how: dict[str, Any] = {"revision": revision, "allow_patterns": list(_RUN_FILES)}
+    try:
+        return Path(snapshot_download(repository, local_files_only=True, **how))
+    except OSError as error:  # that of the hub's client is one
+        raise MissingError(
+            f"The run {name} is not on this machine, or not all of it. Fetch it with: traitscope "
+            f"weights fetch {name}"
+        ) from error
+
+
 def entry(name: str) -> WeightsFile:
     """Look a file up by name.
 
@@ -157,13 +204,17 @@ def _check_published(path: Path, name: str) -> None:
 def fetch(name: str) -> Path:
     """Download a file from its publisher into the first folder and verify it.
 
-    ``timm:NAME`` brings the published tensors of a timm network into the hub's own cache.
+    ``timm:NAME`` brings the published tensors of a timm network into the hub's own cache, and
+    ``hf:owner/name`` a published run.
 
     Raises:
+        ConfigError: a run is misspelt.
         TraitscopeError: the download failed or is not the published file.
     """
     if name.startswith(TIMM):
         return _fetch_network(name.removeprefix(TIMM))
+    if name.startswith(HUB):
+        return _fetch_run(name)
     known = entry(name)
     if not known.url:
         raise TraitscopeError(f"{name} ({known.purpose}): {_cure(name)}")
@@ -199,4 +250,18 @@ def _fetch_network(name: str) -> Path:
         raise TraitscopeError(
             f"{name} could not be downloaded from https://huggingface.co/{repository}: {error}. "
             f"Copy the folder of the hub's cache from another machine instead."
+        ) from error
+
+
+def _fetch_run(name: str) -> Path:
+    from huggingface_hub import snapshot_download
+
+    repository, revision = hub_name(name)
+    how: dict[str, Any] = {"revision": revision, "allow_patterns": list(_RUN_FILES)}
+    try:
+        return Path(snapshot_download(repository, **how))
+    except (OSError, ValueError, RuntimeError) as error:  # whatever the hub's client raises
+        raise TraitscopeError(
+            f"{name} could not be fetched: {str(error).strip().splitlines()[0]}. Check the name "
+            f"and the revision, or copy the folder of the run from another machine instead."
         ) from error

@@ -29,7 +29,7 @@ def shapes(name: str) -> dict[str, tuple[int, ...]]:
 @pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize("depth", [pytest.param(1, marks=pytest.mark.slow), 3])
 def test_every_parameter_is_in_one_layer(name: str, depth: int) -> None:
-    from traitscope.runs.checkpoint import Facts
+    from traitscope.runs.facts import Facts
 
     run_plan = tiny(name)
     layers = layers_of(run_plan, shapes=shapes(name), depth=depth)

@@ -150,7 +150,11 @@ NETWORK: dict[str, tuple[Change, str]] = {
     "a model in the folder of the run": (setting(model={"name": "run.evil_lab.payload"}), IN_RUN),
     "a module of Python as model": (setting(model={"name": "os.path"}), r"--model os\.path"),
     "a path as model": (setting(model={"name": "../../evil"}), "file holds"),
-    "a transform of its own": (setting(augment={PAYLOAD: {}}), PAYLOAD),
+    # To predict, nobody looks at transforms; training names them, see test_rates_and_weights.
+    "a transform of its own": (
+        setting(augment={PAYLOAD: {}}),
+        "other settings than training wrote",
+    ),
     "an extractor of its own": (
         stream("extractor", PAYLOAD),
         rf"features\.json names '{PAYLOAD}'.*--stream {PAYLOAD}",

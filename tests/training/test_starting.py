@@ -15,7 +15,8 @@ from tests.support.prepared import data, history, make_corpus, make_store
 from traitscope import registry
 from traitscope.data.record import read_records
 from traitscope.errors import ConfigError, DataError
-from traitscope.runs.checkpoint import Facts, load
+from traitscope.runs.checkpoint import load
+from traitscope.runs.facts import Facts
 from traitscope.runs.plan import load_run, plan
 from traitscope.runs.settings import Start
 from traitscope.runs.transfer import Origin, take_over, target_axes

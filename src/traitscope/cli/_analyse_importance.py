@@ -5,13 +5,13 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from traitscope.cli._options import Model, Stream
+from traitscope.cli._options import Model, Run, Stream
 
 _SHOWN = 25
 
 
 def importance(
-    run: Annotated[Path, typer.Argument(help="Folder of a trained run.")],
+    run: Run,
     split: Annotated[
         Literal["train", "validation", "test"], typer.Option(help="Whose clips.")
     ] = "validation",

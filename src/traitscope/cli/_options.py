@@ -1,8 +1,23 @@
 """Options of several verbs: a person's own code, typed once more; what of a clip is read."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
+
+
+def run_named(name: str) -> Path:
+    """The folder of a run that was typed as a path, or as ``hf:owner/name``."""
+    if not name.startswith("hf:"):
+        return Path(name)
+    from traitscope.weights import run_folder
+
+    return run_folder(name)
+
+
+Run = Annotated[
+    Path, typer.Argument(help="Folder of a trained run, or hf:owner/name.", parser=run_named)
+]
 
 Model = Annotated[str | None, typer.Option(help="Dotted path of the run's own model.")]
 Stream = Annotated[

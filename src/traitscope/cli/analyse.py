@@ -5,10 +5,12 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from traitscope.cli._analyse_explanations import explanations
 from traitscope.cli._analyse_importance import importance
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 app.command("importance")(importance)
+app.command("explanations")(explanations)
 
 _SHOWN = 25
 Address = Annotated[str, typer.Argument(help="Such as fi:/data/fi or table:clips.csv.")]

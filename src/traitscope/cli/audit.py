@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from traitscope.cli._options import Limit, Model, Stream
+from traitscope.cli._options import Limit, Model, Stream, run_named
 
 if TYPE_CHECKING:
     from traitscope.audit import Scored
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
 Split = Literal["train", "validation", "test"]
-RunName = Annotated[Path | None, typer.Argument(help="An evaluated run.")]
+RunName = Annotated[Path | None, typer.Argument(help="An evaluated run.", parser=run_named)]
 SplitName = Annotated[Split, typer.Option(help="Split.")]
 Table = Annotated[Path | None, typer.Option(help="Predictions of any system.")]
 Labels = Annotated[
@@ -113,7 +113,7 @@ def leakage(
 
 @app.command()
 def perturbation(
-    run: Annotated[Path, typer.Argument(help="A trained and evaluated run.")],
+    run: Annotated[Path, typer.Argument(help="A trained and evaluated run.", parser=run_named)],
     split: SplitName = "test",
     clips: Annotated[int, typer.Option(min=1, help="How many clips are perturbed.")] = 12,
     only: Annotated[str, typer.Option(help="Comma list, such as brightness,mirror.")] = "",

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from traitscope.cli._options import run_named
+
 if TYPE_CHECKING:
     from traitscope.evaluation.comparison import Comparison, PairedDifference
 
@@ -14,7 +16,8 @@ app = typer.Typer(rich_markup_mode=None)
 @app.command()
 def compare(
     systems: Annotated[
-        list[Path], typer.Argument(help="Evaluated runs, or CSV files of predictions.")
+        list[Path],
+        typer.Argument(help="Evaluated runs, or CSV files of predictions.", parser=run_named),
     ],
     labels: Annotated[
         str | None,

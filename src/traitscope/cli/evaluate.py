@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from traitscope.cli._options import Model, Stream
+from traitscope.cli._options import Model, Stream, run_named
 
 if TYPE_CHECKING:
     from traitscope.evaluation.report import Repeated, Report
@@ -17,12 +17,16 @@ Aggregate = Annotated[
     typer.Option(help="Score clips, or people (mean of their clips); as the corpus says."),
 ]
 Workers = Annotated[int, typer.Option(min=0, help="Processes that read features; 0 for none.")]
+RunName = Annotated[
+    Path | None, typer.Argument(help="A trained run, or hf:owner/name.", parser=run_named)
+]
+
 _NAMED = 10  # clips without a score; the report names all
 
 
 @app.command()
 def evaluate(
-    run: Annotated[Path | None, typer.Argument(help="Folder of a trained run.")] = None,
+    run: RunName = None,
     split: Annotated[Literal["train", "validation", "test"], typer.Option(help="Split.")] = "test",
     predictions: Annotated[Path | None, typer.Option(help="Predictions of any system.")] = None,
     labels: Annotated[str | None, typer.Option(help="Corpus of --predictions.")] = None,

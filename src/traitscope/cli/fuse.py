@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from traitscope.cli._options import run_named
+
 if TYPE_CHECKING:
     from traitscope.evaluation.report import Report
 
@@ -14,7 +16,7 @@ app = typer.Typer(rich_markup_mode=None)
 
 @app.command()
 def fuse(
-    systems: Annotated[list[Path], typer.Argument(help="Evaluated runs.")],
+    systems: Annotated[list[Path], typer.Argument(help="Evaluated runs.", parser=run_named)],
     to: Annotated[Path, typer.Option(help="Folder of the fusion.")],
     method: Annotated[
         Literal["mean", "fitted", "seeds"],

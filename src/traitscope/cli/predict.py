@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from traitscope.cli._options import Limit, Model, Speaker, Stream, Track, Workers
+from traitscope.cli._options import Limit, Model, Run, Speaker, Stream, Track, Workers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -43,12 +43,16 @@ Features = Annotated[
     Path | None, typer.Option("--store", help="Store of the corpus' features, with --frames.")
 ]
 
+Onnx = Annotated[
+    bool, typer.Option("--onnx", help="RUN is what `export` wrote: PyTorch is not loaded.")
+]
+
 _NAMED = 10  # notes that are told; the rest is counted
 
 
 @app.command()
 def predict(
-    run: Annotated[Path, typer.Argument(help="Folder of a trained run.")],
+    run: Run,
     media: Media = None,
     text: Text = None,
     speaker: Speaker = None,
@@ -62,6 +66,7 @@ def predict(
     stream: Stream = None,
     workers: Workers = None,
     limit: Limit = None,
+    onnx: Onnx = False,
     frames: Frames = False,
     store: Features = None,
 ) -> None:
@@ -73,6 +78,8 @@ def predict(
 
     traitscope predict runs/text --text speech.txt
 
+    traitscope predict --onnx model clip.mp4
+
     traitscope predict runs/motion openface.csv --label-rows labelled.csv
 
     traitscope predict runs/senet fi:/data/fi --frames --store features
@@ -83,7 +90,6 @@ def predict(
     from traitscope.media import Tracks, parse_limits
     from traitscope.prediction.clips import predict as predict_media
     from traitscope.prediction.inputs import media_in
-    from traitscope.runs.checkpoint import load
 
     if frames or store is not None:
         return predict_frames(run, media or (), store if frames else None, model=model, json=json)
@@ -93,7 +99,7 @@ def predict(
     # Before the run is loaded, which takes longer than to type the rest.
     if not media and text is None:
         raise ConfigError("Nothing to score: name a media file or a table, or give --text FILE.")
-    checkpoint = load(run, model=model, streams=stream or ())
+    checkpoint = _opened(run, model, stream or (), onnx=onnx)
     _look_at(checkpoint, text)
     listing = media_in(media or (), recursive=recursive)
     # Rows of one table are labelled; words, or a second file, have no rows in it.
@@ -105,6 +111,16 @@ def predict(
     if any(p.status != "ok" for p in predictions):
         raise typer.Exit(1)
     return None
+
+
+def _opened(run: Path, model: str | None, streams: "Sequence[str]", *, onnx: bool) -> "Checkpoint":
+    """Load the run, or refuse one that has to be an exported one and is none."""
+    from traitscope.runs.checkpoint import load
+    from traitscope.runs.exported import check_exported
+
+    if onnx:
+        check_exported(run)
+    return load(run, model=model, streams=streams)
 
 
 def _scored(

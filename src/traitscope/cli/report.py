@@ -5,12 +5,17 @@ from typing import Annotated, Literal
 
 import typer
 
+from traitscope.cli._options import run_named
+
 app = typer.Typer(rich_markup_mode=None)
 
 
 @app.command()
 def report(
-    runs: Annotated[list[Path], typer.Argument(help="Evaluated runs, or report.json files.")],
+    runs: Annotated[
+        list[Path],
+        typer.Argument(help="Evaluated runs, or report.json files.", parser=run_named),
+    ],
     to: Annotated[Path, typer.Option(help="The page to write.")] = Path("report.html"),
     split: Annotated[Literal["train", "validation", "test"], typer.Option(help="Split.")] = "test",
     tables: Annotated[

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from traitscope.cli._options import Stream
+from traitscope.cli._options import Stream, run_named
 
 app = typer.Typer(rich_markup_mode=None)
 
@@ -22,7 +22,8 @@ def train(
         bool, typer.Option("--accept-changes", help="Resume, though clips or features changed.")
     ] = False,
     start_from: Annotated[
-        Path | None, typer.Option("--from", help="Run or file whose weights to start from.")
+        Path | None,
+        typer.Option("--from", help="Run or file whose weights to start from.", parser=run_named),
     ] = None,
     accelerator: Annotated[Literal["auto", "cpu", "gpu"], typer.Option(help="Where.")] = "auto",
     workers: Annotated[

@@ -1,16 +1,17 @@
 """``traitscope verify``: whether all files of a run are what training wrote."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from traitscope.cli._options import Run
 
 app = typer.Typer(rich_markup_mode=None)
 
 
 @app.command()
 def verify(
-    run: Annotated[Path, typer.Argument(help="Folder of a trained run.")],
+    run: Run,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Compare the files of a run with their checksums; exit 1 if one differs.

@@ -1,5 +1,6 @@
 """``traitscope weights``: third-party model files."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -45,22 +46,45 @@ def list_(
 
 @app.command()
 def fetch(
-    name: Annotated[str, typer.Argument(help="File, as `weights list` prints it, or timm:NAME.")],
+    name: Annotated[
+        str, typer.Argument(help="File, as `weights list` prints it, timm:NAME, hf:owner/name.")
+    ],
 ) -> None:
     """Download a file from its publisher and verify it.
 
     traitscope weights fetch face_landmarker.task
+
+    traitscope weights fetch hf:owner/name@v1 (a published run, checked by its checksums)
     """
     from traitscope import weights
     from traitscope.cli._shared import say
 
     # Its size and licence are known to the hub alone, and not before it is asked.
-    if name.startswith(weights.TIMM):
+    if name.startswith(weights.HUB):
+        say(f"Downloading {name} from the Hugging Face hub (its card states the licence)")
+    elif name.startswith(weights.TIMM):
         say(f"Downloading {name} from the Hugging Face hub (its page states the licence)")
     elif (known := weights.entry(name)).url:
         size = f"{known.size_bytes / 1e6:.1f} MB"
         say(f"Downloading {name} ({size}, {known.licence}) from {known.url}")
-    typer.echo(weights.fetch(name))
+    path = weights.fetch(name)
+    if name.startswith(weights.HUB):
+        _check_run(name, path)
+    typer.echo(path)
+
+
+def _check_run(name: str, folder: Path) -> None:
+    """Refuse what was fetched if it is no run, or not what its checksums say."""
+    from traitscope.errors import DataError
+    from traitscope.runs.checksums import verify_run
+
+    # A file that is not there was not published; what predictions rest on is checked on loading.
+    wrong = [one for one in verify_run(folder) if one.path.exists()]
+    if wrong:
+        raise DataError(
+            f"{name} was fetched and is not what its publisher wrote: {wrong[0].path} "
+            f"{wrong[0].what}. Ask the publisher, or take another revision."
+        )
 
 
 @app.command()

@@ -29,6 +29,7 @@ class Example:
         masks: stream -> (rows,) True where the row is there; of a pooled one (1,), if optional.
         mixed: whether augmentation blended it with another clip.
         draws: transform -> (n,), what it will do to the pictures when they are on their device.
+        times: stream -> (rows,) seconds of what was drawn; none of pooled streams.
     """
 
     clip: Clip
@@ -36,6 +37,7 @@ class Example:
     masks: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
     mixed: bool = False
     draws: Mapping[str, Drawn] = field(default_factory=dict)
+    times: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
 
 
 def draw_example(
@@ -60,6 +62,7 @@ def draw_example(
     """
     values: dict[str, AnyArray] = {}
     masks: dict[str, NDArray[np.bool_]] = {}
+    times: dict[str, NDArray[np.float64]] = {}
     drawn_times: dict[str, NDArray[np.float64]] = {}
     for name, draw in draws.items():
         if draw.optional and (name not in streams or not streams[name].mask.any()):
@@ -82,6 +85,7 @@ def draw_example(
         # The first stream of a group chooses; the others follow by time, having other rows.
         if draw.group:
             drawn_times.setdefault(draw.group, stream.time[rows])
+        times[name] = stream.time[rows]
         masks[name] = stream.mask[rows]
         if stream.images is not None:
             what = f"{name} of clip {clip.id!r}"
@@ -93,7 +97,7 @@ def draw_example(
     if draws and all(d.optional and not masks[name].any() for name, d in draws.items()):
         named = ", ".join(draws)
         raise ClipError(f"Clip {clip.id!r} has no usable row of any of {named}.", status="empty")
-    return Example(clip, values, masks)
+    return Example(clip, values, masks, times=times)
 
 
 def chosen_columns(stream: Stream, patterns: Sequence[str]) -> Stream:

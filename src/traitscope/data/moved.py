@@ -33,7 +33,8 @@ def note_places(folder: Path, saved: Mapping[str, str]) -> None:
             # From one drive to another there is no way.
             near = os.path.splitdrive(path)[0] == os.path.splitdrive(folder.resolve())[0]
             relative = os.path.relpath(path, folder.resolve()) if near else str(path)
-            places[what] = {"absolute": str(path), "relative": Path(relative).as_posix()}
+            ways = {"absolute": str(path), "relative": Path(relative).as_posix()}
+            places[what] = {"typed": address, **ways}
     write_json(folder / PLACES, places)
 
 
@@ -48,7 +49,8 @@ def place_now(folder: Path, what: str, saved: str) -> str:
     if not saved or not (folder / PLACES).is_file():
         return saved
     noted = read_json(folder / PLACES, root=dict, damaged="Delete it.").get(what)
-    if not isinstance(noted, dict):
+    # Whoever writes another address into a run means that one.
+    if not isinstance(noted, dict) or noted.get("typed") != saved:
         return saved
     kind, path, options = _parts(saved, str(noted.get("absolute")))
     absolute = Path(str(noted.get("absolute")))

@@ -42,6 +42,7 @@ from traitscope.runs.checkpoint import Checkpoint, load, read_run
 from traitscope.runs.members import seed_folders
 from traitscope.runs.scorings import count_scoring
 from traitscope.types import Clip, Corpus, Hook
+from traitscope.weights import run_folder
 
 
 def evaluate(
@@ -77,7 +78,7 @@ def evaluate(
     Example:
         ``evaluate("runs/a").everything.model.macro("accuracy").value``
     """
-    run, config = Path(run), read_run(Path(run))
+    config = read_run(run := run_folder(run))
     how: dict[str, Any] = {"split": split, "scoring": scoring, "workers": workers, "hook": hook}
     how |= {"model": model, "streams": streams}
     where: dict[str, Any] = {"corpus": corpus, "store": store}

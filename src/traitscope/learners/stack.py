@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from traitscope.learners.folds import expansion
+from traitscope.learners.graphs import Graph, add_expanded, add_linear
 from traitscope.learners.ridge import ridge
 from traitscope.learners.trees import damaged
 from traitscope.types import Target
@@ -54,6 +55,13 @@ class Stack:
             for field in fields(cls)
         }
         return cls(**parts)
+
+
+def add_stack(graph: Graph, columns: str, stack: Stack) -> str:
+    """What `Stack.predict` does, as operators."""
+    scaled = graph.op("Div", columns, graph.constant(stack.scale))
+    scores = add_linear(graph, scaled, stack.weights, stack.intercept)
+    return add_expanded(graph, scores, stack.centre, stack.factor)
 
 
 def fit_stack(

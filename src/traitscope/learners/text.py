@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
 
 from traitscope.config import Config
-from traitscope.learners.columns import moments, standardised
+from traitscope.learners.columns import FARTHEST, moments, standardised
+from traitscope.learners.graphs import Graph, add_forest, add_linear, add_standardised
 from traitscope.learners.ridge import ridge_path
 from traitscope.learners.stack import checked
 from traitscope.learners.trees import Boosting, Forest, grow
@@ -115,6 +116,64 @@ class Learners:
             forest=Forest.restore(arrays, "trees", columns=columns, outputs=targets),
             shift={name: checked(arrays, f"{name}/shift", (targets,))[None] for name in LEARNERS},
         )
+
+
+def add_learners(
+    graph: Graph, learners: Learners, inputs: Mapping[str, str], others: Sequence[str]
+) -> dict[str, str]:
+    """What `Learners.predict` does, as operators: learner -> deviations (clips, targets).
+
+    Args:
+        graph: that grows.
+        learners: with one penalty each.
+        inputs: name -> value of the arrays that `runs.words.Terms` makes.
+        others: further columns of the table.
+    """
+    weights = {name: one[0] for name, one in learners.linear.items()}
+    word, char = (
+        _add_terms(graph, inputs, vocabulary) for vocabulary in (learners.word, learners.char)
+    )
+    parts = [inputs["transcript_numbers"], *others]
+    if learners.components.shape[1]:
+        parts.append(_add_weighted(graph, word, learners.components))
+    table = graph.op("Concat", *parts, axis=1)
+    table = add_standardised(graph, table, learners.mean, learners.sd, farthest=FARTHEST)
+    raw = {
+        "char": _add_weighted(graph, char, weights["char"]),
+        "word": _add_weighted(graph, word, weights["word"]),
+        "table": add_linear(graph, table, weights["table"]),
+        "trees": add_forest(graph, table, learners.forest, weights["table"].shape[1]),
+    }
+    return {
+        name: graph.op("Sub", one, graph.constant(learners.shift[name][0]))
+        for name, one in raw.items()
+    }
+
+
+def _add_terms(graph: Graph, inputs: Mapping[str, str], vocabulary: Vocabulary) -> tuple[str, str]:
+    """Places of terms, and their TF-IDF (clips, terms of the longest text), of length one."""
+    places = inputs[f"transcript_{vocabulary.kind}"]
+    counts = inputs[f"transcript_{vocabulary.kind}_counts"]
+    one, zero = graph.constant(1.0), graph.constant(0.0)
+    idf = vocabulary.idf if len(vocabulary.idf) else np.zeros(1)
+    weight = graph.op("Gather", graph.constant(idf), places)
+    # The logarithm of what is not there is infinite: such a term counts as one, and is hidden.
+    often = graph.op("Add", graph.op("Log", graph.op("Max", counts, one)), one)
+    known = graph.op("Greater", counts, zero)
+    term = graph.op("Where", known, graph.op("Mul", often, weight), zero)
+    squares = graph.total(graph.op("Mul", term, term), 1, kept=True)
+    # A text without any term has no length to be divided by.
+    length = graph.op("Sqrt", graph.op("Where", graph.op("Greater", squares, zero), squares, one))
+    return places, graph.op("Div", term, length)
+
+
+def _add_weighted(graph: Graph, terms: tuple[str, str], weights: Array) -> str:
+    """Sparse terms times weights (terms, columns): (clips, columns)."""
+    places, values = terms
+    rows = weights if len(weights) else np.zeros((1, weights.shape[1]))
+    gathered = graph.op("Gather", graph.constant(rows), places)  # (clips, terms, columns)
+    wide = graph.op("Unsqueeze", values, graph.constant([2], np.int64))
+    return graph.total(graph.op("Mul", gathered, wide), 1)
 
 
 def fit_learners(

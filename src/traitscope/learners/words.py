@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from traitscope.extract.text_counts import UNITS, Language, text_counts
 from traitscope.learners.trees import damaged
 from traitscope.types import Batch
 
@@ -28,6 +29,35 @@ def texts_of(batch: Batch) -> list[str]:
         " ".join(str(row) for row, known in zip(*clip, strict=True) if known)
         for clip in zip(rows, shown, strict=True)
     ]
+
+
+def counted_numbers(texts: Sequence[str], language: Language) -> Array:
+    """How each text is said (texts, columns of `text_counts`); counts of things as logarithms."""
+    counts = np.array([text_counts(text, language=language) for text in texts])
+    counted = np.array([unit == "count" for unit in UNITS.values()])
+    counts[:, counted] = np.log1p(counts[:, counted])
+    return counts
+
+
+def counted_terms(
+    kind: Kind, texts: Sequence[str], places: Mapping[str, int]
+) -> tuple[NDArray[np.int64], Array]:
+    """Which terms of a vocabulary each text has, and how often: (texts, terms of the longest).
+
+    Behind the terms of a text that has fewer the place is 0 and the count 0.
+    """
+    from scipy.sparse import csr_array
+
+    table = csr_array((len(texts), 0))
+    if places:
+        table = csr_array(counter(kind, vocabulary=dict(places)).transform(texts))
+    held = np.diff(table.indptr)
+    # At least one: not every operator takes an axis of length zero.
+    shape = (len(texts), max(1, int(held.max(initial=0))))
+    terms, counts = np.zeros(shape, np.int64), np.zeros(shape)
+    there = np.arange(shape[1]) < held[:, None]
+    terms[there], counts[there] = table.indices, table.data
+    return terms, counts
 
 
 def counter(kind: Kind, **settings: Any) -> Any:

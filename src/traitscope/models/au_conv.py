@@ -196,7 +196,7 @@ class Transformer(nn.Module):
         series = functional.pad(series, (0, self.patches * PATCH - series.shape[2]))
         # A patch is a run of rows of all signals: which of them move together stays visible.
         cut = rearrange(series, "n s (p t) -> n p (s t)", t=PATCH)
-        token = repeat(self.token, "1 1 d -> n 1 d", n=len(cut))
+        token = repeat(self.token, "1 1 d -> n 1 d", n=cut.shape[0])
         tokens = torch.cat([token, self.embed(cut)], dim=1) + self.place
         scores: Tensor = self.score(self.blocks(tokens)[:, 0])
         return scores

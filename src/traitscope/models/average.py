@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from traitscope.config import Config as BaseConfig
 from traitscope.errors import DataError
 from traitscope.learners.folds import inside
+from traitscope.learners.graphs import Graph, add_inside
 from traitscope.learners.stack import checked
 from traitscope.learners.trees import damaged
 from traitscope.types import Batch, Draw, Target
@@ -65,6 +66,12 @@ class Estimator:
         """(clips, targets), inside the range of each target."""
         means = np.asarray(batch.streams[self.config.stream], dtype=np.float64)
         return inside(means[:, self.places], self.targets)
+
+    def graph(self, graph: Graph, inputs: Mapping[str, str]) -> str:
+        """Build what ``predict`` does of operators."""
+        places = graph.constant(self.places, np.int64)
+        means = graph.op("Gather", inputs[self.config.stream], places, axis=1)
+        return add_inside(graph, means, self.targets)
 
     def state(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         """Which series is whose."""

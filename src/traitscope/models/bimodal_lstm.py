@@ -102,11 +102,11 @@ class Model(nn.Module):
         """Pictures (clips, parts, 3, s, s), ``mid_term`` (clips, parts, 68) -> scores."""
         pictures, mask = batch.streams[self.input], batch.masks[self.input]
         seen = self.see(rearrange(pictures, "clips parts ... -> (clips parts) ..."))
-        steps = rearrange(seen, "(clips parts) e -> clips parts e", clips=len(mask))
+        steps = rearrange(seen, "(clips parts) e -> clips parts e", clips=mask.shape[0])
         if self.hear is not None:
             heard, parts = batch.masks["mid_term"], mask.shape[1]
             # A part counts where it is both seen and heard.
-            mask = mask & functional.pad(heard, (0, max(0, parts - heard.shape[1])))
+            mask = mask & functional.pad(heard, (0, parts))[:, :parts]
             sound = self.hear(to_length(batch, "mid_term", parts))
             steps = torch.cat([steps, sound], dim=-1)
         states, _ = self.lstm(steps)

@@ -90,7 +90,7 @@ class Model(nn.Module):
         mask = batch.masks[self.input]
         seen = each_image(batch, self.input, lambda images: self.see(images).mean(dim=(2, 3)))
         # Pictures of one clip stay apart until their scores are averaged.
-        senses = [rearrange(seen, "(clips rows) c -> clips rows c", clips=len(mask))]
+        senses = [rearrange(seen, "(clips rows) c -> clips rows c", clips=mask.shape[0])]
         if self.hear is not None:
             heard = self.hear(waveform_of(batch, self.samples)).mean(dim=2)
             senses.append(heard[:, None].expand(-1, mask.shape[1], -1))  # heard once, seen often

@@ -21,11 +21,12 @@ import torch
 from einops import rearrange
 from numpy.typing import NDArray
 from pydantic import NonNegativeInt, PositiveInt
-from torch import Tensor
+from torch import Tensor, nn
 
 from traitscope.config import Config as BaseConfig
 from traitscope.data.batches import to_tensors
 from traitscope.learners.folds import inside, labels_of
+from traitscope.learners.graphs import Graph, add_forest, add_inside
 from traitscope.learners.trees import ExtraTrees, Forest, damaged, grow_extra
 from traitscope.models import crnet as _crnet
 from traitscope.nn.heads import masked_mean
@@ -113,6 +114,17 @@ class Estimator:
         scores = self._forest.predict(self._features(batch), len(self.targets))
         return inside(scores, self.targets)
 
+    def seeing(self) -> nn.Module:
+        """What of it is a network: a batch of tensors -> (clips, targets x width)."""
+        return Seeing(self.network, self.config.crnet.samples)
+
+    def graph(self, graph: Graph, inputs: Mapping[str, str]) -> str:
+        """Build what ``predict`` does of operators, behind the network's features."""
+        assert self._forest is not None
+        features = graph.cast(inputs["features"], np.float64)
+        scores = add_forest(graph, features, self._forest, len(self.targets))
+        return add_inside(graph, scores, self.targets)
+
     def state(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         """Tensors of the network and arrays of the trees."""
         assert self._forest is not None
@@ -149,19 +161,29 @@ class Estimator:
         masks = {name: array[clip : clip + 1] for name, array in batch.masks.items()}
         alone = replace(batch, streams=streams, masks=masks)
         with torch.inference_mode():
-            features = self._seen(to_tensors(alone, self.network.score.weight.device))
+            features = self.seeing()(to_tensors(alone, self.network.score.weight.device))
         values: NDArray[np.float32] = features.flatten().cpu().numpy()
         return values
 
-    def _seen(self, batch: Batch) -> Tensor:
-        """Weighted features of one clip: (1, targets x width)."""
-        total = torch.zeros((), device=self.network.score.weight.device)
-        for name, branch in self.network.branches.items():
+
+class Seeing(nn.Module):
+    """The network without its last layer: what each clip looks and sounds like."""
+
+    def __init__(self, network: nn.Module, samples: int) -> None:
+        super().__init__()
+        self.network, self.samples = network, samples
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Weighted features (clips, targets x width)."""
+        network: Any = self.network
+        total = torch.zeros((), device=network.score.weight.device)
+        for name, branch in network.branches.items():
             if name == "waveform":
-                features = branch(waveform_of(batch, self.config.crnet.samples))[1].flatten(1)
+                features = branch(waveform_of(batch, self.samples))[1].flatten(1)
             else:
-                rows = branch(rearrange(batch.streams[name], "1 rows ... -> rows ..."))[1]
-                rows = rearrange(rows, "rows t w -> 1 rows (t w)")
-                features = masked_mean(rows, batch.masks[name])
+                mask = batch.masks[name]
+                rows = branch(rearrange(batch.streams[name], "b m ... -> (b m) ..."))[1]
+                rows = rearrange(rows, "(b m) t w -> b m (t w)", b=mask.shape[0])
+                features = masked_mean(rows, mask)
             total = total + SHARES[name] * features
         return total

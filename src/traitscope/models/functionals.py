@@ -16,7 +16,16 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 from traitscope.config import Config as BaseConfig
 from traitscope.errors import DataError
 from traitscope.learners.columns import moments, standardised
+from traitscope.learners.contributions import contributions
 from traitscope.learners.folds import expansion, grouped_folds, inside, labels_of
+from traitscope.learners.graphs import (
+    Graph,
+    add_expanded,
+    add_forest,
+    add_inside,
+    add_linear,
+    add_standardised,
+)
 from traitscope.learners.ridge import ridge, ridge_path
 from traitscope.learners.stack import checked
 from traitscope.learners.trees import Boosting, Forest, grow, staged
@@ -122,17 +131,33 @@ class Estimator:
 
     def predict(self, batch: Batch) -> Array:
         """(clips, targets), inside the range of each target."""
-        table = self._table(batch)
-        if table.shape[1] != len(self.mean):
-            raise DataError(
-                f"The model was fitted on {len(self.mean)} columns and was given {table.shape[1]}."
-            )
-        features = standardised(table, self.mean, self.sd, farthest=FARTHEST)
+        return inside(self._scores(self._features(batch)), self.targets)
+
+    def contributions(self, batch: Batch) -> tuple[Array, Array]:
+        """What each column adds to the scores, exactly: of ridge its product, of trees its share.
+
+        Returns:
+            (clips, columns, targets) and the scores (targets,) of a clip that is the mean in every
+            column; both add up to the scores, but for what the range of a target cuts off.
+        """
+        features = self._features(batch)
+        mean = np.zeros((1, features.shape[1]))
         if self.forest is not None:
-            scores = self.forest.predict(features, len(self.targets))
+            shares = contributions(self.forest, features, mean[0], len(self.targets))
         else:
-            scores = features @ self.weights + self.intercept
-        return inside(self.centre + self.factor * (scores - self.centre), self.targets)
+            shares = features[:, :, None] * self.weights
+        return self.factor * shares, self._scores(mean)[0]
+
+    def graph(self, graph: Graph, inputs: Mapping[str, str]) -> str:
+        """Build what ``predict`` does of operators: name of stream -> (clips, features)."""
+        table = graph.op("Concat", *(inputs[name] for name in self.config.streams), axis=1)
+        features = add_standardised(graph, table, self.mean, self.sd, farthest=FARTHEST)
+        if self.forest is not None:
+            scores = add_forest(graph, features, self.forest, len(self.targets))
+        else:
+            scores = add_linear(graph, features, self.weights, self.intercept)
+        spread = add_expanded(graph, scores, self.centre, self.factor)
+        return add_inside(graph, spread, self.targets)
 
     def state(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         """Fitted arrays, and facts that JSON can hold."""
@@ -164,6 +189,24 @@ class Estimator:
             return {**shapes}
         one = dict.fromkeys(("intercept", "penalties", "kept"), (targets,))
         return {**shapes, **one, "weights": (count, targets)}
+
+    def _features(self, batch: Batch) -> Array:
+        """Standardised columns (clips, columns)."""
+        table = self._table(batch)
+        if table.shape[1] != len(self.mean):
+            raise DataError(
+                f"The model was fitted on {len(self.mean)} columns and was given {table.shape[1]}."
+            )
+        return standardised(table, self.mean, self.sd, farthest=FARTHEST)
+
+    def _scores(self, features: Array) -> Array:
+        """(clips, targets), which may leave the range of a target."""
+        if self.forest is not None:
+            scores = self.forest.predict(features, len(self.targets))
+        else:
+            scores = features @ self.weights + self.intercept
+        spread: Array = self.centre + self.factor * (scores - self.centre)
+        return spread
 
     def _table(self, batch: Batch) -> Array:
         streams = [np.asarray(batch.streams[name], np.float64) for name in self.config.streams]

@@ -131,7 +131,9 @@ class Patches(nn.Module):
     def forward(self, values: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """(clips, rows, features), (clips, rows) -> (clips, tokens, width), (clips, tokens)."""
         known = torch.cat([values, mask[..., None].to(values)], dim=2)
-        known = nn.functional.pad(known, (0, 0, 0, -known.shape[1] % self.rows))
+        # A whole run of zeros, and then a cut: how much lacks would be one number to an exporter.
+        whole = (known.shape[1] + self.rows - 1) // self.rows * self.rows
+        known = nn.functional.pad(known, (0, 0, 0, self.rows))[:, :whole]
         runs = rearrange(
             known, "clips (tokens rows) size -> clips tokens (rows size)", rows=self.rows
         )
@@ -213,7 +215,7 @@ class Model(nn.Module):
         tokens, shown = self._tokens(batch)
         # norm_first: the last layer's output has not been normalised yet.
         seen = self.norm(self.encoder(tokens, src_key_padding_mask=~shown))
-        queries = self.queries.expand(len(seen), -1, -1)
+        queries = self.queries.expand(seen.shape[0], -1, -1)
         looked, _ = self.look(queries, seen, seen, key_padding_mask=~shown, need_weights=False)
         found = self.dropout(looked)
         scores = (found * self.score).sum(dim=2) + self.offset

@@ -15,8 +15,15 @@ from numpy.typing import NDArray
 from pydantic import PositiveFloat, PositiveInt
 
 from traitscope.config import Config as BaseConfig
-from traitscope.learners.columns import moments, standardised
+from traitscope.learners.columns import FARTHEST, moments, standardised
 from traitscope.learners.folds import inside, labels_of
+from traitscope.learners.graphs import (
+    Graph,
+    add_inside,
+    add_linear,
+    add_standardised,
+    add_stretched,
+)
 from traitscope.learners.ridge import ridge
 from traitscope.learners.stack import checked
 from traitscope.types import Batch, Draw, Rows, Target
@@ -85,6 +92,15 @@ class Estimator:
         """(clips, targets), inside the range of each target."""
         features = standardised(self._table(batch), self.mean, self.sd)
         return inside(features @ self.weights + self.intercept, self.targets)
+
+    def graph(self, graph: Graph, inputs: Mapping[str, str]) -> str:
+        """Build what ``predict`` does of operators."""
+        values, mask = inputs[self.config.stream], inputs[f"{self.config.stream}_mask"]
+        table = add_stretched(graph, values, mask, self.config.rows)
+        features = add_standardised(graph, table, self.mean, self.sd, farthest=FARTHEST)
+        return add_inside(
+            graph, add_linear(graph, features, self.weights, self.intercept), self.targets
+        )
 
     def state(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         """Fitted arrays."""

@@ -150,7 +150,7 @@ class Model(nn.Module):
         mask = batch.masks["faces"]
         # Faces of all clips at once; without batch normalisation they do not meet.
         known = self.trunk(rearrange(batch.streams["faces"], "clips n c h w -> (clips n) c h w"))
-        known = rearrange(known, "(clips n) f -> clips n f", clips=len(mask))
+        known = rearrange(known, "(clips n) f -> clips n f", clips=mask.shape[0])
         # Averaged before tanh: an ambivalent clip is neutral, not the mean of two extremes.
         felt = torch.tanh(masked_mean(self.emotion(known), mask))
         traits = masked_mean(self.to_range(self.trait(known)), mask)

@@ -152,7 +152,8 @@ class Model(nn.Module):
         if self.flatten:
             has_face = batch.masks["faces"]
             maps = self.backbone.maps(batch)
-            features = rearrange(maps, "(clips rows) ... -> clips rows (...)", clips=len(has_face))
+            clips = has_face.shape[0]
+            features = rearrange(maps, "(clips rows) ... -> clips rows (...)", clips=clips)
         else:
             features, has_face = self.backbone(batch)
         mask = has_face & batch.masks["short_term"]
@@ -173,8 +174,11 @@ class Model(nn.Module):
         # A random window in evaluation would give a clip another score every time.
         random = self.training
         cut = rearrange(frames, "clips rows ... -> (clips rows) ...")
-        windows = torch.stack([_window(frame, side, random=random) for frame in cut])
-        windows = rearrange(windows, "(clips rows) ... -> clips rows ...", clips=len(faces))
+        if random:
+            windows = torch.stack([_window(frame, side, random=True) for frame in cut])
+        else:
+            windows = _window(cut, side, random=False)
+        windows = rearrange(windows, "(clips rows) ... -> clips rows ...", clips=faces.shape[0])
         pictures = torch.cat([faces[:, : -self.windows], windows], dim=1)
         masks = [
             batch.masks["faces"][:, : -self.windows],
@@ -188,10 +192,10 @@ class Model(nn.Module):
 
 
 def _window(frame: Tensor, side: int, *, random: bool) -> Tensor:
-    """A square of a frame (3, height, width), at a random place or in the middle."""
+    """A square of frames (..., 3, height, width), at a random place or in the middle."""
     spare = [length - side for length in frame.shape[-2:]]
     top, left = (int(torch.randint(s + 1, ())) if random else s // 2 for s in spare)
-    return frame[:, top : top + side, left : left + side]
+    return frame[..., top : top + side, left : left + side]
 
 
 FOREIGN = ((r"^(?:\w+\.)*?(conv1|bn1|layer[1-4])\.", r"backbone.network.\1."),)

@@ -208,16 +208,16 @@ class Model(nn.Module):
             features = self._features(frames, marks, mask)
             return Output(self.to_range(self.score(self.dropout(features))), features)
         # In evaluation all pictures of a clip are scored: not all at once.
-        at_once = len(frames) if torch.is_grad_enabled() else AT_ONCE
+        at_once = frames.shape[0] if torch.is_grad_enabled() else AT_ONCE
         parts = zip(frames.split(at_once), marks.split(at_once), strict=True)
         seen = [self._of_stills(*part) for part in parts]
         scores = self.to_range(self.score(self.dropout(torch.cat(seen))))
-        return RowScores(rearrange(scores, "(b t) y -> b t y", b=len(mask)), mask)
+        return RowScores(rearrange(scores, "(b t) y -> b t y", b=mask.shape[0]), mask)
 
     def _of_stills(self, pictures: Tensor, marks: Tensor) -> Tensor:
         """Features of single pictures, each a clip of copies of itself."""
         # Copies are there or not as one, and a missing picture is left out of the mean later.
-        shown = pictures.new_ones((len(pictures), self.config.frames), dtype=torch.bool)
+        shown = pictures.new_ones((pictures.shape[0], self.config.frames), dtype=torch.bool)
         return self._features(pictures, marks, shown)
 
     def _features(self, frames: Tensor, marks: Tensor, mask: Tensor) -> Tensor:
@@ -234,7 +234,7 @@ class Model(nn.Module):
         tokens = self.backbone.blocks[0](tokens)
         for index in range(1, self.config.depth):
             tokens, landmarks = self._step(index, tokens, landmarks, mask)
-        seen = rearrange(self.backbone.norm(tokens)[:, 0], "(b t) d -> b t d", b=len(mask))
+        seen = rearrange(self.backbone.norm(tokens)[:, 0], "(b t) d -> b t d", b=mask.shape[0])
         return masked_mean(seen, mask)
 
     def _wake_dropout(self) -> None:
@@ -272,7 +272,7 @@ class Model(nn.Module):
     def _with_positions(self, patches: Tensor, mask: Tensor) -> Tensor:
         """Class token before the patches, then positions, then the moment of each frame."""
         # After the first prompt, which works on patches alone, as published.
-        token = self.backbone.cls_token.expand(len(patches), -1, -1)
+        token = self.backbone.cls_token.expand(patches.shape[0], -1, -1)
         tokens = torch.cat([token, patches], dim=1) + self.backbone.pos_embed
         if self.moment is None:
             return tokens
@@ -290,7 +290,7 @@ class Model(nn.Module):
             points = rearrange(batch.streams["landmarks"], "b t p xy -> (b t) p xy")
             tracked = rearrange(batch.masks["landmarks"], "b t -> (b t)")
             return heatmaps(points, tracked, GRID)
-        return frames.new_zeros(len(frames), POINTS, GRID, GRID)
+        return frames.new_zeros(frames.shape[0], POINTS, GRID, GRID)
 
     def _landmark_tokens(self, marks: Tensor, places: int) -> Tensor:
         """Landmark features on the grid of the patches: (frames, places, dim)."""

@@ -51,6 +51,8 @@ class Config(BaseConfig):
     """Divides the channels, for small machines and tests."""
 
 
+CONTRACT = {"onnx": "it stretches each clip by itself, to a length that its own mask decides"}
+
 TINY = Config(bins=16, longest=20, width=32)
 
 

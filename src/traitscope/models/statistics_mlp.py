@@ -86,7 +86,7 @@ def _moments(series: Tensor, mask: Tensor) -> list[Tensor]:
     count = there.sum(dim=1).clamp(min=1)
     known = there.any(dim=1)
     if not series.shape[1]:
-        nothing = series.new_zeros(len(series), series.shape[2])
+        nothing = series.new_zeros(series.shape[0], series.shape[2])
         return [nothing] * 4
     mean = (series * there).sum(dim=1) / count
     gaps = (series - mean[:, None]) * there

@@ -17,12 +17,19 @@ from numpy.typing import NDArray
 from pydantic import Field, PositiveInt
 
 from traitscope.errors import DataError
-from traitscope.extract.text_counts import COLUMNS, UNITS, Language, text_counts
+from traitscope.extract.text_counts import COLUMNS, Language
 from traitscope.learners.folds import grouped_folds, inside, labels_of
-from traitscope.learners.stack import Stack, fit_stack
-from traitscope.learners.text import LEARNERS, Learners, TextLearning, fit_learners
+from traitscope.learners.graphs import Graph, add_inside
+from traitscope.learners.stack import Stack, add_stack, fit_stack
+from traitscope.learners.text import (
+    LEARNERS,
+    Learners,
+    TextLearning,
+    add_learners,
+    fit_learners,
+)
 from traitscope.learners.trees import Boosting
-from traitscope.learners.words import count_terms, texts_of
+from traitscope.learners.words import count_terms, counted_numbers, texts_of
 from traitscope.types import Batch, Draw, Target
 
 Array = NDArray[np.float64]
@@ -139,12 +146,23 @@ class Estimator:
         self._learners = Learners.restore(arrays, numbers=numbers, targets=targets)
         self._stack = Stack.restore(arrays, len(LEARNERS) * targets, targets)
 
+    def graph(self, graph: Graph, inputs: Mapping[str, str]) -> str:
+        """Build what ``predict`` does of operators; see `learners.text.add_learners`."""
+        assert self._learners is not None
+        assert self._stack is not None
+        others = [inputs[name] for name in self.config.streams]
+        deviations = add_learners(graph, self._learners, inputs, others)
+        columns = graph.op("Concat", *(deviations[name] for name in LEARNERS), axis=1)
+        return add_inside(graph, add_stack(graph, columns, self._stack), self.targets)
+
+    def terms(self) -> dict[str, tuple[str, ...]]:
+        """The vocabularies whose terms ``graph`` wants counted."""
+        assert self._learners is not None
+        return {"char": self._learners.char.terms, "word": self._learners.word.terms}
+
     def _numbers(self, batch: Batch) -> Array:
         """Counts and other streams (clips, columns); counts of things as logarithms."""
-        texts = texts_of(batch)
-        counts = np.array([text_counts(text, language=self.config.language) for text in texts])
-        counted = np.array([unit == "count" for unit in UNITS.values()])
-        counts[:, counted] = np.log1p(counts[:, counted])
+        counts = counted_numbers(texts_of(batch), self.config.language)
         others = [np.asarray(batch.streams[name], np.float64) for name in self.config.streams]
         return np.concatenate([counts, *others], axis=1)
 

@@ -148,16 +148,26 @@ class Model(nn.Module):
     def forward(self, batch: Batch) -> Tensor:
         """Score ``transcript`` (clips, rows) of strings: (clips, targets)."""
         assert self.spec is not None
-        longest = min(self.config.max_tokens, _positions(self.spec))
         if not self.training:
-            mean, _ = text_vectors(self.spec, self.encoder, texts_of(batch), longest)
+            mean, _ = text_vectors(self.spec, self.encoder, texts_of(batch), self.longest)
             return self.range(self.head(mean))
-        ids, mask = self.spec.tokens(texts_of(batch), longest)
+        ids, mask = self.spec.tokens(texts_of(batch), self.longest)
         device = self.range.low.device
-        seen = torch.from_numpy(mask).to(device)
-        output = self.encoder(torch.from_numpy(ids).to(device), attention_mask=seen.long())
-        mean = masked_mean(output.last_hidden_state, seen)
+        return self.score_tokens(
+            torch.from_numpy(ids).to(device), torch.from_numpy(mask).to(device)
+        )
+
+    def score_tokens(self, ids: Tensor, mask: Tensor) -> Tensor:
+        """Score tokens (clips, tokens) where the mask (clips, tokens) is True: (clips, targets)."""
+        output = self.encoder(ids, attention_mask=mask.long())
+        mean = masked_mean(output.last_hidden_state, mask)
         return self.range(self.head(self.dropout(mean)))
+
+    @property
+    def longest(self) -> int:
+        """Tokens that are read of a text."""
+        assert self.spec is not None
+        return min(self.config.max_tokens, _positions(self.spec))
 
     def _build(self, spec: Encoder, network: Any = None) -> None:
         """Take an encoder in, prepared to train as the settings say."""

@@ -92,9 +92,11 @@ class Unit(nn.Module):
     def forward(self, query: Tensor, frames: Tensor, mask: Tensor) -> Tensor:
         """(clips, 1, dim), (clips, frames, dim), (clips, frames) -> (clips, 1, dim)."""
         # Frames are keys and values as they are: there are no projections in between.
+        # A head of its own, though there is one: the exporter knows attention in four axes alone.
+        looked_at, hidden = frames[:, None], mask[:, None, None]
         asked = functional.scaled_dot_product_attention(
-            query, frames, frames, attn_mask=mask[:, None, :]
-        )
+            query[:, None], looked_at, looked_at, attn_mask=hidden
+        )[:, 0]
         query = self.seen(query + self.dropout(asked))
         out: Tensor = self.thought(query + self.dropout(self.think(query)))
         return out
@@ -135,14 +137,14 @@ class Model(nn.Module):
         frames, mask = batch.streams[self.config.input], batch.masks[self.config.input]
         images = self.colours(rearrange(frames, "clips time ... -> (clips time) ..."))
         maps = self.norm(self.trunk(images))
-        maps = rearrange(maps, "(clips time) c h w -> clips time c h w", clips=len(mask))
+        maps = rearrange(maps, "(clips time) c h w -> clips time c h w", clips=mask.shape[0])
         moments = moments_of(maps.shape[1], maps.shape[2], maps.device)[:, :, None, None]
         # As Transformer scales its embeddings, so that the moments do not drown what is seen.
         maps = maps * maps.shape[2] ** 0.5 + moments.to(maps)
         known = torch.relu(self.reduce(rearrange(maps, "clips time c h w -> (clips time) c h w")))
-        known = rearrange(known, "(clips time) d 1 1 -> clips time d", clips=len(mask))
+        known = rearrange(known, "(clips time) d 1 1 -> clips time d", clips=mask.shape[0])
         known = self.reduced(known)
-        clips, middle = torch.arange(len(mask), device=mask.device), middle_frame(mask)
+        clips, middle = torch.arange(mask.shape[0], device=mask.device), middle_frame(mask)
         answers = []
         for units, part in zip(self.heads, known.chunk(len(self.heads), dim=-1), strict=True):
             query = part[clips, middle][:, None]

@@ -123,7 +123,7 @@ class ResNet(nn.Module):
             return batch.streams["embedding"], batch.masks["embedding"]
         mask = batch.masks["faces"]
         averages = self.maps(batch).mean(dim=(2, 3))
-        return rearrange(averages, "(clips rows) c -> clips rows c", clips=len(mask)), mask
+        return rearrange(averages, "(clips rows) c -> clips rows c", clips=mask.shape[0]), mask
 
 
 def _backbone(config: BackboneConfig) -> Backbone:

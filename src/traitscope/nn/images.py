@@ -89,7 +89,7 @@ def score_images(batch: Batch, stream: str, score: Callable[[Tensor], Tensor]) -
     # Missing pictures are scored like others (zeros) and left out of the mean.
     mask = batch.masks[stream]
     scores = each_image(batch, stream, score)
-    return RowScores(rearrange(scores, "(clips rows) t -> clips rows t", clips=len(mask)), mask)
+    return RowScores(rearrange(scores, "(clips rows) t -> clips rows t", clips=mask.shape[0]), mask)
 
 
 def each_image(batch: Batch, stream: str, see: Callable[[Tensor], Tensor]) -> Tensor:

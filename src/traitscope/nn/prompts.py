@@ -5,7 +5,7 @@ itself over time.
 """
 
 import torch
-from einops import rearrange
+from einops import rearrange, repeat
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -55,11 +55,11 @@ class TemporalAdapter(nn.Module):
 
     def forward(self, tokens: Tensor, mask: Tensor) -> Tensor:
         """(clips x time, places, dim) and a (clips, time) mask -> (clips x time, places, dim)."""
-        clips = len(mask)
+        clips = mask.shape[0]
         # Each place looks along time at itself alone: 196 short series per clip.
         series = rearrange(tokens, "(b t) n d -> (b n) t d", b=clips)
         hidden = functional.gelu(self.down(series))
-        series = self.up(self.project(self._attend(hidden, mask, len(series) // clips)))
+        series = self.up(self.project(self._attend(hidden, mask, series.shape[0] // clips)))
         tokens = rearrange(series, "(b n) t d -> (b t) n d", b=clips)
         adapted: Tensor = self.adapt_up(functional.gelu(self.adapt_down(self.norm(tokens))))
         return adapted
@@ -68,9 +68,9 @@ class TemporalAdapter(nn.Module):
         query, key, value = rearrange(
             self.qkv(hidden), "s t (three h d) -> three s h t d", three=3, h=self.heads
         )
-        keys = None
-        if not bool(mask.all()):  # a frame that is not there is not looked at
-            keys = mask.repeat_interleave(places, dim=0)[:, None, None, :]
+        # A frame that is not there is not looked at. To ask first whether any is missing would be
+        # to wait for the device, and no exporter could follow.
+        keys = repeat(mask, "b t -> (b n) 1 1 t", n=places)
         attended = functional.scaled_dot_product_attention(query, key, value, attn_mask=keys)
         return rearrange(attended, "s h t d -> s t (h d)")
 

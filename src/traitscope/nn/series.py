@@ -44,6 +44,6 @@ def to_length(batch: Batch, stream: str, rows: int) -> Tensor:
     values, mask = batch.streams[stream], batch.masks[stream]
     features = values.ndim - mask.ndim
     values = values * mask.reshape(*mask.shape, *[1] * features)
-    # Padding is counted from the last axis back; that of the rows is the second of all.
-    after = max(0, rows - values.shape[1])
-    return functional.pad(values[:, :rows], (*[0, 0] * features, 0, after))
+    # Padding is counted from the last axis back; that of the rows is the second of all. A whole
+    # length of zeros, and then a cut: how much is lacking would be one number to an exporter.
+    return functional.pad(values[:, :rows], (*[0, 0] * features, 0, rows))[:, :rows]

@@ -23,7 +23,6 @@ from traitscope.data.record import LEARNT, SELECTED, read_records
 from traitscope.errors import ClipError, ConfigError
 from traitscope.extract.imported import PICTURES, POINTS
 from traitscope.features.request import Request
-from traitscope.nn.images import ImagesConfig
 from traitscope.runs.checkpoint import Checkpoint, load, predicted
 from traitscope.runs.first_stage import (
     FEATURES,
@@ -102,6 +101,8 @@ def open_first_stage(folder: Path | str, *, model: str | None = None) -> FirstSt
         frozenset(row.clip for record in read_records(place) for row in record.used(known))
         for place in places
     ]
+    from traitscope.nn.images import ImagesConfig  # loads PyTorch, which an exported run is without
+
     options = plan(members[0].config, typed=registry.typed(model=model)).options
     return FirstStage(folder, members, tuple(seen), isinstance(options, ImagesConfig))
 

@@ -8,16 +8,16 @@ weights or fitted arrays · ``model.json`` facts of an estimator · ``scalers.sa
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
-from traitscope import __version__, registry
+from traitscope import registry
 from traitscope.config import build, read_yaml
 from traitscope.data.batches import to_tensors
 from traitscope.data.examples import Examples
@@ -25,42 +25,20 @@ from traitscope.data.loader import Loader, reading
 from traitscope.data.moved import place_now
 from traitscope.data.scaling import Scaler
 from traitscope.errors import ConfigError, DataError, shown
-from traitscope.features.request import Request, make_request
 from traitscope.features.store import Store
-from traitscope.files import read_json, replacing, write_json
+from traitscope.files import replacing, write_json
 from traitscope.runs.checksums import check_learned, naming_edited
 from traitscope.runs.ensemble import together
+from traitscope.runs.exported import is_exported, open_exported, read_inputs
+from traitscope.runs.facts import Facts, read_part, run_facts
 from traitscope.runs.fit import check_fit, saved_arrays, tensors_in
 from traitscope.runs.members import seed_folders
 from traitscope.runs.plan import Plan, plan
 from traitscope.runs.settings import RunConfig
-from traitscope.types import Batch, Clip, Draw, Hook, Kind, Target
+from traitscope.types import Batch, Clip, Draw, Hook
+from traitscope.weights import run_folder
 
-FORMAT = 1
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What a trained model must know of its training to be used again.
-
-    Attributes:
-        corpus: name of the corpus it was fitted on.
-        kind: ``apparent`` or ``self_reported``.
-        targets: names, ranges and directions.
-        requests: stream -> the extraction its features came from.
-        shapes: stream -> shape of one row (of the pooled vector).
-        columns: stream -> names of the last axis.
-        fitted_clips: how many clips it was fitted on.
-    """
-
-    corpus: str
-    kind: str
-    targets: tuple[Target, ...]
-    requests: Mapping[str, Request]
-    shapes: Mapping[str, tuple[int, ...]]
-    columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    fitted_clips: int = 0
 
 
 @dataclass(frozen=True)
@@ -139,37 +117,6 @@ def predicted(output: Any) -> Any:
     return getattr(output, "prediction", output)
 
 
-def save_facts(folder: Path, facts: Facts, scalers: Mapping[str, Scaler]) -> None:
-    """Write ``features.json`` and ``scalers.safetensors``."""
-    streams = {
-        stream: {
-            "extractor": request.name,
-            "key": request.key,
-            "fingerprint": request.fingerprint,
-            "shape": list(facts.shapes[stream]),
-            "columns": list(facts.columns.get(stream, ())),
-        }
-        for stream, request in facts.requests.items()
-    }
-    # The version is for people who read the file; what is checked is the format.
-    tree = {
-        "format": FORMAT,
-        "traitscope": __version__,
-        "corpus": facts.corpus,
-        "kind": facts.kind,
-        "fitted_clips": facts.fitted_clips,
-        "targets": [asdict(target) for target in facts.targets],
-        "streams": streams,
-    }
-    write_json(folder / "features.json", tree)
-    arrays = {}
-    for stream, scaler in scalers.items():
-        arrays[f"{stream}/mean"], arrays[f"{stream}/sd"] = scaler.mean, scaler.sd
-    if arrays:
-        with replacing(folder / "scalers.safetensors") as draft:
-            save_file(arrays, draft)
-
-
 def save_fitted(folder: Path, fitted: Any, *, tensors: Mapping[str, Any] | None = None) -> None:
     """Write what was learned; the file appears whole or not at all.
 
@@ -199,7 +146,7 @@ def load(
     """Load a run for evaluation or prediction.
 
     Args:
-        folder: the run.
+        folder: the run; or ``hf:owner/name@revision``, which was fetched before.
         model: the dotted path of an outside model, typed by the user; must equal the saved name.
         streams: dotted paths of outside extractors that it reads, typed by the user.
 
@@ -207,7 +154,7 @@ def load(
         DataError: files are missing or damaged, or were made with another extractor version.
         ConfigError: the run names a model or extractor from outside that the user did not type.
     """
-    folder = Path(folder)
+    folder = run_folder(folder)
     config = read_run(folder)
     # Typing another name must not load a network of one kind as another.
     if model is not None and model != config.model["name"]:
@@ -224,7 +171,7 @@ def read_run(folder: Path) -> RunConfig:
         DataError: it is no run.
         ConfigError: its settings are damaged.
     """
-    path = folder / "run.yaml"
+    path = (folder := run_folder(folder)) / "run.yaml"
     if not path.is_file():
         raise DataError(
             f"{folder} is not a run: it has no run.yaml. Make one with: traitscope train"
@@ -243,17 +190,25 @@ def as_it_lies(folder: Path, config: RunConfig) -> RunConfig:
 
 def open_run(folder: Path, typed: registry.Typed) -> Checkpoint:
     """Load a run; nothing from outside is imported but what the user typed, see `load`."""
+    folder = run_folder(folder)
     config = read_run(folder)
     if places := seed_folders(folder, config):
         return together([open_run(place, typed) for place in places], folder, config)
     if config.protocol.fold == "all":
         raise ConfigError(f"{folder} holds a run per fold. Name one, such as {folder / 'fold-0'}.")
+    if is_exported(folder):
+        check_learned(folder)
+        # Its scalers are part of the graph, and its model's file would load PyTorch.
+        inputs, facts = read_inputs(folder), run_facts(folder, typed)
+        draws = {one.stream: one.draw for one in inputs}
+        widths: Any = {one.stream: one.plain for one in inputs if one.draw.optional}
+        return Checkpoint(folder, config, draws, facts, widths, open_exported(folder), typed)
     with naming_edited(folder):
         # To predict with it, nobody needs the transforms it was trained with.
         plain = config.model_copy(update={"augment": {}})
         run_plan = plan(plain, typed=typed, source=str(folder / "run.yaml"))
     # Settings say what the model takes, features.json what it was given: both must agree.
-    facts = _load_facts(folder, typed)
+    facts = run_facts(folder, typed)
     if set(facts.requests) != set(run_plan.draws):
         raise DataError(f"{folder}: features.json does not fit run.yaml. Train again.")
     scalers = saved_scalers(folder)
@@ -273,11 +228,6 @@ def open_run(folder: Path, typed: registry.Typed) -> Checkpoint:
             fitted = best_of_each(folder, fitted, [target.name for target in facts.targets])
         fitted.to("cuda" if torch.cuda.is_available() else "cpu")
     return Checkpoint(folder, config, run_plan.draws, facts, scalers, fitted, typed)
-
-
-def run_facts(folder: Path, typed: registry.Typed = registry.NOTHING) -> Facts:
-    """What a run knows of its training, from ``features.json`` alone."""
-    return _load_facts(folder, typed)
 
 
 def build_fitted(run_plan: Plan, facts: Facts) -> Any:
@@ -312,7 +262,7 @@ def _restore(folder: Path, fitted: Any) -> None:
     else:
         arrays, facts = (
             saved_arrays(folder / "model.safetensors"),
-            _read_json(folder / "model.json"),
+            read_part(folder / "model.json"),
         )
         try:
             fitted.restore(arrays, facts)
@@ -320,57 +270,6 @@ def _restore(folder: Path, fitted: Any) -> None:
             raise DataError(
                 f"{folder / 'model.json'} is damaged ({error!r}). Train again."
             ) from error
-
-
-def _read_json(path: Path) -> Any:
-    finish = f"traitscope train {path.parent} --to {path.parent} --resume"
-    missing = f"The run is not finished. Finish it with: {finish}"
-    return read_json(path, root=dict, missing=missing, damaged="Train again.")
-
-
-def _load_facts(folder: Path, typed: registry.Typed) -> Facts:
-    tree = _read_json(folder / "features.json")
-    if tree.get("format") != FORMAT:
-        raise DataError(
-            f"{folder} has the format {tree.get('format')!r}; this traitscope reads {FORMAT}."
-        )
-    try:
-        streams: dict[str, Any] = tree["streams"]
-        return Facts(
-            corpus=str(tree["corpus"]),
-            # A look-up and no cast: what a file holds is one of the known words, or damaged.
-            kind={kind: kind for kind in get_args(Kind)}[tree["kind"]],
-            targets=tuple(Target(**target) for target in tree["targets"]),
-            requests={name: _request(folder, name, s, typed) for name, s in streams.items()},
-            shapes={name: _shape(s["shape"]) for name, s in streams.items()},
-            columns={name: tuple(s["columns"]) for name, s in streams.items()},
-            fitted_clips=int(tree["fitted_clips"]),
-        )
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise DataError(
-            f"{folder / 'features.json'} is damaged ({shown(error)}). Train again."
-        ) from error
-
-
-def _shape(saved: Any) -> tuple[int, ...]:
-    """The shape of a row, which a network is built for."""
-    if not isinstance(saved, list) or not all(type(n) is int and 0 < n < 2**31 for n in saved):
-        raise ValueError(f"{shown(saved)} is no shape")
-    return tuple(saved)
-
-
-def _request(folder: Path, stream: str, saved: Mapping[str, Any], typed: registry.Typed) -> Request:
-    """The extraction a stream came from; it must still mean the same."""
-    source = str(folder / "features.json")
-    settings = saved["fingerprint"]["config"]
-    request = make_request(saved["extractor"], settings, typed=typed, source=source)
-    # The key is a hash of name, version and settings: another one is another number per row.
-    if request.key != saved["key"]:
-        raise DataError(
-            f"{folder} was trained on {stream} of version {saved['fingerprint'].get('version')}, "
-            f"which this traitscope makes differently. Prepare the features and train again."
-        )
-    return request
 
 
 def saved_scalers(folder: Path) -> dict[str, Scaler]:

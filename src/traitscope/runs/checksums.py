@@ -17,7 +17,11 @@ from traitscope.errors import ConfigError, DataError
 from traitscope.files import checksum, read_json, write_json
 
 CHECKSUMS = "checksums.json"
-LEARNED = ("features.json", "model.json", "model.safetensors", "scalers.safetensors")
+LEARNED = (
+    *("features.json", "model.json", "model.safetensors", "scalers.safetensors"),
+    # of an exported run
+    *("model.onnx", "inputs.json", "words.json"),
+)
 """What predictions follow from, besides the settings and what ``train.keep=per_target`` adds."""
 
 BEST_EPOCHS = "best_epochs.json"

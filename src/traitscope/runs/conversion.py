@@ -19,13 +19,12 @@ from traitscope.errors import ConfigError, DataError, some
 from traitscope.files import checksum, refuse_used, write_json
 from traitscope.runs.card import write_card
 from traitscope.runs.checkpoint import (
-    Facts,
     build_fitted,
     open_run,
-    save_facts,
     save_fitted,
 )
 from traitscope.runs.checksums import write_checksums
+from traitscope.runs.facts import Facts, save_facts
 from traitscope.runs.foreign import read_foreign
 from traitscope.runs.layers import row_shape
 from traitscope.runs.plan import Plan, load_run, plan, typed_names

@@ -17,7 +17,8 @@ from traitscope.errors import DataError
 from traitscope.features.request import Request
 from traitscope.nn.pretrained import timm_backbone
 from traitscope.plotting import save
-from traitscope.runs.checkpoint import Facts, build_fitted, predicted
+from traitscope.runs.checkpoint import build_fitted, predicted
+from traitscope.runs.facts import Facts
 from traitscope.runs.plan import Plan
 from traitscope.types import TRAITS, Batch, Draw, Stream, Target
 

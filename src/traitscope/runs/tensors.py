@@ -61,7 +61,7 @@ class Flat(nn.Module):
         for name, (words, mask) in self.words.items():
             streams[name], masks[name] = words, mask
         # No model reads labels or ids of clips: shapes of the streams alone say how many there are.
-        nothing = tensors[0].new_zeros((len(tensors[0]), 0)) if tensors else torch.zeros((0, 0))
+        nothing = tensors[0].new_zeros((tensors[0].shape[0], 0)) if tensors else torch.zeros((0, 0))
         batch = Batch((), streams, masks, nothing, nothing)
         scores: Tensor = predicted(self.network(batch))
         return scores

@@ -20,7 +20,8 @@ import torch
 from torch import Tensor, nn
 
 from traitscope.errors import ConfigError, DataError, shown, some
-from traitscope.runs.checkpoint import Facts, build_fitted
+from traitscope.runs.checkpoint import build_fitted
+from traitscope.runs.facts import Facts
 from traitscope.runs.plan import Plan
 from traitscope.runs.settings import Start
 from traitscope.types import Target

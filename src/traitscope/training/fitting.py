@@ -21,15 +21,14 @@ from traitscope.media import threads_of_children
 from traitscope.registry import Typed
 from traitscope.runs.card import write_card
 from traitscope.runs.checkpoint import (
-    Facts,
     build_fitted,
     load_weights,
     open_run,
-    save_facts,
     save_fitted,
     saved_scalers,
 )
 from traitscope.runs.checksums import forget_checksums, write_checksums
+from traitscope.runs.facts import Facts, save_facts
 from traitscope.runs.members import Member, members
 from traitscope.runs.plan import load_run, typed_names
 from traitscope.runs.settings import RunConfig

@@ -10,15 +10,9 @@ from traitscope.config import merge, parse_overrides
 from traitscope.data.moved import note_places, place_now
 from traitscope.errors import ConfigError, shown
 from traitscope.files import read_json, write_json
-from traitscope.runs.checkpoint import (
-    Facts,
-    as_it_lies,
-    open_run,
-    read_run,
-    run_facts,
-    saved_tensors,
-)
+from traitscope.runs.checkpoint import as_it_lies, open_run, read_run, saved_tensors
 from traitscope.runs.checksums import check_learned
+from traitscope.runs.facts import Facts, run_facts
 from traitscope.runs.members import members
 from traitscope.runs.plan import Plan, load_run, plan
 from traitscope.runs.settings import SETTLED, RunConfig, Start

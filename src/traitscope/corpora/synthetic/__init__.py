@@ -26,29 +26,40 @@ to variance one; ``low`` and ``high`` are its values at -2 and +2 standard devia
     pauses       neuroticism -0.87           0.05    0.55  share of time without speech
 
 Duration, background, tint, exposure and bit rate are drawn without a look at the traits.
+
+With ``episode`` people behave so in one part of the clip alone, and in the middle way before and
+after it: what explanations should find. With ``behaviours`` only those follow the traits.
 """
 
 import logging
 import multiprocessing
 import os
+from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
 import yaml
-from pydantic import Field, PositiveInt
+from pydantic import Field, PositiveInt, field_validator
 
 from traitscope import config as settings
 from traitscope.corpora.synthetic import _face, _media, _motion, _portrait, _voice
-from traitscope.corpora.synthetic._behaviours import BEHAVIOURS, Planned, generator, plan
+from traitscope.corpora.synthetic._behaviours import (
+    BEHAVIOURS,
+    Planned,
+    generator,
+    neutral,
+    plan,
+)
 from traitscope.errors import DataError
 from traitscope.files import write_csv, write_text
 from traitscope.types import TRAITS, Corpus, Hook
 
 _LOG = logging.getLogger(__name__)
 # Each purpose draws from a generator of its own: one more draw for the voice moves no head.
-_LOOKS, _CAMERA, _VOICE, _MOTION, _GRAIN, _WORDS = 1, 2, 3, 4, 5, 6
+_LOOKS, _CAMERA, _VOICE, _MOTION, _GRAIN, _WORDS, _EPISODE = 1, 2, 3, 4, 5, 6, 7
 # Drawn between these whatever is shown: the size of a file must not tell of a lively face.
 _KILOBITS = (350, 550)
 _VOCABULARY = (
@@ -81,8 +92,19 @@ class Config(settings.Config):
     """Same seed, same corpus."""
     confound: Literal["none", "brightness"] = "none"
     """``brightness``: extraversion brightens the picture in train and validation, not in test."""
+    behaviours: tuple[str, ...] = tuple(BEHAVIOURS)
+    """Which follow the traits; the others stay in the middle of their range."""
+    episode: Annotated[float, Field(ge=0, le=0.9)] = 0.0
+    """Share of a clip in which people behave so, somewhere inside it; 0 for all of it."""
     workers: PositiveInt = min(2, os.cpu_count() or 1)
     """Processes that render; no influence on the result."""
+
+    @field_validator("behaviours")
+    @classmethod
+    def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        if unknown := [name for name in names if name not in BEHAVIOURS]:
+            raise ValueError(f"there is no {unknown[0]!r}; there are {', '.join(BEHAVIOURS)}")
+        return names
 
 
 def generate(
@@ -96,7 +118,8 @@ def generate(
 
     Args:
         folder: gets ``clips.csv``, ``clips.yaml``, ``synthetic.yaml`` and ``media/``.
-        truth: folder of ``behaviours.csv``; by default ``<folder>-truth``, beside the corpus.
+        truth: folder of ``behaviours.csv`` and, with episodes, ``episodes.csv``; by default
+            ``<folder>-truth``, beside the corpus.
         config: what to generate.
         hook: called with (clips done, clips in all, clip).
 
@@ -119,6 +142,9 @@ def generate(
     (folder / "media").mkdir(exist_ok=True)
     truth.mkdir(parents=True, exist_ok=True)
     _write_truth(truth / "behaviours.csv", clips)
+    if config.episode:
+        rows = [[clip.clip, *episode(clip.index, config)] for clip in clips]
+        write_csv(truth / "episodes.csv", ["clip", "start", "end"], rows)
     _write_labels(folder, clips, config)
     _render_missing(folder, clips, config, hook)
     return folder
@@ -143,7 +169,27 @@ def load(path: Path) -> Corpus:
 
 def _plan(config: Config) -> tuple[Planned, ...]:
     shape = config.subjects, config.sources_per_subject, config.clips_per_source
-    return plan(*shape, seed=config.seed)
+    return tuple(
+        replace(clip, behaviours=_followed(clip.behaviours, config))
+        for clip in plan(*shape, seed=config.seed)
+    )
+
+
+def _followed(drawn: Mapping[str, float], config: Config) -> Mapping[str, float]:
+    """Of a person: what follows the traits as it was drawn, the rest in the middle."""
+    middle = neutral()
+    return {name: drawn[name] if name in config.behaviours else middle[name] for name in drawn}
+
+
+def episode(clip: int, config: Config) -> tuple[float, float]:
+    """When a clip, by its number, shows its behaviours: (start, end) in seconds."""
+    length = config.episode * config.seconds
+    if not length:
+        return 0.0, config.seconds
+    # Not at the very edge: a window beside it should be outside on both sides.
+    spare = config.seconds - length
+    start = float(generator(config.seed, _EPISODE, clip).uniform(0.1, 0.9)) * spare
+    return round(start, 3), round(start + length, 3)
 
 
 def _claim(folder: Path, config: Config) -> None:
@@ -217,23 +263,27 @@ def _perform(clip: Planned, config: Config) -> tuple[Any, _voice.Voice]:
     """Play one clip: an iterator of frames, and the voice."""
     seed, index = config.seed, clip.index
     person = _portrait.person(config.size, generator(seed, _LOOKS, clip.subject_index))
-    voice = _speak(clip, config)
-    motion = _motion.move(
-        clip.behaviours,
-        voice,
-        seconds=config.seconds,
-        fps=config.fps,
-        rng=generator(seed, _MOTION, index),
-    )
+    voice = _speak(clip, clip.behaviours, config)
+    motion = _move(clip, clip.behaviours, voice, config)
+    if config.episode:
+        voice = _voice.within(voice, _speak(clip, neutral(), config), episode(index, config))
+        calm = _move(clip, neutral(), voice, config)
+        motion = _motion.within(motion, calm, episode(index, config), fps=config.fps)
     frames = _face.render(
         person, motion, exposure=_exposure(clip, config), rng=generator(seed, _GRAIN, index)
     )
     return frames, voice
 
 
-def _speak(clip: Planned, config: Config) -> _voice.Voice:
-    rng = generator(config.seed, _VOICE, clip.index)
-    return _voice.speak(clip.behaviours, config.seconds, rng)
+def _move(
+    clip: Planned, behaviours: Mapping[str, float], voice: _voice.Voice, config: Config
+) -> _motion.Motion:
+    rng = generator(config.seed, _MOTION, clip.index)
+    return _motion.move(behaviours, voice, seconds=config.seconds, fps=config.fps, rng=rng)
+
+
+def _speak(clip: Planned, behaviours: Mapping[str, float], config: Config) -> _voice.Voice:
+    return _voice.speak(behaviours, config.seconds, generator(config.seed, _VOICE, clip.index))
 
 
 def _exposure(clip: Planned, config: Config) -> float:

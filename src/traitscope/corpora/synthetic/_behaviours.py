@@ -86,6 +86,11 @@ def table() -> str:
     return "\n".join(lines)
 
 
+def neutral() -> dict[str, float]:
+    """Every behaviour in the middle of its range, as of a person with average traits."""
+    return {name: round(one.physical(0.0), 5) for name, one in BEHAVIOURS.items()}
+
+
 def generator(*key: int) -> np.random.Generator:
     """Make the generator that belongs to a key such as (seed, clip, purpose)."""
     return np.random.default_rng(np.random.SeedSequence(key))

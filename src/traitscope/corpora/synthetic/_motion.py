@@ -1,7 +1,7 @@
 """The movements of a synthetic clip: behaviours and voice in, one row per frame out."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,6 +61,20 @@ def move(
         roll=1.0 * _wave(time, 0.3, rng) + behaviours["tilt"],
         # Eyes jump and rest: a wave that is cut flat, not one that sways.
         gaze=behaviours["gaze"] * np.tanh(4 * _wave(time, 0.55, rng)),
+    )
+
+
+def within(shown: Motion, calm: Motion, seconds: tuple[float, float], *, fps: float) -> Motion:
+    """Move one way inside an interval and another way outside, with a glide between them."""
+    time = np.arange(len(shown.smile)) / fps
+    start, end = seconds
+    # A face takes about a fifth of a second from one expression to the next.
+    share = np.clip(np.minimum(time - start, end - time) / 0.2 + 0.5, 0, 1)
+    return Motion(
+        **{
+            one.name: share * getattr(shown, one.name) + (1 - share) * getattr(calm, one.name)
+            for one in fields(Motion)
+        }
     )
 
 

@@ -7,6 +7,7 @@ keeps loudness visible to features that normalise the level of a clip.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,6 +57,21 @@ def speak(behaviours: Mapping[str, float], seconds: float, rng: np.random.Genera
     room = rng.standard_normal(len(speech)) * 10 ** (_ROOM_DB / 20)
     samples = np.clip(speech + room, -1, 1).astype(np.float32)
     return Voice(samples, opening, len(starts))
+
+
+def within(shown: Voice, calm: Voice, seconds: tuple[float, float]) -> Voice:
+    """One voice inside an interval and another outside, cut hard as between two syllables."""
+
+    def cut(one: NDArray[Any], other: NDArray[Any], rate: int) -> NDArray[Any]:
+        time = np.arange(len(one)) / rate
+        return np.where((time >= seconds[0]) & (time < seconds[1]), one, other)
+
+    return Voice(
+        cut(shown.samples, calm.samples, SAMPLE_RATE_HZ),
+        cut(shown.opening, calm.opening, shown.control_hz),
+        shown.syllables,
+        shown.control_hz,
+    )
 
 
 def _syllables(
