@@ -21,7 +21,7 @@ from tests.support.prepared_streams import fill_store, tiny_settings
 from traitscope.errors import ConfigError, DataError
 from traitscope.models import s2d
 from traitscope.runs.settings import Stage
-from traitscope.training import loop, stages
+from traitscope.training import loop, orders, stages
 from traitscope.training.fitting import train
 from traitscope.types import Stream
 
@@ -229,7 +229,7 @@ def test_a_state_inside_an_epoch_goes_on_there_to_the_bit(
 
 def test_a_loader_is_made_with_the_epoch_that_goes_on() -> None:
     # Workers ask for their batches before anybody can tell the sampler which epoch it is.
-    sampler = loop.EpochSampler(6, 0, Stage(), epoch=2, skip=2)
+    sampler = orders.EpochSampler(6, 0, Stage(), epoch=2, skip=2)
     order = np.random.default_rng([0, 2]).permutation(6)
     assert list(sampler) == [(2, int(index)) for index in order[2:]]
     assert len(list(sampler)) == 6

@@ -91,7 +91,7 @@ def test_seeds_and_folds_or_readers_exclude_one_another(place: Path, tmp_path: P
     both = [*data(place), *QUICK, "seeds=2", "protocol.kind=kfold", "protocol.fold=all"]
     with pytest.raises(ConfigError, match="leave one"):
         train("audio_lstm", both, to=tmp_path / "a")
-    with pytest.raises(ConfigError, match="--parallel 2 and --workers 1"):
+    with pytest.raises(ConfigError, match="--parallel 2 excludes --workers 1"):
         train("audio_lstm", data(place), to=tmp_path / "a", parallel=2, workers=1)
 
 

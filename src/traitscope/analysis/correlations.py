@@ -21,6 +21,7 @@ from traitscope.data.pooling import pool
 from traitscope.data.protocols import cluster_numbers
 from traitscope.errors import ConfigError, DataError, shown
 from traitscope.features.origins import serving
+from traitscope.features.remote import open_store
 from traitscope.features.store import OK, Store
 from traitscope.files import read_json, write_csv
 from traitscope.statistics.correlation import correlate, from_sums
@@ -110,7 +111,7 @@ def correlate_signals(
         DataError: the signals are not in the store.
         ConfigError: predictions of a model would be held against its own inputs.
     """
-    store = store if isinstance(store, Store) else Store(Path(store))
+    store = store if isinstance(store, Store) else open_store(store)
     store = serving(store, corpus.clips, corpus=corpus.name)
     key = _key(store, stream)
     scored = None

@@ -17,7 +17,7 @@ from traitscope.data import protocols
 from traitscope.data.examples import Examples, gather
 from traitscope.errors import ConfigError, DataError
 from traitscope.features.origins import serving
-from traitscope.features.store import Store
+from traitscope.features.remote import open_store
 from traitscope.files import write_csv
 from traitscope.runs.checkpoint import Checkpoint, load
 from traitscope.runs.labels import own_corpus
@@ -135,7 +135,7 @@ def _batch(
     config = checkpoint.config
     corpus = own_corpus(checkpoint.folder, config, labels)
     clips = protocols.split(corpus, config.protocol).part(split)
-    features = serving(Store(Path(store or config.data.store)), clips, corpus=corpus.name)
+    features = serving(open_store(store or config.data.store), clips, corpus=corpus.name)
     ready, _ = gather(clips, features, checkpoint.keys, checkpoint.draws)
     # Two clips can only swap, and half of the draws would leave them as they are.
     if len(ready) < 3:

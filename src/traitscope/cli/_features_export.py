@@ -82,9 +82,9 @@ def sheet(
 
 def _opened(folder: Path, corpus: str | None) -> "Store":
     """The store; with a corpus only what was made of its clips."""
-    from traitscope.features.store import Store
+    from traitscope.features.remote import open_store
 
-    store = Store(folder)
+    store = open_store(folder)
     # Without a corpus everything there is: labels need not be at hand to look at features.
     if corpus is None:
         return store

@@ -20,11 +20,11 @@ def verify(
     traitscope features verify store --repair
     """
     from traitscope.cli._shared import progress, say, write_json
-    from traitscope.features.store import Store
+    from traitscope.features.remote import open_store
     from traitscope.features.verification import verify_store
 
     with progress("files") as hook:
-        found = verify_store(Store(store), repair=repair, hook=hook)
+        found = verify_store(open_store(store), repair=repair, hook=hook)
     if json:
         faults = [
             {"path": str(f.path), "what": f.what, "mended": f.mended, "advice": f.advice}
@@ -46,6 +46,9 @@ def verify(
     again = "Then run the same 'traitscope prepare' (or 'features import') again."
     if repair:
         say("Run the same 'traitscope prepare' (or 'features import') again: it makes what lacks.")
+    elif all(fault.advice for fault in found.faults):  # each says what to do with it
+        for advice in sorted({fault.advice for fault in found.faults}):
+            say(advice)
     else:
         say(f"Discard what is damaged with: traitscope features verify {store} --repair. {again}")
     raise typer.Exit(1)

@@ -33,6 +33,10 @@ Track = Annotated[
 Workers = Annotated[
     int | None, typer.Option(min=0, help="Processes; one per core by default, 0 for none.")
 ]
+Ray = Annotated[
+    str | None,
+    typer.Option(help="Work on this Ray cluster (HOST:PORT, auto); local starts one here."),
+]
 Limit = Annotated[
     list[str] | None,
     typer.Option(

@@ -7,6 +7,7 @@ import typer
 
 from traitscope.cli._features_export import export, sheet
 from traitscope.cli._features_import import import_table
+from traitscope.cli._features_pack import pack, unpack
 from traitscope.cli._features_verify import verify
 
 if TYPE_CHECKING:
@@ -17,6 +18,8 @@ app.command("import")(import_table)
 app.command()(export)
 app.command()(sheet)
 app.command()(verify)
+app.command()(pack)
+app.command()(unpack)
 
 
 @app.callback()
@@ -38,9 +41,9 @@ def show(
     """
     from traitscope.cli._shared import write_json
     from traitscope.errors import DataError
-    from traitscope.features.store import Store
+    from traitscope.features.remote import open_store
 
-    opened = Store(store)
+    opened = open_store(store)
     # A folder of something else, or a misspelt one: an empty table would look like a store.
     if not opened.fingerprints():
         raise DataError(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from traitscope.cli._options import Limit, Model, Run, Speaker, Stream, Track, Workers
+from traitscope.cli._options import Limit, Model, Ray, Run, Speaker, Stream, Track, Workers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -65,6 +65,7 @@ def predict(
     model: Model = None,
     stream: Stream = None,
     workers: Workers = None,
+    ray: Ray = None,
     limit: Limit = None,
     onnx: Onnx = False,
     frames: Frames = False,
@@ -94,9 +95,8 @@ def predict(
     if frames or store is not None:
         return predict_frames(run, media or (), store if frames else None, model=model, json=json)
     log_to_stderr()
-    score = partial(predict_media, text=text, speaker=speaker, workers=workers)
+    score = partial(predict_media, text=text, speaker=speaker, workers=workers, ray=ray)
     tracks, limits = Tracks(video=video_track, audio=audio_track), parse_limits(limit or ())
-    # Before the run is loaded, which takes longer than to type the rest.
     if not media and text is None:
         raise ConfigError("Nothing to score: name a media file or a table, or give --text FILE.")
     checkpoint = _opened(run, model, stream or (), onnx=onnx)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from traitscope.cli._options import Limit, Speaker, Stream, Track, Workers
+from traitscope.cli._options import Limit, Ray, Speaker, Stream, Track, Workers
 
 if TYPE_CHECKING:
     from traitscope.features.preparation import Summary
@@ -38,6 +38,7 @@ def prepare(
     stream: Stream = None,
     speaker: Speaker = None,
     workers: Workers = None,
+    ray: Ray = None,
     video_track: Track = None,
     audio_track: Track = None,
     limit: Limit = None,
@@ -59,8 +60,7 @@ def prepare(
     from traitscope.media import Tracks, parse_limits
 
     log_to_stderr()
-    limits = parse_limits(limit or ())
-    how: dict[str, Any] = {"workers": workers, "retry": retry, "limits": limits}
+    how: dict[str, Any] = {"workers": workers, "retry": retry, "limits": parse_limits(limit or ())}
     requests = _requests(extract, for_, settings or [], stream or [])
     if speaker is not None:
         requests = list(of_speaker({r.key: r for r in requests}, speaker).values())
@@ -74,7 +74,7 @@ def prepare(
     # The keys are said at once: a setting that makes another feature is seen before hours of work.
     say(f"preparing {', '.join(r.key for r in requests)} of {len(loaded.clips)} clips")
     with progress("clips") as hook:
-        summary = run_preparation(loaded, requests, store=store, hook=hook, **how)
+        summary = run_preparation(loaded, requests, store=store, ray=ray, hook=hook, **how)
     if json:
         write_json(as_json(summary))
     else:

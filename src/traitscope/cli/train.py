@@ -35,6 +35,9 @@ def train(
     parallel: Annotated[
         int, typer.Option(min=1, help="Trainings at the same time, of --seeds or folds.")
     ] = 1,
+    devices: Annotated[
+        int, typer.Option(min=1, help="Processes or GPUs that share each batch of a network.")
+    ] = 1,
     stream: Stream = None,
 ) -> None:
     """Train a recipe or a model; prints the folder of the run.
@@ -62,6 +65,7 @@ def train(
             accelerator=accelerator,
             workers=workers,
             parallel=parallel,
+            devices=devices,
             streams=stream or (),
             hook=hook,
         )

@@ -26,7 +26,7 @@ from traitscope.errors import DataError, TraitscopeError, some
 from traitscope.evaluation.folds import Fold, folds_of
 from traitscope.evaluation.scales import align_directions
 from traitscope.evaluation.systems import System
-from traitscope.features.store import Store
+from traitscope.features.remote import open_store
 from traitscope.runs.checkpoint import Checkpoint
 from traitscope.runs.first_stage import FEATURES, SCORES, SEEN
 from traitscope.types import SPLITS, Clip, Corpus, Target
@@ -92,7 +92,7 @@ def known_fits(checkpoint: Checkpoint) -> dict[str, int]:
     Only a run that learns from series of frames has such clips.
     """
     series = [key for stream, key in checkpoint.keys.items() if stream in {SCORES, FEATURES}]
-    store = Store(Path(checkpoint.config.data.store))
+    store = open_store(checkpoint.config.data.store)
     if not series or not store.folder.is_dir():
         return {}
     records = read_records(checkpoint.folder)

@@ -36,6 +36,7 @@ from traitscope.evaluation.tables import (
     write_predictions,
 )
 from traitscope.features.origins import serving
+from traitscope.features.remote import open_store
 from traitscope.features.store import Store
 from traitscope.features.summary import noted
 from traitscope.runs.checkpoint import Checkpoint, load, read_run
@@ -105,7 +106,7 @@ def _evaluate_run(run: Path, to: Path | str | None, how: Mapping[str, Any]) -> R
     labels = saved_corpus(address, typed, source=f"{run}/run.yaml", words="--corpus")
     protocol = foreign_protocol(labels) if corpus else checkpoint.config.protocol
     asked = protocols.split(labels, protocol).part(split)
-    opened = Store(Path(how["store"] or checkpoint.config.data.store))
+    opened = open_store(how["store"] or checkpoint.config.data.store)
     features = serving(opened, asked, corpus=labels.name)
     ready, failures = _prepared(checkpoint, asked, features, address)
     examples = checkpoint.examples(ready, features)

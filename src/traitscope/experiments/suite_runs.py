@@ -35,8 +35,8 @@ from traitscope.evaluation.trained_runs import evaluate
 from traitscope.experiments.suites import Entry, Suite
 from traitscope.features import pool
 from traitscope.features.preparation import prepare
+from traitscope.features.remote import open_store
 from traitscope.features.request import Request
-from traitscope.features.store import Store
 from traitscope.files import read_json, write_json, write_text
 from traitscope.report import histories_of, write_report
 from traitscope.report.standings import Cost, Standing, standings
@@ -257,7 +257,7 @@ def weigh(run: Path, address: str, train_seconds: float, *, model: str | None = 
     checkpoint = load(run, model=model)
     config = checkpoint.config
     clips = protocols.split(load_corpus(address), config.protocol).part("test")
-    store = Store(Path(config.data.store))
+    store = open_store(config.data.store)
     lacking = {key: store.statuses(key) for key in checkpoint.keys.values()}
     whole = [c for c in clips if all(rows[c.id].status == "ok" for rows in lacking.values())]
     examples = checkpoint.examples(whole[:1], store)

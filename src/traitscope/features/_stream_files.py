@@ -66,21 +66,25 @@ def read_stream(path: Path, owner: Mapping[str, str], *, in_place: bool = False)
         said = json.loads(str(arrays[ROW]))
         if not isinstance(said, dict):
             raise ValueError("it does not say whose stream it is")
-        _check_owner(path, said, owner)
-        if "jpeg" in arrays:
-            images = _pictures(arrays["jpeg"], arrays["offset"])
-        values = arrays.get("values")
-        # Of pictures the offsets say how many there are, of numbers their first axis.
-        rows = len(images) if images is not None else len(arrays["values"])
-        time = _from_grid(arrays["grid"], rows) if "grid" in arrays else arrays["time"]
-        return Stream(
-            time=time,
-            values=values,
-            images=images,
-            valid=arrays.get("valid"),
-            columns=tuple(arrays["columns"].tolist()),
-            info=json.loads(str(arrays["info"])),
-        )
+        check_owner(path, said, owner)
+        return stream_of(arrays, images)
+
+
+def stream_of(arrays: Mapping[str, NDArray[Any]], images: Sequence[bytes] | None) -> Stream:
+    """The stream of a file's arrays; ``images`` are pictures that stay where they are."""
+    if "jpeg" in arrays:
+        images = _pictures(arrays["jpeg"], arrays["offset"])
+    # Of pictures the offsets say how many there are, of numbers their first axis.
+    rows = len(images) if images is not None else len(arrays["values"])
+    time = _from_grid(arrays["grid"], rows) if "grid" in arrays else arrays["time"]
+    return Stream(
+        time=time,
+        values=arrays.get("values"),
+        images=images,
+        valid=arrays.get("valid"),
+        columns=tuple(arrays["columns"].tolist()),
+        info=json.loads(str(arrays["info"])),
+    )
 
 
 def read_row(path: Path) -> dict[str, Any] | None:
@@ -131,7 +135,7 @@ def naming(path: Path) -> Iterator[None]:
         raise DataError(f"{path} is damaged ({what[:300]}). {cure(path)}") from error
 
 
-def _check_owner(path: Path, row: Mapping[str, Any], owner: Mapping[str, str]) -> None:
+def check_owner(path: Path, row: Mapping[str, Any], owner: Mapping[str, str]) -> None:
     """A file that was moved or copied to another place is not read as what it is not."""
     for name, expected in owner.items():
         said = row.get(name, expected)  # stores of before do not say all

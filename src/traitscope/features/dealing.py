@@ -9,7 +9,7 @@ of a worker, and only where that task ends it are they done again one by one:
 """
 
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from typing import Any
 
 from traitscope.errors import ClipError, lacks_memory
@@ -28,8 +28,35 @@ _WORTH_A_PROCESS = 8
 """Media per process from which it pays to start some: one takes as long as several clips."""
 
 
+Crew = tuple[pool.Run, int]
+"""A pool, and how many workers it is to have."""
+
+
+@contextmanager
+def crew_of(ray: str | None, given: int | None, workers: int) -> Iterator[Crew]:
+    """Who works, and how many: processes of this machine, or actors of a Ray cluster.
+
+    Args:
+        ray: address of the cluster; None for this machine.
+        given: how many workers the user asked for, if any; of a cluster one per core otherwise.
+        workers: how many there are on this machine.
+    """
+    if ray is None:
+        yield pool.run, workers
+        return
+    from traitscope.features.ray_pool import ray_workers
+
+    with ray_workers(ray, given, why="Working on a cluster") as crew:
+        yield crew
+
+
 def deal(
-    work: Work, tasks: Sequence[Any], *, workers: int, together: int = 1
+    work: Work,
+    tasks: Sequence[Any],
+    *,
+    workers: int,
+    together: int = 1,
+    run: pool.Run = pool.run,
 ) -> Generator[tuple[int, Any], None, None]:
     """Do tasks, some at a time; yield (place, result) as they come.
 
@@ -38,6 +65,7 @@ def deal(
         tasks: likewise; each is sent when its turn comes.
         workers: processes; 0 to work in this one.
         together: how many tasks are worth doing at once.
+        run: the pool that has the workers.
 
     Yields:
         The place of a task and its result, or a Crash or MemoryError; see `failure_of`.
@@ -46,16 +74,18 @@ def deal(
     in_groups = len(groups) < len(tasks)
     tries = 1 if in_groups else pool.TRIES  # the second one is alone
     alone: list[range] = []
-    with closing(_done(work, tasks, groups, workers, tries=tries)) as done:
+    with closing(_done(work, _chosen(tasks, groups), workers, tries=tries, run=run)) as done:
         # Kept for the end: memory may be short only while the others work.
-        for group, results in done:
+        for number, results in done:
+            group = groups[number]
             if in_groups and _is_lost(results):
                 alone += [range(place, place + 1) for place in group]
             else:
                 yield from _each(group, results)
-    with closing(_done(work, tasks, alone, workers, tries=pool.TRIES)) as done:
-        for group, results in done:
-            yield from _each(group, results)
+    once_more = _chosen(tasks, alone)
+    with closing(_done(work, once_more, workers, tries=pool.TRIES, run=run)) as done:
+        for number, results in done:
+            yield from _each(alone[number], results)
 
 
 def failure_of(clip: Clip, result: Any) -> ClipError | None:
@@ -98,21 +128,24 @@ def _each(group: range, results: Any) -> Iterator[tuple[int, Any]]:
         yield place, results if _is_lost(results) else results[number]
 
 
+def _chosen(tasks: Sequence[Any], groups: Sequence[range]) -> list[list[Any]]:
+    return [[tasks[place] for place in group] for group in groups]
+
+
 def _done(
-    work: Work, tasks: Sequence[Any], groups: Sequence[range], workers: int, *, tries: int
-) -> Generator[tuple[range, Any], None, None]:
+    work: Work, groups: Sequence[Sequence[Any]], workers: int, *, tries: int, run: pool.Run
+) -> Generator[tuple[int, Any], None, None]:
     """Do the tasks of each group together; closing it ends the workers."""
-    chosen = [[tasks[place] for place in group] for group in groups]
     if workers:
-        with closing(pool.run(work, chosen, workers=workers, tries=tries)) as done:
-            yield from ((groups[number], results) for number, results in done)
+        with closing(run(work, groups, workers=workers, tries=tries)) as done:
+            yield from done
         return
     # Without workers nothing can be caught but memory: what crashes ends this process too.
-    for group, some in zip(groups, chosen, strict=True):
+    for number, some in enumerate(groups):
         try:
             results: Any = work(some)
         except Exception as error:
             if not lacks_memory(error):
                 raise
             results = MemoryError(str(error))
-        yield group, results
+        yield number, results

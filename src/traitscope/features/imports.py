@@ -16,6 +16,7 @@ from traitscope.extract import POINT_FILES, read_images, read_points
 from traitscope.extract.imported import DRAWINGS, PICTURES, POINTS, Table, read_table
 from traitscope.extract.landmarks import COLUMNS
 from traitscope.features.origins import joined, record
+from traitscope.features.remote import open_store
 from traitscope.features.request import Request, make_request
 from traitscope.features.store import Origin, StatusRow, Store, file_name
 from traitscope.media.folders import walk
@@ -82,7 +83,7 @@ def import_features(
     Example:
         ``import_features("store", "egemaps.csv", name="egemaps", corpus="fi:/data/fi")``
     """
-    store = store if isinstance(store, Store) else Store(Path(store))
+    store = store if isinstance(store, Store) else open_store(store)
     if name in registry.names("extract"):
         raise ConfigError(f"{name!r} is an extractor. Choose another name for the table.")
     corpus = load_corpus(corpus) if isinstance(corpus, str) else corpus
@@ -177,7 +178,7 @@ def import_images(
     Example:
         ``import_images("store", "frames", name="faces", corpus="fi:/data/fi", points="points")``
     """
-    store = store if isinstance(store, Store) else Store(Path(store))
+    store = store if isinstance(store, Store) else open_store(store)
     if name not in PICTURES:
         raise ConfigError(f"Images are taken as {' or '.join(PICTURES)}, not as {name!r}.")
     corpus = load_corpus(corpus) if isinstance(corpus, str) else corpus

@@ -19,7 +19,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from types import ModuleType
-from typing import Any
+from typing import Any, Protocol
 
 from traitscope.errors import TraitscopeError, lacks_memory
 from traitscope.media import cores, threads_of_children
@@ -43,6 +43,16 @@ class Crash:
     """
 
     how: str
+
+
+class Run(Protocol):
+    """A pool: `run`, or one that has its workers elsewhere (`ray_pool`)."""
+
+    def __call__(
+        self, work: Callable[[Any], Any], tasks: Sequence[Any], *, workers: int, tries: int
+    ) -> Generator[tuple[int, Any], None, None]:
+        """Do the tasks; see `run`."""
+        ...
 
 
 @dataclass
@@ -149,20 +159,23 @@ class _Pool:
             self.start()
 
 
-def spawn(target: Callable[..., None], *args: Any, threads: int) -> tuple[Any, Connection]:
+def spawn(
+    target: Callable[..., None], *args: Any, threads: int, daemon: bool = True
+) -> tuple[Any, Connection]:
     """Start a process that runs ``target(connection, *args)``, and nothing of the caller's script.
 
     Args:
         target: a function of a module; it begins with `settle_in`.
         args: of it; must be picklable.
         threads: how many its libraries of arrays use, unless the user said.
+        daemon: whether it ends with this process by itself, and may then start none of its own.
 
     Returns:
         The process, and our end of its pipe, which ends when it does.
     """
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=target, args=(theirs, *args), daemon=True)
+    process = context.Process(target=target, args=(theirs, *args), daemon=daemon)
     with _without_main(), _without_interrupts(), threads_of_children(threads):
         process.start()
     theirs.close()  # so that the end of the worker is the end of the pipe
@@ -204,7 +217,12 @@ def _answer(work: Callable[[Any], Any], task: Any) -> Any:
     except Exception as error:
         if lacks_memory(error):  # to be tried once more, when the others have finished
             os._exit(_ENOMEM)
-        return RuntimeError(f"in a worker process:\n{traceback.format_exc()}")
+        return traced("a worker process")
+
+
+def traced(where: str) -> RuntimeError:
+    """What a fault of ours is at home: the exception at hand, and where it was raised."""
+    return RuntimeError(f"in {where}:\n{traceback.format_exc()}")
 
 
 def _use_threads(count: int) -> None:

@@ -108,7 +108,11 @@ def file_name(clip_id: str) -> str:
 
 def row_inside(path: Path, key: str) -> StatusRow | None:
     """The status row that was written into a stream's file; None if it is damaged or another's."""
-    said = _files.read_row(path)
+    return row_said(_files.read_row(path), key, path.stem)
+
+
+def row_said(said: dict[str, Any] | None, key: str, stem: str) -> StatusRow | None:
+    """The status row of what a stream's file says of itself; None if it is of another."""
     if said is None or said.pop("key", key) != key:
         return None
     plain = _plain_name(said.get("clip"))
@@ -116,7 +120,7 @@ def row_inside(path: Path, key: str) -> StatusRow | None:
     if said.setdefault("file", plain) == plain:
         said["file"] = ""
     row = _as_row(said)
-    return row if row is not None and row.stem == path.stem else None
+    return row if row is not None and row.stem == stem else None
 
 
 def _plain_name(clip_id: Any) -> str:

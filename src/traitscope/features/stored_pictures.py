@@ -60,7 +60,7 @@ class StoredPictures(Sequence[bytes]):
         try:
             file = os.open(self.path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
             try:
-                if _stamp(os.fstat(file)) != self.stamp:
+                if stamp_of(os.fstat(file)) != self.stamp:
                     raise DataError(
                         f"{self.path} changed while it was in use. Let the preparation finish, "
                         f"then run the same command again."
@@ -86,7 +86,7 @@ def rows_of(images: Sequence[bytes], rows: Iterable[int]) -> list[bytes]:
     return [images[row] for row in rows]
 
 
-def _stamp(stat: os.stat_result) -> tuple[int, int, int]:
+def stamp_of(stat: os.stat_result) -> tuple[int, int, int]:
     """What tells an open file from what is put in its place: number, size, time of change."""
     return stat.st_ino, stat.st_size, stat.st_mtime_ns
 
@@ -105,7 +105,7 @@ def locate(
     Raises:
         ValueError: they do not lie where the file says.
     """
-    stamp = _stamp(os.fstat(file.fileno()))
+    stamp = stamp_of(os.fstat(file.fileno()))
     file.seek(entry.header_offset)
     name, extra = _LOCAL_HEADER.unpack(file.read(_LOCAL_HEADER.size))
     first = entry.header_offset + _LOCAL_HEADER.size + name + extra

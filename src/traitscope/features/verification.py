@@ -15,6 +15,7 @@ from typing import Any
 
 from traitscope.errors import DataError
 from traitscope.features import _stream_files as _files
+from traitscope.features.packed import INDEX, Pack
 from traitscope.features.status import COLUMNS, OK, StatusRow, header_of, read_status, row_inside
 from traitscope.features.store import FINGERPRINT, STATUS, Store
 from traitscope.files import checksum
@@ -64,6 +65,8 @@ def verify_store(store: Store, *, repair: bool = False, hook: Hook | None = None
     Raises:
         DataError: there is no store.
     """
+    if store.packed is not None:
+        return _verify_packed(store, store.packed, hook)
     folders = sorted(path.parent for path in store.folder.glob(f"*/{FINGERPRINT}"))
     folders += [f for f in _without_fingerprint(store.folder) if f not in folders]
     if not folders:
@@ -92,6 +95,46 @@ def verify_store(store: Store, *, repair: bool = False, hook: Hook | None = None
     if repair:
         _settle(store, folders)
     return Verified(len(files), unknown, tuple(faults))
+
+
+def _verify_packed(store: Store, pack: Pack, hook: Hook | None) -> Verified:
+    """Compare each large file, and each stream in it, with the checksums that were written down."""
+    advice = "Bring it back from a copy, or pack the store again."
+    faults: list[Fault] = []
+    for name, facts in pack.facts["files"].items():
+        path = store.folder / name
+        pack.bring(path)
+        if not path.is_file():
+            faults.append(Fault(path, "it is missing", advice=advice))
+        elif checksum(path) != facts.get("sha256"):
+            what = "its checksum is not the one that was written down"
+            faults.append(Fault(path, what, advice=advice))
+    broken = {fault.path for fault in faults}
+    keys = [key for key in store.fingerprints() if store.folder / key / INDEX not in broken]
+    streams = [(key, stem) for key in keys for stem in sorted(pack.stems(key))]
+    rows = {key: {row.stem: row for row in store.rows(key)} for key in keys}
+    for done, (key, stem) in enumerate(streams, 1):
+        path = pack.shard(key, pack.place(key, stem).shard)
+        what = _packed_damage(pack, key, stem, rows[key].get(stem)) if path.is_file() else ""
+        if what:
+            faults.append(Fault(path / stem, what, advice=advice))
+        if hook is not None:
+            hook(done, len(streams), stem)
+    return Verified(len(streams), 0, tuple(faults))
+
+
+def _packed_damage(pack: Pack, key: str, stem: str, row: StatusRow | None) -> str:
+    """What is wrong with a stream of a packed store; nothing if all is well."""
+    if row is None:
+        return "status.csv has no row of it"
+    try:
+        pack.read(key, stem, {"clip": row.clip, "key": key, "file": stem})
+        data = pack.file(key, stem)
+    except (DataError, OSError, ValueError) as error:
+        return str(error)
+    if hashlib.sha256(data).hexdigest() != row.sha256:
+        return "its checksum is not the one that was written down"
+    return ""
 
 
 def _without_fingerprint(folder: Path) -> list[Path]:

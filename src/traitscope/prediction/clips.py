@@ -28,6 +28,7 @@ def predict(
     streams: Iterable[str] = (),
     table: Path | str | None = None,
     workers: int | None = None,
+    ray: str | None = None,
     hook: Hook | None = None,
     limits: Limits = DEFAULTS,
 ) -> list[Prediction]:
@@ -45,6 +46,8 @@ def predict(
         table: a CSV that gets each clip's row as soon as it is scored; the same call again goes
             on where it was stopped, and scores anew what has changed.
         workers: processes; None for one per core where there are many media, 0 to work here.
+        ray: address of a Ray cluster whose cores are the processes, ``local`` to start one here;
+            run and media are in folders that all its machines see.
         hook: called as hook(done, total, name) after each clip.
         limits: of what one clip may take; a clip beyond has no scores.
 
@@ -65,8 +68,8 @@ def predict(
     tasks = tasks_of(checkpoint, media, text=text, speaker=speaker_of(requests))
     if tracks is not None:
         tasks = [_with_tracks(task, tracks) for task in tasks]
-    how: dict[str, Any] = {"table": table, "workers": workers, "hook": hook, "limits": limits}
-    return _score_all(checkpoint, tasks, requests, **how)
+    how = {"workers": workers, "ray": ray, "limits": limits}
+    return _score_all(checkpoint, tasks, requests, table=table, hook=hook, how=how)
 
 
 def _score_all(
@@ -75,9 +78,8 @@ def _score_all(
     requests: Mapping[str, Request],
     *,
     table: Path | str | None,
-    workers: int | None,
     hook: Hook | None,
-    limits: Limits,
+    how: Mapping[str, Any],
 ) -> list[Prediction]:
     """Score clips, those in the table excepted, and put each into it as it comes."""
     # A second stage follows from the pictures of its first, which its series are made of.
@@ -90,7 +92,7 @@ def _score_all(
         hook(len(done), len(tasks), "")
     places = [place for place in range(len(tasks)) if place not in done]
     waiting = [tasks[place] for place in places]
-    results = score(checkpoint, waiting, requests, workers=workers, limits=limits)
+    results = score(checkpoint, waiting, requests, **how)
     with closing(results):  # ends the workers when the table cannot be written
         for number, prediction in results:
             # They come in the order in which they finish, which is not that of the clips.

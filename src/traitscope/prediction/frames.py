@@ -13,6 +13,7 @@ from pathlib import Path
 from traitscope.data.examples import gather
 from traitscope.errors import ClipError, DataError
 from traitscope.features.origins import serving
+from traitscope.features.remote import open_store
 from traitscope.features.request import Request, make_request
 from traitscope.features.store import OK, Origin, StatusRow, Store
 from traitscope.prediction.series import (
@@ -76,7 +77,7 @@ def score_frames(
         ``score_frames("runs/hrnet", load_corpus("fi:/data/fi"), "store")``
     """
     stage = run if isinstance(run, FirstStage) else open_first_stage(run, model=model)
-    plain = store if isinstance(store, Store) else Store(Path(store))
+    plain = store if isinstance(store, Store) else open_store(store)
     served = serving(plain, corpus.clips, corpus=corpus.name)
     keys = stage.members[0].keys
     ready, failures = gather(corpus.clips, served, keys, stage.members[0].draws)

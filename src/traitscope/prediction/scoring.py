@@ -16,7 +16,7 @@ from traitscope.data.batches import collate
 from traitscope.data.drawing import Example, draw_example
 from traitscope.data.examples import first_lacking
 from traitscope.errors import ClipError, lacks_memory
-from traitscope.features.dealing import deal, failure_of, processes_for
+from traitscope.features.dealing import crew_of, deal, failure_of, processes_for
 from traitscope.features.extraction import Extraction, clips_at_once, extract_clips, is_short
 from traitscope.features.request import Request
 from traitscope.media.limits import DEFAULTS, Limits
@@ -215,6 +215,7 @@ def score(
     requests: Mapping[str, Request],
     *,
     workers: int | None = 0,
+    ray: str | None = None,
     limits: Limits = DEFAULTS,
 ) -> Generator[tuple[int, Prediction], None, None]:
     """Score clips; yield (place, prediction) as they come.
@@ -224,6 +225,7 @@ def score(
         tasks: the clips.
         requests: how streams are extracted.
         workers: processes; None for one per core where there is enough to read, 0 to work here.
+        ray: address of a Ray cluster whose actors are the processes; ``local`` starts one here.
         limits: of what one clip may take.
 
     Raises:
@@ -235,22 +237,35 @@ def score(
     stage = first_stage_of(checkpoint) if made_here(wanted) else None
     lacking = list(extracted(wanted, stage).values())
     reads_media = any(request.all_needs & _MEDIA for request in lacking)
+    given_workers = workers
     if workers is None:
         workers = processes_for(len(tasks)) if reads_media else 0
-    with Extraction(limits) as extraction:
-        scorer = Scorer(checkpoint.folder, checkpoint.typed, requests, extraction)
+    crew = crew_of(ray if tasks else None, given_workers, workers)
+    with Extraction(limits) as extraction, crew as (run, workers):
+        # By its whole path: another machine begins in another folder.
+        folder = checkpoint.folder.absolute() if ray else checkpoint.folder
+        tasks = [_from_anywhere(task) for task in tasks] if ray else tasks
+        scorer = Scorer(folder, checkpoint.typed, requests, extraction)
         # Alone in the machine, a process would lack the memory the second time as well.
         scorer.again = bool(workers)
         if not workers:
             scorer.checkpoint, scorer.stage = checkpoint, stage
         together = clips_at_once(lacking) if reads_media else WITHOUT_MEDIA
-        with closing(deal(scorer, tasks, workers=workers, together=together)) as results:
+        dealt = deal(scorer, tasks, workers=workers, together=together, run=run)
+        with closing(dealt) as results:
             for place, result in results:
                 failure = failure_of(tasks[place].clip, result)
                 yield (
                     place,
                     result if failure is None else _failed(checkpoint, tasks[place], failure),
                 )
+
+
+def _from_anywhere(task: Task) -> Task:
+    path = task.clip.path
+    if path is None:
+        return task
+    return replace(task, clip=replace(task.clip, path=path.absolute()), path=task.path or path)
 
 
 def _backend(checkpoint: Checkpoint, stage: FirstStage | None) -> str | None:

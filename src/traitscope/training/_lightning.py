@@ -51,6 +51,9 @@ def _leave_torchmetrics() -> None:
 
 _leave_torchmetrics()
 
+from lightning.fabric.plugins.environments.cluster_environment import (  # noqa: E402
+    ClusterEnvironment,
+)
 from lightning.pytorch import LightningModule, Trainer  # noqa: E402
 from lightning.pytorch.callbacks import (  # noqa: E402
     Checkpoint,
@@ -58,9 +61,12 @@ from lightning.pytorch.callbacks import (  # noqa: E402
     EMAWeightAveraging,
 )
 from lightning.pytorch.loggers import TensorBoardLogger  # noqa: E402
+from lightning.pytorch.strategies import DDPStrategy  # noqa: E402
 
 __all__ = [
     "Checkpoint",
+    "ClusterEnvironment",
+    "DDPStrategy",
     "EMAWeightAveraging",
     "EarlyStopping",
     "LightningModule",

@@ -70,6 +70,7 @@ def train(
     accelerator: str = "auto",
     workers: int = 0,
     parallel: int = 1,
+    devices: int = 1,
     streams: Iterable[str] = (),
     hook: Hook | None = None,
 ) -> Path:
@@ -86,12 +87,14 @@ def train(
         accelerator: ``auto``, ``cpu`` or ``gpu``.
         workers: processes that read a network's examples; 0 reads them here. Losses are the same.
         parallel: trainings at the same time, of folds or of ``seeds=5``.
+        devices: processes that fit a network together, on as many GPUs or on the processor; a
+            batch is dealt to them, so that the run is the same whatever their number.
         streams: dotted paths of extractors from outside whose features the model draws.
         hook: called as hook(done epochs, epochs, news).
 
     Returns:
-        The folder of the run; with ``protocol.fold=all`` of ``fold-0``, ``fold-1`` ... in it, with
-        ``seeds=5`` of ``seed-0`` ... ``seed-4``.
+        The folder of the run; ``fold-0`` ... in it with ``protocol.fold=all``, ``seed-0`` ... with
+        ``seeds=5``.
 
     Raises:
         TraitscopeError: settings are wrong, or features or labels are missing.
@@ -99,7 +102,7 @@ def train(
     Example:
         ``train("audio_lstm", ["data.corpus=fi:/data/fi", "data.store=store"], to="runs/a")``
     """
-    check_parallel(parallel, workers)
+    check_parallel(parallel, workers=workers, devices=devices)
     # Before anything is read: from here on only these names are imported.
     typed = typed_names(name, overrides, streams)
     folder = Path(to) if to is not None else unused_folder(name)
@@ -109,11 +112,11 @@ def train(
     else:
         refuse_used(folder, otherwise=", or go on with that run: --resume")
         config = inherited(load_run(name, overrides), name, overrides, start_from)
-    how: dict[str, Any] = {"accelerator": accelerator, "workers": workers, "hook": hook}
-    how["parallel"] = parallel
+    how: dict[str, Any] = {"accelerator": accelerator, "workers": workers, "devices": devices}
+    how |= {"hook": hook, "parallel": parallel}
     source = str(folder / "run.yaml") if resume else name
-    begin = _train_members if members(config) else _train_one
     start = _Start(typed, source, start_from, accept_changes, tuple(changes))
+    begin = _train_members if members(config) else _train_one
     begin(config, folder, start, resume=resume, how=how)
     return folder
 
@@ -148,6 +151,8 @@ def _train_one(
     check_start(data := collect(config, typed=typed, source=start.source), start_from)
     check_data(data)
     saved = read_saved(folder) if resume and not data.plan.is_estimator else None
+    if data.plan.is_estimator and how["devices"] > 1:
+        raise ConfigError("An estimator is fitted in one step: leave --devices out.")
     record = record_training(data, start_from)
     changes = list(start.changes)
     if saved is not None:
@@ -278,12 +283,17 @@ class _Ready:
 
     def fit(self, folder: Path, *, resume: bool, how: Mapping[str, Any]) -> None:
         """Fit it; the loop keeps the best epoch."""
+        from traitscope.training.devices import in_company
         from traitscope.training.loop import Session
-        from traitscope.training.stages import fit_stages
+        from traitscope.training.stages import fit_part, fit_stages
 
         save_facts(folder, self.facts, self.scalers)
         save_account(folder, self.account)
-        fit_stages(self.network, Session(self.data, folder, **how), resume=resume)
+        settings = dict(how)
+        count = settings.pop("devices")
+        session = Session(self.data, folder, **settings)
+        with in_company(count, fit_part, self.network, session.lean(), resume) as devices:
+            fit_stages(self.network, replace(session, devices=devices), resume=resume)
 
 
 def _network(
@@ -292,9 +302,10 @@ def _network(
     """Build a network and let it start from elsewhere; nothing is written yet."""
     import torch
 
-    from traitscope.training.rehearsal import check_settings, rehearse
+    from traitscope.training.rehearsal import check_devices, check_settings, rehearse
 
     check_settings(data, accelerator=how["accelerator"], typed=start.typed)
+    check_devices(data, how["devices"], accelerator=how["accelerator"])
     # The network in a state was taught with the scalers of its run, whatever is in the store now.
     scalers = fit_scalers(data.fitting) if saved is None else saved_scalers(folder)
     data = data.scaled(scalers)

@@ -9,17 +9,15 @@ epoch and batch: a resumed run repeats an uninterrupted one to the bit on a CPU.
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import Sampler
 
 from traitscope.data.batches import to_tensors
-from traitscope.data.loader import Loader, reading
 from traitscope.errors import ConfigError, TraitscopeError
 from traitscope.nn.pretrained import hold_frozen
 from traitscope.registry import NOTHING, Typed
@@ -29,6 +27,7 @@ from traitscope.runs.settings import RunConfig, Stage
 from traitscope.training import losses, pace
 from traitscope.training._lightning import EarlyStopping, LightningModule
 from traitscope.training.best import Best, Mode
+from traitscope.training.devices import ALONE, Devices
 from traitscope.training.distillation import SelfDistillation
 from traitscope.training.history import StepLog, mean_loss, record, split_scores
 from traitscope.training.optimisation import groups_of, optimizer_of, rate, schedule_of
@@ -50,10 +49,17 @@ class Session:
     workers: int = 0
     hook: Hook | None = None
     typed: Typed = NOTHING
+    devices: Devices = ALONE
 
     def __deepcopy__(self, memo: object) -> "Session":
         """Stay one when the loop is copied to average its weights: the data is not copied."""
         return self
+
+    def lean(self) -> "Session":
+        """The same session with only what the loop takes, to be sent to another process."""
+        # Of the plan's module nothing is asked any more, and a module cannot be sent.
+        nobody: Any = None
+        return replace(self, data=replace(self.data, plan=nobody), hook=None)
 
     @property
     def config(self) -> RunConfig:
@@ -69,33 +75,6 @@ class Session:
     def mode(self) -> Mode:
         """Whether the deciding score is better when lower or higher."""
         return "max" if self.config.trainer.monitor in HIGHER_IS_BETTER else "min"
-
-
-class EpochSampler(Sampler[tuple[int, int]]):
-    """Shuffled (pass, index) pairs whose order is a pure function of (stage, seed, epoch).
-
-    Workers ask for their first batches as soon as the loader is iterated, which Lightning does
-    before it says which epoch it resumes: the sampler of a resumed training is made with that.
-    """
-
-    def __init__(
-        self, length: int, seed: int, stage: Stage, *, epoch: int = 0, skip: int = 0
-    ) -> None:
-        self.length, self.seed, self.stage = length, seed, stage
-        self.epoch = epoch
-        self.skip = skip  # clips of the first epoch that the state has seen already
-
-    def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch; Lightning calls this before each."""
-        self.epoch = epoch
-
-    def __len__(self) -> int:
-        return pace.samples(self.stage, self.length)
-
-    def __iter__(self) -> Iterator[tuple[int, int]]:
-        order = pace.order(self.stage, self.length, seed=self.seed, epoch=self.epoch)
-        skip, self.skip = self.skip, 0
-        return iter(order[skip:])
 
 
 class Loop(LightningModule):
@@ -133,7 +112,8 @@ class Loop(LightningModule):
         self._losses: list[tuple[Tensor, int]] = []
         self._validation_losses: list[tuple[Tensor, int]] = []
         self._predictions: list[Tensor] = []
-        self._steps = StepLog(session.folder / "steps.csv", session.config.trainer.log_steps)
+        every = session.config.trainer.log_steps if session.devices.first else 0
+        self._steps = StepLog(session.folder / "steps.csv", every)
 
     def transfer_batch_to_device(self, batch: Batch, device: Any, dataloader_idx: int) -> Batch:
         """Move a batch, and augment and normalise its pictures there."""
@@ -166,7 +146,9 @@ class Loop(LightningModule):
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         """One batch -> its loss; dropout and the like are fixed by seed, stage, epoch and batch."""
         # Per batch: loaders draw from the same generator, in another number when resuming.
+        devices = self.session.devices
         place = [self.session.config.seed, self.index, self.current_epoch, batch_index]
+        place += [devices.rank] * (not devices.first)  # the same masks for other clips are fewer
         torch.manual_seed(int(np.random.SeedSequence(place).generate_state(1)[0]))
         progress = (
             self.current_epoch + batch_index / max(1, self.trainer.num_training_batches)
@@ -184,10 +166,14 @@ class Loop(LightningModule):
             prediction, labels = self.loss.share(predicted(output)), self.loss.share(batch.targets)
             loss = loss + self.distil(output.features, prediction, progress)
             whole = batch.target_mask & ~batch.mixed[:, None]
-            self.distil.remember(output.features, labels, whole)
+            self.distil.remember(*map(devices.whole, (output.features, labels, whole)))
         # Still on its device: to look at it here would make the processor wait for the step.
         self._losses.append((loss.detach(), len(batch.clips)))
         self._steps.note(self.stage.name, self.current_epoch, batch_index, self._lr, loss.detach())
+        if devices.count > 1:
+            left = pace.samples(self.stage, len(self.session.data.fitting))
+            left -= batch_index * self.stage.batch_size
+            loss = loss * devices.weight(len(batch.clips), min(left, self.stage.batch_size))
         return loss
 
     def on_validation_epoch_start(self) -> None:
@@ -206,14 +192,17 @@ class Loop(LightningModule):
     def on_validation_epoch_end(self) -> None:
         """Score the whole split."""
         examples = self.session.data.selection
-        predictions = torch.cat(self._predictions).cpu().numpy()
+        devices = self.session.devices
+        predictions = devices.whole(torch.cat(self._predictions)).cpu().numpy()
         # Here and not at the end: hours of epochs behind NaN are lost hours.
         if not np.isfinite(predictions).all():
             raise _diverged("predictions")
         labels, targets = examples.labels(), self.session.data.targets
         self.validation, self._by_target = split_scores(labels, predictions, targets)
-        self.validation = {"loss": mean_loss(self._validation_losses), **self.validation}
-        if self.session.config.trainer.plots:
+        parts = devices.gathered(_plain(self._validation_losses))
+        mean = mean_loss([loss for part in parts for loss in part])
+        self.validation = {"loss": mean, **self.validation}
+        if self.session.config.trainer.plots and devices.first:
             from traitscope.plotting import plot_epoch
 
             epoch = self.epochs_before + self.current_epoch
@@ -232,15 +221,15 @@ class Loop(LightningModule):
 
     def on_train_epoch_end(self) -> None:
         """Record the epoch, and decide whether it is the best."""
-        sizes = [size for _, size in self._losses]
-        values = torch.stack([loss for loss, _ in self._losses]).tolist()
-        train_loss = mean_loss(list(zip(values, sizes, strict=True)))
+        parts = self.session.devices.gathered(_plain(self._losses))
+        train_loss = mean_loss([loss for part in parts for loss in part])
         if not math.isfinite(train_loss):
             raise _diverged("losses")
         scores = {f"validation_{name}": value for name, value in self.validation.items()}
         row = {"stage": self.stage.name, "epoch": self.current_epoch, "lr": self._lr}
         row |= {"train_loss": train_loss, **scores}
-        record(self.session.folder / "history.csv", row)
+        if self.session.devices.first:
+            record(self.session.folder / "history.csv", row)
         if self.logger:
             by_target = {f"validation_{name}": value for name, value in self._by_target.items()}
             numbers = {k: v for k, v in (row | by_target).items() if isinstance(v, float)}
@@ -261,6 +250,8 @@ class Loop(LightningModule):
 
     def keep(self) -> None:
         """Write the weights of an epoch that is to be kept, after the state; tell who watches."""
+        if not self.session.devices.first:
+            return
         number, trainer = self.epochs_before + self.current_epoch, self.session.config.trainer
         if place := pace.place_of(self.session.folder, trainer, number):
             save_fitted(place, self.model, tensors=self._scored)
@@ -285,7 +276,8 @@ class Loop(LightningModule):
         checkpoint["training"] = mark(self.session.config)
         checkpoint["done"] = self._epoch
         checkpoint["batches"] = 0 if whole else batches.processed
-        checkpoint["losses"] = [] if whole else [(float(x), size) for x, size in self._losses]
+        parts = [] if whole else self.session.devices.gathered(_plain(self._losses))
+        checkpoint["losses"] = [loss for part in parts for loss in part]
         checkpoint["best"], checkpoint["kept"] = self.best.loss, self.best.epoch
         checkpoint["each"] = {name: (best.loss, best.epoch) for name, best in self.best_of.items()}
         checkpoint["decisive"] = self._decisive
@@ -297,7 +289,8 @@ class Loop(LightningModule):
         of_before = {name: Best(mode, *best) for name, best in checkpoint.get("each", {}).items()}
         self.best_of = {name: of_before.get(name, best) for name, best in self.best_of.items()}
         self._decisive = list(checkpoint["decisive"])
-        self._losses = [(torch.tensor(x), size) for x, size in checkpoint["losses"]]
+        if self.session.devices.first:  # those of all: the others begin without
+            self._losses = [(torch.tensor(x), size) for x, size in checkpoint["losses"]]
 
     def on_fit_start(self) -> None:
         """Leave a resumed stage that had stopped early as it is, unless it may now wait longer."""
@@ -321,6 +314,12 @@ class Loop(LightningModule):
         return optimizer_of(self.model, self.stage)
 
 
+def _plain(losses: list[tuple[Tensor, int]]) -> list[tuple[float, int]]:
+    """Losses as numbers, fetched from their device at once."""
+    values = torch.stack([loss for loss, _ in losses]).tolist() if losses else []
+    return list(zip(values, [size for _, size in losses], strict=True))
+
+
 def _diverged(what: str) -> TraitscopeError:
     return TraitscopeError(
         f"The training has diverged: {what} are not finite. Lower train.lr, or set "
@@ -341,30 +340,6 @@ def _distillation(
         )
     labels = units.shares_of(session.data.fitting.labels())
     return SelfDistillation(stage.distil, labels, num_features)
-
-
-@contextmanager
-def loaders(
-    session: Session, stage: Stage, *, epoch: int = 0, batches: int = 0
-) -> Iterator[tuple[Loader, Loader | None]]:
-    """The batches to fit on, and to select on if there are any; both are read by one crew.
-
-    Args:
-        session: what is fitted on.
-        stage: its batch size and pace.
-        epoch: which one comes first.
-        batches: of it, how many have been seen already.
-    """
-    fitting, selection = session.data.fitting, session.data.selection
-    sets = [fitting, selection] if selection else [fitting]
-    skip = batches * stage.batch_size
-    sampler = EpochSampler(len(fitting), session.config.seed, stage, epoch=epoch, skip=skip)
-    size = max(stage.batch_size for stage in session.config.stages)
-    with reading(sets, session.workers) as readers:
-        first = Loader(fitting, batch_size=stage.batch_size, sampler=sampler, readers=readers)
-        first.drop_last = pace.ends_alone(stage, len(fitting))
-        second = Loader(selection, batch_size=size, readers=readers, which=1)
-        yield first, second if selection else None
 
 
 @contextmanager

@@ -28,13 +28,17 @@ def arithmetic(trainer: TrainerConfig, accelerator: str) -> Any:
     Raises:
         ConfigError: float16 is asked for where there is no GPU.
     """
-    on_gpu = accelerator == "gpu" or (accelerator == "auto" and torch.cuda.is_available())
-    if trainer.precision == "16" and not on_gpu:
+    if trainer.precision == "16" and not on_gpu(accelerator):
         raise ConfigError(
             "trainer.precision=16 (float16) runs on a GPU alone. Here, set trainer.precision=bf16 "
             "or leave it out."
         )
     return _PRECISION[trainer.precision]
+
+
+def on_gpu(accelerator: str) -> bool:
+    """Whether a training runs on a GPU."""
+    return accelerator == "gpu" or (accelerator == "auto" and torch.cuda.is_available())
 
 
 def samples(stage: Stage, clips: int) -> int:
@@ -58,13 +62,13 @@ def order(stage: Stage, clips: int, *, seed: int, epoch: int) -> list[tuple[int,
     return [(number, int(orders[number][at])) for number, at in pairs]
 
 
-def ends_alone(stage: Stage, clips: int) -> bool:
+def ends_alone(stage: Stage, clips: int, devices: int = 1) -> bool:
     """Tell whether the last batch of an epoch is one clip, which breaks batch normalisation.
 
-    It is dropped then, in the order of this epoch only.
+    It is dropped then, in the order of this epoch only; and so is one of fewer clips than devices.
     """
     count = samples(stage, clips)
-    return count > stage.batch_size > 1 and count % stage.batch_size == 1
+    return count > stage.batch_size > 1 and 0 < count % stage.batch_size < max(2, devices)
 
 
 def set_decay(optimizer: Any, stage: Stage, epoch: int) -> None:

@@ -17,6 +17,7 @@ from traitscope.runs.checkpoint import predicted
 from traitscope.runs.settings import Stage
 from traitscope.training import losses
 from traitscope.training.optimisation import schedule_of
+from traitscope.training.pace import on_gpu
 from traitscope.training.training_set import TrainingSet
 
 
@@ -34,6 +35,32 @@ def check_settings(data: TrainingSet, *, accelerator: str, typed: Typed = NOTHIN
     for stage in data.config.stages:
         losses.find(stage.loss, typed=typed)
         schedule_of(stage, typed)
+
+
+def check_devices(data: TrainingSet, count: int, *, accelerator: str) -> None:
+    """Refuse more devices than there are, or than a batch can be dealt to.
+
+    Raises:
+        ConfigError: says what does not go, and what does.
+    """
+    if count == 1:
+        return
+    if on_gpu(accelerator) and count > torch.cuda.device_count():
+        raise ConfigError(
+            f"There are {torch.cuda.device_count()} GPUs on this machine, and --devices {count} "
+            f"are wanted. Take fewer, or --accelerator cpu."
+        )
+    for stage in data.config.stages:
+        if stage.batch_size % count:
+            raise ConfigError(
+                f"A batch of {stage.batch_size} clips cannot be dealt to {count} devices: it is "
+                f"that of all of them together. Set: {_setting([stage], f'batch_size={count}')} "
+                f"(or a multiple), or take other --devices."
+            )
+    if 0 < len(data.selection) < count:
+        raise ConfigError(
+            f"{len(data.selection)} validation clips are too few for {count} devices. Take fewer."
+        )
 
 
 def _has_gpu() -> bool:

@@ -63,12 +63,12 @@ def train_members(
                 )
 
 
-def check_parallel(parallel: int, workers: int) -> None:
-    """Refuse readers in processes that may not start any."""
-    if parallel > 1 and workers:
+def check_parallel(parallel: int, *, workers: int, devices: int) -> None:
+    """Refuse processes of trainings that may not start any."""
+    if parallel > 1 and (workers or devices > 1):
         raise ConfigError(
-            f"--parallel {parallel} and --workers {workers} exclude one another: trainings side by "
-            f"side read for themselves. Leave out one."
+            f"--parallel {parallel} excludes --workers {workers} and --devices {devices}: "
+            f"trainings side by side read for themselves, on one device each. Leave out one or the other."
         )
 
 

@@ -14,6 +14,8 @@ where the next stage has begun.
 import signal
 import threading
 import time
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,16 +25,19 @@ from traitscope.files import replacing
 from traitscope.runs.best_epochs import save_epoch, settle
 from traitscope.runs.checkpoint import load_weights, save_fitted
 from traitscope.training import pace
+from traitscope.training._batch_norm import shared_statistics
 from traitscope.training._lightning import (
     Checkpoint,
     EarlyStopping,
     EMAWeightAveraging,
     Trainer,
 )
+from traitscope.training.devices import Devices
 from traitscope.training.history import cut
-from traitscope.training.loop import Loop, Session, arithmetic, loaders
+from traitscope.training.loop import Loop, Session, arithmetic
 from traitscope.training.notices import quiet
 from traitscope.training.optimisation import freeze
+from traitscope.training.orders import loaders
 from traitscope.training.saved import STATE, Saved, check_tensors, naming_state, read_saved
 from traitscope.training.tracking import open_logger
 
@@ -44,7 +49,8 @@ def fit_stages(model: torch.nn.Module, session: Session, *, resume: bool = False
     saved = read_saved(session.folder) if resume else None
     first = 0 if saved is None else saved.stage
     freeze(model, stages[first], trainable)
-    _put_back(saved, model, session)
+    if session.devices.first:
+        _put_back(saved, model, session)
     done = sum(stage.epochs for stage in stages[:first])
     for index in range(first, len(stages)):
         freeze(model, stages[index], trainable)
@@ -53,8 +59,13 @@ def fit_stages(model: torch.nn.Module, session: Session, *, resume: bool = False
         done += stages[index].epochs
         if loop.best.loss is not None:  # the next stage, and the user, get the kept epoch
             load_weights(session.folder, model)
-        else:
+        elif session.devices.first:
             save_fitted(session.folder, model)
+
+
+def fit_part(devices: Devices, model: torch.nn.Module, session: Session, resume: bool) -> None:
+    """Run the stages in a process that fits together with others."""
+    fit_stages(model, replace(session, devices=devices), resume=resume)
 
 
 def _put_back(saved: Saved | None, model: torch.nn.Module, session: Session) -> None:
@@ -78,7 +89,8 @@ def _put_back(saved: Saved | None, model: torch.nn.Module, session: Session) -> 
 
 def _fit_stage(loop: Loop, session: Session, saved: Saved | None) -> None:
     stage, settings = loop.stage, session.config.trainer
-    callbacks: list[Any] = [_Saving(session.folder / STATE, settings.save_minutes)]
+    saving = _Saving(session.folder / STATE, settings.save_minutes, session.devices)
+    callbacks: list[Any] = [saving]
     if stage.early_stop:
         callbacks.append(
             # An undefined score (of predictions that do not vary yet) is no gain, and no end.
@@ -88,11 +100,14 @@ def _fit_stage(loop: Loop, session: Session, saved: Saved | None) -> None:
         )
     averaging = [EMAWeightAveraging(decay=settings.ema)] if settings.ema else []
     callbacks += averaging
-    logger = open_logger(session.config, session.folder)
+    logger = open_logger(session.config, session.folder) if session.devices.first else False
+    on_gpu = pace.on_gpu(session.accelerator)
     with quiet(), arithmetic(settings.precision):
         trainer = Trainer(
             accelerator=session.accelerator,
-            devices=1,
+            devices=session.devices.count,
+            strategy=session.devices.strategy(),
+            sync_batchnorm=session.devices.count > 1 and on_gpu,
             precision=pace.arithmetic(settings, session.accelerator),
             max_epochs=stage.epochs,
             accumulate_grad_batches=stage.accumulate,
@@ -109,7 +124,9 @@ def _fit_stage(loop: Loop, session: Session, saved: Saved | None) -> None:
         ctrl_c = signal.getsignal(signal.SIGINT)
         try:
             path = None if saved is None else saved.path
+            shared = session.devices.count > 1 and not on_gpu
             with (
+                shared_statistics(loop.model, wanted=shared),
                 loaders(session, stage, **begin) as both,
                 naming_state(path, lambda: loop.begun),
             ):
@@ -121,6 +138,7 @@ def _fit_stage(loop: Loop, session: Session, saved: Saved | None) -> None:
         for average in averaging:  # Lightning leaves it out when a resumed stage is over already
             average.on_train_end(trainer, loop)
     loop.model.to("cpu")
+    session.devices.gathered(None)  # what is read next has been written by then
 
 
 class _Saving(Checkpoint):
@@ -129,13 +147,15 @@ class _Saving(Checkpoint):
     A subclass of Lightning's marker, so that it is called last, when the epoch is recorded.
     """
 
-    def __init__(self, path: Path, minutes: float) -> None:
-        self.path, self.seconds = path, 60 * minutes
+    def __init__(self, path: Path, minutes: float, devices: Devices) -> None:
+        self.path, self.seconds, self.devices = path, 60 * minutes, devices
         self.saved_at = time.monotonic()
 
     def on_train_batch_end(self, trainer: Any, pl_module: Any, *batch: Any) -> None:
         """Save after so many minutes, where no gradient is half accumulated."""
-        if not self.seconds or time.monotonic() < self.saved_at + self.seconds:
+        if not self.seconds:
+            return
+        if not self.devices.agreed(time.monotonic() >= self.saved_at + self.seconds):
             return
         last = trainer.fit_loop.epoch_loop.batch_progress.is_last_batch
         if not last and not trainer.fit_loop._should_accumulate():
@@ -147,6 +167,7 @@ class _Saving(Checkpoint):
         pl_module.keep()
 
     def _save(self, trainer: Any) -> None:
-        with replacing(self.path) as draft:
+        # All have to come here: Lightning lets one write, and has the others wait.
+        with replacing(self.path) if self.devices.first else nullcontext(self.path) as draft:
             trainer.save_checkpoint(draft)
         self.saved_at = time.monotonic()

@@ -6,7 +6,6 @@ Everything that can be wrong with settings, corpus and store is found here, befo
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from traitscope import registry
 from traitscope.corpora import saved_corpus
@@ -15,6 +14,7 @@ from traitscope.data.protocols import Splits, check_leakage, split
 from traitscope.data.scaling import Scaler
 from traitscope.errors import ConfigError, DataError
 from traitscope.features.origins import serving
+from traitscope.features.remote import open_store
 from traitscope.features.store import Store
 from traitscope.runs.first_stage import on_first_stage
 from traitscope.runs.plan import IMPORTED, Plan, plan
@@ -119,7 +119,7 @@ def _planned(
         if not getattr(config.data, key):
             example = {"corpus": "table:clips.csv", "store": "store"}[key]
             raise ConfigError(f"data.{key} is not set. Say, for example: data.{key}={example}")
-    store = Store(Path(config.data.store))
+    store = open_store(config.data.store)
     wanted = plan(config, typed=typed, source=source)
     config = on_first_stage(config, frozenset(wanted.draws))
     if config.data.first_stage:
