@@ -68,7 +68,8 @@ def check_parallel(parallel: int, *, workers: int, devices: int) -> None:
     if parallel > 1 and (workers or devices > 1):
         raise ConfigError(
             f"--parallel {parallel} excludes --workers {workers} and --devices {devices}: "
-            f"trainings side by side read for themselves, on one device each. Leave out one or the other."
+            f"trainings side by side read for themselves, on one device each. Leave out one or the "
+            f"other."
         )
 
 
