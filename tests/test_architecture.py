@@ -52,6 +52,7 @@ ORDER = [
     "experiments",
     "service",
     "interface",
+    "predictor",
     "doctor",
     "cli",
 ]

@@ -21,6 +21,7 @@ _VERBS = {
     "import_features": ("traitscope.features.imports", "import_features"),
     "convert": ("traitscope.runs.conversion", "convert"),
     "Run": ("traitscope.interface", "Run"),
+    "Predictor": ("traitscope.predictor", "Predictor"),
     "Predictions": ("traitscope.interface", "Predictions"),
 }
 

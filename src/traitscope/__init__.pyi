@@ -10,6 +10,7 @@ from traitscope.interface import explain as explain
 from traitscope.interface import predict as predict
 from traitscope.interface import prepare as prepare
 from traitscope.interface import train as train
+from traitscope.predictor import Predictor as Predictor
 from traitscope.report.page import write_report as write_report
 from traitscope.runs.conversion import convert as convert
 

@@ -81,15 +81,18 @@ class Predictions(Sequence["Prediction"]):
         return self._predictions[place]
 
     def to_frame(self) -> "pd.DataFrame":
-        """One row per clip: its scores by target, then status, reason and path."""
+        """One row per clip: scores by target, ends of intervals, then status, reason and path."""
         import pandas as pd
 
         rows = [
-            {"clip": p.clip, **p.scores, "status": p.status, "reason": p.reason, "path": p.path}
+            {"clip": p.clip, **p.scores, **_ends(p)}
+            | {"status": p.status, "reason": p.reason, "path": p.path}
             for p in self
         ]
         # A clip without scores must not bring its columns before the targets.
-        columns = list(dict.fromkeys(name for p in self for name in p.scores))
+        columns = list(dict.fromkeys(name for p in self for name in (*p.scores, *_ends(p))))
+        names = [name for p in self for name in p.scores]
+        columns.sort(key=lambda column: column not in names)
         return pd.DataFrame(rows, columns=["clip", *columns, "status", "reason", "path"])
 
     def __repr__(self) -> str:
@@ -97,6 +100,8 @@ class Predictions(Sequence["Prediction"]):
         return f"Predictions of {len(self)} clips" + (f", {failed} without scores" * bool(failed))
 
     def _repr_html_(self) -> str:
+        if len(self) == 1:
+            return self[0]._repr_html_()
         return str(self.to_frame().round(3).to_html(index=False, border=0))
 
 
@@ -248,7 +253,7 @@ def evaluate(
 
 
 def predict(
-    run: "Checkpoint | Place",
+    run: "Checkpoint | Place | Sequence[Checkpoint | Place]",
     *media: Place | Iterable[Place],
     text: Place | None = None,
     hook: "Hook | None" = None,
@@ -257,7 +262,7 @@ def predict(
     """Estimate the traits of clips with a trained run.
 
     Args:
-        run: a run or its folder, or a loaded checkpoint.
+        run: a run or its folder, or a loaded checkpoint; or several, whose mean is taken.
         media: files, folders of images or tables, one by one or in lists.
         text: a file with the words of the one clip.
         hook: called as hook(done, total, name); a notebook shows progress without one.
@@ -271,15 +276,30 @@ def predict(
     """
     from traitscope.prediction import clips
 
+    several = run if isinstance(run, Sequence) and not isinstance(run, str) else [run]
+    loaded = [plain_path(one) for one in several]
+    words = None if text is None else Path(text)
+    with _watching(hook, "clips") as watch:
+        return Predictions(clips.predict(loaded, *_paths(media), text=words, hook=watch, **how))
+
+
+def plain_path(run: Any) -> Any:
+    """The path of a folder that is named in any way; a loaded run stays what it is."""
+    return Path(run) if isinstance(run, str | os.PathLike) else run
+
+
+def _paths(media: Iterable[Place | Iterable[Place]]) -> list[Path]:
     paths: list[Path] = []
     for each in media:
         # Text is a sequence of letters as well, and must not be taken for a list of paths.
         one = isinstance(each, str | os.PathLike)
         paths += [Path(each)] if one else [Path(path) for path in each]  # type: ignore[arg-type, union-attr]
-    loaded: Any = Path(run) if isinstance(run, str | os.PathLike) else run
-    words = None if text is None else Path(text)
-    with _watching(hook, "clips") as watch:
-        return Predictions(clips.predict(loaded, *paths, text=words, hook=watch, **how))
+    return paths
+
+
+def _ends(prediction: "Prediction") -> dict[str, float]:
+    ends = prediction.intervals.items()
+    return {f"{end}_{n}": getattr(one, end) for n, one in ends for end in ("low", "high")}
 
 
 def explain(

@@ -47,18 +47,18 @@ def test_other_processes_give_what_this_one_gives_and_a_deadly_clip_is_a_row(
     named = {"a": sounds[0], "deadly": sounds[1], "c": sounds[2], "gone": Path("gone.wav")}
     tasks = [Task(Clip(name, path)) for name, path in named.items()]
     rows = dict(score(load(run), tasks, {"short_term": deadly}, workers=1))
-    assert [rows[n].status for n in range(4)] == ["ok", "crashed", "ok", "missing"]
-    assert "ended twice on this clip (signal 9)" in rows[1].reason
-    assert rows[1].path == str(sounds[1])
+    assert [rows[n][0].status for n in range(4)] == ["ok", "crashed", "ok", "missing"]
+    assert "ended twice on this clip (signal 9)" in rows[1][0].reason
+    assert rows[1][0].path == str(sounds[1])
     here = predict(run, sounds[0], sounds[2], workers=0)
-    assert [dict(p.scores) for p in here] == [dict(rows[n].scores) for n in (0, 2)]
+    assert [dict(p.scores) for p in here] == [dict(rows[n][0].scores) for n in (0, 2)]
 
 
 def test_clips_side_by_side_have_the_scores_they_have_alone(run: Path, sounds: list[Path]) -> None:
     tasks = [Task(Clip(path.name, path)) for path in sounds]
     scorer = Scorer(run, registry.NOTHING, load(run).facts.requests, Extraction())
     together = scorer(tasks)
-    for task, one in zip(tasks, together, strict=True):
+    for task, (one,) in zip(tasks, together, strict=True):
         (alone,) = predict(run, str(task.clip.path))
         assert one.scores == pytest.approx(alone.scores, rel=1e-6)
 

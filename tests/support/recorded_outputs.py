@@ -41,6 +41,7 @@ SETTINGS: dict[str, list[dict[str, Any]]] = {
     "landmarks": [DLIB, MEDIAPIPE, {**MEDIAPIPE, "points": 478, "space": "picture"}],
     "drawings": [DLIB, {**MEDIAPIPE, "size": 64}],
     "signals": [DLIB, MEDIAPIPE],
+    "people": [DLIB, MEDIAPIPE],
     "frames": [{}, {"size": 96}],
     "face_embedding": [{"faces": {**DLIB, "rate": 2}}],
     "embedding": [{"model": "resnet10t", "pretrained": False, "size": 64, "faces": DLIB}],

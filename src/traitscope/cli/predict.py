@@ -3,14 +3,14 @@
 import sys
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from traitscope.cli._options import Limit, Model, Ray, Run, Speaker, Stream, Track, Workers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from traitscope.media.folders import LeftOut
     from traitscope.runs.checkpoint import Checkpoint
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 app = typer.Typer(rich_markup_mode=None)
 Media = Annotated[
     list[Path] | None,
-    typer.Argument(help="Media, folders of them, text files, or tables of features."),
+    typer.Argument(
+        help="Media, folders of them, patterns, text files, tables, or - for a list on stdin."
+    ),
 ]
 Text = Annotated[
     Path | None, typer.Option(help="Words of the clip (.txt, .srt, .json ...), or words alone.")
@@ -31,6 +33,23 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON (the default in a
 Csv = Annotated[
     Path | None,
     typer.Option(help="Also a table, row by row; the same command again goes on where it stopped."),
+]
+Parquet = Annotated[
+    Path | None, typer.Option(help="The same as Parquet, which grows in a CSV beside it.")
+]
+Members = Annotated[
+    list[Path] | None,
+    typer.Option("--with", help="Another run of the same targets: scores are the mean of all."),
+]
+People = Annotated[
+    Literal["one", "all"],
+    typer.Option(help="Whom to score: the one whom the run's rule chooses, or everybody."),
+]
+Timeline = Annotated[bool, typer.Option(help="Score long recordings in windows; off: as one clip.")]
+Level = Annotated[float, typer.Option(min=0.5, max=0.99, help="Share the intervals cover.")]
+Least = Annotated[
+    float | None,
+    typer.Option(min=0, max=1, help="Refuse clips of which less was read; as the run says."),
 ]
 LabelRows = Annotated[
     Path | None,
@@ -59,6 +78,12 @@ def predict(
     recursive: Recursive = False,
     json: Json = False,
     csv: Csv = None,
+    parquet: Parquet = None,
+    people: People = "one",
+    timeline: Timeline = True,
+    level: Level = 0.9,
+    least_coverage: Least = None,
+    with_: Members = None,
     label_rows: LabelRows = None,
     video_track: Track = None,
     audio_track: Track = None,
@@ -77,66 +102,82 @@ def predict(
 
     traitscope predict runs/a clips --recursive --csv scores.csv
 
-    traitscope predict runs/text --text speech.txt
-
     traitscope predict --onnx model clip.mp4
-
-    traitscope predict runs/motion openface.csv --label-rows labelled.csv
-
-    traitscope predict runs/senet fi:/data/fi --frames --store features
     """
     from traitscope.cli._predict_frames import predict_frames
     from traitscope.cli._shared import log_to_stderr
-    from traitscope.errors import ConfigError
     from traitscope.media import Tracks, parse_limits
     from traitscope.prediction.clips import predict as predict_media
+    from traitscope.prediction.ensembles import open_members
+    from traitscope.prediction.halves import Wishes
     from traitscope.prediction.inputs import media_in
 
     if frames or store is not None:
-        return predict_frames(run, media or (), store if frames else None, model=model, json=json)
+        predict_frames(run, media or (), store if frames else None, model=model, json=json)
+        return
     log_to_stderr()
-    score = partial(predict_media, text=text, speaker=speaker, workers=workers, ray=ray)
-    tracks, limits = Tracks(video=video_track, audio=audio_track), parse_limits(limit or ())
-    if not media and text is None:
-        raise ConfigError("Nothing to score: name a media file or a table, or give --text FILE.")
-    checkpoint = _opened(run, model, stream or (), onnx=onnx)
-    _look_at(checkpoint, text)
-    listing = media_in(media or (), recursive=recursive)
-    # Rows of one table are labelled; words, or a second file, have no rows in it.
-    if label_rows and (text is not None or speaker is not None or len(listing.files) != 1):
-        raise ConfigError("--label-rows takes one OpenFace table, and no --text or --speaker.")
-    score = partial(score, checkpoint, *listing.files, table=csv, tracks=tracks, limits=limits)
-    predictions = _scored(checkpoint, listing.files[:1], label_rows, csv, score)
-    _hand_out(checkpoint, predictions, listing.left_out, json=json)
+    # Before the run is loaded, which takes longer than to type the rest.
+    _check(media, text, tables=(csv, parquet), exported=run if onnx else None)
+    limits = parse_limits(limit or ())
+    members = open_members([run, *(with_ or ())], model=model, streams=stream or ())
+    _look_at(members[0], text)
+    listing = media_in(_named(media or ()), recursive=recursive)
+    how: dict[str, Any] = {"text": text, "speaker": speaker, "workers": workers, "ray": ray}
+    how |= {"table": csv or parquet, "limits": limits, "tracks": Tracks(video_track, audio_track)}
+    how["wishes"] = Wishes(level, timeline, least_coverage, people)
+    score = partial(predict_media, members, *listing.files, **how)
+    predictions = _scored(members[0], listing.files, label_rows, how, score)
+    _hand_out(members, predictions, listing.left_out, json=json, level=level)
     if any(p.status != "ok" for p in predictions):
         raise typer.Exit(1)
-    return None
 
 
-def _opened(run: Path, model: str | None, streams: "Sequence[str]", *, onnx: bool) -> "Checkpoint":
-    """Load the run, or refuse one that has to be an exported one and is none."""
-    from traitscope.runs.checkpoint import load
+def _check(
+    media: "Sequence[Path] | None",
+    text: Path | None,
+    *,
+    tables: tuple[Path | None, Path | None],
+    exported: Path | None,
+) -> None:
+    """Refuse what goes wrong whatever is scored."""
+    from traitscope.errors import ConfigError
     from traitscope.runs.exported import check_exported
 
-    if onnx:
-        check_exported(run)
-    return load(run, model=model, streams=streams)
+    if None not in tables:
+        raise ConfigError("Both --csv and --parquet: name one table, the other follows from it.")
+    if not media and text is None:
+        raise ConfigError("Nothing to score: name a media file or a table, or give --text FILE.")
+    if exported is not None:
+        check_exported(exported)
+
+
+def _named(media: "Sequence[Path]") -> list[Path]:
+    """What was typed, with the lines of stdin in the place of ``-``."""
+    named: list[Path] = []
+    for path in media:
+        lines = sys.stdin.read().splitlines() if str(path) == "-" else [str(path)]
+        named += [Path(line) for line in lines if line.strip()]
+    return named
 
 
 def _scored(
     checkpoint: "Checkpoint",
-    table: "Sequence[Path]",
+    files: "Sequence[Path]",
     label_rows: Path | None,
-    csv: Path | None,
+    how: "Mapping[str, Any]",
     score: "Callable[..., list[Prediction]]",
 ) -> list["Prediction"]:
     """Score, with progress; into the rows of the one table where that is wanted."""
     from traitscope.cli._shared import progress
+    from traitscope.errors import ConfigError
     from traitscope.prediction.openface import label_rows as label_table
 
+    # Rows of one table are labelled; words, or a second file, have no rows in it.
+    if label_rows and (how["text"] or how["speaker"] is not None or len(files) != 1):
+        raise ConfigError("--label-rows takes one OpenFace table, and no --text or --speaker.")
     with progress("clips") as hook:
         if label_rows:
-            return label_table(checkpoint, table[0], label_rows, scores=csv, hook=hook)
+            return label_table(checkpoint, files[0], label_rows, scores=how["table"], hook=hook)
         return score(hook=hook)
 
 
@@ -173,45 +214,27 @@ def _tell(predictions: list["Prediction"], left_out: "Sequence[LeftOut]") -> Non
     if len(notes) > _NAMED:
         say(f"and {len(notes) - _NAMED} more notes; --json and --csv give all of them.")
     for prediction in predictions:
+        for doubt in prediction.warnings:
+            say(f"warning: {prediction.clip}: {doubt.sentence}")
         if prediction.status != "ok":
             say(f"not scored: {prediction.clip}: {prediction.reason}")
 
 
 def _hand_out(
-    checkpoint: "Checkpoint",
+    members: "Sequence[Checkpoint]",
     predictions: list["Prediction"],
     left_out: "Sequence[LeftOut]",
     *,
     json: bool,
+    level: float,
 ) -> None:
+    from traitscope.cli._predict_table import write_predictions
     from traitscope.cli._shared import write_json
     from traitscope.prediction.documents import to_document
 
     # In a pipe another program reads: a table is drawn for people alone.
     if json or not sys.stdout.isatty():
-        write_json(to_document(checkpoint, predictions, left_out))
+        write_json(to_document(members, predictions, left_out, level=level))
     else:
-        _write_table(checkpoint, predictions)
+        write_predictions(members, predictions, level=level)
     _tell(predictions, left_out)
-
-
-def _write_table(checkpoint: "Checkpoint", predictions: list["Prediction"]) -> None:
-    from traitscope.cli._shared import write_table
-    from traitscope.prediction.documents import explain_use
-
-    targets = checkpoint.facts.targets
-    rows = []
-    for p in predictions:
-        scores = [f"{p.scores[t.name]:.3f}" if p.scores else "-" for t in targets]
-        # The worst of the streams: a score rests on all of them.
-        name, share = min(p.coverage.items(), key=lambda item: item[1], default=("", 0.0))
-        seen = f"{share:.0%}" + (f" ({name})" if share < 1 else "") if name else "-"
-        rows.append([p.clip, *scores, seen, p.status])
-    kind = checkpoint.facts.kind.replace("_", "-")
-    backend = f", faces by {checkpoint.backend}" if checkpoint.backend else ""
-    write_table(
-        ["clip", *[target.label for target in targets], "coverage", "status"],
-        rows,
-        title=f"{kind} traits by {checkpoint.folder} ({checkpoint.config.model['name']}{backend})",
-    )
-    typer.echo(explain_use(checkpoint))

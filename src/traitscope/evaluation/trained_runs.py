@@ -3,6 +3,7 @@
 In: the folder of a run, or of one per fold. Out: ``predictions.csv`` and ``report.json`` in it.
 """
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,8 @@ import pandas as pd
 from traitscope import registry
 from traitscope.corpora import saved_corpus
 from traitscope.data import protocols
-from traitscope.data.examples import gather
+from traitscope.data.examples import Examples, gather
+from traitscope.data.protocols import cluster_numbers
 from traitscope.data.record import read_records, same_place, save_records
 from traitscope.errors import ConfigError, DataError
 from traitscope.evaluation.assessment import assess
@@ -41,7 +43,10 @@ from traitscope.features.store import Store
 from traitscope.features.summary import noted
 from traitscope.runs.checkpoint import Checkpoint, load, read_run
 from traitscope.runs.members import seed_folders
+from traitscope.runs.reference import read_reference
 from traitscope.runs.scorings import count_scoring
+from traitscope.statistics.conformal import LEVEL, share_inside
+from traitscope.statistics.metrics import Array
 from traitscope.types import Clip, Corpus, Hook
 from traitscope.weights import run_folder
 
@@ -75,9 +80,6 @@ def evaluate(
 
     Raises:
         DataError: features are missing; the message is the command that makes them.
-
-    Example:
-        ``evaluate("runs/a").everything.model.macro("accuracy").value``
     """
     config = read_run(run := run_folder(run))
     how: dict[str, Any] = {"split": split, "scoring": scoring, "workers": workers, "hook": hook}
@@ -111,15 +113,15 @@ def _evaluate_run(run: Path, to: Path | str | None, how: Mapping[str, Any]) -> R
     ready, failures = _prepared(checkpoint, asked, features, address)
     examples = checkpoint.examples(ready, features)
     values = checkpoint.predict_examples(examples, workers=how["workers"], hook=how["hook"])
+    inside = {} if corpus else _intervals(checkpoint, examples, values)
     folder = Path(to) if to else run / "evaluation" / _folder_name(split, corpus)
-    table, targets = folder / "predictions.csv", checkpoint.facts.targets
-    seed = checkpoint.config.seed
+    table, seed = folder / "predictions.csv", checkpoint.config.seed
     write_predictions(table, ready, values, targets=examples.targets, split=split, seed=seed)
     system = System(
         *(str(run), table, split, protocol, address),
-        targets=targets if corpus else None,
+        targets=checkpoint.facts.targets if corpus else None,
         failures=tuple(failures),
-        run=_run_facts(checkpoint, features, ready) | _scored_before(run, split, address),
+        run=_run_facts(checkpoint, features, ready) | _scored_before(run, split, address) | inside,
         noted=noted(features, checkpoint.keys.values(), asked),
         records=tuple(read_records(run)),
     )
@@ -170,7 +172,10 @@ def _evaluate_folds(
         address=config.data.corpus,
         failures=tuple(failure for each in reports for failure in each.failures),
         # Folds are of one recipe, so the facts of the first hold of all.
-        run={**reports[0].run, **_scored_before(run, split, config.data.corpus)},
+        run={
+            **_of_all(reports[0]),
+            **_scored_before(run, split, config.data.corpus),
+        },
         noted={clip: notes for each in reports for clip, notes in each.noted.items()},
         records=records,
     )
@@ -204,12 +209,17 @@ def _evaluate_seeds(
         address=address,
         targets=first.predicted,
         failures=first.failures,
-        run={**first.run, "seed": seeds, **_scored_before(run, split, address)},
+        run={**_of_all(first), "seed": seeds, **_scored_before(run, split, address)},
         noted=first.noted,
         # What one of them was fitted on: all learnt from the same clips.
         records=tuple(read_records(places[0])),
     )
     return _assess_and_save(system, labels, folder, how["scoring"])
+
+
+def _of_all(first: Report) -> dict[str, Any]:
+    """What one of several trainings of a recipe knows of all; its intervals are its own."""
+    return {key: value for key, value in first.run.items() if key != "interval_coverage"}
 
 
 def _apart(reports: Sequence[Report]) -> dict[str, Repeated]:
@@ -235,6 +245,20 @@ def _prepared(
         command = f"traitscope prepare {address} --store {store.folder} --for {checkpoint.folder}"
         raise DataError(f"{error} Make them with: {command}") from error
     return ready, [Failure.model_validate(failure) for failure in failures]
+
+
+def _intervals(checkpoint: Checkpoint, examples: Examples, values: Array) -> dict[str, Any]:
+    """How many labels of this split lie in the run's own intervals, by target.
+
+    Of its own corpus alone: labels of another one may have other ranges and directions.
+    """
+    widths = read_reference(checkpoint.folder).widths()
+    if not len(values) or not np.isfinite(widths).any():
+        return {}
+    inside = share_inside(examples.labels() - values, cluster_numbers(examples.clips), widths)
+    shares = zip(checkpoint.facts.targets, inside.tolist(), widths.tolist(), strict=True)
+    known = {t.name: round(share, 4) for t, share, width in shares if math.isfinite(share + width)}
+    return {"interval_coverage": {"stated": LEVEL, **known}} if known else {}
 
 
 def _run_facts(checkpoint: Checkpoint, store: Store, clips: Sequence[Clip]) -> dict[str, Any]:

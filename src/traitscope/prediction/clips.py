@@ -6,20 +6,24 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from traitscope.errors import ConfigError
 from traitscope.features.extraction import Extraction
 from traitscope.features.request import Request, of_speaker
 from traitscope.media import Tracks
 from traitscope.media.limits import DEFAULTS, Limits
+from traitscope.prediction.ensembles import joint, open_members
+from traitscope.prediction.halves import USUAL, Wishes
 from traitscope.prediction.inputs import speaker_of, tasks_of
+from traitscope.prediction.judging import Judge, reference_of
 from traitscope.prediction.score_table import ScoreTable
 from traitscope.prediction.scoring import Scorer, Task, score
 from traitscope.prediction.series import extracted, first_stage_of
-from traitscope.runs.checkpoint import Checkpoint, load
+from traitscope.runs.checkpoint import Checkpoint
 from traitscope.types import Clip, Hook, Prediction, Stream
 
 
 def predict(
-    run: Checkpoint | Path | str,
+    run: Checkpoint | Path | str | Sequence[Checkpoint | Path | str],
     *media: Path | str,
     text: Path | str | None = None,
     speaker: str | None = None,
@@ -31,11 +35,13 @@ def predict(
     ray: str | None = None,
     hook: Hook | None = None,
     limits: Limits = DEFAULTS,
+    wishes: Wishes = USUAL,
+    extraction: Extraction | None = None,
 ) -> list[Prediction]:
     """Estimate the traits of clips with a trained run.
 
     Args:
-        run: a run folder, or a loaded checkpoint.
+        run: a run folder, or a loaded checkpoint; or several, whose mean is taken.
         media: video or audio files, folders of images, text files, or tables with the columns
             of the run's imported features (or ``transcript``) and one or more rows per clip.
         text: a file with the words of the one clip (.txt, .srt, .json ...), alone if there is none.
@@ -50,26 +56,31 @@ def predict(
             run and media are in folders that all its machines see.
         hook: called as hook(done, total, name) after each clip.
         limits: of what one clip may take; a clip beyond has no scores.
+        wishes: what is asked beside scores: intervals, people, windows.
+        extraction: trackers kept open from call to call, where there are no ``workers``.
 
     Returns:
-        One prediction per clip, in order; one that cannot be scored has a status and a reason.
+        One prediction per clip, in order, or one for each person in it; one that cannot be scored
+        has a status and a reason.
 
     Raises:
         DataError: the run is damaged or unfinished, or a table lacks columns.
         MissingError: its backend needs a file or package that is not here.
         ConfigError: ``table`` holds something else.
-
-    Example:
-        ``predict("runs/a", "clip.mp4")[0].scores["openness"]``
     """
-    checkpoint = run if isinstance(run, Checkpoint) else load(run, model=model, streams=streams)
-    requests = checkpoint.facts.requests
-    requests = of_speaker(requests, speaker) if speaker is not None else requests
-    tasks = tasks_of(checkpoint, media, text=text, speaker=speaker_of(requests))
-    if tracks is not None:
-        tasks = [_with_tracks(task, tracks) for task in tasks]
-    how = {"workers": workers, "ray": ray, "limits": limits}
-    return _score_all(checkpoint, tasks, requests, table=table, hook=hook, how=how)
+    members = open_members(run, model=model, streams=streams)
+    if members[1:] and table is not None:
+        raise ConfigError("A table of scores is of one run: leave it out, or name one run.")
+    how = {"workers": workers, "ray": ray, "limits": limits, "extraction": extraction}
+    scoring: dict[str, Any] = {"table": table, "hook": hook, "wishes": wishes, "how": how}
+    every = []
+    for checkpoint in members:
+        requests = checkpoint.facts.requests
+        requests = of_speaker(requests, speaker) if speaker is not None else requests
+        tasks = tasks_of(checkpoint, media, text=text, speaker=speaker_of(requests))
+        tasks = [_with_tracks(task, tracks or Tracks()) for task in tasks]
+        every.append(_score_all(checkpoint, tasks, requests, **scoring))
+    return every[0] if not members[1:] else joint(members, every, wishes.level)
 
 
 def _score_all(
@@ -79,36 +90,52 @@ def _score_all(
     *,
     table: Path | str | None,
     hook: Hook | None,
+    wishes: Wishes,
     how: Mapping[str, Any],
 ) -> list[Prediction]:
     """Score clips, those in the table excepted, and put each into it as it comes."""
     # A second stage follows from the pictures of its first, which its series are made of.
-    stage = first_stage_of(checkpoint)
-    seen = extracted(requests, stage)
-    saved = None if table is None else ScoreTable(Path(table), checkpoint, seen, tasks)
+    seen = extracted(requests, first_stage_of(checkpoint))
+    saved = _opened(table, checkpoint, seen, tasks, wishes)
     done = {} if saved is None else saved.before()
     # Said before the first clip: loading what it needs takes a while, and so may the clip.
     if hook and tasks:
         hook(len(done), len(tasks), "")
     places = [place for place in range(len(tasks)) if place not in done]
     waiting = [tasks[place] for place in places]
-    results = score(checkpoint, waiting, requests, **how)
+    results = score(checkpoint, waiting, requests, wishes=wishes, **how)
     with closing(results):  # ends the workers when the table cannot be written
-        for number, prediction in results:
+        for number, predictions in results:
             # They come in the order in which they finish, which is not that of the clips.
-            done[places[number]] = prediction
+            done[places[number]] = predictions
             if saved is not None:
-                saved.add(places[number], prediction)
+                saved.add(places[number], predictions)
             if hook:
-                hook(len(done), len(tasks), prediction.clip)
-    predictions = [done[place] for place in range(len(tasks))]
+                hook(len(done), len(tasks), waiting[number].clip.id)
+    every = [done[place] for place in range(len(tasks))]
     # Sorted only now: to insert rows in order would be to rewrite the file for each of them.
     if saved is not None:
-        saved.finish(predictions)
-    return predictions
+        saved.finish(every)
+    return [one for some in every for one in some]
+
+
+def _opened(
+    table: Path | str | None,
+    checkpoint: Checkpoint,
+    requests: Mapping[str, Request],
+    tasks: Sequence[Task],
+    wishes: Wishes,
+) -> ScoreTable | None:
+    if table is None:
+        return None
+    targets = checkpoint.facts.targets
+    judge = Judge.of(reference_of(checkpoint.folder, targets), targets, wishes.level)
+    return ScoreTable(Path(table), checkpoint, requests, tasks, judge=judge, wishes=wishes)
 
 
 def _with_tracks(task: Task, tracks: Tracks) -> Task:
+    if tracks == Tracks():
+        return task
     clip = replace(task.clip, video_track=tracks.video, audio_track=tracks.audio)
     return replace(task, clip=clip)
 
@@ -137,7 +164,7 @@ def predict_clip(
     task = Task(clip, given=given or {})
     # Whoever scores one clip after another gives an extraction, and keeps its trackers.
     if extraction is None:
-        return next(score(checkpoint, [task], checkpoint.facts.requests))[1]
+        return next(score(checkpoint, [task], checkpoint.facts.requests))[1][0]
     facts = (checkpoint.folder, checkpoint.typed, checkpoint.facts.requests)
     stage = first_stage_of(checkpoint)
-    return Scorer(*facts, extraction, checkpoint=checkpoint, stage=stage)([task])[0]
+    return Scorer(*facts, extraction, checkpoint=checkpoint, stage=stage)([task])[0][0]

@@ -12,7 +12,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import BaseModel, Field
 
 from traitscope.answers import Prediction
+from traitscope.prediction.judging import reference_of
 from traitscope.runs.card import KINDS
+from traitscope.runs.reference import ensemble
+from traitscope.statistics.conformal import LEVEL
 
 if TYPE_CHECKING:
     from traitscope.media.folders import LeftOut
@@ -126,22 +129,33 @@ def explain_use(checkpoint: "Checkpoint") -> str:
     return NOT.format(what=KINDS[facts.kind].split(":")[0], corpus=facts.corpus)
 
 
+def explain_intervals(members: "Sequence[Checkpoint]", level: float = LEVEL) -> str:
+    """Say what the intervals of a run, or of the mean of several, cover."""
+    targets = members[0].facts.targets
+    return ensemble([reference_of(one.folder, targets) for one in members]).explain(level)
+
+
 def to_document(
-    checkpoint: "Checkpoint",
+    run: "Checkpoint | Sequence[Checkpoint]",
     predictions: Sequence[Prediction],
     left_out: "Sequence[LeftOut]" = (),
+    *,
+    level: float = LEVEL,
 ) -> dict[str, Any]:
     """Predictions with what a reader must know of them, as JSON values.
 
     Args:
-        checkpoint: the run.
+        run: that made them; or several, whose mean they are.
         predictions: of its clips.
         left_out: files of the folders that are no clips.
+        level: of the intervals.
     """
+    members = run if isinstance(run, Sequence) else [run]
+    checkpoint = members[0]
     facts = checkpoint.facts
     return {
         "schema_version": SCHEMA_VERSION,
-        "run": str(checkpoint.folder),
+        "run": ", ".join(str(one.folder) for one in members),
         "model": checkpoint.config.model["name"],
         "kind": facts.kind,
         "corpus": facts.corpus,
@@ -150,7 +164,7 @@ def to_document(
             {"name": t.name, "label": t.label, "low": t.low, "high": t.high} for t in facts.targets
         ],
         "note": explain_use(checkpoint),
-        "covers": "",
+        "covers": explain_intervals(members, level),
         "clips": [one.to_dict() for one in predictions],
         "left_out": [{"file": str(out.path), "reason": out.reason} for out in left_out],
     }

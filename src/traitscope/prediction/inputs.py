@@ -54,12 +54,22 @@ def media_in(paths: Sequence[Path], *, recursive: bool = False) -> Listing:
     """
     files: list[Path] = []
     left_out: list[LeftOut] = []
-    for path in paths:
+    for path in (one for named in paths for one in _matching(named)):
         # A folder of images is one clip to `media_files`, which knows its layout.
         found = media_files(path, recursive=recursive) if path.is_dir() else Listing((path,), ())
         files += found.files or (path,)
         left_out += found.left_out
     return Listing(tuple(files), tuple(left_out))
+
+
+def _matching(path: Path) -> list[Path]:
+    """What a pattern such as ``clips/*.mp4`` stands for, where no shell has replaced it."""
+    # A file may be called so: what is there is meant.
+    if not any(mark in str(path) for mark in "*?[") or path.exists():
+        return [path]
+    # What matches nothing stays, and fails with its reason.
+    start = Path(path.anchor or ".")
+    return sorted(start.glob(str(path.relative_to(path.anchor)))) or [path]
 
 
 def clip_names(paths: Sequence[Path]) -> list[str]:

@@ -3,6 +3,10 @@
 Each row ends in a fingerprint of what it follows from: the run, what is extracted how, and the
 content of the media. A row counts again where clip, path and fingerprint are the same; so a file
 that was changed, another run or another speaker are scored anew.
+
+A Parquet file cannot grow: ``scores.parquet`` is written when all is done, from the rows that
+gathered in ``scores.parquet.rows.csv``, which goes then; and it becomes such rows again when a call
+goes on from it.
 """
 
 import csv
@@ -10,7 +14,9 @@ import hashlib
 import io
 import json
 import math
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +28,19 @@ from traitscope.features.stock import PERMANENT
 from traitscope.features.store import OK
 from traitscope.files import read_bytes, replacing
 from traitscope.notes import joined, parted
+from traitscope.prediction.halves import Wishes
+from traitscope.prediction.judging import Judge
 from traitscope.prediction.scoring import Task
 from traitscope.runs.checkpoint import Checkpoint
 from traitscope.runs.checksums import learned_checksum
-from traitscope.types import Clip, Prediction
+from traitscope.statistics.conformal import LEVEL
+from traitscope.types import Caution, Clip, Person, Prediction
 
-_COLUMNS = ("clip", "path", "status", "reason", "notes", "coverage", "fingerprint")
+_COLUMNS = (
+    *("clip", "path", "status", "reason", "notes", "warnings", "coverage"),
+    *("person", "speaks", "seen", "fingerprint"),
+)
+_NUMBERS = ("predicted", "low", "high", "percentile")  # columns of each target
 _LARGEST_BYTES = 2**31
 """Of a table that is read again: some five million clips."""
 
@@ -43,15 +56,24 @@ class ScoreTable:
         checkpoint: Checkpoint,
         requests: Mapping[str, Request],
         tasks: Sequence[Task],
+        *,
+        judge: Judge,
+        wishes: Wishes,
     ) -> None:
-        self._path, self._backend, self._tasks = path, checkpoint.backend, tasks
+        self._parquet = path if path.suffix.lower() == ".parquet" else None
+        self._path = path.with_name(f"{path.name}.rows.csv") if self._parquet else path
+        self._backend, self._tasks = checkpoint.backend, tasks
         self._targets = [target.name for target in checkpoint.facts.targets]
-        self._header = [*_COLUMNS, *(f"predicted_{name}" for name in self._targets)]
+        kinds = _NUMBERS
+        self._header = [*_COLUMNS, *(f"{kind}_{name}" for kind in kinds for name in self._targets)]
+        self._judge = judge
         # Before anything is read: what changes in the meantime will be noticed the next time.
         run = learned_checksum(checkpoint.folder)
+        if (asked := replace(wishes, level=LEVEL)) != Wishes():  # the level changes no score
+            run = f"{run} {asked}"
         self._fingerprints = [fingerprint_of(run, task, requests) for task in tasks]
 
-    def before(self) -> dict[int, Prediction]:
+    def before(self) -> dict[int, list[Prediction]]:
         """Predictions that are there already, by place; the file is ready for more after this.
 
         Raises:
@@ -61,30 +83,75 @@ class ScoreTable:
         # A pipe or /dev/stdout cannot be read again; it gets the whole table at the end.
         if self._is_a_pipe():
             return {}
+        if self._parquet and not self._path.exists() and self._parquet.exists():
+            self._write(self._unpacked(self._parquet))
         rows, whole = self._read()
         if not whole:  # new, or its last row was cut when a run was killed
             self._write([row.values() for row in rows])
-        known: dict[tuple[str, str], Row] = {(row["clip"], row["path"]): row for row in rows}
-        found: dict[int, Prediction] = {}
+        known: dict[tuple[str, str], list[Row]] = defaultdict(list)
+        for row in rows:
+            known[row["path"], row["fingerprint"]].append(row)
+        found: dict[int, list[Prediction]] = {}
         for place, (task, mark) in enumerate(zip(self._tasks, self._fingerprints, strict=True)):
-            row = known.get((task.clip.id, str(task.path or "")))
-            prediction = self._prediction(row) if row and mark == row["fingerprint"] else None
-            if prediction is not None and mark:
-                found[place] = prediction
+            own = [
+                row
+                for row in known.get((str(task.path or ""), mark), ())
+                if row["clip"] == task.clip.id or row["clip"].startswith(f"{task.clip.id}#")
+            ]
+            predictions = self._predictions(own) if mark else None
+            if predictions is not None:
+                found[place] = predictions
         return found
 
-    def add(self, place: int, prediction: Prediction) -> None:
-        """Append the row of one clip in one write."""
+    def add(self, place: int, predictions: Sequence[Prediction]) -> None:
+        """Append the rows of one clip in one write."""
         # Opened for each row: a row takes seconds, and nothing stays open where a hook raises.
         if not self._is_a_pipe():
             with self._path.open("ab") as file:
-                file.write(_lines([self._row(place, prediction)]))
+                file.write(_lines(self._rows(place, predictions)))
 
-    def finish(self, predictions: Sequence[Prediction]) -> None:
+    def finish(self, predictions: Sequence[Sequence[Prediction]]) -> None:
         """Leave the clips of this call alone, in their order; a file that is so stays untouched."""
-        rows = [self._row(place, one) for place, one in enumerate(predictions)]
+        rows = [row for place, some in enumerate(predictions) for row in self._rows(place, some)]
         if self._is_a_pipe() or self._path.read_bytes() != _lines([self._header, *rows]):
             self._write(rows)
+        if self._parquet:
+            self._pack(self._parquet, rows)
+
+    def _pack(self, path: Path, rows: Sequence[Sequence[Any]]) -> None:
+        """Write all rows as Parquet, numbers as numbers; those beside it are superfluous then."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        columns: dict[str, Any] = {}
+        for place, name in enumerate(self._header):
+            cells = [row[place] for row in rows]
+            is_number = name.partition("_")[0] in _NUMBERS
+            kind = pa.float64() if is_number else pa.string()
+            columns[name] = pa.array([None if is_number and c == "" else c for c in cells], kind)
+        with replacing(path) as draft:
+            pq.write_table(pa.table(columns), draft)
+        self._path.unlink()
+
+    def _unpacked(self, path: Path) -> list[list[Any]]:
+        """The rows of a Parquet file that was written before."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        try:
+            table = pq.read_table(path)
+        except (pa.ArrowException, OSError) as error:
+            raise self._foreign(path) from error
+        if table.column_names != self._header:
+            raise self._foreign(path)
+        columns = [table.column(name).to_pylist() for name in self._header]
+        return [["" if c is None else c for c in row] for row in zip(*columns, strict=True)]
+
+    def _foreign(self, path: Path) -> ConfigError:
+        return ConfigError(
+            f"{path} is there, and is no table of scores of such a run: it has not the "
+            f"columns {', '.join(self._header)}. Name another file, or delete it."
+        )
 
     def _is_a_pipe(self) -> bool:
         return self._path.exists() and not self._path.is_file()
@@ -105,21 +172,37 @@ class ScoreTable:
             lines = []
         # The columns name the targets, so the table of a run with other traits is refused as well.
         if not lines or lines[0] != self._header:
-            raise ConfigError(
-                f"{self._path} is there, and is no table of scores of such a run: it has not the "
-                f"columns {', '.join(self._header)}. Name another file, or delete it."
-            )
+            raise self._foreign(self._path)
         # A killed run may have left a part of its last row, whose end is then not there.
         ended = data.endswith(b"\n")
         rows = [line for line in lines[1 : None if ended else -1] if len(line) == len(lines[0])]
         named = [dict(zip(self._header, map(plain, line), strict=True)) for line in rows]
         return named, len(rows) == len(lines) - 1
 
-    def _row(self, place: int, prediction: Prediction) -> list[Any]:
+    def _rows(self, place: int, predictions: Sequence[Prediction]) -> list[list[Any]]:
+        return [self._row(place, one, len(predictions)) for one in predictions]
+
+    def _row(self, place: int, prediction: Prediction, people: int) -> list[Any]:
         coverage = "; ".join(f"{name}={share!r}" for name, share in prediction.coverage.items())
+        warnings = joined(f"{one.kind}: {one.sentence}" for one in prediction.warnings)
         facts = [prediction.clip, prediction.path, prediction.status, prediction.reason]
-        facts += [joined(prediction.notes), coverage, self._fingerprints[place]]
-        return [*facts, *(prediction.scores.get(name, "") for name in self._targets)]
+        facts += [joined(prediction.notes), warnings, coverage]
+        person = prediction.person
+        # With their number, so that a clip of whose people some rows are lost is scored again.
+        facts += [f"{person.number}/{people}" if person else ""]
+        facts += [_SPEAKS[person.speaks] if person else "", str(person.share) if person else ""]
+        cells = [dict(prediction.scores), *_ends(prediction), dict(prediction.percentiles)]
+        numbers = [part.get(name, "") for part in cells for name in self._targets]
+        return [*facts, self._fingerprints[place], *numbers]
+
+    def _predictions(self, rows: Sequence[Row]) -> list[Prediction] | None:
+        """What the rows of a clip say; None where some are lost or damaged."""
+        found = [self._prediction(row) for row in rows]
+        people = {row["person"].partition("/")[2] for row in rows}
+        if not rows or people not in ({""}, {str(len(rows))}) or ({""} == people and rows[1:]):
+            return None
+        known = [one for one in found if one is not None]
+        return known if len(known) == len(rows) else None
 
     def _prediction(self, row: Row) -> Prediction | None:
         """What a row says; None where it is damaged, or the clip may have another outcome now."""
@@ -130,20 +213,44 @@ class ScoreTable:
                 scores = {name: float(row[f"predicted_{name}"]) for name in self._targets}
             pairs = [pair.rpartition("=") for pair in row["coverage"].split("; ") if pair]
             coverage = {name: float(share) for name, _, share in pairs}
-        except ValueError:
+            person = _person(row)
+        except (ValueError, LookupError):
             return None
         if not all(map(math.isfinite, scores.values())) or status not in {OK, *PERMANENT}:
             return None
-        return Prediction(
-            clip=row["clip"],
-            scores=scores,
-            status=status,
-            reason=row["reason"],
-            coverage=coverage,
-            backend=self._backend,
-            notes=parted(row["notes"]),
-            path=row["path"],
+        warnings = [line.partition(": ") for line in parted(row["warnings"])]
+        # Intervals and percentiles follow from the scores, as they did when the row was written.
+        return self._judge.judged(
+            Prediction(
+                clip=row["clip"],
+                scores=scores,
+                status=status,
+                reason=row["reason"],
+                coverage=coverage,
+                backend=self._backend,
+                notes=parted(row["notes"]),
+                path=row["path"],
+                warnings=tuple(Caution(kind, sentence) for kind, _, sentence in warnings),
+                person=person,
+            )
         )
+
+
+_SPEAKS = {True: "yes", False: "no", None: ""}
+
+
+def _ends(prediction: Prediction) -> tuple[dict[str, float], dict[str, float]]:
+    ends = prediction.intervals.items()
+    return {name: one.low for name, one in ends}, {name: one.high for name, one in ends}
+
+
+def _person(row: Row) -> Person | None:
+    """Whom a row is of; the picture of the face is not in a table."""
+    if not row["person"]:
+        return None
+    speaks = {word: value for value, word in _SPEAKS.items()}[row["speaks"]]
+    number = int(row["person"].partition("/")[0])
+    return Person(number, share=float(row["seen"]), speaks=speaks)
 
 
 def fingerprint_of(run: str, task: Task, requests: Mapping[str, Request]) -> str:

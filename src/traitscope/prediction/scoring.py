@@ -5,11 +5,14 @@ once, for all of them. Whatever finds clips (files, tables, later people or wind
 hands them over as Tasks, and need not know how they are dealt out.
 """
 
+import math
 from collections.abc import Generator, Iterable, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
+
+import numpy as np
 
 from traitscope import registry
 from traitscope.data.batches import collate
@@ -20,13 +23,12 @@ from traitscope.features.dealing import crew_of, deal, failure_of, processes_for
 from traitscope.features.extraction import Extraction, clips_at_once, extract_clips, is_short
 from traitscope.features.request import Request
 from traitscope.media.limits import DEFAULTS, Limits
-from traitscope.prediction.series import (
-    FirstStage,
-    extracted,
-    first_stage_of,
-    made_here,
-    series,
-)
+from traitscope.prediction.doubts import Evidence, check_coverage, doubts
+from traitscope.prediction.halves import USUAL, Half, Wishes, made_by_first_stage
+from traitscope.prediction.judging import Judge, reference_of
+from traitscope.prediction.people import deal_out, everybody, voice_notes
+from traitscope.prediction.series import FirstStage, extracted, first_stage_of, made_here
+from traitscope.prediction.windows import cut, timeline, windows_of
 from traitscope.runs.checkpoint import Checkpoint, open_run
 from traitscope.types import Clip, Prediction, Stream
 
@@ -38,6 +40,9 @@ encoder that gets many of them, sorted by length, pads little."""
 
 _SCORED = 32
 """Clips that a model sees at once, as in evaluation: memory of the longest, times this."""
+
+_WINDOWS = 8
+"""Windows of a recording that a model sees at once: a long one takes no more memory than these."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +73,8 @@ class Scorer:
         extraction: the trackers; empty when it is sent to another process.
         again: raise where memory is short, to be tried once more when other processes have ended.
         checkpoint: the loaded run; None to load it when the first clip comes, in this process.
+        wishes: what is asked beside scores.
+        judge: what is known of the run's scores; None to find out when the first clip comes.
         stage: the first stage of a run that is a second one, loaded with it.
     """
 
@@ -77,10 +84,12 @@ class Scorer:
     extraction: Extraction
     again: bool = False
     checkpoint: Checkpoint | None = None
+    wishes: Wishes = USUAL
+    judge: Judge | None = None
     stage: FirstStage | None = None
 
-    def __call__(self, tasks: Sequence[Task]) -> list[Prediction]:
-        """Score some clips together.
+    def __call__(self, tasks: Sequence[Task]) -> list[list[Prediction]]:
+        """Score some clips together; each has one prediction, or one for each person in it.
 
         Raises:
             MissingError: the run's backend needs a file or package that is not here.
@@ -91,87 +100,125 @@ class Scorer:
             # pickled.
             self.checkpoint = open_run(self.folder, self.typed)
             self.stage = first_stage_of(self.checkpoint)
-        half = [one for some in self._extracted(tasks) for one in some]
-        if self.again and any(is_short(error) for one in half for error in one.errors):
+        if self.judge is None:
+            targets = self.checkpoint.facts.targets
+            reference = reference_of(self.folder, targets)
+            self.judge = Judge.of(reference, targets, self.wishes.level)
+        halves = [some for part in self._extracted(tasks) for some in part]
+        every = [one for some in halves for one in some]
+        if self.again and any(is_short(error) for one in every for error in one.errors):
             raise MemoryError
         # A clip that failed has nothing to score, and must not be a row of zeros among the others.
-        ready = [one for one in half if one.example is not None]
+        ready = [one for one in every if one.example is not None]
         for first in range(0, len(ready), _SCORED):
             self._fill_in_or_less(ready[first : first + _SCORED])
-        return [one.prediction for one in half]
+        for one in every:
+            if one.windows:
+                self._fill_in_or_less([one])
+        return [[self._judged(one) for one in some] for some in halves]
 
-    def _extracted(self, tasks: Sequence[Task]) -> Iterable[list["_Half"]]:
+    def _extracted(self, tasks: Sequence[Task]) -> Iterable[list[list["Half"]]]:
         # Clips of one call bring the same streams along as a rule; those that do not are apart.
         for given, same in groupby(tasks, key=lambda task: tuple(task.given)):
             some = list(same)
-            wanted = {name: one for name, one in self.requests.items() if name not in given}
-            stage = self.stage if made_here(wanted) else None
+            asked = everybody(self.requests) if self.wishes.people == "all" else None
+            requests = asked.requests if asked else self.requests
+            wanted = {name: one for name, one in requests.items() if name not in given}
+            made = made_here(wanted) if self.stage is not None else []
             # Two names may stand for one extraction: what a second stage reads beside its series
             # may be the pictures of the first.
-            lacking = {one.key: one for one in extracted(wanted, stage).values()}
+            lacking = extracted(wanted, self.stage if made else None).values()
+            every = {one.key: one for one in (*lacking, *(asked.added if asked else ()))}
             clips = [task.clip for task in some]
-            every = extract_clips(clips, list(lacking.values()), extraction=self.extraction)
-            yield [self._half(task, one) for task, one in zip(some, every, strict=True)]
+            results = extract_clips(clips, list(every.values()), extraction=self.extraction)
+            for task, found in zip(some, results, strict=True):
+                own: dict[str, Stream | ClipError] = {**task.given}
+                if made and self.stage is not None:
+                    own |= made_by_first_stage(self.stage, task.clip, made, found)
+                outcomes = {n: own[n] if n in own else found[r.key] for n, r in requests.items()}
+                if asked is None:
+                    yield [[self._half(task, outcomes, found.values())]]
+                else:
+                    looks = {name: found[one.key] for name, one in asked.seen.items()}
+                    yield [self._people(task, outcomes, found.values(), looks)]
 
-    def _half(self, task: Task, outcomes: Mapping[str, Stream | ClipError]) -> "_Half":
+    def _people(
+        self,
+        task: Task,
+        outcomes: Mapping[str, Stream | ClipError],
+        extracted: Iterable[Stream | ClipError],
+        looks: Mapping[str, Stream | ClipError],
+    ) -> list["Half"]:
+        """A half for each person of a clip; one for a clip that failed, with its reason."""
+        streams = {name: one for name, one in outcomes.items() if isinstance(one, Stream)}
+        seen = {name: one for name, one in looks.items() if isinstance(one, Stream)}
+        if len(seen) < len(looks):  # nobody was seen
+            return [self._half(task, outcomes, extracted)]
+        halves = []
+        for one in deal_out(task.clip, streams, seen, limits=self.extraction.limits):
+            named = replace(task.clip, id=f"{task.clip.id}#{one.person.number}")
+            notes = (*task.notes, *voice_notes(one.person, self.requests.values()))
+            half = self._half(
+                replace(task, clip=named, notes=notes), {**outcomes, **one.streams}, extracted
+            )
+            half.prediction = replace(half.prediction, person=one.person)
+            halves.append(half)
+        return halves
+
+    def _half(
+        self,
+        task: Task,
+        outcomes: Mapping[str, Stream | ClipError],
+        extracted: Iterable[Stream | ClipError],
+    ) -> "Half":
         """Draw what the model takes of a clip, or say why there is nothing to draw."""
         checkpoint = self.checkpoint
         assert checkpoint is not None
-        notes = [*task.notes, *_notes([*task.given.values(), *outcomes.values()])]
-        streams: dict[str, Stream] = {}
-        given = {**task.given, **self._series(task, outcomes)}
+        assert self.judge is not None
+        reference = self.judge.reference
+        notes = [*task.notes, *_notes([*task.given.values(), *extracted])]
+        half = Half(Prediction(task.clip.id), task.clip, Evidence(reference))
         failed: dict[str, ClipError] = {}
-        example: Example | None = None
         failure: ClipError | None = None
+        coverage: dict[str, float] = {}
         try:
-            draws, scalers = checkpoint.draws, checkpoint.scalers
-            for name, request in self.requests.items():
-                stream = given[name] if name in given else outcomes[request.key]
+            for name, stream in outcomes.items():
                 if isinstance(stream, ClipError):
                     failed[name] = stream
                 else:
-                    streams[name] = stream
-            lacking = first_lacking(failed, draws, self.requests)
+                    half.streams[name] = stream
+                    coverage[name] = round(stream.coverage, 4)
+            lacking = first_lacking(failed, checkpoint.draws, self.requests)
             if lacking is not None:
                 raise lacking.again()
             notes += [f"scored without {name}: {why}" for name, why in failed.items()]
-            example = draw_example(task.clip, streams, draws, rng=None, scalers=scalers)
+            check_coverage(reference, coverage, self.wishes.least_coverage)
+            if self.wishes.timeline:
+                half.windows = windows_of(half.streams, reference.window_seconds)
+            if not half.windows:
+                half.example = self._drawn(task.clip, half.streams)
         except ClipError as error:
-            failure = error
-        prediction = Prediction(
+            failure, half.windows = error, []
+        half.prediction = Prediction(
             clip=task.clip.id,
             status="ok" if failure is None else failure.status,
             reason="" if failure is None else str(failure),
-            coverage={name: round(stream.coverage, 4) for name, stream in streams.items()},
+            coverage=coverage,
             backend=_backend(checkpoint, self.stage),
             notes=tuple(dict.fromkeys(notes)),
             path=str(task.path or task.clip.path or ""),
         )
         # Also those of streams that come after the one that failed first: memory may be short
         # there.
-        errors = [one for one in outcomes.values() if isinstance(one, ClipError)]
-        return _Half(prediction, example, errors)
+        half.errors = [one for one in extracted if isinstance(one, ClipError)]
+        return half
 
-    def _series(
-        self, task: Task, outcomes: Mapping[str, Stream | ClipError]
-    ) -> Mapping[str, Stream | ClipError]:
-        """Scores of the clip's frames by the first stage, where the run is a second one."""
-        lacking = [name for name in made_here(self.requests) if name not in task.given]
-        if self.stage is None or not lacking:
-            return {}
-        pictures: dict[str, Stream] = {}
-        try:
-            for name, request in self.stage.requests.items():
-                outcome = outcomes[request.key]
-                if isinstance(outcome, ClipError):
-                    raise outcome.again()  # with the coverage of those before
-                pictures[name] = outcome
-            made = series(self.stage, task.clip, pictures)
-        except ClipError as error:
-            return dict.fromkeys(lacking, error)
-        return {name: made[name] for name in lacking}
+    def _drawn(self, clip: Clip, streams: Mapping[str, Stream]) -> Example:
+        assert self.checkpoint is not None
+        draws, scalers = self.checkpoint.draws, self.checkpoint.scalers
+        return draw_example(clip, streams, draws, rng=None, scalers=scalers)
 
-    def _fill_in_or_less(self, ready: Sequence["_Half"]) -> None:
+    def _fill_in_or_less(self, ready: Sequence["Half"]) -> None:
         """Score clips side by side; where memory is too short for that, one by one."""
         try:
             self._fill_in(ready)
@@ -183,30 +230,68 @@ class Scorer:
                     self._fill_in_or_less([one])
                 return
             (one,) = ready
-            failure = failure_of(Clip(one.prediction.clip), MemoryError())
+            failure = failure_of(one.clip, MemoryError())
             assert failure is not None
-            one.prediction = replace(
-                one.prediction, status=failure.status, reason=str(failure), scores={}
-            )
+            one.fail(failure)
 
-    def _fill_in(self, ready: Sequence["_Half"]) -> None:
-        """Score clips side by side: batches are padded and masked as in training."""
-        assert self.checkpoint is not None
-        facts = self.checkpoint.facts
-        names = [target.name for target in facts.targets]
+    def _fill_in(self, ready: Sequence["Half"]) -> None:
+        if ready[0].windows:  # comes alone
+            return self._fill_in_windows(ready[0])
         examples = [one.example for one in ready if one.example is not None]
-        scores = self.checkpoint.predict(collate(examples, names, columns=facts.columns))
-        for one, row in zip(ready, scores.tolist(), strict=True):
-            one.prediction = replace(one.prediction, scores=dict(zip(names, row, strict=True)))
+        every = zip(ready, examples, self._scores(examples), strict=True)
+        for one, example, row in every:
+            one.evidence.add(example)
+            one.prediction = replace(
+                one.prediction, scores=dict(zip(self._names, row, strict=True))
+            )
+        return None
 
+    def _fill_in_windows(self, half: "Half") -> None:
+        """Score a recording window by window; few are in memory together."""
+        scores: list[list[float]] = []
+        for first in range(0, len(half.windows), _WINDOWS):
+            places = range(first, min(first + _WINDOWS, len(half.windows)))
+            drawn = [self._window(half, place) for place in places]
+            examples = [one for one in drawn if one is not None]
+            for one in examples:
+                half.evidence.add(one)
+            rows = iter(self._scores(examples) if examples else [])
+            scores += [[math.nan] * len(self._names) if d is None else next(rows) for d in drawn]
+        along = timeline(half.windows, self._names, iter(scores))
+        if not all(np.isfinite(row).any() for row in along.scores.values()):
+            why = "No window of the recording has a usable row of every stream."
+            return half.fail(ClipError(why, status="empty"))
+        means = {name: float(np.nanmean(row)) for name, row in along.scores.items()}
+        half.prediction = replace(half.prediction, scores=means, timeline=along)
+        return None
 
-@dataclass
-class _Half:
-    """A clip between extraction and model: what is known of it, and what the model gets."""
+    def _window(self, half: "Half", place: int) -> Example | None:
+        window, last = half.windows[place], place == len(half.windows) - 1
+        try:
+            return self._drawn(half.clip, cut(half.streams, window, last=last))
+        except ClipError:  # nobody was seen, or nothing was heard, in this part alone
+            return None
 
-    prediction: Prediction
-    example: Example | None
-    errors: Sequence[ClipError]
+    def _scores(self, examples: Sequence[Example]) -> list[list[float]]:
+        """Score examples side by side: batches are padded and masked as in training."""
+        assert self.checkpoint is not None
+        columns = self.checkpoint.facts.columns
+        scores = self.checkpoint.predict(collate(examples, self._names, columns=columns))
+        return [[float(score) for score in row] for row in scores]
+
+    @property
+    def _names(self) -> list[str]:
+        assert self.checkpoint is not None
+        return [target.name for target in self.checkpoint.facts.targets]
+
+    def _judged(self, half: "Half") -> Prediction:
+        """Say of scores how sure and how usual they are, and what speaks against them."""
+        assert self.judge is not None
+        if not half.prediction.scores:
+            return half.prediction
+        seen = half.streams, half.prediction.coverage, half.evidence
+        warnings = doubts(self.judge.reference, *seen)
+        return replace(self.judge.judged(half.prediction), warnings=warnings)
 
 
 def score(
@@ -217,8 +302,10 @@ def score(
     workers: int | None = 0,
     ray: str | None = None,
     limits: Limits = DEFAULTS,
-) -> Generator[tuple[int, Prediction], None, None]:
-    """Score clips; yield (place, prediction) as they come.
+    wishes: Wishes = USUAL,
+    extraction: Extraction | None = None,
+) -> Generator[tuple[int, list[Prediction]], None, None]:
+    """Score clips; yield (place, its predictions) as they come: one, or one for each person.
 
     Args:
         checkpoint: the loaded run; other processes load it themselves.
@@ -227,6 +314,9 @@ def score(
         workers: processes; None for one per core where there is enough to read, 0 to work here.
         ray: address of a Ray cluster whose actors are the processes; ``local`` starts one here.
         limits: of what one clip may take.
+        wishes: what is asked beside scores.
+        extraction: trackers kept open between calls, where there are no workers; None opens and
+            closes its own.
 
     Raises:
         MissingError: the run's backend needs a file or package that is not here.
@@ -240,14 +330,15 @@ def score(
     given_workers = workers
     if workers is None:
         workers = processes_for(len(tasks)) if reads_media else 0
+    kept = nullcontext(extraction) if extraction is not None and not (workers or ray) else None
     crew = crew_of(ray if tasks else None, given_workers, workers)
-    with Extraction(limits) as extraction, crew as (run, workers):
+    with kept or Extraction(limits) as context, crew as (run, workers):
         # By its whole path: another machine begins in another folder.
         folder = checkpoint.folder.absolute() if ray else checkpoint.folder
         tasks = [_from_anywhere(task) for task in tasks] if ray else tasks
-        scorer = Scorer(folder, checkpoint.typed, requests, extraction)
+        scorer = Scorer(folder, checkpoint.typed, requests, context)
         # Alone in the machine, a process would lack the memory the second time as well.
-        scorer.again = bool(workers)
+        scorer.again, scorer.wishes = bool(workers), wishes
         if not workers:
             scorer.checkpoint, scorer.stage = checkpoint, stage
         together = clips_at_once(lacking) if reads_media else WITHOUT_MEDIA
@@ -257,7 +348,7 @@ def score(
                 failure = failure_of(tasks[place].clip, result)
                 yield (
                     place,
-                    result if failure is None else _failed(checkpoint, tasks[place], failure),
+                    result if failure is None else [_failed(checkpoint, tasks[place], failure)],
                 )
 
 

@@ -7,6 +7,7 @@ from traitscope.data.protocols import manifest_facts
 from traitscope.escaping import markdown
 from traitscope.files import write_text
 from traitscope.runs.checkpoint import Checkpoint
+from traitscope.runs.reference import read_reference, stated_intervals
 from traitscope.types import Corpus
 
 KINDS = {
@@ -80,5 +81,20 @@ def write_card(checkpoint: Checkpoint, corpus: Corpus, metrics: Mapping[str, Any
     lines += ["", "Selected on validation. For honest numbers: traitscope evaluate.", ""]
     if told := searched_words(config.searched.model_dump()):
         lines += [told, ""]
+    lines += _uncertainty(checkpoint)
     lines += ["## Not for", "", *[f"- {use}" for use in EXCLUDED], ""]
     write_text(checkpoint.folder / "card.md", "\n".join(lines))
+
+
+def _uncertainty(checkpoint: Checkpoint) -> list[str]:
+    """How far labels lie from scores, and which clips get none."""
+    reference = read_reference(checkpoint.folder)
+    lines = ["## Uncertainty", "", reference.explain() or "No intervals: nothing was held out.", ""]
+    for name, one in stated_intervals(reference, checkpoint.facts.targets).items():
+        lines.append(
+            f"- {markdown(name)}: score +/- {one['half_width']:.3f}; intervals that were made "
+            f"without a person hold {one['coverage']:.1%} of their labels"
+        )
+    for stream, share in reference.refused_coverage.items():
+        lines.append(f"- No score where less than {share:.0%} of {markdown(stream)} could be read")
+    return [*lines, ""]

@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from traitscope.config import save_config
 from traitscope.data.batches import collate, row_shape
 from traitscope.data.drawing import Example
@@ -31,10 +33,12 @@ from traitscope.runs.checksums import forget_checksums, write_checksums
 from traitscope.runs.facts import Facts, save_facts
 from traitscope.runs.members import Member, members
 from traitscope.runs.plan import load_run, typed_names
+from traitscope.runs.reference import save_reference, stated_intervals
 from traitscope.runs.settings import RunConfig
 from traitscope.statistics import metrics
 from traitscope.training.checks import check_data
 from traitscope.training.recording import check_start, record_training, with_earlier
+from traitscope.training.referencing import refer
 from traitscope.training.saved import Saved, check_saved, read_saved
 from traitscope.training.several import check_parallel, train_members
 from traitscope.training.start import (
@@ -349,6 +353,7 @@ def _write_results(
     """
     checkpoint = open_run(folder, typed)
     scores: dict[str, float | None] = {}
+    predictions = np.empty((0, len(data.targets)))
     if data.selection:
         examples = checkpoint.examples(data.selection.clips, data.selection.store)
         # As many clips at a time as in training: more might not fit where these did.
@@ -364,6 +369,9 @@ def _write_results(
         "validation": scores,
         "started_from": None if start_from is None else str(start_from),
     }
+    reference = refer(checkpoint, data.fitting, data.selection, predictions)
+    save_reference(folder, reference)
+    facts["intervals"] = stated_intervals(reference, checkpoint.facts.targets)
     write_json(folder / "metrics.json", facts)
     write_card(checkpoint, data.corpus, facts)
     write_checksums(folder)
