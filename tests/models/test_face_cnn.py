@@ -200,12 +200,3 @@ def test_missing_published_weights_name_the_command() -> None:
 def test_contradictions_are_told_before_any_work(settings: list[str], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         plan(load_run("face_cnn", settings))
-
-
-@pytest.mark.parametrize("end", [0, -1])
-def test_the_search_space_is_of_settings_that_exist(end: int) -> None:
-    settings = [f"{key}={values[end]}" for key, (_, values) in face_cnn.SEARCH.items()]
-    assert plan(load_run("face_cnn", settings)).options
-    for key, (how, values) in face_cnn.SEARCH.items():
-        assert how in {"log", "choice"}, key
-        assert how == "choice" or 0 < values[0] < values[1]

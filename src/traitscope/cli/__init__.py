@@ -18,6 +18,7 @@ VERBS = {
     "prepare": "Extract features from the media of a corpus into a store.",
     "features": "Look at what was extracted.",
     "train": "Train a recipe or a model on prepared features.",
+    "tune": "Search settings of a training on the validation clips.",
     "evaluate": "Score a run, or anyone's predictions, beside honest baselines.",
     "audit": "Audit predictions: groups, calibration, leakage, recordings.",
     "analyse": "Correlate signals with traits, or train on subsets of them.",
@@ -40,7 +41,9 @@ VERBS = {
 """Verb -> its line in ``--help``; the verb lives in the file of its name."""
 INTERRUPTED = 130
 """The exit code that Typer makes of Ctrl-C."""
-STOPPED = "stopped; what was finished is kept. The same command goes on (train: with --resume)."
+STOPPED = (
+    "stopped; what was finished is kept. The same command goes on (train and tune: with --resume)."
+)
 
 
 class _Verbs(TyperGroup):

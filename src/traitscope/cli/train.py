@@ -29,6 +29,12 @@ def train(
     workers: Annotated[
         int, typer.Option(min=0, help="Processes that read examples; 0 reads them in this one.")
     ] = 0,
+    seeds: Annotated[
+        int | None, typer.Option(min=1, help="Trainings of one system, with that many seeds.")
+    ] = None,
+    parallel: Annotated[
+        int, typer.Option(min=1, help="Trainings at the same time, of --seeds or folds.")
+    ] = 1,
     devices: Annotated[
         int, typer.Option(min=1, help="Processes or GPUs that share each batch of a network.")
     ] = 1,
@@ -40,6 +46,8 @@ def train(
 
     traitscope train audio_lstm data.corpus=table:mine.csv data.store=store --from runs/a
 
+    traitscope train audio_lstm data.corpus=fi:/data/fi data.store=store --seeds 5 --parallel 2
+
     traitscope train my_lab.my_model data.corpus=table:clips.csv data.store=store train.lr=1e-4
     """
     from traitscope.cli._shared import log_to_stderr, progress
@@ -49,13 +57,14 @@ def train(
     with progress("epochs") as hook:
         folder = run_training(
             name,
-            settings or [],
+            [*(settings or []), *([] if seeds is None else [f"seeds={seeds}"])],
             to=to,
             resume=resume,
             accept_changes=accept_changes,
             start_from=start_from,
             accelerator=accelerator,
             workers=workers,
+            parallel=parallel,
             devices=devices,
             streams=stream or (),
             hook=hook,

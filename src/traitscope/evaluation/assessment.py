@@ -10,7 +10,7 @@ import pandas as pd
 
 from traitscope.data.protocols import Fit, Protocol, manifest_facts
 from traitscope.evaluation.baselines import baseline_rows, fold_constants
-from traitscope.evaluation.cautions import cautions, unknown_clusters, unused_columns
+from traitscope.evaluation.cautions import cautions, searched, unknown_clusters, unused_columns
 from traitscope.evaluation.ceiling import ceiling_of
 from traitscope.evaluation.folds import Fold, asked_and_fitted, grave, leaks, unseen
 from traitscope.evaluation.halo import halo_of
@@ -106,7 +106,7 @@ def assess(system: System, corpus: Corpus, *, scoring: Scoring | None = None) ->
     # a verdict says what a note on the scale says
     notes = [note for note in read.notes if note not in scale_notes(read, corpus)]
     missing = without_a_score(folds, read, corpus, aggregate=str(scoring.aggregate))
-    others = (*sentences, *leaks(folds), *unrecorded(system), *notes)
+    others = (*searched(system), *sentences, *leaks(folds), *unrecorded(system), *notes)
     return Report(
         name=system.name,
         created=datetime.now(UTC).isoformat(timespec="seconds"),

@@ -1,6 +1,6 @@
 """Scored clips in, sentences out on what a reader must know of them beside the numbers."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 
 import numpy as np
@@ -9,6 +9,7 @@ from traitscope.errors import some
 from traitscope.evaluation.scoring import Truth
 from traitscope.evaluation.systems import System
 from traitscope.evaluation.tables import Predictions, open_predictions
+from traitscope.runs.card import searched_words
 from traitscope.types import Clip, Corpus
 
 # a convention: `benchmarks/intervals` was run with 60 clusters, and of few nothing was measured
@@ -80,6 +81,13 @@ def unused_columns(system: System) -> list[str]:
             f"as {system.split}, as the labels have it."
         )
     return sentences
+
+
+def searched(system: System) -> list[str]:
+    """Say that a search has looked at the validation clips."""
+    facts = system.run.get("searched")
+    words = searched_words(facts) if isinstance(facts, Mapping) else ""
+    return [words] if words else []
 
 
 def unknown_clusters(clips: Sequence[Clip]) -> list[str]:

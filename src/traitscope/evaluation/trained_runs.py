@@ -42,6 +42,7 @@ from traitscope.features.remote import open_store
 from traitscope.features.store import Store
 from traitscope.features.summary import noted
 from traitscope.runs.checkpoint import Checkpoint, load, read_run
+from traitscope.runs.members import seed_folders
 from traitscope.runs.reference import read_reference
 from traitscope.runs.scorings import count_scoring
 from traitscope.statistics.conformal import LEVEL, share_inside
@@ -80,34 +81,51 @@ def evaluate(
     Raises:
         DataError: features are missing; the message is the command that makes them.
     """
-    own, typed = read_run(run := run_folder(run)).data.corpus, registry.typed(corpus=corpus)
-    corpus = None if corpus is None or same_place(corpus) == same_place(own) else corpus
-    if (Path(run) / "fold-0").is_dir() and not (corpus or store):
-        how: dict[str, Any] = {"split": split, "scoring": scoring, "workers": workers, "hook": hook}
-        return _evaluate_folds(Path(run), to, typed, how | {"model": model, "streams": streams})
-    checkpoint, address = load(run, model=model, streams=streams), corpus or own
+    config = read_run(run := run_folder(run))
+    how: dict[str, Any] = {"split": split, "scoring": scoring, "workers": workers, "hook": hook}
+    how |= {"model": model, "streams": streams}
+    where: dict[str, Any] = {"corpus": corpus, "store": store}
+    if places := seed_folders(run, config):
+        return _evaluate_seeds(run, places, to, how | where)
+    elsewhere = store or _foreign(corpus, config.data.corpus)
+    if (run / "fold-0").is_dir() and not elsewhere:
+        return _evaluate_folds(run, to, registry.typed(corpus=corpus), how)
+    return _evaluate_run(run, to, how | where)
+
+
+def _foreign(corpus: str | None, own: str) -> str | None:
+    """The corpus that was named, unless it is the run's own."""
+    return None if corpus is None or same_place(corpus) == same_place(own) else corpus
+
+
+def _evaluate_run(run: Path, to: Path | str | None, how: Mapping[str, Any]) -> Report:
+    """Evaluate one training."""
+    split, own = how["split"], read_run(run).data.corpus
+    typed = registry.typed(corpus=how["corpus"])
+    corpus = _foreign(how["corpus"], own)
+    checkpoint = load(run, model=how["model"], streams=how["streams"])
+    address = corpus or own
     labels = saved_corpus(address, typed, source=f"{run}/run.yaml", words="--corpus")
     protocol = foreign_protocol(labels) if corpus else checkpoint.config.protocol
     asked = protocols.split(labels, protocol).part(split)
-    opened = open_store(store or checkpoint.config.data.store)
+    opened = open_store(how["store"] or checkpoint.config.data.store)
     features = serving(opened, asked, corpus=labels.name)
     ready, failures = _prepared(checkpoint, asked, features, address)
     examples = checkpoint.examples(ready, features)
-    values = checkpoint.predict_examples(examples, workers=workers, hook=hook)
+    values = checkpoint.predict_examples(examples, workers=how["workers"], hook=how["hook"])
     inside = {} if corpus else _intervals(checkpoint, examples, values)
-    folder = Path(to) if to else Path(run, "evaluation", _folder_name(split, corpus))
-    table = folder / "predictions.csv"
-    how = {"targets": examples.targets, "split": split, "seed": checkpoint.config.seed}
-    write_predictions(table, ready, values, **how)
+    folder = Path(to) if to else run / "evaluation" / _folder_name(split, corpus)
+    table, seed = folder / "predictions.csv", checkpoint.config.seed
+    write_predictions(table, ready, values, targets=examples.targets, split=split, seed=seed)
     system = System(
         *(str(run), table, split, protocol, address),
         targets=checkpoint.facts.targets if corpus else None,
         failures=tuple(failures),
         run=_run_facts(checkpoint, features, ready) | _scored_before(run, split, address) | inside,
         noted=noted(features, checkpoint.keys.values(), asked),
-        records=tuple(read_records(Path(run))),
+        records=tuple(read_records(run)),
     )
-    return _assess_and_save(system, labels, folder, scoring)
+    return _assess_and_save(system, labels, folder, how["scoring"])
 
 
 def _scored_before(run: Path | str, split: str, address: str) -> dict[str, Any]:
@@ -155,7 +173,7 @@ def _evaluate_folds(
         failures=tuple(failure for each in reports for failure in each.failures),
         # Folds are of one recipe, so the facts of the first hold of all.
         run={
-            **{k: v for k, v in reports[0].run.items() if k != "interval_coverage"},
+            **_of_all(reports[0]),
             **_scored_before(run, split, config.data.corpus),
         },
         noted={clip: notes for each in reports for clip, notes in each.noted.items()},
@@ -166,6 +184,42 @@ def _evaluate_folds(
     save_records(folder, records)
     save_report(report, folder / "report.json")
     return report
+
+
+def _evaluate_seeds(
+    run: Path, places: Sequence[Path], to: Path | str | None, how: Mapping[str, Any]
+) -> Report:
+    """Evaluate the training of every seed, then all as one system whose scores are means."""
+    config, split = read_run(run), how["split"]
+    typed = registry.typed(corpus=how["corpus"])
+    corpus = _foreign(how["corpus"], config.data.corpus)
+    reports = [evaluate(place, **how) for place in places]
+    tables = [p / "evaluation" / _folder_name(split, corpus) / "predictions.csv" for p in places]
+    folder = Path(to) if to else run / "evaluation" / _folder_name(split, corpus)
+    save_table(folder / "predictions.csv", pd.concat([open_predictions(t)[1] for t in tables]))
+    address = corpus or config.data.corpus
+    labels = saved_corpus(address, typed, source=f"{run}/run.yaml", words="--corpus")
+    first = reports[0]
+    seeds = [report.run["seed"] for report in reports]
+    system = System(
+        name=str(run),
+        table=folder / "predictions.csv",
+        split=split,
+        protocol=first.protocol,
+        address=address,
+        targets=first.predicted,
+        failures=first.failures,
+        run={**_of_all(first), "seed": seeds, **_scored_before(run, split, address)},
+        noted=first.noted,
+        # What one of them was fitted on: all learnt from the same clips.
+        records=tuple(read_records(places[0])),
+    )
+    return _assess_and_save(system, labels, folder, how["scoring"])
+
+
+def _of_all(first: Report) -> dict[str, Any]:
+    """What one of several trainings of a recipe knows of all; its intervals are its own."""
+    return {key: value for key, value in first.run.items() if key != "interval_coverage"}
 
 
 def _apart(reports: Sequence[Report]) -> dict[str, Repeated]:
@@ -222,6 +276,13 @@ def _run_facts(checkpoint: Checkpoint, store: Store, clips: Sequence[Clip]) -> d
         "coverage": coverage,
         "fitted_clips": checkpoint.facts.fitted_clips,
         "allow_attributes": checkpoint.config.data.allow_attributes,
+        **_searched(checkpoint),
         **protocols.manifest_facts(checkpoint.config.protocol),
         **known_fits(checkpoint),
     }
+
+
+def _searched(checkpoint: Checkpoint) -> dict[str, Any]:
+    """How the settings were found, where a search found them."""
+    searched = checkpoint.config.searched
+    return {"searched": searched.model_dump()} if searched.trials else {}

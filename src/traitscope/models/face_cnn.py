@@ -20,7 +20,6 @@ as a sample; a clip's prediction is the mean over its images.
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import Any
 
 from pydantic import PositiveInt, model_validator
 from torch import nn
@@ -68,17 +67,6 @@ TINY = Config(
     images=3,
     evaluation_images=2,
 )
-
-SEARCH: dict[str, tuple[str, Sequence[Any]]] = {
-    "train.lr": ("log", (7e-5, 7e-3)),
-    "train.weight_decay": ("log", (1e-4, 1e-2)),
-    "train.batch_size": ("choice", (4, 9, 17)),
-    "model.hidden": ("choice", ([256, 64, 32], [512, 256, 64], [1024, 512, 64], [512, 64], [])),
-    "model.dropouts": ("choice", ([0.3], [0.5], [0.7])),
-}
-"""Setting -> how it is searched, between what or among what, as pascalmi did; theirs were batches
-of 128, 256 and 512 images, which are 4, 9 and 17 clips of 30. All heads but the fixed one were
-searched so: 512 and 64 with a dropout of .5 are a fair choice."""
 
 
 def inputs(config: Config) -> dict[str, Draw]:

@@ -22,6 +22,21 @@ EXCLUDED = (
 )
 
 
+def searched_words(searched: Mapping[str, Any]) -> str:
+    """Say that settings were searched on validation, for card and report; empty if they were not.
+
+    Args:
+        searched: ``trials`` and ``metric``, as the settings of a run have them.
+    """
+    if not searched.get("trials"):
+        return ""
+    return (
+        f"Validation was searched: the settings are the best of {searched['trials']} trials by "
+        f"macro {markdown(str(searched['metric']))} on the validation clips, so that scores on "
+        f"these clips are better than they will be on others."
+    )
+
+
 def write_card(checkpoint: Checkpoint, corpus: Corpus, metrics: Mapping[str, Any]) -> None:
     """Write ``card.md`` into the run."""
     facts, config = checkpoint.facts, checkpoint.config
@@ -64,6 +79,8 @@ def write_card(checkpoint: Checkpoint, corpus: Corpus, metrics: Mapping[str, Any
         each = ", ".join(f"{markdown(target)} {epoch}" for target, epoch in kept.items())
         lines += ["", f"Each target with the weights of its best epoch: {each}."]
     lines += ["", "Selected on validation. For honest numbers: traitscope evaluate.", ""]
+    if told := searched_words(config.searched.model_dump()):
+        lines += [told, ""]
     lines += _uncertainty(checkpoint)
     lines += ["## Not for", "", *[f"- {use}" for use in EXCLUDED], ""]
     write_text(checkpoint.folder / "card.md", "\n".join(lines))

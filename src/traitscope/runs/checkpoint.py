@@ -28,9 +28,11 @@ from traitscope.errors import ConfigError, DataError, shown
 from traitscope.features.store import Store
 from traitscope.files import replacing, write_json
 from traitscope.runs.checksums import check_learned, naming_edited
+from traitscope.runs.ensemble import together
 from traitscope.runs.exported import is_exported, open_exported, read_inputs
 from traitscope.runs.facts import Facts, read_part, run_facts
 from traitscope.runs.fit import check_fit, saved_arrays, tensors_in
+from traitscope.runs.members import seed_folders
 from traitscope.runs.plan import Plan, plan
 from traitscope.runs.settings import RunConfig
 from traitscope.types import Batch, Clip, Draw, Hook
@@ -190,6 +192,8 @@ def open_run(folder: Path, typed: registry.Typed) -> Checkpoint:
     """Load a run; nothing from outside is imported but what the user typed, see `load`."""
     folder = run_folder(folder)
     config = read_run(folder)
+    if places := seed_folders(folder, config):
+        return together([open_run(place, typed) for place in places], folder, config)
     if config.protocol.fold == "all":
         raise ConfigError(f"{folder} holds a run per fold. Name one, such as {folder / 'fold-0'}.")
     if is_exported(folder):

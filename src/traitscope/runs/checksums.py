@@ -102,10 +102,10 @@ def verify_run(folder: Path) -> tuple[Difference, ...]:
     Raises:
         DataError: the folder is no run, or has no checksums.
     """
-    # The folder of a k-fold run holds no run of its own.
-    folds = sorted(path for path in folder.glob("fold-*") if path.is_dir())
-    if folds:
-        return tuple(difference for fold in folds for difference in verify_run(fold))
+    # The folder of several trainings holds none of its own.
+    every = (path for kind in ("fold-*", "seed-*") for path in sorted(folder.glob(kind)))
+    if several := [path for path in every if path.is_dir()]:
+        return tuple(difference for each in several for difference in verify_run(each))
     if not (folder / "run.yaml").exists() and not (folder / CHECKSUMS).exists():
         raise DataError(
             f"{folder} is not a run: it has no run.yaml. Make one with: traitscope train"

@@ -36,7 +36,13 @@ def member_folders(folder: Path) -> list[Path]:
     Raises:
         DataError: it is no run, or has no folds yet.
     """
-    if read_run(folder).protocol.fold != "all":
+    config = read_run(folder)
+    if config.seeds > 1:
+        raise ConfigError(
+            f"{folder} holds {config.seeds} trainings, whose features differ. Name one, such as "
+            f"{folder / f'seed-{config.seed}'}."
+        )
+    if config.protocol.fold != "all":
         return [folder]
     folds = sorted(folder.glob("fold-*"), key=lambda path: int(path.name.removeprefix("fold-")))
     if not folds:

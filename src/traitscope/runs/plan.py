@@ -132,6 +132,11 @@ def _texts(tree: Any) -> Iterator[str]:
             yield from _texts(value)
 
 
+def searched_in(name: str) -> dict[str, str]:
+    """What a recipe, file or run says that ``tune`` is to search: setting -> expression."""
+    return build(RunConfig, _base(name), where=name).search
+
+
 def recipe_path(name: str) -> Path:
     """Where a shipped recipe is."""
     return Path(registry.__file__).parent / "recipes" / f"{name}.yaml"

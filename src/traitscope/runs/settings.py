@@ -197,8 +197,9 @@ class TrainerConfig(Config):
     """Decay of the running mean of the weights that is validated and kept; 0 for none."""
     compile: bool = False
     """Compile the network with torch.compile."""
-    tensorboard: bool = True
-    """Write TensorBoard event files into the run."""
+    logger: Literal["tensorboard", "csv", "mlflow", "wandb"] = "tensorboard"
+    """Where epochs are written beside ``history.csv``; ``csv`` is that file alone. ``mlflow`` goes
+    to MLFLOW_TRACKING_URI or into ``mlruns`` beside the run, ``wandb`` into the run."""
     log_steps: NonNegativeInt = 0
     """Write loss and rate of every so many batches into ``steps.csv``; 0 for none."""
     save_minutes: NonNegativeFloat = 0.0
@@ -211,6 +212,24 @@ class TrainerConfig(Config):
     def _typed_as_a_number(cls, precision: Any) -> Any:
         """``trainer.precision=32`` is a number to whoever reads what was typed."""
         return str(precision) if type(precision) is int else precision
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_before(cls, tree: Any) -> Any:
+        """Read what runs of earlier versions have: ``tensorboard``, true or false."""
+        if not isinstance(tree, dict) or not isinstance(tree.get("tensorboard"), bool):
+            return tree
+        rest = {key: value for key, value in tree.items() if key != "tensorboard"}
+        return {"logger": "tensorboard" if tree["tensorboard"] else "csv", **rest}
+
+
+class Searched(Config):
+    """How settings were found; written by ``tune`` into what it finds, for card and report."""
+
+    trials: NonNegativeInt = 0
+    """Trainings that were compared on the validation clips; 0 for settings of a person."""
+    metric: str = ""
+    """Macro score on validation that they were compared by."""
 
 
 class RunConfig(Config):
@@ -234,6 +253,12 @@ class RunConfig(Config):
     """Precision, which epoch is kept."""
     seed: NonNegativeInt = 0
     """Fixes initial weights, draws and batch order."""
+    seeds: PositiveInt = 1
+    """Trainings of one system, with this seed and those after it, see ``train --seeds``."""
+    search: dict[str, str] = Field(default_factory=dict)
+    """Setting -> what ``tune`` searches it in, such as ``loguniform(1e-4,1e-2)``."""
+    searched: Searched = Searched()
+    """How the settings were found, where a search found them."""
 
     @field_validator("model")
     @classmethod
@@ -241,6 +266,13 @@ class RunConfig(Config):
         if not isinstance(model.get("name"), str):
             raise ValueError("needs a name, as in {name: audio_lstm}")
         return model
+
+    @model_validator(mode="after")
+    def _folds_or_seeds(self) -> "RunConfig":
+        # Which of the two would its interval be over?
+        if self.seeds > 1 and self.protocol.fold == "all":
+            raise ValueError("protocol.fold=all and seeds both train several runs: leave one")
+        return self
 
     @field_validator("stages")
     @classmethod

@@ -14,7 +14,7 @@ from traitscope.config import save_config
 from traitscope.data.batches import collate, row_shape
 from traitscope.data.drawing import Example
 from traitscope.data.examples import Examples, fit_scalers
-from traitscope.data.protocols import each_fold, groups
+from traitscope.data.protocols import groups
 from traitscope.data.record import save_records
 from traitscope.data.scaling import Scaler
 from traitscope.errors import ConfigError
@@ -31,6 +31,7 @@ from traitscope.runs.checkpoint import (
 )
 from traitscope.runs.checksums import forget_checksums, write_checksums
 from traitscope.runs.facts import Facts, save_facts
+from traitscope.runs.members import Member, members
 from traitscope.runs.plan import load_run, typed_names
 from traitscope.runs.reference import save_reference, stated_intervals
 from traitscope.runs.settings import RunConfig
@@ -39,6 +40,7 @@ from traitscope.training.checks import check_data
 from traitscope.training.recording import check_start, record_training, with_earlier
 from traitscope.training.referencing import refer
 from traitscope.training.saved import Saved, check_saved, read_saved
+from traitscope.training.several import check_parallel, train_members
 from traitscope.training.start import (
     begin_with,
     inherited,
@@ -71,6 +73,7 @@ def train(
     start_from: Path | str | None = None,
     accelerator: str = "auto",
     workers: int = 0,
+    parallel: int = 1,
     devices: int = 1,
     streams: Iterable[str] = (),
     hook: Hook | None = None,
@@ -87,13 +90,15 @@ def train(
             network a model such as ``crnet_etr`` stands on. Settings of its model are the run's.
         accelerator: ``auto``, ``cpu`` or ``gpu``.
         workers: processes that read a network's examples; 0 reads them here. Losses are the same.
+        parallel: trainings at the same time, of folds or of ``seeds=5``.
         devices: processes that fit a network together, on as many GPUs or on the processor; a
             batch is dealt to them, so that the run is the same whatever their number.
         streams: dotted paths of extractors from outside whose features the model draws.
         hook: called as hook(done epochs, epochs, news).
 
     Returns:
-        The folder of the run; with ``protocol.fold=all``, of ``fold-0``, ``fold-1`` ... in it.
+        The folder of the run; ``fold-0`` ... in it with ``protocol.fold=all``, ``seed-0`` ... with
+        ``seeds=5``.
 
     Raises:
         TraitscopeError: settings are wrong, or features or labels are missing.
@@ -101,6 +106,7 @@ def train(
     Example:
         ``train("audio_lstm", ["data.corpus=fi:/data/fi", "data.store=store"], to="runs/a")``
     """
+    check_parallel(parallel, workers=workers, devices=devices)
     # Before anything is read: from here on only these names are imported.
     typed = typed_names(name, overrides, streams)
     folder = Path(to) if to is not None else unused_folder(name)
@@ -111,10 +117,10 @@ def train(
         refuse_used(folder, otherwise=", or go on with that run: --resume")
         config = inherited(load_run(name, overrides), name, overrides, start_from)
     how: dict[str, Any] = {"accelerator": accelerator, "workers": workers, "devices": devices}
-    how["hook"] = hook
+    how |= {"hook": hook, "parallel": parallel}
     source = str(folder / "run.yaml") if resume else name
-    begin = _train_folds if config.protocol.fold == "all" else _train_one
     start = _Start(typed, source, start_from, accept_changes, tuple(changes))
+    begin = _train_members if members(config) else _train_one
     begin(config, folder, start, resume=resume, how=how)
     return folder
 
@@ -176,38 +182,53 @@ def _train_one(
         _fit_estimator(data, folder, start_from=start_from, hook=how["hook"])
     else:
         with threads_of_children(1) if how["workers"] else nullcontext():
-            ready.fit(folder, resume=resume, how={**how, "typed": typed})
+            ready.fit(folder, resume=resume, how={**_sitting(how), "typed": typed})
     _write_results(data, folder, start_from=start_from, typed=typed)
 
 
-def _train_folds(
+def _train_members(
     config: RunConfig, folder: Path, start: _Start, *, resume: bool, how: Mapping[str, Any]
 ) -> None:
-    """Train a run per fold; a resumed training leaves finished folds as they are."""
-    # The first stands for all: folds differ in clips, not in what they need.
-    first = each_fold(config.protocol)[0]
-    fold = config.model_copy(update={"protocol": first})
-    # Only to find out what is wrong: after an hour of the first folds it would come too late.
-    fold = on_network(fold, start.start_from, typed=start.typed)
-    collect(fold, typed=start.typed, source=start.source)
+    """Train a run per fold or seed; a resumed training leaves finished ones as they are."""
+    every = members(config)
+    # The first stands for all: they differ in clips or draws, not in what they need. Only to find
+    # out what is wrong: after an hour of the first ones it would come too late.
+    first = on_network(every[0].config, start.start_from, typed=start.typed)
+    collect(first, typed=start.typed, source=start.source)
     folder.mkdir(parents=True, exist_ok=True)
     remember_places(folder, config, start.start_from)
     save_config(config, folder / "run.yaml")
-    for number in range(config.protocol.folds):
-        place = folder / f"fold-{number}"
-        # It is written last: a fold that has it is finished.
-        if resume and (place / "metrics.json").is_file():
-            continue
-        begun = resume and (place / "run.yaml").is_file()
-        log.info("fold %d of %d", number + 1, config.protocol.folds)
-        own = (
-            interrupted_run(place, [])[0]
-            if begun
-            else load_run(str(folder), [f"protocol.fold={number}"])
-        )
+    # metrics.json is written last: a training that has it is finished.
+    left = [m for m in every if not (resume and (folder / m.name / "metrics.json").is_file())]
+    log.info("%d trainings, %d of them finished", len(every), len(every) - len(left))
+    parallel = how["parallel"]
+    own = {key: value for key, value in how.items() if key not in {"parallel", "hook"}}
+    fit = _FitMember(folder, start, resume, own)
+    train_members(left, fit, folder, parallel=parallel, hook=how["hook"])
+
+
+@dataclass(frozen=True)
+class _FitMember:
+    """Trains one of several, in this process or another; see `several`."""
+
+    folder: Path
+    start: _Start
+    resume: bool
+    how: Mapping[str, Any]
+
+    def __call__(self, member: Member, hook: Hook | None) -> None:
+        place = self.folder / member.name
+        begun = self.resume and (place / "run.yaml").is_file()
+        log.info("training %s", place)
         if not begun:
             refuse_used(place, otherwise=", or go on with that run: --resume")
-        _train_one(own, place, start, resume=begun, how=how)
+        config = interrupted_run(place, [])[0] if begun else member.config
+        _train_one(config, place, self.start, resume=begun, how={**self.how, "hook": hook})
+
+
+def _sitting(how: Mapping[str, Any]) -> dict[str, Any]:
+    """What one training is told of how all of them run."""
+    return {key: value for key, value in how.items() if key != "parallel"}
 
 
 def _fit_estimator(

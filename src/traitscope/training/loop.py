@@ -105,6 +105,7 @@ class Loop(LightningModule):
         self._clip_weights = clip_weights(session.data.fitting.clips, column) if column else {}
         self._compiled = [torch.compile(model)] if session.config.trainer.compile else []
         self._lr = self.stage.lr  # of this epoch and the first group
+        self._train_loss = math.nan
         self._factors: list[float] = []  # on it, of each group
         self._decisive: list[float] = []  # the score of each epoch, for ``plateau``
         self._scored: dict[str, Tensor] = {}
@@ -219,7 +220,7 @@ class Loop(LightningModule):
         self.log(self.session.monitor, score, batch_size=len(examples), logger=False)
 
     def on_train_epoch_end(self) -> None:
-        """Record the epoch, decide whether it is the best, tell who watches."""
+        """Record the epoch, and decide whether it is the best."""
         parts = self.session.devices.gathered(_plain(self._losses))
         train_loss = mean_loss([loss for part in parts for loss in part])
         if not math.isfinite(train_loss):
@@ -234,14 +235,8 @@ class Loop(LightningModule):
             numbers = {k: v for k, v in (row | by_target).items() if isinstance(v, float)}
             numbers = {k: v for k, v in numbers.items() if math.isfinite(v)}
             self.logger.log_metrics(numbers, self.epochs_before + self.current_epoch)
+        self._train_loss = train_loss
         self._decide()
-        if self.session.hook:
-            total = sum(stage.epochs for stage in self.session.config.stages)
-            shown = self.validation.get("mae", train_loss)
-            what = "validation MAE" if self.validation else "loss"
-            self.session.hook(
-                self.epochs_before + self.current_epoch + 1, total, f"{what} {shown:.4f}"
-            )
 
     def _decide(self) -> None:
         """Note that this epoch is the one to keep, if it is."""
@@ -254,7 +249,7 @@ class Loop(LightningModule):
             best.note(self.current_epoch, score)
 
     def keep(self) -> None:
-        """Write the weights of this epoch if they are to be kept; after the state is written."""
+        """Write the weights of an epoch that is to be kept, after the state; tell who watches."""
         if not self.session.devices.first:
             return
         number, trainer = self.epochs_before + self.current_epoch, self.session.config.trainer
@@ -267,6 +262,11 @@ class Loop(LightningModule):
         if self.current_epoch in epochs.values():
             save_epoch(folder, self.current_epoch, self.model, self._scored)
             settle(folder, epochs)
+        if self.session.hook:  # last: whoever stops the training here has the whole epoch
+            total = sum(stage.epochs for stage in self.session.config.stages)
+            shown = self.validation.get("mae", self._train_loss)
+            what = "validation MAE" if self.validation else "loss"
+            self.session.hook(number + 1, total, f"{what} {shown:.4f}")
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add to the state what Lightning does not know: `saved.Saved` reads it."""

@@ -19,6 +19,11 @@ if TYPE_CHECKING:
     from torch.nn import Module
 
 STATE = "state.ckpt"
+_ELSEWHERE: Any = {
+    **dict.fromkeys(("stages", "seeds", "search", "searched"), True),
+    "data": {"corpus", "store"},
+}
+"""Settings that say where data lies, how long to learn, and how settings were found."""
 _PREFIX = "model."  # of the network's tensors in the state of the loop
 _LARGEST_BYTES = 2**38
 """A network of billions of weights, with the two moments that Adam keeps of each."""
@@ -96,7 +101,7 @@ def read_saved(folder: Path) -> Saved | None:
 def mark(config: RunConfig) -> str:
     """A mark of a training's settings; a resumed one has the same, whatever its ``train.*``."""
     # Corpus and store may have moved; how long and how fast it learns may change on resuming.
-    tree = config.model_dump(mode="json", exclude={"stages": True, "data": {"corpus", "store"}})
+    tree = config.model_dump(mode="json", exclude=_ELSEWHERE)
     text = json.dumps([tree, len(config.stages)], sort_keys=True)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 

@@ -12,6 +12,7 @@ where the next stage has begun.
 """
 
 import signal
+import threading
 import time
 from contextlib import nullcontext
 from dataclasses import replace
@@ -29,7 +30,6 @@ from traitscope.training._lightning import (
     Checkpoint,
     EarlyStopping,
     EMAWeightAveraging,
-    TensorBoardLogger,
     Trainer,
 )
 from traitscope.training.devices import Devices
@@ -39,6 +39,7 @@ from traitscope.training.notices import quiet
 from traitscope.training.optimisation import freeze
 from traitscope.training.orders import loaders
 from traitscope.training.saved import STATE, Saved, check_tensors, naming_state, read_saved
+from traitscope.training.tracking import open_logger
 
 
 def fit_stages(model: torch.nn.Module, session: Session, *, resume: bool = False) -> None:
@@ -99,9 +100,7 @@ def _fit_stage(loop: Loop, session: Session, saved: Saved | None) -> None:
         )
     averaging = [EMAWeightAveraging(decay=settings.ema)] if settings.ema else []
     callbacks += averaging
-    logger: Any = False
-    if settings.tensorboard:
-        logger = TensorBoardLogger(session.folder, name="", version="tensorboard")
+    logger = open_logger(session.config, session.folder) if session.devices.first else False
     on_gpu = pace.on_gpu(session.accelerator)
     with quiet(), arithmetic(settings.precision):
         trainer = Trainer(
@@ -133,7 +132,8 @@ def _fit_stage(loop: Loop, session: Session, saved: Saved | None) -> None:
             ):
                 trainer.fit(loop, *both, ckpt_path=path, weights_only=True)
         except SystemExit as error:  # what Lightning makes of Ctrl-C, after muting the next one
-            signal.signal(signal.SIGINT, ctrl_c)
+            if threading.current_thread() is threading.main_thread():
+                signal.signal(signal.SIGINT, ctrl_c)
             raise KeyboardInterrupt from error
         for average in averaging:  # Lightning leaves it out when a resumed stage is over already
             average.on_train_end(trainer, loop)

@@ -13,6 +13,7 @@ from traitscope.files import read_json, write_json
 from traitscope.runs.checkpoint import as_it_lies, open_run, read_run, saved_tensors
 from traitscope.runs.checksums import check_learned
 from traitscope.runs.facts import Facts, run_facts
+from traitscope.runs.members import members
 from traitscope.runs.plan import Plan, load_run, plan
 from traitscope.runs.settings import SETTLED, RunConfig, Start
 from traitscope.training.history import read_history
@@ -165,7 +166,7 @@ def interrupted_run(folder: Path, overrides: Sequence[str]) -> tuple[RunConfig, 
     changes = [o for o in overrides if load_run(str(folder), [o]) != before]
     for change in changes:
         area, *below = change.partition("=")[0].split(".")
-        settled = SETTLED & {*below} or "start" in below or before.protocol.fold == "all"
+        settled = SETTLED & {*below} or "start" in below or bool(members(before))
         if area != "train" or settled:
             raise ConfigError(f"{change!r} cannot change in a resumed run: start a new one.")
     config = as_it_lies(folder, load_run(str(folder), changes))
