@@ -136,6 +136,7 @@ def test_mlflow_has_the_epochs_in_one_record_over_a_resume(
     files = list((tmp_path / "runs" / "mlruns").glob("*/*/metrics/validation_ccc"))
     assert len(files) == 1
     assert len(files[0].read_text().splitlines()) == 3
+    assert files[0].with_name("validation_mae.openness").is_file()
 
 
 def test_event_files_of_before_are_a_logger_now() -> None:

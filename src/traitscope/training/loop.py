@@ -32,6 +32,7 @@ from traitscope.training.distillation import SelfDistillation
 from traitscope.training.history import StepLog, mean_loss, record, split_scores
 from traitscope.training.optimisation import groups_of, optimizer_of, rate, schedule_of
 from traitscope.training.saved import mark
+from traitscope.training.tracking import named_for
 from traitscope.training.training_set import TrainingSet
 from traitscope.training.weighting import DensityWeights, clip_weights
 from traitscope.types import Batch, Hook
@@ -234,6 +235,7 @@ class Loop(LightningModule):
             by_target = {f"validation_{name}": value for name, value in self._by_target.items()}
             numbers = {k: v for k, v in (row | by_target).items() if isinstance(v, float)}
             numbers = {k: v for k, v in numbers.items() if math.isfinite(v)}
+            numbers = named_for(self.session.config, numbers)
             self.logger.log_metrics(numbers, self.epochs_before + self.current_epoch)
         self._train_loss = train_loss
         self._decide()

@@ -5,6 +5,7 @@ of MLflow or Weights & Biases say so: without them both write into files.
 """
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,13 @@ def open_logger(config: RunConfig, folder: Path) -> Any:
     logger = _mlflow(config, folder) if kind == "mlflow" else _wandb(config, folder)
     logger.log_hyperparams(config.model_dump(mode="json"))
     return logger
+
+
+def named_for(config: RunConfig, numbers: Mapping[str, float]) -> dict[str, float]:
+    """Names of metrics as the logger can keep them: ``validation_mae/openness`` as a rule."""
+    # MLflow's files would need a folder where the file of validation_mae is.
+    mark = "." if config.trainer.logger == "mlflow" else "/"
+    return {name.replace("/", mark): value for name, value in numbers.items()}
 
 
 def _mlflow(config: RunConfig, folder: Path) -> Any:
