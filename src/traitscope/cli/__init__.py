@@ -29,7 +29,7 @@ VERBS = {
     "predict": "Estimate the traits of new clips with a trained run.",
     "explain": "Show what in a clip the scores of a run rest on, and test it.",
     "serve": "Serve a page and an API that score recordings.",
-    "export": "Write a run as a graph of ONNX, which scores clips without PyTorch.",
+    "export": "Write a run as ONNX, which scores clips without PyTorch.",
     "publish": "Write a run as model hubs hold them, and upload it if told to.",
     "convert": "Make a run of weights that another program saved.",
     "verify": "Say whether the files of a run are what training wrote.",
