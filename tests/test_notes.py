@@ -31,7 +31,7 @@ def test_clips_are_counted_once_for_each_kind_the_most_frequent_first() -> None:
 
 
 def test_every_kind_that_the_code_writes_is_explained_and_every_kind_explained_is_written() -> None:
-    rooms = ("media", "extract", "tracking")
+    rooms = ("media", "extract", "tracking", "runs")
     code = "\n".join(p.read_text() for room in rooms for p in (SOURCE / room).rglob("*.py"))
     written = set(re.findall(r"f?\"([a-z]+(?:-[a-z]+)*): ", code))
     assert set(KINDS) <= written

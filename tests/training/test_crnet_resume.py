@@ -52,7 +52,7 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(
     resumed = train(
         "crnet", to=run, resume=True, hook=lambda n, *_: done.append(n), accelerator="cpu"
     )
-    assert done == list(range(epoch, RANGES + REGRESSION + 1))  # and not from the beginning
+    assert done == list(range(epoch + 1, RANGES + REGRESSION + 1))  # and not from the beginning
     history = (resumed / "history.csv").read_text()
     assert history == (whole / "history.csv").read_text()
     assert history.count("ranges,") == RANGES

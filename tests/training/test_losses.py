@@ -35,6 +35,7 @@ class Ranged:
         self.prediction = prediction
         self.logits = prediction[..., None] * torch.arange(4.0)
         self.auxiliary = ((0.1, prediction / 2),)
+        self.log_variance = -prediction.abs()
         self.emotions = torch.arange(prediction.shape[1]) == 0
         self.domain = prediction[:, :2]
 
