@@ -18,7 +18,8 @@ TEXT = PAGE.read_text(encoding="utf-8")
 VERBS = ("train", "prepare", "predict", "evaluate", "fuse")
 OTHERS = {
     *("au_hybrid", "convnext", "dinov2", "face_cnn", "functionals", "functionals_trees"),
-    *("resnet_lstm", "s2d_112", "s2d_112_clip", "s2d_224", "text_stack"),
+    *("resnet_lstm", "s2d_112", "s2d_112_clip", "s2d_224", "text_stack", "text_stack_embedded"),
+    *("face_cnn_search", "flagship", "fusion_transformer"),
 }
 """Recipes that are not of that benchmark."""
 
