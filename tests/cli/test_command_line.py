@@ -1,7 +1,9 @@
 """What holds for every verb: help, misspelt names, files that cannot be used, narrow terminals."""
 
 import json
+import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -235,3 +237,19 @@ def test_numbers_and_statuses_stay_whole_beside_long_names(
 def test_a_table_in_a_pipe_has_one_line_per_row(capsys: pytest.CaptureFixture[str]) -> None:
     write_table(["clip", "reason"], [["a.mp4", "why not " * 40]])
     assert f"a.mp4   {('why not ' * 40).strip()}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("typed", "expected"), [("traitscope tr", "train"), ("traitscope train --re", "--resume")]
+)
+def test_a_shell_completes_verbs_and_options(typed: str, expected: str) -> None:
+    # What the shell asks is the installed command, by its own name.
+    command = Path(sys.executable).with_name("traitscope")
+    asked = {"COMP_WORDS": typed, "COMP_CWORD": str(typed.count(" "))}
+    done = subprocess.run(
+        [command],
+        env={**os.environ, **asked, "_TRAITSCOPE_COMPLETE": "complete_bash"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout.split() == [expected], done.stderr

@@ -93,7 +93,7 @@ def _polish(command: Any) -> None:
 app = typer.Typer(
     cls=_Verbs,
     no_args_is_help=True,
-    add_completion=False,
+    add_completion=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     help="Estimate apparent or self-reported Big Five traits from short videos, honestly.",

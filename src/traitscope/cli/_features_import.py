@@ -13,7 +13,7 @@ def import_table(
     store: Annotated[Path, typer.Argument(help="Folder of the feature store; made when needed.")],
     table: Annotated[
         Path,
-        typer.Argument(help="CSV or Parquet with a column 'clip', or a folder of image folders."),
+        typer.Argument(help="CSV or Parquet with a column 'clip', HDF5, .npz, or image folders."),
     ],
     name: Annotated[
         str, typer.Option(help="What models call the stream: egemaps; faces or frames of images.")
@@ -37,6 +37,8 @@ def import_table(
     A folder with a folder of images per clip is read as it is, with 68 or 478 points per image.
 
     traitscope features import store egemaps.csv --name egemaps --corpus table:clips.csv
+
+    traitscope features import store fi.h5 --name wavlm --corpus fi:/data/fi
 
     traitscope features import store frames --name faces --landmarks points --corpus fi:/data/fi
     """

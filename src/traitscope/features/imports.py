@@ -15,6 +15,8 @@ from traitscope.errors import ClipError, ConfigError, DataError, some
 from traitscope.extract import POINT_FILES, read_images, read_points
 from traitscope.extract.imported import DRAWINGS, PICTURES, POINTS, Table, read_table
 from traitscope.extract.landmarks import COLUMNS
+from traitscope.features._arrays import SUFFIXES as SUFFIXES_OF_ARRAYS
+from traitscope.features._arrays import read_arrays
 from traitscope.features.origins import joined, record
 from traitscope.features.remote import open_store
 from traitscope.features.request import Request, make_request
@@ -70,8 +72,9 @@ def import_features(
 
     Args:
         store: the folder of features.
-        table: CSV or Parquet; ids match with or without a file suffix.
-        name: what models call the stream; not the name of an extractor.
+        table: CSV, Parquet, HDF5 or .npz; ids match with or without a file suffix.
+        name: what models call the stream, and an HDF5 file or .npz as well; not the name of an
+            extractor.
         corpus: whose clips the rows are of, or its address.
         columns: features to take; by default all that are not named like labels, attributes
             of people or splits, and do not follow a label of the corpus to the letter.
@@ -87,7 +90,10 @@ def import_features(
     if name in registry.names("extract"):
         raise ConfigError(f"{name!r} is an extractor. Choose another name for the table.")
     corpus = load_corpus(corpus) if isinstance(corpus, str) else corpus
-    read, left_out = _features(Path(table), corpus, columns)
+    if Path(table).suffix.lower() in SUFFIXES_OF_ARRAYS:
+        read, left_out = _arrays_of(Path(table), name, corpus, columns), ()
+    else:
+        read, left_out = _features(Path(table), corpus, columns)
     content = {"name": name, "content": read.content, "columns": list(read.columns)}
     request = make_request("imported", content)
     names = _matched(read.streams, corpus)
@@ -124,6 +130,17 @@ def _features(path: Path, corpus: Corpus, columns: Sequence[str]) -> tuple[Table
             f"{path} has no features but labels: {some(said)}. Name columns to take with --columns."
         )
     return read_table(path, columns=kept), (*read.left_out, *said)
+
+
+def _arrays_of(path: Path, name: str, corpus: Corpus, columns: Sequence[str]) -> Table:
+    """Read a stream of an HDF5 file or .npz archive, whose columns have no names to go by."""
+    if columns:
+        raise ConfigError("--columns goes with a table: features of arrays have no names.")
+    read = read_arrays(path, name)
+    if same := _disguised(read, corpus):
+        said = some([f"column {column} is {target}" for column, target in same.items()])
+        raise DataError(f"{name} of {path} holds labels: {said}. Leave them out of the file.")
+    return read
 
 
 def _disguised(read: Table, corpus: Corpus) -> dict[str, str]:
