@@ -12,6 +12,7 @@ import socket
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
 
@@ -59,7 +60,7 @@ def open_cluster(
     """
     if address:
         _check_heard(address)
-    token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+    token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": _token()}
     with _environment(_QUIET if address else _QUIET | _HERE | token):
         ray = extras.require("ray", extra="ray", why=why)
         if ray.is_initialized():
@@ -97,6 +98,12 @@ def _connected(ray: ModuleType, address: str) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+@lru_cache(maxsize=1)
+def _token() -> str:
+    """A token that nobody else has; one per process, for Ray reads it once and never again."""
+    return secrets.token_hex(32)
 
 
 @contextmanager

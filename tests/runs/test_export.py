@@ -153,7 +153,7 @@ def test_what_is_no_export_and_what_is_one_already_are_named(place: Path, tmp_pa
     ("model", "settings"),
     [
         ("functionals", ["model.learner=trees", "model.streams=[short_term, signals]"]),
-        ("audio_lstm", ["train.epochs=1", "model.units=8"]),
+        ("audio_lstm", ["train.epochs=1", "model.hidden=8"]),
     ],
 )
 def test_trees_and_networks_are_scored_by_numpy_and_the_runtime(
