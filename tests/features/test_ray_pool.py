@@ -1,6 +1,5 @@
 """Actors of a Ray cluster: the same store, and a clip that kills an actor is a row."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -87,31 +86,3 @@ def test_a_clip_that_kills_its_actor_is_a_row(cluster: Any, corpus: Corpus, tmp_
     prepare(corpus, wanted, store=store, workers=2, ray="local")
     statuses = {clip: row.status for clip, row in store.statuses(wanted[0].key).items()}
     assert statuses == dict.fromkeys("abcde", "ok") | {"deadly": "crashed", "gone": "missing"}
-
-
-def test_two_nodes_with_a_shared_folder_make_the_same_store(
-    corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import ray
-    from ray.cluster_utils import Cluster
-
-    assert not ray.is_initialized()
-    place = {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[2]), *_paths()])}
-    monkeypatch.setenv("PYTHONPATH", place["PYTHONPATH"])
-    nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "node_ip_address": HOST})
-    try:
-        nodes.add_node(num_cpus=1, node_ip_address=HOST)
-        wanted = requests("short_term")
-        prepare(corpus, wanted, store="plain", workers=0)
-        prepare(corpus, wanted, store="rayed", ray=nodes.address)
-    finally:
-        nodes.shutdown()
-    key = wanted[0].key
-    assert contents(Store(Path("plain")), key) == contents(Store(Path("rayed")), key)
-
-
-HOST = "127.0.0.1"
-
-
-def _paths() -> list[str]:
-    return os.environ.get("PYTHONPATH", "").split(os.pathsep)
