@@ -90,8 +90,9 @@ def import_features(
     if name in registry.names("extract"):
         raise ConfigError(f"{name!r} is an extractor. Choose another name for the table.")
     corpus = load_corpus(corpus) if isinstance(corpus, str) else corpus
+    left_out: tuple[str, ...] = ()
     if Path(table).suffix.lower() in SUFFIXES_OF_ARRAYS:
-        read, left_out = _arrays_of(Path(table), name, corpus, columns), ()
+        read = _arrays_of(Path(table), name, corpus, columns)
     else:
         read, left_out = _features(Path(table), corpus, columns)
     content = {"name": name, "content": read.content, "columns": list(read.columns)}
