@@ -25,6 +25,7 @@ import pandas as pd
 from traitscope.corpora import load_corpus
 from traitscope.corpora.synthetic import generate
 from traitscope.data import protocols
+from traitscope.data.examples import gather
 from traitscope.errors import ConfigError, MissingError, TraitscopeError
 from traitscope.evaluation.assessment import assess
 from traitscope.evaluation.comparison import Comparison, compare_predictions
@@ -258,9 +259,8 @@ def weigh(run: Path, address: str, train_seconds: float, *, model: str | None = 
     config = checkpoint.config
     clips = protocols.split(load_corpus(address), config.protocol).part("test")
     store = open_store(config.data.store)
-    lacking = {key: store.statuses(key) for key in checkpoint.keys.values()}
-    whole = [c for c in clips if all(rows[c.id].status == "ok" for rows in lacking.values())]
-    examples = checkpoint.examples(whole[:1], store)
+    ready, _ = gather(clips, store, checkpoint.keys, checkpoint.draws)
+    examples = checkpoint.examples(ready[:1], store)
     batch = examples.batch()
     is_network = hasattr(checkpoint.fitted, "parameters")
     flops = None

@@ -65,11 +65,7 @@ class Model(nn.Module):
         """``signals`` (clips, rows, 1) -> (clips, targets)."""
         series = to_length(batch, "signals", self.config.rows)[..., 0]
         waves = torch.fft.rfft(series.float(), norm="ortho")[:, : self.config.bins]
-        real, imaginary = torch.view_as_real(waves).unbind(-1)
-        size, nothing = waves.abs(), torch.zeros_like(real)
-        # A mean below zero has the phase pi: rounding must not make it minus pi.
-        imaginary = torch.where(imaginary.abs() > 1e-4, imaginary, nothing)
         # Of a wave that is not there the phase is noise of rounding: it counts as zero.
-        phase = torch.where(size > 1e-4, torch.atan2(imaginary, real), nothing)
-        scores: Tensor = self.to_range(self.score((size + phase) / 2))
+        phase = torch.where(waves.abs() > 1e-4, waves.angle(), torch.zeros_like(waves.real))
+        scores: Tensor = self.to_range(self.score((waves.abs() + phase) / 2))
         return scores
