@@ -17,13 +17,16 @@ VIDEO = ["model.frames=4", "model.size=32", "model.layers=[1,1,1,1]", "model.wid
 AU = ["model.rows=32", "model.width=8", "features.signals.backend=dlib", "features.signals.rate=5"]
 
 
-def test_a_clip_model_and_an_action_unit_model_from_raw_videos(command: Command) -> None:
+def test_a_clip_model_and_an_action_unit_model_from_raw_videos(
+    command: Command, place: Path
+) -> None:
     prepare = ["prepare", "fi:fi", "--store", "store", "--workers", 0, "--for"]
     command(*prepare, "resnet3d", *VIDEO)
     command(*prepare, "au_conv", *AU[:2], "signals.backend=dlib", "signals.rate=5")
     for recipe, settings in (("resnet3d", VIDEO), ("au_conv", AU)):
         settings = [*settings, "protocol.kind=official", "train.batch_size=4"]
         five.trained(command, recipe, f"run-{recipe}", "fi:fi", settings)
+        five.predicted(command, f"run-{recipe}", place / "fi" / "test" / five.last_of_test(place))
 
 
 def test_a_second_stage_learns_from_folds_of_its_first(command: Command, place: Path) -> None:
