@@ -58,6 +58,11 @@ def write_card(checkpoint: Checkpoint, corpus: Corpus, metrics: Mapping[str, Any
             for stage in config.stages
             if stage.clip_weights
         ],
+        *[
+            f"- Labels were drawn anew in each step, with a standard error of {error}"
+            for stage in config.stages
+            if (error := "their raters" if stage.label_noise == "raters" else stage.label_noise)
+        ],
         "",
         "## Targets",
         "",

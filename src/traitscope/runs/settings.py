@@ -118,6 +118,9 @@ class Stage(Config):
     """Weight of each label in the loss: equal, or more where labels are rare."""
     clip_weights: str = ""
     """Attribute of the corpus (a column of its table) with the weight of each clip in the loss."""
+    label_noise: Literal["raters"] | NonNegativeFloat = 0.0
+    """Standard error of a label, in its units: each step draws labels anew around those given.
+    ``raters`` takes each clip's own, from its ratings; 0 for none."""
 
     @field_validator("schedule")
     @classmethod

@@ -11,6 +11,7 @@ import numpy as np
 from traitscope.data.drawing import chosen_columns
 from traitscope.data.examples import Examples
 from traitscope.errors import DataError
+from traitscope.training.label_noise import standard_errors
 from traitscope.training.training_set import TrainingSet
 from traitscope.training.weighting import clip_weights
 from traitscope.types import Stream
@@ -37,6 +38,8 @@ def check_data(data: TrainingSet) -> None:
     for stage in data.config.stages:
         if stage.clip_weights:
             clip_weights(data.fitting.clips, stage.clip_weights)
+        if stage.label_noise == "raters":
+            standard_errors(data.corpus, data.fitting.clips, data.targets)
     for examples in (data.fitting, data.selection):
         _check_streams(examples)
 

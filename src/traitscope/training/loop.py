@@ -30,6 +30,7 @@ from traitscope.training.best import Best, Mode
 from traitscope.training.devices import ALONE, Devices
 from traitscope.training.distillation import SelfDistillation
 from traitscope.training.history import StepLog, mean_loss, record, split_scores
+from traitscope.training.label_noise import LabelNoise
 from traitscope.training.optimisation import groups_of, optimizer_of, rate, schedule_of
 from traitscope.training.saved import mark
 from traitscope.training.tracking import named_for
@@ -104,6 +105,8 @@ class Loop(LightningModule):
         self.weights = None if labels is None else DensityWeights(labels)
         column = self.stage.clip_weights
         self._clip_weights = clip_weights(session.data.fitting.clips, column) if column else {}
+        noise = (self.stage.label_noise, session.data.corpus, session.data.fitting.clips)
+        self._noise = LabelNoise(*noise, session.data.targets) if noise[0] else None
         self._compiled = [torch.compile(model)] if session.config.trainer.compile else []
         self._lr = self.stage.lr  # of this epoch and the first group
         self._train_loss = math.nan
@@ -155,6 +158,7 @@ class Loop(LightningModule):
             self.current_epoch + batch_index / max(1, self.trainer.num_training_batches)
         ) / (self.stage.epochs)
         model = self._compiled[0] if self._compiled else self.model
+        targets = batch.targets if self._noise is None else self._noise(batch)
         output = model(batch)
         mask = batch.target_mask
         if self.weights is not None:
@@ -162,7 +166,7 @@ class Loop(LightningModule):
         if self._clip_weights:
             each = [self._clip_weights[clip] for clip in batch.clips]
             mask = mask * torch.tensor(each, device=mask.device)[:, None]
-        loss: Tensor = self.loss(output, batch.targets, mask, progress)
+        loss: Tensor = self.loss(output, targets, mask, progress)
         if self.distil is not None:
             prediction, labels = self.loss.share(predicted(output)), self.loss.share(batch.targets)
             loss = loss + self.distil(output.features, prediction, progress)
