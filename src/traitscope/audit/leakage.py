@@ -3,22 +3,28 @@
 The same check as that of training and evaluation (`traitscope.data.protocols.leakage`), in full.
 """
 
+from pathlib import Path
 from typing import Any
 
 from traitscope.audit.findings import Leak, Leakage
+from traitscope.audit.same_faces import same_faces
 from traitscope.audit.scored import Scored
 from traitscope.data.protocols import leakage
 from traitscope.errors import ConfigError
+from traitscope.features.remote import open_store
 
 _EXAMPLES = 20
 
 
-def audit_leakage(scored: Scored, *, media_hash: bool = False) -> Leakage:
+def audit_leakage(
+    scored: Scored, *, media_hash: bool = False, faces: Path | str | None = None
+) -> Leakage:
     """Count what leaks from fitted to scored clips.
 
     Args:
         scored: predictions, with the clips that were fitted.
         media_hash: also compare the bytes of media files of equal size.
+        faces: store with ``face_embedding`` of the clips, to look for one face on both sides.
 
     Returns:
         Kinds of leaks, how many scored clips each touches, what is shared (at most 20 named); and
@@ -26,6 +32,7 @@ def audit_leakage(scored: Scored, *, media_hash: bool = False) -> Leakage:
 
     Raises:
         ConfigError: every fold was fitted on clips of its own.
+        DataError: the store has no such faces.
     """
     # Over all folds each clip is scored once and fitted in the others: everything would leak.
     if scored.protocol.fold == "all":
@@ -38,13 +45,22 @@ def audit_leakage(scored: Scored, *, media_hash: bool = False) -> Leakage:
         ("clips with a fitted clip's media", len(leaks.media), leaks.media),
         ("clips with nearly a fitted clip's words", len(leaks.transcripts), leaks.transcripts),
     )
+    sentences = list(leaks.sentences)
     subjects = any(clip.subject is not None for clip in scored.clips)
     notes = [
         f"Fitted: {scored.protocol.fit} of the {scored.protocol.kind} split, "
         f"{len(scored.fitted)} clips. What a system was really fitted on, only its author knows."
     ]
-    if not subjects:
-        notes.append("Subjects are not known, so a person on both sides would not be seen.")
+    if faces is not None:
+        seen = same_faces(scored.clips, scored.fitted, open_store(faces), corpus=scored.corpus.name)
+        kinds = (*kinds, ("clips with a fitted clip's face", len(seen.pairs), seen.pairs))
+        sentences += [text for text in [seen.sentence(len(scored.clips))] if text]
+        notes.append(seen.note)
+    elif not subjects:
+        notes.append(
+            "Subjects are not known, so a person on both sides would not be seen; --faces STORE "
+            "compares faces."
+        )
     if not media_hash:
         notes.append("Media files were compared by name only; --media-hash compares their bytes.")
     return Leakage(
@@ -63,6 +79,6 @@ def audit_leakage(scored: Scored, *, media_hash: bool = False) -> Leakage:
             )
             for kind, count, shared in kinds
         ),
-        sentences=tuple(leaks.sentences),
+        sentences=tuple(sentences),
         notes=tuple(notes),
     )

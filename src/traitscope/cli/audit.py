@@ -96,19 +96,22 @@ def leakage(
     labels: Labels = None,
     fit_on: FitOn = "train",
     media_hash: Annotated[bool, typer.Option(help="Compare the bytes of media too.")] = False,
+    faces: Annotated[
+        Path | None, typer.Option(help="Store with face_embedding: one face on both sides.")
+    ] = None,
     to: Folder = None,
     json: AsJson = False,
 ) -> None:
     """Print what scored clips share with fitted ones: sources, people, media, words.
 
-    traitscope audit leakage runs/a --media-hash
+    traitscope audit leakage runs/a --media-hash --faces features
 
     traitscope audit leakage --predictions theirs.csv --labels fi:/data/fi
     """
     from traitscope.audit.leakage import audit_leakage
 
     scored = _scored(run, split, predictions, labels, fit_on)
-    _finish(audit_leakage(scored, media_hash=media_hash), scored.folder, to, json)
+    _finish(audit_leakage(scored, media_hash=media_hash, faces=faces), scored.folder, to, json)
 
 
 @app.command()
