@@ -11,6 +11,7 @@ left out; the others go on, and the next call tries it again.
 
     python -m benchmarks.planted --folder planted --models functionals au_hybrid
     python -m benchmarks.planted --folder planted --table
+    python -m benchmarks.planted --folder planted --rendered --subsets
 """
 
 import argparse
@@ -20,7 +21,8 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.planted.cases import CASES
-from benchmarks.planted.running import Place, made, make_encoder, measured
+from benchmarks.planted.running import Place, made, make_encoder, measured, reach
+from benchmarks.planted.subsets import subset_table, subsets
 from benchmarks.planted.table import keep, markdown, read_rows
 from traitscope.errors import TraitscopeError
 from traitscope.tracking import resolve_backend
@@ -42,6 +44,9 @@ def main() -> None:
         "--rendered", action="store_true", help="render no more clips: those that are there"
     )
     parser.add_argument("--table", action="store_true", help="print what is there, and no more")
+    parser.add_argument(
+        "--subsets", action="store_true", help="score fusion_transformer with streams taken away"
+    )
     arguments = parser.parse_args()
     logging.getLogger("lightning").setLevel(logging.WARNING)
     with tempfile.TemporaryDirectory() as fresh:
@@ -53,6 +58,10 @@ def main() -> None:
             for seed in arguments.seeds:
                 place = made(folder, seed, arguments.subjects, rendered=arguments.rendered)
                 for faces in backends:
+                    if arguments.subsets:
+                        run, _ = reach(place, "fusion_transformer", faces)
+                        print(f"seed {seed}, {faces}\n\n{subset_table(subsets(place, run))}\n")
+                        continue
                     fill(table, place, arguments.models, faces)
         print(markdown(read_rows(table)))
 

@@ -1,10 +1,19 @@
 """Any streams of a clip side by side in one small transformer, with a variance for each score.
 
 Ours; no published system. Each stream becomes tokens (runs of rows, projected) and one summary
-token (means, spreads, changes, and what learned patterns over a few rows add up to). All tokens of
-all streams attend to each other, and each target looks at them by a query of its own. A stream that
-a clip has not got, or that modality dropout hides in training, is one learned token, so that the
-same weights score a recording without sound or without a face.
+token (means, spreads, extremes, changes, and what learned patterns over a few rows add up to). All
+tokens of all streams attend to each other, and each target looks at them by a query of its own. A
+stream that a clip has not got, or that modality dropout hides in training, is one learned token, so
+that the same weights score a recording without sound or without a face.
+
+    rows of a stream -> runs ------------> tokens \
+                     -> statistics ------> token   > transformer -> a query per target -> + -> score
+                              |                                                           |
+                              +---------------- a weight for each (direct) ---------------+
+
+The direct weights make it the linear model of those statistics plus what attention finds beside it:
+on a few hundred clips the first is nearly all there is to learn, and attention alone learns it
+slowly and with noise (wide and deep, Cheng et al., 2016, https://arxiv.org/abs/1606.07792).
 
 Sources: attention of Vaswani et al., 2017, https://arxiv.org/abs/1706.03762; hidden streams in
 training of Neverova et al., 2015, https://arxiv.org/abs/1501.00102; a variance beside the mean,
@@ -22,6 +31,7 @@ from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 from torch import Tensor, nn
 
 from traitscope.config import Config as BaseConfig
+from traitscope.learners.columns import FARTHEST
 from traitscope.nn.backbones import Share
 from traitscope.nn.heads import RangeHead, masked_mean, sinusoids
 from traitscope.types import Batch, Draw, Rows, Target
@@ -65,6 +75,9 @@ class Config(BaseConfig):
     """Rows that a learned pattern spans."""
     dropout: Share = 0.2
     """Dropout of the transformer and before the heads."""
+    thin: Share = 0.5
+    """Dropout of the statistics: for weights on standardised columns the same as a ridge penalty
+    (Wager et al., 2013, https://arxiv.org/abs/1307.1493)."""
     hide: Share = 0.15
     """How often a stream of a clip is hidden in training; one always stays."""
 
@@ -87,6 +100,7 @@ TINY = Config(
     heads=2,
     kernel=3,
     dropout=0.0,
+    thin=0.0,
     hide=0.5,
 )
 
@@ -144,27 +158,72 @@ class Patches(nn.Module):
         return self.project(runs) + places.to(values), seen.any(dim=2)
 
 
+class Standardised(nn.Module):
+    """Statistics of clips -> the same in standard deviations, as they were in training.
+
+    Means and deviations run along while training, and each batch is seen by those: unlike under
+    batch normalisation a clip's numbers do not hang on its neighbours, and one clip is a batch.
+    """
+
+    mean: Tensor
+    variance: Tensor
+    clips: Tensor
+
+    def __init__(self, columns: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(columns))
+        self.register_buffer("variance", torch.ones(columns))
+        self.register_buffer("clips", torch.zeros(()))
+
+    def forward(self, table: Tensor, seen: Tensor) -> Tensor:
+        """(clips, columns) and which clips count (clips,) -> (clips, columns), 0 for the others."""
+        if self.training:
+            self._remember(table.detach(), seen[:, None].to(table.dtype))
+        scaled = (table - self.mean) / (self.variance + 1e-4).sqrt()
+        return scaled.clamp(-FARTHEST, FARTHEST) * seen[:, None]
+
+    @torch.no_grad()
+    def _remember(self, table: Tensor, weight: Tensor) -> None:
+        """Take a batch into account: all clips alike at first, then the last hundred batches."""
+        count = weight.sum()
+        self.clips += count
+        # Without a limit, patterns would be measured by what they were before they had learnt.
+        share = torch.maximum(count / self.clips.clamp(min=1), 0.01 * count / len(table))
+        count = count.clamp(min=1)
+        self.mean += share * ((table * weight).sum(dim=0) / count - self.mean)
+        spread = ((table - self.mean) ** 2 * weight).sum(dim=0) / count
+        self.variance += share * (spread - self.variance)
+
+
 class Summary(nn.Module):
-    """All rows of a stream -> one token: statistics, which a few hundred clips suffice to read."""
+    """All rows of a stream -> statistics, which a few hundred clips suffice to read."""
 
     def __init__(self, features: int, config: Config) -> None:
         super().__init__()
         self.patterns = nn.Conv1d(features, config.width, config.kernel, padding="same")
-        size = 3 * features + 2 * config.width
-        self.project = nn.Sequential(
-            nn.LayerNorm(size), nn.Dropout(config.dropout), nn.Linear(size, config.width)
-        )
+        self.size = 5 * features + 2 * config.width
+        self.standard = Standardised(self.size)
+        self.dropout = nn.Dropout(config.thin)
 
     def forward(self, values: Tensor, mask: Tensor) -> Tensor:
-        """(clips, rows, features), zero where hidden, and (clips, rows) -> (clips, width)."""
+        """(clips, rows, features), zero where hidden, and (clips, rows) -> (clips, size)."""
         patterns = self.patterns(rearrange(values, "clips rows size -> clips size rows")).relu()
         patterns = rearrange(patterns, "clips size rows -> clips rows size")
         # A change from or to a row that is not there is none.
         pairs = mask[:, 1:] & mask[:, :-1]
         changes = masked_mean((values[:, 1:] - values[:, :-1]).abs(), pairs)
-        statistics = [*_moments(values, mask), changes, *_moments(patterns, mask)]
-        token: Tensor = self.project(torch.cat(statistics, dim=1))
-        return token
+        hidden = ~mask[..., None]
+        largest = values.masked_fill(hidden, -_FAR).amax(dim=1)
+        smallest = values.masked_fill(hidden, _FAR).amin(dim=1)
+        statistics = [*_moments(values, mask), changes, largest, smallest]
+        table = torch.cat([*statistics, *_moments(patterns, mask)], dim=1)
+        table = self.standard(table, mask.any(dim=1))
+        thinned: Tensor = self.dropout(table)
+        return thinned
+
+
+_FAR = 1e4
+"""Beyond every standardised value: of a hidden row, so that it is neither largest nor smallest."""
 
 
 def _moments(rows: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
@@ -188,6 +247,11 @@ class Model(nn.Module):
             {_key(n): Patches(sizes[n], t, width) for n, t in config.streams.items()}
         )
         self.summaries = nn.ModuleDict({_key(n): Summary(sizes[n], config) for n in config.streams})
+        columns = {key: summary.size for key, summary in self.summaries.items()}
+        self.projections = nn.ModuleDict({k: nn.Linear(n, width) for k, n in columns.items()})
+        self.direct = nn.Linear(sum(columns.values()), len(targets), bias=False)
+        # It begins as nothing: chance weights on hundreds of columns would be noise to unlearn.
+        nn.init.zeros_(self.direct.weight)
         # What tokens of a stream have in common, and what stands for one that is not there.
         self.kinds = nn.Parameter(0.02 * torch.randn(len(sizes), width))
         self.missing = nn.Parameter(0.02 * torch.randn(len(sizes), width))
@@ -208,37 +272,41 @@ class Model(nn.Module):
         self.score = nn.Parameter(0.02 * torch.randn(len(targets), width))
         self.offset = nn.Parameter(torch.zeros(len(targets)))
         self.spread = nn.Linear(width, 1)
+        # An error of .14 of the range, as large as labels spread: beyond the clamp nothing learns.
+        nn.init.constant_(self.spread.bias, -4.0)
         self.to_range = RangeHead(targets)
 
     def forward(self, batch: Batch) -> Gaussian:
         """Streams (clips, rows, columns) with masks -> mean and log variance (clips, targets)."""
-        tokens, shown = self._tokens(batch)
+        tokens, shown, statistics = self._tokens(batch)
         # norm_first: the last layer's output has not been normalised yet.
         seen = self.norm(self.encoder(tokens, src_key_padding_mask=~shown))
         queries = self.queries.expand(seen.shape[0], -1, -1)
         looked, _ = self.look(queries, seen, seen, key_padding_mask=~shown, need_weights=False)
         found = self.dropout(looked)
-        scores = (found * self.score).sum(dim=2) + self.offset
+        scores = (found * self.score).sum(dim=2) + self.offset + self.direct(statistics)
         # From a thousandth to the whole of the range: a variance of 0 has an endless likelihood.
         log_variance = self.spread(found)[..., 0].clamp(-14, 0)
         return Gaussian(self.to_range(scores), log_variance)
 
-    def _tokens(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Tokens of all streams (clips, tokens, width), and which of them are there."""
+    def _tokens(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+        """Tokens of all streams (clips, tokens, width), which are there, (clips, statistics)."""
         names = list(self.config.streams)
         there = torch.stack([batch.masks[name].any(dim=1) for name in names], dim=1)
         there = there & ~self._hidden(there)
-        tokens, shown = [], []
+        tokens, shown, tables = [], [], []
         for place, name in enumerate(names):
             seen = there[:, place]
             mask = batch.masks[name] & seen[:, None]
             values = batch.streams[name].float().flatten(2) * mask[..., None]
             runs, known = self.patches[_key(name)](values, mask)
-            summary = self.summaries[_key(name)](values, mask)
+            table = self.summaries[_key(name)](values, mask)
+            summary = self.projections[_key(name)](table)
+            tables.append(table)
             one = torch.where(seen[:, None], summary, self.missing[place])
             tokens.append(torch.cat([one[:, None], runs], dim=1) + self.kinds[place])
             shown.append(torch.cat([torch.ones_like(seen)[:, None], known], dim=1))
-        return torch.cat(tokens, dim=1), torch.cat(shown, dim=1)
+        return torch.cat(tokens, dim=1), torch.cat(shown, dim=1), torch.cat(tables, dim=1)
 
     def _hidden(self, there: Tensor) -> Tensor:
         """Which streams (clips, streams) are hidden this time; never all that a clip has."""
