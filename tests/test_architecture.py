@@ -28,6 +28,7 @@ ORDER = [
     "files",
     "config",
     "sheets",
+    "model_packages",
     "weights",
     "ray_cluster",
     "statistics",
