@@ -87,9 +87,17 @@ def _mean(predictions: Sequence[Prediction]) -> Prediction:
     return replace(
         known,
         scores={name: float(np.mean(values)) for name, values in scores.items()},
-        variance={name: float(np.var(values, ddof=1)) for name, values in scores.items()},
+        variance={name: _variance(predictions, name, scores[name]) for name in scores},
         timeline=_mean_timeline([one.timeline for one in predictions]),
     )
+
+
+def _variance(predictions: Sequence[Prediction], name: str, scores: Sequence[float]) -> float:
+    """How far members are apart; of members that state a variance, that of their mixture."""
+    own = [one.variance[name] for one in predictions if name in one.variance]
+    if len(own) == len(predictions):
+        return float(np.mean(own) + np.var(scores))
+    return float(np.var(scores, ddof=1))
 
 
 def _mean_timeline(timelines: Sequence[Timeline | None]) -> Timeline | None:
