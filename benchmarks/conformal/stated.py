@@ -71,7 +71,7 @@ def fitted(folder: Path, seed: int, people: tuple[int, int, int]) -> Path:
 
 
 def measured(run: Path) -> dict[str, float]:
-    """Cover of new people by both kinds of intervals, and whether stated variances mean anything."""
+    """Cover of new people by both kinds of intervals, and what stated variances are worth."""
     from scipy.stats import spearmanr
 
     checkpoint, reference = load(run), read_reference(run)

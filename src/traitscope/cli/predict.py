@@ -122,10 +122,11 @@ def predict(
     log_to_stderr()
     _check(media, text, tables=(csv, parquet), exported=run if onnx else None)
     limits = parse_limits(limit or ())
-    members = open_members([run, *(with_ or ())], model=model, streams=stream or ())
+    how: dict[str, Any] = {"model": model, "streams": stream or (), "apart": not (csv or parquet)}
+    members = open_members([run, *(with_ or ())], **how)
     _look_at(members[0], text)
     listing = media_in(_named(media or ()), recursive=recursive)
-    how: dict[str, Any] = {"text": text, "speaker": speaker, "recogniser": asr}
+    how = {"text": text, "speaker": speaker, "recogniser": asr}
     how |= {"workers": workers, "ray": ray, "table": csv or parquet, "limits": limits}
     wishes = Wishes(level, timeline, least_coverage, people)
     how |= {"wishes": wishes, "tracks": Tracks(video_track, audio_track)}

@@ -69,7 +69,7 @@ def predict(
         MissingError: its backend needs a file or package that is not here.
         ConfigError: ``table`` holds something else.
     """
-    members = open_members(run, model=model, streams=streams)
+    members = open_members(run, model=model, streams=streams, apart=table is None)
     if members[1:] and table is not None:
         raise ConfigError("A table of scores is of one run: leave it out, or name one run.")
     how = {"workers": workers, "ray": ray, "limits": limits, "extraction": extraction}

@@ -222,10 +222,8 @@ class ScoreTable:
             person = _person(row)
         except (ValueError, LookupError):
             return None
-        if not all(map(math.isfinite, [*scores.values(), *variance.values()])) or status not in {
-            OK,
-            *PERMANENT,
-        }:
+        finite = all(map(math.isfinite, (*scores.values(), *variance.values())))
+        if not finite or status not in {OK, *PERMANENT}:
             return None
         warnings = [line.partition(": ") for line in parted(row["warnings"])]
         # Intervals and percentiles follow from the scores, as they did when the row was written.

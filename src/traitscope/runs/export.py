@@ -38,12 +38,13 @@ from traitscope.runs.exported import (
 )
 from traitscope.runs.plan import plan
 from traitscope.runs.quantised import Quantised, quantise
+from traitscope.runs.reference import FILE as REFERENCE
 from traitscope.runs.words import STREAM, Terms, Tokens, Words
 from traitscope.types import Batch, Draw
 
 TOLERANCE = 1e-4
 """Of a score, between the run and its graph; float arithmetic in another order differs by 1e-6."""
-_KEPT = ("run.yaml", "features.json", "card.md")
+_KEPT = ("run.yaml", "features.json", "card.md", REFERENCE)
 _TRACED = 3  # clips the exporter sees: 1 and 2 are sizes that it may take for fixed
 _CELLS = 200_000  # numbers of a stream of one clip in a check, at most
 _PHRASES = ("so I like um... you", "", "never ever [UNKNOWN] in Paris?", "it is what it is -- ok")

@@ -74,7 +74,8 @@ class Quantised:
             f"8 bits: {self.bytes_before / 1e6:.1f} -> {self.bytes_after / 1e6:.1f} MB, one clip "
             f"{self.speed_up:.2f} times as fast; on {self.clips} validation clips scores move by "
             f"{self.mean_difference:.2%} of their range in the mean and "
-            f"{self.largest_difference:.1%} at most, and the mean error goes from {self.mae_before:.4f} to {self.mae_after:.4f}"
+            f"{self.largest_difference:.1%} at most, and the mean error goes from "
+            f"{self.mae_before:.4f} to {self.mae_after:.4f}"
         )
 
 
