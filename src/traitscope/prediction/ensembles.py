@@ -47,11 +47,11 @@ def open_members(
         if isinstance(one, Checkpoint):
             members.append(one)
             continue
-        each = sorted(path.parent for path in Path(one).glob("fold-*/run.yaml"))
+        each: list[Path] = sorted(path.parent for path in Path(one).glob("fold-*/run.yaml"))
         if not each and apart and (Path(one) / "run.yaml").is_file():
             each = seed_folders(Path(one), read_run(Path(one)))
         # A name on a hub is no path, and is taken as it was typed.
-        members += [load(place, model=model, streams=typed) for place in each or [one]]
+        members += [load(place, model=model, streams=typed) for place in (*each,) or (one,)]
     _check_alike(members)
     return members
 

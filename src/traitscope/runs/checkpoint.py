@@ -132,9 +132,7 @@ class Estimate(NamedTuple):
 def estimate_batch(fitted: Any, batch: Batch, targets: Sequence[Target]) -> Estimate:
     """Predict with a Model whose output has a ``log_variance``, in squared shares of the ranges."""
     output = _output(fitted, batch)
-    # As `losses.InShares` measures: a target without ends is seen in its own units.
-    spans = [(1.0 if t.high is None else t.high) - (t.low or 0.0) for t in targets]
-    variance = _doubles(output.log_variance.exp()) * np.square(spans)
+    variance = _doubles(output.log_variance.exp()) * np.square([t.span for t in targets])
     return Estimate(_doubles(output.prediction), variance)
 
 

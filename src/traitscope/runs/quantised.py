@@ -114,7 +114,7 @@ def quantise(
     held_out = some_examples(plain, "validation", _MEASURED)
     clips = list(Loader(held_out, batch_size=_TOGETHER))
     truth = np.concatenate([batch.targets for batch in clips])
-    ranges = np.array([target.high - target.low for target in checkpoint.facts.targets])
+    ranges = np.array([target.span for target in checkpoint.facts.targets])
     scores = [np.concatenate([each.predict(b) for b in clips]) / ranges for each in (before, after)]
     moved = np.abs(scores[1] - scores[0])
     errors = [float(np.nanmean(np.abs(each - truth / ranges))) for each in scores]

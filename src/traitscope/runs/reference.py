@@ -278,6 +278,7 @@ def save_reference(folder: Path, reference: Reference) -> None:
         save_file(whole, draft, metadata={"facts": json.dumps(facts, allow_nan=False)})
 
 
+_RESIDUALS = ("truth", "predicted", "group", "clip")
 _FAMILIAR = ("mean", "sd", "components", "spread")
 
 
@@ -308,10 +309,8 @@ def read_reference(folder: Path) -> Reference:
 def _built(arrays: Mapping[str, Any], facts: Mapping[str, Any]) -> Reference:
     residuals = None
     if "validation/truth" in arrays:
-        names = ("truth", "predicted", "group", "clip")
-        residuals = Residuals(
-            *(arrays[f"validation/{name}"] for name in names), arrays.get("validation/sd")
-        )
+        known_of = {name: arrays[f"validation/{name}"] for name in _RESIDUALS}
+        residuals = Residuals(**known_of, sd=arrays.get("validation/sd"))
         if residuals.truth.ndim != 2 or residuals.truth.shape != residuals.predicted.shape:
             raise ValueError("labels and predictions differ in shape")
         if not len(residuals.group) == len(residuals.clip) == len(residuals.truth):
