@@ -121,15 +121,14 @@ def predict(
         return predict_frames(run, media or (), store if frames else None, model=model, json=json)
     log_to_stderr()
     _check(media, text, tables=(csv, parquet), exported=run if onnx else None)
-    limits = parse_limits(limit or ())
-    how: dict[str, Any] = {"model": model, "streams": stream or (), "apart": not (csv or parquet)}
-    members = open_members([run, *(with_ or ())], **how)
+    how: dict[str, Any] = {"text": text, "speaker": speaker, "recogniser": asr}
+    how |= {"workers": workers, "ray": ray, "table": csv or parquet}
+    wishes, tracks = Wishes(level, timeline, least_coverage, people), (video_track, audio_track)
+    how |= {"wishes": wishes, "tracks": Tracks(*tracks), "limits": parse_limits(limit or ())}
+    opening: Any = {"model": model, "streams": stream or (), "apart": not (csv or parquet)}
+    members = open_members([run, *(with_ or ())], **opening)
     _look_at(members[0], text)
     listing = media_in(_named(media or ()), recursive=recursive)
-    how = {"text": text, "speaker": speaker, "recogniser": asr}
-    how |= {"workers": workers, "ray": ray, "table": csv or parquet, "limits": limits}
-    wishes = Wishes(level, timeline, least_coverage, people)
-    how |= {"wishes": wishes, "tracks": Tracks(video_track, audio_track)}
     score = partial(predict_media, members, *listing.files, **how)
     scored = _scored(members[0], listing.files, label_rows, how, score)
     _hand_out(members, scored, listing.left_out, json=json, level=level)
