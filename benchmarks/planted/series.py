@@ -58,8 +58,6 @@ FUSION = {
             "model.streams={signals: {rows: 50, patch: 5, seconds: 0.08, extract: {rate: 12.5}}, "
             "short_term: {rows: 160, patch: 8, seconds: 0.025}}",
             "model.width=48",
-            "train.epochs=40",
-            "train.batch_size=16",
         ),
         ("signals",),
     ),

@@ -201,8 +201,7 @@ class Summary(nn.Module):
     def __init__(self, features: int, config: Config) -> None:
         super().__init__()
         self.patterns = nn.Conv1d(features, config.width, config.kernel, padding="same")
-        self.size = 5 * features + 2 * config.width
-        self.standard = Standardised(self.size)
+        self.standard = Standardised(count_statistics(features, config))
         self.dropout = nn.Dropout(config.thin)
 
     def forward(self, values: Tensor, mask: Tensor) -> Tensor:
@@ -220,6 +219,11 @@ class Summary(nn.Module):
         table = self.standard(table, mask.any(dim=1))
         thinned: Tensor = self.dropout(table)
         return thinned
+
+
+def count_statistics(features: int, config: Config) -> int:
+    """How many numbers describe a stream of so many columns: five of each, two of each pattern."""
+    return 5 * features + 2 * config.width
 
 
 _FAR = 1e4
@@ -247,8 +251,10 @@ class Model(nn.Module):
             {_key(n): Patches(sizes[n], t, width) for n, t in config.streams.items()}
         )
         self.summaries = nn.ModuleDict({_key(n): Summary(sizes[n], config) for n in config.streams})
-        columns = {key: summary.size for key, summary in self.summaries.items()}
-        self.projections = nn.ModuleDict({k: nn.Linear(n, width) for k, n in columns.items()})
+        columns = {name: count_statistics(sizes[name], config) for name in config.streams}
+        self.projections = nn.ModuleDict(
+            {_key(name): nn.Linear(count, width) for name, count in columns.items()}
+        )
         self.direct = nn.Linear(sum(columns.values()), len(targets), bias=False)
         # It begins as nothing: chance weights on hundreds of columns would be noise to unlearn.
         nn.init.zeros_(self.direct.weight)
