@@ -30,9 +30,11 @@ _QUIET = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # else a warning that this will be the default
     "RAY_AIR_NEW_OUTPUT": "0",
 }
-_HERE = {
-    # Ray replaces a loopback address by the machine's own, and then listens to everybody, except
-    # where it is told that there is no cluster, which is what it does on laptops.
+_AS_TYPED = {
+    # Ray replaces a loopback address by the machine's own, except where it is told that there is no
+    # cluster, which is what it does on laptops. Replaced, a cluster that is started here listens to
+    # everybody; and one that listens to this machine alone is sought where nobody answers, for
+    # minutes.
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
 }
 
@@ -61,7 +63,7 @@ def open_cluster(
     if address:
         _check_heard(address)
     token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": _token()}
-    with _environment(_QUIET if address else _QUIET | _HERE | token):
+    with _environment(_QUIET | _AS_TYPED | ({} if address else token)):
         ray = extras.require("ray", extra="ray", why=why)
         if ray.is_initialized():
             yield ray
