@@ -128,7 +128,8 @@ def test_the_page_warns_before_it_shows_and_escapes(tmp_path: Path) -> None:
     view = SearchView("net", "ccc", False, (axis,), rows, 0, (("train.lr", 1.0),), "traitscope")
     text = write_search_page(view, tmp_path / "p.html").read_text(encoding="utf-8")
     assert text.index("Validation was searched") < text.index("0.3100")
-    assert "1 trials were stopped early" in text
+    assert "1 trial was stopped early" in text
+    assert "1 trial failed" in text
     assert "<script>" not in text
     assert text.count("<polyline") >= 4  # two trials, their curves, and the best so far
     single = SearchView("net", "mae", True, (axis,), rows[:1], 0, (), "traitscope")

@@ -38,6 +38,10 @@ def train(
     devices: Annotated[
         int, typer.Option(min=1, help="Processes or GPUs that share each batch of a network.")
     ] = 1,
+    ray: Annotated[
+        str | None,
+        typer.Option(help="HOST:PORT of a Ray cluster that --devices are of; local for one here."),
+    ] = None,
     stream: Stream = None,
 ) -> None:
     """Train a recipe or a model; prints the folder of the run.
@@ -66,6 +70,7 @@ def train(
             workers=workers,
             parallel=parallel,
             devices=devices,
+            ray=ray,
             streams=stream or (),
             hook=hook,
         )
