@@ -93,16 +93,13 @@ def train(
         accelerator: ``auto``, ``cpu`` or ``gpu``.
         workers: processes that read a network's examples; 0 reads them here. Losses are the same.
         parallel: trainings at the same time, of folds or of ``seeds=5``.
-        devices: processes that fit a network together, on as many GPUs or on the processor; a
-            batch is dealt to them, so that the run is the same whatever their number.
-        ray: address of a Ray cluster that the devices are of, ``local`` to start one here; store
-            and run are in a folder that all its machines see.
+        devices: processes or GPUs that each batch of a network is dealt to; the run is the same.
+        ray: address of a Ray cluster that they are of; ``local`` starts one here.
         streams: dotted paths of extractors from outside whose features the model draws.
         hook: called as hook(done epochs, epochs, news).
 
     Returns:
-        The folder of the run; ``fold-0`` ... in it with ``protocol.fold=all``, ``seed-0`` ... with
-        ``seeds=5``.
+        The folder of the run; in it ``fold-0`` ... of all folds, ``seed-0`` ... of ``seeds=5``.
 
     Raises:
         TraitscopeError: settings are wrong, or features or labels are missing.
@@ -120,8 +117,8 @@ def train(
     else:
         refuse_used(folder, otherwise=", or go on with that run: --resume")
         config = inherited(load_run(name, overrides), name, overrides, start_from)
-    how: dict[str, Any] = {"accelerator": accelerator, "workers": workers, "devices": devices}
-    how |= {"hook": hook, "parallel": parallel, "ray": ray}
+    where = {"accelerator": accelerator, "devices": devices, "ray": ray}
+    how: dict[str, Any] = {**where, "workers": workers, "parallel": parallel, "hook": hook}
     source = str(folder / "run.yaml") if resume else name
     start = _Start(typed, source, start_from, accept_changes, tuple(changes))
     begin = _train_members if members(config) else _train_one
