@@ -1,5 +1,6 @@
 """Pages for people: one to send a recording from, one for each job; they work without scripts."""
 
+import asyncio
 import csv
 import io
 from collections.abc import Awaitable
@@ -121,6 +122,8 @@ def add_pages(app: FastAPI, jobs: Jobs, desk: Desk, settings: Settings) -> None:
 
 
 def _add_downloads(app: FastAPI, jobs: Jobs, desk: Desk) -> None:
+    drawing = asyncio.Lock()
+
     @app.get("/jobs/{job_id}/answer.json", include_in_schema=False)
     async def as_json(job_id: str) -> Response:
         job = _finished(jobs, job_id)
@@ -139,8 +142,10 @@ def _add_downloads(app: FastAPI, jobs: Jobs, desk: Desk) -> None:
     async def as_pdf(job_id: str) -> Response:
         job = _finished(jobs, job_id)
         views = views_of(job.results, desk.cards)
-        # Drawing takes a second or two: the loop must not wait for it.
-        content = await run_in_threadpool(write_pdf, views)
+        # Drawing takes a second or two: the loop must not wait for it. One at a time, since the
+        # library shares its fonts between threads.
+        async with drawing:
+            content = await run_in_threadpool(write_pdf, views)
         return Response(content, media_type="application/pdf", headers=_saved_as(job, "pdf"))
 
 
