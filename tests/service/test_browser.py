@@ -109,6 +109,7 @@ def test_a_file_gives_the_five_numbers_of_predict(
     page.set_input_files("#file", str(talking))
     page.get_by_role("button", name="Score it").click()
     page.wait_for_selector(".answer")
+    # The server tells each stage, however short: none can be missed.
     stages = page.evaluate("window.stages")
     assert stages[0].startswith("Sending the recording")
     assert stages[-1].startswith("Done")
