@@ -135,9 +135,9 @@ class Jobs:
             self.check_room(len(jobs))
             for job in jobs:
                 self._jobs[job.id] = job
-                if job.explains in self._jobs:
-                    asked = dict.fromkeys(job.models, job.id)
-                    self._jobs[job.explains].explanations.update(asked)
+                of = self._jobs.get(job.explains or "")
+                if of is not None:
+                    of.explanations.update(dict.fromkeys(job.models, job.id))
                 self._line.append(job)
             self._change.notify(len(jobs))
         return jobs[0]

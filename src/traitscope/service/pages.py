@@ -3,7 +3,7 @@
 import asyncio
 import csv
 import io
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -81,6 +81,26 @@ def add_pages(app: FastAPI, jobs: Jobs, desk: Desk, settings: Settings) -> None:
         package, path, kind = _PARTS[name]
         return Response(_text(package, path), media_type=kind)
 
+    @app.get("/jobs/{job_id}", include_in_schema=False)
+    async def page(job_id: str) -> Response:
+        try:
+            job = known(jobs, job_id)
+        except RefusedError as error:
+            return shown("page.html", error.status, problem=str(error))
+        title = f"Why: {job.name}" if job.task == "explanation" else job.name
+        return shown("page.html", title=title, **_of(job, desk))
+
+    @app.get("/jobs/{job_id}/part", include_in_schema=False)
+    async def part(job_id: str) -> Response:
+        return shown("part.html", **_of(known(jobs, job_id), desk))
+
+    _add_forms(app, jobs, desk, root, shown=shown)
+    _add_downloads(app, jobs, desk)
+
+
+def _add_forms(
+    app: FastAPI, jobs: Jobs, desk: Desk, root: str, *, shown: Callable[..., HTMLResponse]
+) -> None:
     async def sent(request: Request, coming: Awaitable[Job]) -> Response:
         """Go to the page of a job that a form asks for, or say why there is none."""
         try:
@@ -104,21 +124,6 @@ def add_pages(app: FastAPI, jobs: Jobs, desk: Desk, settings: Settings) -> None:
             return await desk.explain(client_of(request), job, kind, request.stream(), query={})
 
         return await sent(request, asked())
-
-    @app.get("/jobs/{job_id}", include_in_schema=False)
-    async def page(job_id: str) -> Response:
-        try:
-            job = known(jobs, job_id)
-        except RefusedError as error:
-            return shown("page.html", error.status, problem=str(error))
-        title = f"Why: {job.name}" if job.task == "explanation" else job.name
-        return shown("page.html", title=title, **_of(job, desk))
-
-    @app.get("/jobs/{job_id}/part", include_in_schema=False)
-    async def part(job_id: str) -> Response:
-        return shown("part.html", **_of(known(jobs, job_id), desk))
-
-    _add_downloads(app, jobs, desk)
 
 
 def _add_downloads(app: FastAPI, jobs: Jobs, desk: Desk) -> None:
