@@ -112,6 +112,7 @@ def test_a_file_gives_the_five_numbers_of_predict(
     # The server tells each stage, however short: none can be missed.
     stages = page.evaluate("window.stages")
     assert stages[0].startswith("Sending the recording")
+    assert any("looking for faces" in stage for stage in stages)
     assert stages[-1].startswith("Done")
     cells = page.query_selector_all(".score")
     shown = {

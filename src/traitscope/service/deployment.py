@@ -29,7 +29,7 @@ from traitscope.ray_cluster import open_cluster
 from traitscope.service.application import make_application, make_service
 from traitscope.service.bench import Order
 from traitscope.service.lanes import Bounds, Failure, Lane, LocalLane, Progress, failure
-from traitscope.service.server import check_tls, stock_of, upload_folder
+from traitscope.service.server import bound, check_tls, stock_of, upload_folder
 from traitscope.service.settings import Settings
 
 _NAME = "traitscope"
@@ -190,7 +190,7 @@ def run_on_ray(
         runs: folders that all machines of the cluster see.
         settings: of the door and of the replicas.
         host: where each machine's proxy listens.
-        port: of it.
+        port: of it; 0 for any that is free.
         replicas: how many there may be.
         address: of a running cluster; None starts one here.
         certificate: PEM file, for TLS; every machine of the cluster sees it under this path.
@@ -204,6 +204,8 @@ def run_on_ray(
     given = settings.model_dump(mode="json", exclude_defaults=True)
     stock_of(runs, settings)  # two runs of one name are told here, not in a log of Ray
     check_tls(certificate, key)
+    with bound(host, port) as listener:  # a taken port is told here as well, and 0 finds a free one
+        port = listener.getsockname()[1]
     listen: dict[str, Any] = {"host": host, "port": port}
     if certificate is not None and key is not None:
         listen |= {"ssl_certfile": str(certificate.resolve()), "ssl_keyfile": str(key.resolve())}

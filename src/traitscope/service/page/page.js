@@ -12,7 +12,7 @@
 
   function say(stage, share, before, line = at("stage"), bar = at("share")) {
     const shown = Math.round(100 * share);
-    const more = before > 0 ? `, ${before} before it` : stage === "waiting" ? "" : `, ${shown} %`;
+    const more = before > 0 ? `, ${before} before it` : stage === "waiting" ? "" : `, ${shown}\u00a0%`;
     line.textContent = (STAGES[stage] || stage) + more;
     bar.value = share;
   }
