@@ -35,7 +35,7 @@ def main() -> int:
         folder = Path(name)
         run = train_listener(folder)
         sound = folder / "tone.wav"
-        write_sound(sound, tone(0.5, hertz=300.0))
+        write_sound(sound, tone(options.tone, hertz=300.0))
         if options.ray:
             return _compare_replicas(run, sound, options)
         words = ["--workers", options.workers, "--queue", options.queue, "--per-minute", 10**6]
@@ -75,6 +75,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--queue", type=int, default=16, help="fewer than clients: some are refused"
     )
+    parser.add_argument("--tone", type=float, default=0.5, help="seconds of each recording")
     parser.add_argument(
         "--ray", action="store_true", help="one replica of Ray against two, instead"
     )

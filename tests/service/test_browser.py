@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.service.test_application import until
 from tests.support.media_files import tone, write_sound
 from tests.support.served import train_watcher
 from tests.support.serving import Served, serving
@@ -139,14 +140,14 @@ def open_timeline(page: Any, expected: Prediction) -> None:
     page.get_by_text("As a table").click()
     cells = page.locator(".timeline tbody tr").first.locator("td").all_inner_texts()
     assert cells == [f"{scores[0]:.3g}" for scores in expected.timeline.scores.values()]
-    page.wait_for_function("player.readyState > 0")
+    until(lambda: page.evaluate("player.readyState > 0"))
     line = page.locator(".timeline svg").nth(1)
     box = line.bounding_box()
     line.click(position={"x": box["width"] / 2, "y": box["height"] / 2})
     middle = expected.timeline.ends[-1] / 2
-    page.wait_for_function(f"Math.abs(player.currentTime - {middle}) < 0.2")
+    until(lambda: page.evaluate(f"Math.abs(player.currentTime - {middle}) < 0.2"))
     page.get_by_label("Position").press("Home")
-    page.wait_for_function("player.currentTime === 0")
+    until(lambda: page.evaluate("player.currentTime === 0"))
 
 
 def open_explanation(page: Any) -> None:
@@ -161,7 +162,7 @@ def open_explanation(page: Any) -> None:
         assert shown.get_by_text("Deleting the strongest evidence moves the score").is_visible()
     strip = page.locator(".because .strip:visible").first
     strip.click(position={"x": 2, "y": 5})
-    page.wait_for_function("player.currentTime < 2")
+    until(lambda: page.evaluate("player.currentTime < 2"))
     width = page.locator(".because .sided i:visible").first.bounding_box()["width"]
     assert width > 1  # the page's policy lets bars have their lengths
 
@@ -188,7 +189,7 @@ def test_two_runs_stand_side_by_side(page: Any, brief: Path) -> None:
 def test_the_camera_records_and_is_scored(page: Any) -> None:
     page.get_by_role("button", name="Record with the camera").click()
     page.get_by_role("button", name="Start recording").click()
-    page.wait_for_function("/, [1-9][0-9]* kB/.test(clock.textContent)")
+    until(lambda: page.evaluate("/, [1-9][0-9]* kB/.test(clock.textContent)"))
     page.get_by_role("button", name="Stop recording").click()
     page.wait_for_selector("#chosen:has-text('recording.')")
     page.get_by_role("button", name="Score it").click()
