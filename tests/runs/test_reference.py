@@ -1,11 +1,13 @@
 """What a run keeps of its training: written, read, and used for new scores."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from traitscope.errors import DataError
+from traitscope.prediction.judging import Judge
 from traitscope.runs.reference import (
     FILE,
     NOTHING,
@@ -17,7 +19,7 @@ from traitscope.runs.reference import (
     save_reference,
 )
 from traitscope.statistics.familiarity import familiar
-from traitscope.types import Target
+from traitscope.types import Prediction, Target
 
 RNG = np.random.default_rng(0)
 TARGETS = (Target("openness", 0, 1, 1), Target("warmth"))
@@ -100,3 +102,40 @@ def test_seeds_are_joined_by_clip_and_folds_stand_side_by_side() -> None:
     assert folds.residuals.groups == 60
     assert ensemble([seeds[0], NOTHING]).residuals is None
     assert ensemble([seeds[0]]) is seeds[0]
+
+
+def test_intervals_are_wider_where_the_model_is_less_sure(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    sd = rng.uniform(0.01, 0.2, size=(400, 2))
+    truth = 0.5 + sd * rng.normal(size=sd.shape)
+    number = np.arange(400)
+    # Half as sure as it should be: the stretch is what calibration finds.
+    own = Residuals(truth, np.full(sd.shape, 0.5), number, number, sd / 2)
+    save_reference(tmp_path, Reference(residuals=own))
+    judge = Judge.of(read_reference(tmp_path), TARGETS, 0.9)
+    assert judge.multiples == pytest.approx([3.3, 3.3], abs=0.5)
+    scores = {"openness": 0.5, "warmth": 0.5}
+    for size in (0.01, 0.05):
+        variance = {"openness": size**2, "warmth": 0.02**2}
+        made = judge.judged(Prediction("a", scores, variance=variance)).intervals
+        half = (made["openness"].high - made["openness"].low) / 2
+        assert half == pytest.approx(judge.multiples[0] * size)
+    # Of a graph, which gives scores alone, all are as wide.
+    plain = judge.judged(Prediction("a", scores)).intervals["openness"]
+    assert (plain.high - plain.low) / 2 == pytest.approx(own.half_widths()[0])
+    assert own.coverage() == pytest.approx([0.9, 0.9], abs=0.04)
+    assert "wider where the model says that it is less sure" in Reference(own).explain()
+    assert "wider where" not in whole().explain()
+
+
+def test_seeds_that_state_how_sure_they_are_stay_sure_by_what_parts_them() -> None:
+    parts = [residuals(range(40), seed=seed) for seed in (0, 1)]
+    stated = [replace(part, sd=np.full(part.truth.shape, 0.1)) for part in parts]
+    joined = ensemble([Reference(residuals=part) for part in stated]).residuals
+    assert joined is not None
+    assert joined.sd is not None
+    apart = (parts[0].predicted - parts[1].predicted) / 2
+    np.testing.assert_allclose(joined.sd, np.sqrt(0.01 + apart**2))
+    one = ensemble([Reference(residuals=stated[0]), Reference(residuals=parts[1])]).residuals
+    assert one is not None
+    assert one.sd is None

@@ -1,17 +1,27 @@
 """What a program sees: jobs and their states, refusals with their reason, nothing of others."""
 
+import asyncio
 import json
 import threading
 import time
+from itertools import groupby
 from typing import Any
 
 import pytest
 
 from tests.service.conftest import Place
 from tests.support.serving import result
+from traitscope.service.events import stream
+from traitscope.service.jobs import Job, Jobs
 from traitscope.service.lanes import Failure
 
 JOBS = "/v1/predictions"
+
+
+def events_of(text: str) -> list[tuple[str, Any]]:
+    """Name and content of each event of a stream; signs of life are none."""
+    lines = [event.split("\n") for event in text.strip().split("\n\n") if event[0] != ":"]
+    return [(name[7:], json.loads(data[6:])) for name, data in lines]
 
 
 def test_a_recording_becomes_a_job_and_its_answer(place: Place) -> None:
@@ -149,13 +159,40 @@ def test_news_come_as_events(place: Place) -> None:
     place.lane.go.clear()
     link = place.send().json()["links"]["events"]
     threading.Timer(0.3, place.lane.go.set).start()
-    events = place.client.get(link).text.strip().split("\n\n")
-    names = [event.split("\n")[0] for event in events]
-    assert names[0] == "event: progress"
-    assert names[-1] == "event: done"
-    last = json.loads(events[-1].split("data: ")[1])
-    assert last["state"] == "done"
+    events = events_of(place.client.get(link).text)
+    assert {name for name, _ in events[:-1]} == {"progress"}
+    name, last = events[-1]
+    assert (name, last["state"]) == ("done", "done")
     assert "results" not in last
+
+
+def test_a_stage_is_told_however_short_it_was(place: Place) -> None:
+    place.lane.stages = ["decoding", "sound", "scoring"]
+    links = place.send(params={"wait": 20}).json()["links"]
+    *steps, (name, _) = events_of(place.client.get(links["events"]).text)
+    stages = [step["progress"]["stage"] for _, step in steps]
+    assert stages == ["waiting", "starting", "decoding", "sound", "scoring"]
+    assert [step["state"] for _, step in steps] == ["queued", *["running"] * 4]
+    assert name == "done"
+
+
+def test_what_passes_between_two_looks_is_told() -> None:
+    jobs = Jobs(waiting=2, kept=2, answer_seconds=60)
+    job = jobs.add(Job(("run",), "a.mp4", None, None, "somebody"))
+
+    async def told() -> list[str]:
+        news = stream(job, jobs, "")
+        heard = [await anext(news)]
+        jobs.progress(job, "decoding", 0.2)
+        jobs.progress(job, "sound", 0.8)
+        heard += [await anext(news) for _ in range(3)]
+        jobs.progress(job, "scoring", 0.9)
+        jobs.finish(job)
+        heard += [event async for event in news]
+        return [json.loads(event.split(b"data: ")[1])["progress"]["stage"] for event in heard]
+
+    stages = [stage for stage, _ in groupby(asyncio.run(told()))]
+    assert stages == ["waiting", "decoding", "sound", "scoring", "finished"]
 
 
 def test_failures_of_workers_have_a_sentence(place: Place) -> None:

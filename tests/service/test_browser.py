@@ -93,6 +93,7 @@ def test_a_file_gives_the_five_numbers_of_predict(page: Any, run: Path, talking:
     page.set_input_files("#file", str(talking))
     page.get_by_role("button", name="Score it").click()
     page.wait_for_selector(".answer")
+    # The server tells each stage, however short: none can be missed.
     stages = page.evaluate("window.stages")
     assert any("looking for faces" in stage for stage in stages)
     cells = page.query_selector_all(".score")

@@ -63,6 +63,7 @@ class ToldLane:
 
     def __init__(self, answer: Callable[[Order], Any] = result) -> None:
         self.answer = answer
+        self.stages = ["decoding"]
         self.go = threading.Event()
         self.go.set()
         self.orders: list[Order] = []
@@ -74,7 +75,8 @@ class ToldLane:
     def do(self, order: Order, *, progress: Any, stopped: Any) -> dict[str, Any] | Failure:
         self.orders.append(order)
         self.contents.append(order.path.read_bytes() if order.path else b"")
-        progress("decoding", 0.5)
+        for stage in self.stages:
+            progress(stage, 0.5)
         while not self.go.wait(0.02):
             if stopped():
                 return Failure("cancelled", "taken back")

@@ -21,13 +21,10 @@ from traitscope.analysis.explanations import standardised, subject_of
 from traitscope.analysis.parts import parts_of
 from traitscope.analysis.references import Reference, reference_of
 from traitscope.data import protocols
-from traitscope.data.examples import Examples, gather
-from traitscope.errors import DataError
-from traitscope.features.origins import serving
-from traitscope.features.store import Store
+from traitscope.data.examples import Examples
 from traitscope.files import read_json, write_csv
 from traitscope.runs.checkpoint import Checkpoint, load
-from traitscope.runs.labels import own_corpus
+from traitscope.runs.clips import some_examples
 from traitscope.statistics.resampling import FEWEST_CLUSTERS, Estimate, by_cluster, estimate
 from traitscope.types import Clip, Hook, label_array
 
@@ -73,7 +70,7 @@ def measure_explanations(
         DataError: fewer than three clips have features and labels.
     """
     checkpoint = run if isinstance(run, Checkpoint) else load(run, model=model, streams=streams)
-    examples = _chosen(checkpoint, split, clips, store, labels, seed)
+    examples = some_examples(checkpoint, split, clips, store=store, labels=labels, seed=seed)
     chosen = examples.clips
     reference = reference_of(checkpoint, store)
     found = []
@@ -193,25 +190,6 @@ def read_tested(run: Path | str) -> dict[str, Any] | None:
             tree = read_json(path, root=dict, missing=cure, damaged=cure)
             return dict(tree) if {"rows", "clips", "split", "verdict"} <= set(tree) else None
     return None
-
-
-def _chosen(
-    checkpoint: Checkpoint,
-    split: str,
-    clips: int,
-    store: Path | str | None,
-    labels: str | None,
-    seed: int,
-) -> Examples:
-    config = checkpoint.config
-    corpus = own_corpus(checkpoint.folder, config, labels)
-    part = protocols.split(corpus, config.protocol).part(split)
-    features = serving(Store(Path(store or config.data.store)), part, corpus=corpus.name)
-    ready, _ = gather(part, features, checkpoint.keys, checkpoint.draws)
-    if len(ready) < 3:
-        raise DataError(f"{len(ready)} clips of {split!r} have features: too few to test.")
-    picked = np.random.default_rng(seed).permutation(len(ready))[:clips]
-    return checkpoint.examples([ready[place] for place in sorted(picked.tolist())], features)
 
 
 def _deleted(

@@ -17,6 +17,9 @@ app = typer.Typer(rich_markup_mode=None)
 def export(
     run: Run,
     to: Annotated[Path | None, typer.Option(help="Folder of the exported model.")] = None,
+    int8: Annotated[
+        bool, typer.Option("--int8", help="In 8 bits: smaller, faster, and a little less exact.")
+    ] = False,
     model: Model = None,
     stream: Stream = None,
     json: Annotated[bool, typer.Option("--json", help="Print what was written as JSON.")] = False,
@@ -34,7 +37,7 @@ def export(
     if to is None:
         raise ConfigError("Where the exported model goes is not said: add --to FOLDER")
     log_to_stderr()
-    exported = export_run(run, to, model=model, streams=stream or ())
+    exported = export_run(run, to, int8=int8, model=model, streams=stream or ())
     if json:
         write_json(
             {
@@ -43,6 +46,7 @@ def export(
                 "checked": [{"clips": n, "rows": dict(rows)} for n, rows in exported.checked],
                 "fixed_rows": dict(exported.fixed),
                 "bytes": exported.size_bytes,
+                "int8": exported.int8.to_tree() if exported.int8 is not None else None,
             }
         )
         return
@@ -59,5 +63,7 @@ def _tell(exported: "Exported") -> None:
         f"{exported.size_bytes / 1e6:.1f} MB; on random input of {' and '.join(map(str, clips))} "
         f"clips, at two lengths, scores differ from the run's by at most {exported.difference:.1g}"
     )
+    if exported.int8 is not None:
+        say(exported.int8.sentence)
     for name, rows in exported.fixed.items():
         say(f"{name}: {rows} rows of each clip, no more and no fewer; inputs.json says which")

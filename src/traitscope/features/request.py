@@ -139,14 +139,33 @@ def of_speaker(requests: Mapping[str, Request], speaker: str) -> dict[str, Reque
     Raises:
         ConfigError: none does.
     """
+    return _with_words(
+        requests, {"speaker": speaker}, f"no speaker {speaker!r} to choose", "speaker"
+    )
+
+
+def of_recogniser(requests: Mapping[str, Request], recogniser: str) -> dict[str, Request]:
+    """Have the words heard in the sound, in all requests that read words.
+
+    Raises:
+        ConfigError: none does.
+    """
+    heard = {"from": "asr", "recogniser": recogniser}
+    return _with_words(requests, heard, "nothing to hear", "asr")
+
+
+def _with_words(
+    requests: Mapping[str, Request], changes: Mapping[str, Any], without: str, option: str
+) -> dict[str, Request]:
+    """Lay settings over those of all that read words."""
     reading = {k: r for k, r in requests.items() if "speaker" in type(r.config).model_fields}
     if not reading:
         raise ConfigError(
-            f"No words are read ({', '.join(requests)}), so there is no speaker {speaker!r} to "
-            f"choose. Leave --speaker out."
+            f"No words are read ({', '.join(requests)}), so there is {without}. Leave --{option} "
+            f"out."
         )
     changed = {
-        key: make_request(r.name, {**r.config.model_dump(), "speaker": speaker}, typed=r.typed)
+        key: make_request(r.name, {**r.config.model_dump(), **changes}, typed=r.typed)
         for key, r in reading.items()
     }
     return {**requests, **changed}

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from traitscope.errors import DataError, MissingError, shown
 from traitscope.extras import require
 from traitscope.files import check_regular
+from traitscope.weights import model_folder
 
 LOCAL: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
 """Nothing is fetched, and the code that some encoders bring along is never run."""
@@ -135,12 +136,13 @@ def text_vectors(
 
 
 def read_encoder(name: str) -> Encoder:
-    """Read an encoder from a folder, or by its name from the cache.
+    """Read an encoder from a folder, ``pypi:NAME``, or by its name from the cache.
 
     Raises:
         MissingError: it is not on this machine, or the extra is not installed.
     """
     transformers = require("transformers", extra="text", why=WHY)
+    name = str(model_folder(name))
     _check_folder(name)
     try:
         config = transformers.AutoConfig.from_pretrained(name, **LOCAL)
@@ -160,6 +162,7 @@ def fill(network: Any, name: str) -> None:
     """
     transformers = require("transformers", extra="text", why=WHY)
     transformers.utils.logging.disable_progress_bar()  # a bar per clip and process otherwise
+    name = str(model_folder(name))
     try:
         source = transformers.AutoModel.from_pretrained(name, use_safetensors=True, **LOCAL)
     except (OSError, ValueError) as error:

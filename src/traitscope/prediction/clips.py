@@ -8,7 +8,7 @@ from typing import Any
 
 from traitscope.errors import ConfigError
 from traitscope.features.extraction import Extraction
-from traitscope.features.request import Request, of_speaker
+from traitscope.features.request import Request, of_recogniser, of_speaker
 from traitscope.media import Tracks
 from traitscope.media.limits import DEFAULTS, Limits
 from traitscope.prediction.ensembles import joint, open_members
@@ -27,6 +27,7 @@ def predict(
     *media: Path | str,
     text: Path | str | None = None,
     speaker: str | None = None,
+    recogniser: str | None = None,
     tracks: Tracks | None = None,
     model: str | None = None,
     streams: Iterable[str] = (),
@@ -42,10 +43,10 @@ def predict(
 
     Args:
         run: a run folder, or a loaded checkpoint; or several, whose mean is taken.
-        media: video or audio files, folders of images, text files, or tables with the columns
-            of the run's imported features (or ``transcript``) and one or more rows per clip.
+        media: files, folders of images, texts, or tables of the run's imported columns.
         text: a file with the words of the one clip (.txt, .srt, .json ...), alone if there is none.
         speaker: whose words count where speakers are labelled.
+        recogniser: hears the words, such as ``whisper:base.en``, if the run reads written ones.
         tracks: which tracks of the files; their default ones if not said.
         model: the dotted path of an outside model the run was trained with.
         streams: dotted paths of outside extractors that the run reads.
@@ -55,7 +56,7 @@ def predict(
         ray: address of a Ray cluster whose cores are the processes, ``local`` to start one here;
             run and media are in folders that all its machines see.
         hook: called as hook(done, total, name) after each clip.
-        limits: of what one clip may take; a clip beyond has no scores.
+        limits: of what one clip may take.
         wishes: what is asked beside scores: intervals, people, windows.
         extraction: trackers kept open from call to call, where there are no ``workers``.
 
@@ -68,19 +69,32 @@ def predict(
         MissingError: its backend needs a file or package that is not here.
         ConfigError: ``table`` holds something else.
     """
-    members = open_members(run, model=model, streams=streams)
+    members = open_members(run, model=model, streams=streams, apart=table is None)
     if members[1:] and table is not None:
         raise ConfigError("A table of scores is of one run: leave it out, or name one run.")
     how = {"workers": workers, "ray": ray, "limits": limits, "extraction": extraction}
     scoring: dict[str, Any] = {"table": table, "hook": hook, "wishes": wishes, "how": how}
     every = []
     for checkpoint in members:
-        requests = checkpoint.facts.requests
-        requests = of_speaker(requests, speaker) if speaker is not None else requests
+        requests = _words_of(checkpoint, speaker, recogniser, text)
         tasks = tasks_of(checkpoint, media, text=text, speaker=speaker_of(requests))
         tasks = [_with_tracks(task, tracks or Tracks()) for task in tasks]
         every.append(_score_all(checkpoint, tasks, requests, **scoring))
     return every[0] if not members[1:] else joint(members, every, wishes.level)
+
+
+def _words_of(
+    checkpoint: Checkpoint, speaker: str | None, recogniser: str | None, text: Path | str | None
+) -> Mapping[str, Request]:
+    """The requests of a run, with the words of one speaker or of a recogniser."""
+    requests: Mapping[str, Request] = checkpoint.facts.requests
+    if recogniser is not None and (speaker, text) != (None, None):
+        raise ConfigError(
+            "A recogniser hears all who speak: leave --asr out, or --text and --speaker."
+        )
+    if recogniser is not None:
+        return of_recogniser(requests, recogniser)
+    return of_speaker(requests, speaker) if speaker is not None else requests
 
 
 def _score_all(

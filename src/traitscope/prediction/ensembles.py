@@ -13,7 +13,8 @@ import numpy as np
 
 from traitscope.errors import ConfigError
 from traitscope.prediction.judging import Judge, reference_of
-from traitscope.runs.checkpoint import Checkpoint, load
+from traitscope.runs.checkpoint import Checkpoint, load, read_run
+from traitscope.runs.members import seed_folders
 from traitscope.runs.reference import ensemble
 from traitscope.types import Prediction, Timeline
 
@@ -23,8 +24,16 @@ def open_members(
     *,
     model: str | None = None,
     streams: Iterable[str] = (),
+    apart: bool = True,
 ) -> list[Checkpoint]:
     """Load one or several runs of the same targets; a folder of folds stands for all of them.
+
+    Args:
+        runs: folders, or loaded runs.
+        model: the dotted path of an outside model they were trained with.
+        streams: dotted paths of outside extractors that they read.
+        apart: give each training of a system with several seeds for itself, so that it is known
+            how far they are apart; else they are one run, whose scores are their mean.
 
     Raises:
         ConfigError: their scores have no mean, or no run is named.
@@ -38,8 +47,11 @@ def open_members(
         if isinstance(one, Checkpoint):
             members.append(one)
             continue
-        folds = sorted(path.parent for path in Path(one).glob("fold-*/run.yaml"))
-        members += [load(each, model=model, streams=typed) for each in folds or [Path(one)]]
+        each: list[Path] = sorted(path.parent for path in Path(one).glob("fold-*/run.yaml"))
+        if not each and apart and (Path(one) / "run.yaml").is_file():
+            each = seed_folders(Path(one), read_run(Path(one)))
+        # A name on a hub is no path, and is taken as it was typed.
+        members += [load(place, model=model, streams=typed) for place in (*each,) or (one,)]
     _check_alike(members)
     return members
 
@@ -87,9 +99,17 @@ def _mean(predictions: Sequence[Prediction]) -> Prediction:
     return replace(
         known,
         scores={name: float(np.mean(values)) for name, values in scores.items()},
-        variance={name: float(np.var(values, ddof=1)) for name, values in scores.items()},
+        variance={name: _variance(predictions, name, scores[name]) for name in scores},
         timeline=_mean_timeline([one.timeline for one in predictions]),
     )
+
+
+def _variance(predictions: Sequence[Prediction], name: str, scores: Sequence[float]) -> float:
+    """How far members are apart; of members that state a variance, that of their mixture."""
+    own = [one.variance[name] for one in predictions if name in one.variance]
+    if len(own) == len(predictions):
+        return float(np.mean(own) + np.var(scores))
+    return float(np.var(scores, ddof=1))
 
 
 def _mean_timeline(timelines: Sequence[Timeline | None]) -> Timeline | None:

@@ -3,6 +3,7 @@
 A row of a table that was written before is judged as it was then: all follows from its scores.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -33,26 +34,38 @@ class Judge:
         targets: of the run.
         level: of the intervals.
         widths: half width of the interval of each target.
+        multiples: instead, in standard deviations that the model states of a clip; None where it
+            states none.
     """
 
     reference: Reference
     targets: Sequence[Target]
     level: float
     widths: Sequence[float]
+    multiples: Sequence[float] | None = None
 
     @classmethod
     def of(cls, reference: Reference, targets: Sequence[Target], level: float = LEVEL) -> "Judge":
         """Work out the half widths."""
-        return cls(reference, targets, level, reference.widths(level).tolist())
+        widths, multiples = reference.widths(level), reference.multiples(level)
+        known = None if multiples is None else multiples.tolist()
+        return cls(reference, targets, level, widths.tolist(), known)
 
     def judged(self, prediction: Prediction) -> Prediction:
         """Put intervals and percentiles beside the scores, if there are any."""
         scores = prediction.scores
         return replace(
             prediction,
-            intervals=intervals(scores, self.targets, self.widths, self.level),
+            intervals=intervals(scores, self.targets, self._widths(prediction), self.level),
             percentiles=self.reference.percentiles(scores, self.targets),
         )
+
+    def _widths(self, prediction: Prediction) -> Sequence[float]:
+        # An exported graph gives scores alone: the same for all clips is right for them on average.
+        if self.multiples is None or not prediction.variance:
+            return self.widths
+        own = (math.sqrt(prediction.variance.get(one.name, math.nan)) for one in self.targets)
+        return [times * sd for times, sd in zip(self.multiples, own, strict=True)]
 
 
 def reference_of(folder: Path, targets: Sequence[Target]) -> Reference:

@@ -41,6 +41,7 @@ _COLUMNS = (
     *("person", "speaks", "seen", "fingerprint"),
 )
 _NUMBERS = ("predicted", "low", "high", "percentile")  # columns of each target
+_VARIANCE = "variance"  # a column of each target, where the run states it
 _LARGEST_BYTES = 2**31
 """Of a table that is read again: some five million clips."""
 
@@ -64,7 +65,9 @@ class ScoreTable:
         self._path = path.with_name(f"{path.name}.rows.csv") if self._parquet else path
         self._backend, self._tasks = checkpoint.backend, tasks
         self._targets = [target.name for target in checkpoint.facts.targets]
-        kinds = _NUMBERS
+        # The intervals of a row that is read again follow from it.
+        kinds = (*_NUMBERS, _VARIANCE) if judge.multiples is not None else _NUMBERS
+        self._has_variance = _VARIANCE in kinds
         self._header = [*_COLUMNS, *(f"{kind}_{name}" for kind in kinds for name in self._targets)]
         self._judge = judge
         # Before anything is read: what changes in the meantime will be noticed the next time.
@@ -126,7 +129,7 @@ class ScoreTable:
         columns: dict[str, Any] = {}
         for place, name in enumerate(self._header):
             cells = [row[place] for row in rows]
-            is_number = name.partition("_")[0] in _NUMBERS
+            is_number = name.partition("_")[0] in {*_NUMBERS, _VARIANCE}
             kind = pa.float64() if is_number else pa.string()
             columns[name] = pa.array([None if is_number and c == "" else c for c in cells], kind)
         with replacing(path) as draft:
@@ -192,6 +195,7 @@ class ScoreTable:
         facts += [f"{person.number}/{people}" if person else ""]
         facts += [_SPEAKS[person.speaks] if person else "", str(person.share) if person else ""]
         cells = [dict(prediction.scores), *_ends(prediction), dict(prediction.percentiles)]
+        cells += [dict(prediction.variance)] if self._has_variance else []
         numbers = [part.get(name, "") for part in cells for name in self._targets]
         return [*facts, self._fingerprints[place], *numbers]
 
@@ -206,17 +210,20 @@ class ScoreTable:
 
     def _prediction(self, row: Row) -> Prediction | None:
         """What a row says; None where it is damaged, or the clip may have another outcome now."""
-        status, scores = row["status"], {}
+        status, scores, variance = row["status"], {}, {}
         try:
             # Failures have no scores, and their cells are empty.
             if status == OK:
                 scores = {name: float(row[f"predicted_{name}"]) for name in self._targets}
+                if self._has_variance:
+                    variance = {n: float(row[f"{_VARIANCE}_{n}"]) for n in self._targets}
             pairs = [pair.rpartition("=") for pair in row["coverage"].split("; ") if pair]
             coverage = {name: float(share) for name, _, share in pairs}
             person = _person(row)
         except (ValueError, LookupError):
             return None
-        if not all(map(math.isfinite, scores.values())) or status not in {OK, *PERMANENT}:
+        finite = all(map(math.isfinite, (*scores.values(), *variance.values())))
+        if not finite or status not in {OK, *PERMANENT}:
             return None
         warnings = [line.partition(": ") for line in parted(row["warnings"])]
         # Intervals and percentiles follow from the scores, as they did when the row was written.
@@ -232,6 +239,7 @@ class ScoreTable:
                 path=row["path"],
                 warnings=tuple(Caution(kind, sentence) for kind, _, sentence in warnings),
                 person=person,
+                variance=variance,
             )
         )
 

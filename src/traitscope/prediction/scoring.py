@@ -238,31 +238,35 @@ class Scorer:
         if ready[0].windows:  # comes alone
             return self._fill_in_windows(ready[0])
         examples = [one.example for one in ready if one.example is not None]
-        every = zip(ready, examples, self._scores(examples), strict=True)
-        for one, example, row in every:
+        scores, variances = self._scores(examples)
+        for one, example, *rows in zip(ready, examples, scores, variances, strict=True):
             one.evidence.add(example)
-            one.prediction = replace(
-                one.prediction, scores=dict(zip(self._names, row, strict=True))
-            )
+            score, variance = (dict(zip(self._names, row, strict=False)) for row in rows)
+            one.prediction = replace(one.prediction, scores=score, variance=variance)
         return None
 
     def _fill_in_windows(self, half: "Half") -> None:
         """Score a recording window by window; few are in memory together."""
         scores: list[list[float]] = []
+        every: list[list[float]] = []
         for first in range(0, len(half.windows), _WINDOWS):
             places = range(first, min(first + _WINDOWS, len(half.windows)))
             drawn = [self._window(half, place) for place in places]
             examples = [one for one in drawn if one is not None]
             for one in examples:
                 half.evidence.add(one)
-            rows = iter(self._scores(examples) if examples else [])
+            known, variances = self._scores(examples) if examples else ([], [])
+            rows, every = iter(known), every + variances
             scores += [[math.nan] * len(self._names) if d is None else next(rows) for d in drawn]
         along = timeline(half.windows, self._names, iter(scores))
         if not all(np.isfinite(row).any() for row in along.scores.values()):
             why = "No window of the recording has a usable row of every stream."
             return half.fail(ClipError(why, status="empty"))
         means = {name: float(np.nanmean(row)) for name, row in along.scores.items()}
-        half.prediction = replace(half.prediction, scores=means, timeline=along)
+        # Errors about one person go together: more windows do not make a mean surer than they are.
+        sure = np.mean(every, axis=0).tolist() if any(every) else []
+        variance = dict(zip(self._names, sure, strict=False))
+        half.prediction = replace(half.prediction, scores=means, timeline=along, variance=variance)
         return None
 
     def _window(self, half: "Half", place: int) -> Example | None:
@@ -272,12 +276,18 @@ class Scorer:
         except ClipError:  # nobody was seen, or nothing was heard, in this part alone
             return None
 
-    def _scores(self, examples: Sequence[Example]) -> list[list[float]]:
-        """Score examples side by side: batches are padded and masked as in training."""
+    def _scores(self, examples: Sequence[Example]) -> tuple[list[list[float]], list[list[float]]]:
+        """Score examples side by side: batches are padded and masked as in training.
+
+        Returns:
+            Scores of each, and variances, which are empty where the run states none.
+        """
         assert self.checkpoint is not None
         columns = self.checkpoint.facts.columns
-        scores = self.checkpoint.predict(collate(examples, self._names, columns=columns))
-        return [[float(score) for score in row] for row in scores]
+        made = self.checkpoint.estimate(collate(examples, self._names, columns=columns))
+        variance = made.variance
+        none: list[list[float]] = [[] for _ in examples]
+        return made.scores.tolist(), none if variance is None else variance.tolist()
 
     @property
     def _names(self) -> list[str]:

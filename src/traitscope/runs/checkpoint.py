@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,7 +35,7 @@ from traitscope.runs.fit import check_fit, saved_arrays, tensors_in
 from traitscope.runs.members import seed_folders
 from traitscope.runs.plan import Plan, plan
 from traitscope.runs.settings import RunConfig
-from traitscope.types import Batch, Clip, Draw, Hook
+from traitscope.types import Batch, Clip, Draw, Hook, Target
 from traitscope.weights import run_folder
 
 log = logging.getLogger(__name__)
@@ -61,6 +61,19 @@ class Checkpoint:
         """Predict (clips, targets) from a batch of NumPy arrays."""
         return predict_batch(self.fitted, batch)
 
+    @property
+    def states_variance(self) -> bool:
+        """Whether the run says of each score how sure it is, and has learnt to."""
+        # An output of another loss has a variance, too, which nothing was ever held against.
+        stages = self.config.stages
+        return bool(stages) and stages[-1].loss == "gaussian" and hasattr(self.fitted, "forward")
+
+    def estimate(self, batch: Batch) -> "Estimate":
+        """Predict from a batch of NumPy arrays, with variances where the run states them."""
+        if not self.states_variance:
+            return Estimate(self.predict(batch))
+        return estimate_batch(self.fitted, batch, self.facts.targets)
+
     def examples(self, clips: Sequence[Clip], store: Store) -> Examples:
         """Examples of prepared clips, drawn as in evaluation."""
         names = [target.name for target in self.facts.targets]
@@ -71,15 +84,26 @@ class Checkpoint:
         self, examples: Examples, *, size: int = 32, workers: int = 0, hook: Hook | None = None
     ) -> NDArray[np.float64]:
         """Predict (clips, targets), ``size`` clips at a time, read here or by ``workers``."""
+        return self.estimate_examples(examples, size=size, workers=workers, hook=hook).scores
+
+    def estimate_examples(
+        self, examples: Examples, *, size: int = 32, workers: int = 0, hook: Hook | None = None
+    ) -> "Estimate":
+        """The same with variances, where the run states them."""
         parts, done = [], 0
         columns = examples.columns() if len(examples) else {}
         with reading([examples], workers) as readers:
             for batch in Loader(examples, batch_size=size, readers=readers):
-                parts.append(self.predict(replace(batch, columns=columns)))
+                parts.append(self.estimate(replace(batch, columns=columns)))
                 done += len(batch.clips)
                 if hook:
                     hook(done, len(examples), "")
-        return np.concatenate(parts) if parts else np.empty((0, len(self.facts.targets)))
+        nothing = np.empty((0, len(self.facts.targets)))
+        variances = [one.variance for one in parts if one.variance is not None]
+        return Estimate(
+            np.concatenate([one.scores for one in parts]) if parts else nothing,
+            np.concatenate(variances) if variances else None,
+        )
 
     @property
     def keys(self) -> dict[str, str]:
@@ -93,10 +117,34 @@ class Checkpoint:
         return next((r.backend for r in requests if "tracks" in r.needs), None)
 
 
+class Estimate(NamedTuple):
+    """What a model says of some clips.
+
+    Attributes:
+        scores: (clips, targets).
+        variance: (clips, targets) the model's own, in squared units; None where it has none.
+    """
+
+    scores: NDArray[np.float64]
+    variance: NDArray[np.float64] | None = None
+
+
+def estimate_batch(fitted: Any, batch: Batch, targets: Sequence[Target]) -> Estimate:
+    """Predict with a Model whose output has a ``log_variance``, in squared shares of the ranges."""
+    output = _output(fitted, batch)
+    variance = _doubles(output.log_variance.exp()) * np.square([t.span for t in targets])
+    return Estimate(_doubles(output.prediction), variance)
+
+
 def predict_batch(fitted: Any, batch: Batch) -> NDArray[np.float64]:
     """Predict (clips, targets) with a fitted Model or Estimator from NumPy arrays."""
     if not hasattr(fitted, "forward"):
         return np.asarray(fitted.predict(batch), dtype=np.float64)
+    return _doubles(predicted(_output(fitted, batch)))
+
+
+def _output(fitted: Any, batch: Batch) -> Any:
+    """What a network returns for a batch of NumPy arrays."""
     import torch
 
     # Where the network is, not where the machine has room: training may still hold the GPU.
@@ -105,10 +153,14 @@ def predict_batch(fitted: Any, batch: Batch) -> NDArray[np.float64]:
     fitted.eval()
     # Faster than no_grad, and nothing of a prediction is ever learnt from.
     with torch.inference_mode():
-        output = predicted(fitted(to_tensors(batch, device)))
+        output = fitted(to_tensors(batch, device))
     fitted.train(was_training)
+    return output
+
+
+def _doubles(tensor: Any) -> NDArray[np.float64]:
     # Double from here on: means over thousands of clips are taken of it.
-    values: NDArray[np.float64] = output.double().cpu().numpy()
+    values: NDArray[np.float64] = tensor.double().cpu().numpy()
     return values
 
 

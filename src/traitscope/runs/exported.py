@@ -118,6 +118,15 @@ class Served:
         return np.asarray(scores, dtype=np.float64)
 
 
+def served(content: bytes, inputs: Sequence[Input], words: Words | None = None) -> Served:
+    """Open a graph that is not written yet."""
+    runtime = require("onnxruntime", extra="onnx", why=WHY)
+    options = runtime.SessionOptions()
+    options.log_severity_level = 3
+    session = runtime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    return Served(session, tuple(inputs), words)
+
+
 def tensors_of(
     batch: Batch, inputs: Sequence[Input], words: Words | None = None
 ) -> dict[str, NDArray[Any]]:

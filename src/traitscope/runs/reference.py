@@ -42,7 +42,8 @@ class Residuals:
         truth, predicted: (clips, targets), NaN without a label.
         group: (clips,) clips of one person or recording have the same number.
         clip: (clips,) hashes of the ids, by which members of an ensemble are joined.
-        sd: (clips, targets) the spread of an ensemble's members, None of a single run.
+        sd: (clips, targets) how far the model itself held a label to lie from its score, as a
+            standard deviation; None of a model that does not say.
     """
 
     truth: Array
@@ -60,9 +61,15 @@ class Residuals:
         """(targets,) half width of the interval around a score, infinite where it is unknown."""
         return half_widths(self.truth - self.predicted, self.group, level)
 
+    def multiples(self, level: float = LEVEL) -> Array | None:
+        """(targets,) half widths in standard deviations that the model states; None without."""
+        if self.sd is None:
+            return None
+        return half_widths(self.truth - self.predicted, self.group, level, scale=self.sd)
+
     def coverage(self, level: float = LEVEL) -> Array:
         """(targets,) share of labels inside intervals that were made without their group."""
-        return coverage(self.truth - self.predicted, self.group, level)
+        return coverage(self.truth - self.predicted, self.group, level, scale=self.sd)
 
 
 @dataclass(frozen=True)
@@ -98,6 +105,10 @@ class Reference:
         """(targets,) half widths of intervals; empty where no label was held out."""
         return np.zeros(0) if self.residuals is None else self.residuals.half_widths(level)
 
+    def multiples(self, level: float = LEVEL) -> Array | None:
+        """(targets,) half widths in stated standard deviations; None where none are stated."""
+        return None if self.residuals is None else self.residuals.multiples(level)
+
     def percentiles(
         self, scores: Mapping[str, float], targets: Sequence[Target]
     ) -> dict[str, float]:
@@ -121,10 +132,16 @@ class Reference:
                 f"No intervals: labels of {groups} people or recordings were held out, and "
                 f"{level:.0%} intervals need {fewest_groups(level)}."
             )
+        own = (
+            " They are wider where the model says that it is less sure: its own standard "
+            "deviation, stretched so that they hold."
+            if self.residuals.sd is not None
+            else ""
+        )
         return (
             f"Intervals hold the label that raters or a questionnaire would give a new person in "
             f"{level:.0%} of cases, if clips are like those of the corpus (split-conformal, from "
-            f"{len(self.residuals.truth)} validation clips of {groups} people or recordings). "
+            f"{len(self.residuals.truth)} validation clips of {groups} people or recordings).{own} "
             f"They are about labels, not about what a person is."
         )
 
@@ -136,15 +153,19 @@ NOTHING = Reference()
 def stated_intervals(
     reference: Reference, targets: Sequence[Target], level: float = LEVEL
 ) -> dict[str, dict[str, float]]:
-    """Target -> ``half_width`` and the ``coverage`` of people it was made without, where known."""
-    if reference.residuals is None:
+    """Target -> ``half_width`` and the ``coverage`` of people it was made without, where known.
+
+    Where the model states how sure it is, the half width is that of the middle one of the
+    validation clips.
+    """
+    if (residuals := reference.residuals) is None:
         return {}
-    covered = reference.residuals.coverage(level).tolist()
+    covered, widths = residuals.coverage(level).tolist(), reference.widths(level)
+    if (multiples := residuals.multiples(level)) is not None and residuals.sd is not None:
+        widths = multiples * np.median(residuals.sd, axis=0)
     return {
         target.name: {"half_width": width, "coverage": share}
-        for target, width, share in zip(
-            targets, reference.widths(level).tolist(), covered, strict=True
-        )
+        for target, width, share in zip(targets, widths.tolist(), covered, strict=True)
         if math.isfinite(width) and math.isfinite(share)
     }
 
@@ -172,7 +193,14 @@ def ensemble(references: Sequence[Reference]) -> Reference:
     if known:
         aligned = [_chosen(part, known) for part in every]
         predictions = np.stack([part.predicted for part in aligned])
-        joined = replace(aligned[0], predicted=predictions.mean(axis=0), sd=predictions.std(axis=0))
+        stated = [part.sd for part in aligned if part.sd is not None]
+        # Of a mixture: what the members expect, and how far they are apart.
+        sd = np.sqrt(np.square(stated).mean(axis=0) + predictions.var(axis=0)) if stated else None
+        joined = replace(
+            aligned[0],
+            predicted=predictions.mean(axis=0),
+            sd=sd if len(stated) == len(aligned) else None,
+        )
         return replace(first, residuals=joined)
     apart = [
         np.unique(part.group, return_inverse=True)[1] + 10**6 * n for n, part in enumerate(every)
@@ -189,11 +217,12 @@ def ensemble(references: Sequence[Reference]) -> Reference:
 def _chosen(part: Residuals, clips: Iterable[int]) -> Residuals:
     place = {clip: number for number, clip in enumerate(part.clip.tolist())}
     rows = [place[clip] for clip in clips]
-    return Residuals(part.truth[rows], part.predicted[rows], part.group[rows], part.clip[rows])
+    sd = None if part.sd is None else part.sd[rows]
+    return Residuals(part.truth[rows], part.predicted[rows], part.group[rows], part.clip[rows], sd)
 
 
 def intervals(
-    scores: Mapping[str, float], targets: Sequence[Target], widths: Sequence[float], level: float
+    scores: Mapping[str, float], targets: Sequence[Target], widths: Iterable[float], level: float
 ) -> dict[str, Interval]:
     """Intervals around scores, within the ranges of the targets.
 
@@ -229,6 +258,8 @@ def save_reference(folder: Path, reference: Reference) -> None:
             "validation/group": residuals.group,
             "validation/clip": residuals.clip,
         }
+        if residuals.sd is not None:
+            arrays["validation/sd"] = residuals.sd
     if reference.quantiles is not None:
         arrays["labels/quantiles"] = reference.quantiles
     facts: dict[str, Any] = {
@@ -247,6 +278,7 @@ def save_reference(folder: Path, reference: Reference) -> None:
         save_file(whole, draft, metadata={"facts": json.dumps(facts, allow_nan=False)})
 
 
+_RESIDUALS = ("truth", "predicted", "group", "clip")
 _FAMILIAR = ("mean", "sd", "components", "spread")
 
 
@@ -277,12 +309,14 @@ def read_reference(folder: Path) -> Reference:
 def _built(arrays: Mapping[str, Any], facts: Mapping[str, Any]) -> Reference:
     residuals = None
     if "validation/truth" in arrays:
-        names = ("truth", "predicted", "group", "clip")
-        residuals = Residuals(*(arrays[f"validation/{name}"] for name in names))
+        known_of = {name: arrays[f"validation/{name}"] for name in _RESIDUALS}
+        residuals = Residuals(**known_of, sd=arrays.get("validation/sd"))
         if residuals.truth.ndim != 2 or residuals.truth.shape != residuals.predicted.shape:
             raise ValueError("labels and predictions differ in shape")
         if not len(residuals.group) == len(residuals.clip) == len(residuals.truth):
             raise ValueError("clips and groups differ in number")
+        if residuals.sd is not None and residuals.sd.shape != residuals.truth.shape:
+            raise ValueError("labels and deviations differ in shape")
     known = None
     if "features/mean" in arrays:
         parts = {name: arrays[f"features/{name}"] for name in _FAMILIAR}

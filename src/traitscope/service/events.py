@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 from traitscope.service.answers import job_tree
-from traitscope.service.jobs import Job, Jobs
+from traitscope.service.jobs import Job, Jobs, Step
 
 _BEAT_SECONDS = 10.0
 """Between two signs of life: proxies close what is silent."""
@@ -53,14 +53,24 @@ async def until_finished(job: Job, jobs: Jobs, seconds: float) -> None:
 
 
 async def stream(job: Job, jobs: Jobs, root: str) -> AsyncIterator[bytes]:
-    """The events of a job: ``progress`` with its state, at last ``done`` or ``failed``."""
+    """The events of a job: ``progress`` for each stage and share, at last ``done`` or ``failed``.
+
+    Each stage comes at least once, also one that was over before anybody asked.
+    """
     news = News(job, jobs)
+    first = 0
     try:
-        while not job.is_finished:
-            yield _event("progress", brief(job, jobs, root))
+        while True:
+            finished, tree = job.is_finished, brief(job, jobs, root)
+            steps = job.steps[first:]
+            for step in steps:
+                yield _event("progress", _as_it_was(tree, step))
+            if finished:
+                break
+            first += len(steps) - 1  # the last one may go on
             if not await news.wait(_BEAT_SECONDS):
                 yield b": still there\n\n"
-        yield _event(job.state, brief(job, jobs, root))
+        yield _event(job.state, tree)
     finally:
         news.close()
 
@@ -70,6 +80,12 @@ def brief(job: Job, jobs: Jobs, root: str) -> dict[str, Any]:
     tree = job_tree(job, jobs, root)
     del tree["results"]
     return tree
+
+
+def _as_it_was(tree: dict[str, Any], step: Step) -> dict[str, Any]:
+    state, stage, share = step
+    progress = {**tree["progress"], "stage": stage, "share": round(share, 3)}
+    return {**tree, "state": state, "progress": progress, "problem": None}
 
 
 def _event(name: str, tree: dict[str, Any]) -> bytes:

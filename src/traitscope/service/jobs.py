@@ -18,6 +18,7 @@ from typing import Any, Literal
 from traitscope.service.lanes import FAILURES, Failure
 
 State = Literal["queued", "running", "done", "failed"]
+Step = tuple[State, str, float]
 FINISHED = frozenset({"done", "failed"})
 
 
@@ -46,6 +47,7 @@ class Job:
         results: of each model that has answered, in the shape of `answers.Result`.
         failure: why there is none.
         stage, share: what is done now, and how much of it.
+        steps: state, stage and share of each stage so far, as it was left; the last is still on.
     """
 
     models: tuple[str, ...]
@@ -64,6 +66,7 @@ class Job:
     finished: float | None = None
     stopped: bool = False
     fetched: bool = False
+    steps: list[Step] = field(default_factory=lambda: [("queued", "waiting", 0.0)])
 
     @property
     def is_finished(self) -> bool:
@@ -268,6 +271,10 @@ class Jobs:
             return
         for name, value in changes.items():
             setattr(job, name, value)
+        # A stage may end before anybody has looked: whoever looks then hears of it all the same.
+        if not job.is_finished:
+            begun = len(job.steps) - (job.steps[-1][1] == job.stage)
+            job.steps[begun:] = [(job.state, job.stage, job.share)]
         for listener in tuple(self._listeners.get(job.id, ())):
             listener()
 

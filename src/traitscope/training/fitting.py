@@ -23,6 +23,7 @@ from traitscope.media import threads_of_children
 from traitscope.registry import Typed
 from traitscope.runs.card import write_card
 from traitscope.runs.checkpoint import (
+    Estimate,
     build_fitted,
     load_weights,
     open_run,
@@ -353,13 +354,13 @@ def _write_results(
     """
     checkpoint = open_run(folder, typed)
     scores: dict[str, float | None] = {}
-    predictions = np.empty((0, len(data.targets)))
+    made = Estimate(np.empty((0, len(data.targets))))
     if data.selection:
         examples = checkpoint.examples(data.selection.clips, data.selection.store)
         # As many clips at a time as in training: more might not fit where these did.
         size = min([32, *(stage.batch_size for stage in data.config.stages)])
-        predictions = checkpoint.predict_examples(examples, size=size)
-        scores = metrics.macro_scores(examples.labels(), predictions)
+        made = checkpoint.estimate_examples(examples, size=size)
+        scores = metrics.macro_scores(examples.labels(), made.scores)
         scores = {k: v if v is not None and math.isfinite(v) else None for k, v in scores.items()}
     # Undefined scores are null: JSON has no NaN, and readers should not meet one.
     facts: dict[str, Any] = {
@@ -369,7 +370,7 @@ def _write_results(
         "validation": scores,
         "started_from": None if start_from is None else str(start_from),
     }
-    reference = refer(checkpoint, data.fitting, data.selection, predictions)
+    reference = refer(checkpoint, data.fitting, data.selection, made)
     save_reference(folder, reference)
     facts["intervals"] = stated_intervals(reference, checkpoint.facts.targets)
     write_json(folder / "metrics.json", facts)

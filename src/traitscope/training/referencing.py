@@ -14,7 +14,7 @@ from traitscope.data.describing import described, known_share, words_of
 from traitscope.data.drawing import Example
 from traitscope.data.examples import Examples
 from traitscope.data.protocols import cluster_numbers
-from traitscope.runs.checkpoint import Checkpoint
+from traitscope.runs.checkpoint import Checkpoint, Estimate
 from traitscope.runs.reference import Reference, Residuals, clip_hash
 from traitscope.statistics.familiarity import familiar
 from traitscope.types import Clip, Draw
@@ -30,7 +30,7 @@ Array = NDArray[np.float64]
 
 
 def refer(
-    checkpoint: Checkpoint, fitting: Examples, selection: Examples, predicted: Array
+    checkpoint: Checkpoint, fitting: Examples, selection: Examples, predicted: Estimate
 ) -> Reference:
     """Gather what new clips are held against.
 
@@ -38,7 +38,7 @@ def refer(
         checkpoint: the finished run.
         fitting: the fitted clips.
         selection: the validation clips; empty without validation.
-        predicted: (clips, targets) of the latter.
+        predicted: what the run says of the latter.
     """
     few = _PICTURED if any(_shows(draw) for draw in checkpoint.draws.values()) else _SAMPLE
     seen = checkpoint.examples(_some(fitting.clips, few), fitting.store)
@@ -72,12 +72,13 @@ def _some(clips: Sequence[Clip], count: int) -> list[Clip]:
     return [clips[place] for place in dict.fromkeys(places.tolist())]
 
 
-def _residuals(selection: Examples, predicted: Array) -> Residuals:
+def _residuals(selection: Examples, predicted: Estimate) -> Residuals:
     return Residuals(
         truth=selection.labels(),
-        predicted=np.asarray(predicted, dtype=np.float64),
+        predicted=predicted.scores,
         group=np.asarray(cluster_numbers(selection.clips), dtype=np.int64),
         clip=np.array([clip_hash(clip.id) for clip in selection.clips], dtype=np.int64),
+        sd=None if predicted.variance is None else np.sqrt(predicted.variance),
     )
 
 
