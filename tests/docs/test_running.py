@@ -45,7 +45,7 @@ TRAINING = {
     "au_hybrid": "train.passes=1 train.batch_size=8",
     "resnet_lstm": "train.steps_per_epoch=2",
     "s2d_112": "train.passes=1",
-    "senet": "protocol.folds=2",
+    "senet": "protocol.folds=3",
 }
 MORE = {"analyse explanations": "--split train"}
 """Command -> what it needs so that a study of sixteen clips is enough."""
