@@ -1,9 +1,12 @@
 """Model files are looked for, verified and never fetched behind anyone's back."""
 
+import json
 from pathlib import Path
 
 import pytest
+import timm
 
+from tests.support.command_line import type_in
 from traitscope import weights
 from traitscope.errors import MissingError, TraitscopeError
 
@@ -77,3 +80,14 @@ def test_a_failed_download_of_a_network_is_told(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
     with pytest.raises(TraitscopeError, match=r"huggingface.co/timm/resnet50.tv_in1k: no route"):
         weights.fetch("timm:resnet50.tv_in1k")
+
+
+def test_tensors_that_models_start_from_are_listed_with_their_licence() -> None:
+    rows = {row["name"]: row for row in json.loads(type_in("weights", "list", "--json").stdout)}
+    vgg = rows["timm:vgg16_bn.tv_in1k"]
+    assert (vgg["licence"], vgg["found"]) == ("BSD-3-Clause", None)
+    assert vgg["purpose"].startswith("starts cam_dan, dan: ImageNet-1k")
+    for name in (one for one in rows if one.startswith(weights.TIMM)):
+        published = timm.get_pretrained_cfg(name.removeprefix(weights.TIMM))
+        assert published.hf_hub_id == f"timm/{name.removeprefix(weights.TIMM)}"
+        assert published.license.lower() == rows[name]["licence"].lower()

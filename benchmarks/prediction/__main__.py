@@ -1,4 +1,4 @@
-"""`predict` against `prepare`, its start, what it opens, encoders against themselves, long sound.
+"""`predict` against `prepare`, its start, what it opens, encoders, long sound and recordings.
 
 Run with ``python -m benchmarks.prediction`` from the repository; ``--short`` is a quick look. Clips
 are those of ``benchmarks.extraction``, made once in ``--media``.
@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 from statistics import fmean as mean
 
-from benchmarks.extraction.clips import describe, make_clips
+from benchmarks.extraction.clips import describe, make_clips, make_long
 from benchmarks.figures import figure
 from benchmarks.prediction import clips, texts
 
@@ -37,6 +37,7 @@ def main() -> int:
         _opens(run, media, goals)
         _texts(options, folder, goals)
         _memory(options, folder, goals)
+        _recordings(options, folder, run, media, goals)
     print(f"\nload {os.getloadavg()[0]:.1f} after the run")
     for goal, met in goals:
         print(f"{'met ' if met else 'MISSED'} {goal}")
@@ -50,6 +51,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--backend", default="auto", choices=["auto", "mediapipe", "dlib"])
     parser.add_argument("--texts", type=int, default=1500)
+    parser.add_argument("--recordings", type=int, nargs="*", default=[1, 10, 120])
     parser.add_argument("--minutes", type=int, nargs="*", default=[1, 10, 60, 120])
     parser.add_argument("--short", action="store_true", help="few clips and texts, one hour")
     default = Path(tempfile.gettempdir()) / "traitscope-benchmark"
@@ -58,6 +60,7 @@ def _options() -> argparse.Namespace:
     if options.short:
         options.clips, options.distinct, options.texts = 16, 2, 300
         options.minutes = [1, 30]
+        options.recordings = [1, 10]
     return options
 
 
@@ -132,10 +135,39 @@ def _memory(options: argparse.Namespace, folder: Path, goals: Goals) -> None:
         goals.append((f"memory of {extractor} is flat", held[-1] <= held[0] + 60))
 
 
+def _recordings(
+    options: argparse.Namespace, folder: Path, run: Path, media: list[Path], goals: Goals
+) -> None:
+    """Peak memory of whole predictions of video, and what windows and one clip cost."""
+    if not options.recordings:
+        return
+    # One look per second: what is held does not depend on how much is looked at in between.
+    sparse = clips.train(folder / "sparse", media, options.backend, "rate=1")
+    held = []
+    for minutes in options.recordings:
+        long = make_long(folder / f"long_{minutes}.mp4", media[0], minutes)
+        pairs = 3 if minutes == options.recordings[0] else 0
+        once = _in_process("recording.py", str(sparse), str(long), "--pairs", str(pairs))
+        held.append(once["anonymous"] / 1e6)
+        what = f"predict of {minutes} min of 720p, {once['windows']} windows, MB held"
+        _row(what, f"{held[-1]:.0f}", held[-1] / held[0])
+        long.unlink()
+        if pairs:
+            _row("timeline of it, beside the same without", "", once["timeline"])
+            goals.append(("timeline and intervals cost < 10 %", once["timeline"] < 1.1))
+    goals.append(("memory of predict is flat", held[-1] <= held[0] + 100))
+    one = _in_process("recording.py", str(run), str(media[0]), "--pairs", "3")
+    _row("decoding one 15 s clip of 720p and nothing else, seconds", f"{one['decoded']:.1f}")
+    _row("predict of it, warm, face and sound", f"{one['warm']:.1f}", one["warm"] / one["decoded"])
+    _row("predict of it in a new process", f"{one['first']:.1f}", one["first"] / one["decoded"])
+
+
 def _in_process(script: str, *arguments: str) -> dict:
     """Run a script of this folder by itself, and read the JSON it ends with."""
     command = [sys.executable, str(HERE / script), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    paths = os.pathsep.join(filter(None, (str(HERE.parents[1]), os.environ.get("PYTHONPATH"))))
+    env = {**os.environ, "PYTHONPATH": paths}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=env)
     if done.returncode:
         raise SystemExit(f"{script} failed:\n{done.stderr[-2000:]}")
     return json.loads(done.stdout.splitlines()[-1])

@@ -17,12 +17,13 @@ from traitscope.runs.plan import requests_for
 from traitscope.training.fitting import train as fit
 from traitscope.types import Clip, Corpus
 
-FITTED = 10
+FITTED = 15
 FRAMES_PER_SECOND = 16000
 
 
-def train(folder: Path, media: list[Path], backend: str) -> Path:
+def train(folder: Path, media: list[Path], backend: str, *settings_of_signals: str) -> Path:
     """Train a run on signals and sound of a few clips; returns its folder."""
+    folder.mkdir(exist_ok=True)
     rng = np.random.default_rng(0)
     with (folder / "clips.csv").open("w", newline="") as file:
         writer = csv.writer(file)
@@ -37,6 +38,7 @@ def train(folder: Path, media: list[Path], backend: str) -> Path:
     (folder / "clips.yaml").write_text(json.dumps(facts))
     address = f"table:{folder / 'clips.csv'}"
     settings = [f"features.signals.backend={backend}", "model.penalties=[1.0]"]
+    settings += [f"features.signals.{one}" for one in settings_of_signals]
     requests = requests_for("functionals", settings)
     prepare(load_corpus(address), requests, store=folder / "store", workers=0)
     data = [f"data.corpus={address}", f"data.store={folder / 'store'}"]

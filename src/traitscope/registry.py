@@ -4,6 +4,7 @@ The one gate to code from outside: a dotted name is imported only where the user
 role. Names that stand in a run, a recipe, a report or a table are data, whoever wrote them.
 """
 
+import ast
 import importlib
 import re
 from collections.abc import Iterable
@@ -79,6 +80,16 @@ def names(room: Room) -> list[str]:
     # An entry may be a folder, such as the synthetic corpus.
     folders = {path.parent.name for path in folder.glob("*/__init__.py")}
     return sorted(name for name in files | folders if not name.startswith("_"))
+
+
+def literal(room: Room, name: str, constant: str) -> Any:
+    """The value of a constant in an entry's file, read without importing it; None without one."""
+    path = Path(__file__).parent / room / f"{name}.py"
+    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    for node in ast.parse(text).body:
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == constant:
+            return ast.literal_eval(node.value)
+    return None
 
 
 def load(

@@ -189,6 +189,15 @@ def _whisper(name: str, *, fetching: bool) -> Path:
         ) from error
 
 
+def locate_network(name: str) -> Path | None:
+    """Where the tensors of ``timm:NAME.TAG`` lie in the hub's local cache; None if they do not."""
+    from huggingface_hub import try_to_load_from_cache
+
+    repository = f"timm/{name.removeprefix(TIMM)}"
+    path = try_to_load_from_cache(repository, "model.safetensors")
+    return Path(path) if isinstance(path, str) else None
+
+
 def hub_name(name: Path | str) -> tuple[str, str]:
     """The repository, ``owner/name``, and the revision of a run on a hub.
 

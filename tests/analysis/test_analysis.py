@@ -15,10 +15,10 @@ from traitscope.analysis.correlations import (
     METHODS,
     correlate_signals,
     measure,
-    readable,
     write_table,
 )
 from traitscope.analysis.heat_maps import draw
+from traitscope.analysis.naming import readable
 from traitscope.corpora import load_corpus
 from traitscope.corpora.synthetic._behaviours import BEHAVIOURS, plan
 from traitscope.errors import ConfigError, DataError
@@ -150,7 +150,8 @@ def test_the_table_and_the_pictures_hold_every_pair(planted, tmp_path: Path) -> 
 def test_signals_have_readable_names() -> None:
     assert readable("AU12_r") == "AU12 lip corner puller"
     assert readable("pose_Ry") == "head yaw"
-    assert readable("mfcc_1") == "mfcc_1"
+    assert readable("delta_mfcc_1") == "change of timbre 1"
+    assert readable("somebody_s_own") == "somebody_s_own"
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from traitscope.analysis.naming import readable
 from traitscope.audit import scored_run, scored_table
 from traitscope.audit.scored import Scored, numbers
 from traitscope.data.pooling import pool
@@ -36,31 +37,6 @@ METHODS = ("pearson", "spearman")
 _RESAMPLES = 1_000  # of the intervals: one set per signal and method
 # How tracking went, not what a person did: it would correlate with the recording.
 _BOOKKEEPING = {"confidence", "success", "frame", "face_id"}
-# Units as the Facial Action Coding System names them, under the columns of OpenFace.
-_NAMES = {
-    "AU01_r": "inner brow raiser",
-    "AU02_r": "outer brow raiser",
-    "AU04_r": "brow lowerer",
-    "AU05_r": "upper lid raiser",
-    "AU06_r": "cheek raiser",
-    "AU07_r": "lid tightener",
-    "AU09_r": "nose wrinkler",
-    "AU10_r": "upper lip raiser",
-    "AU12_r": "lip corner puller",
-    "AU14_r": "dimpler",
-    "AU15_r": "lip corner depressor",
-    "AU17_r": "chin raiser",
-    "AU20_r": "lip stretcher",
-    "AU23_r": "lip tightener",
-    "AU25_r": "lips part",
-    "AU26_r": "jaw drop",
-    "AU45_r": "blink",
-    "gaze_angle_x": "gaze left-right",
-    "gaze_angle_y": "gaze up-down",
-    "pose_Rx": "head pitch",
-    "pose_Ry": "head yaw",
-    "pose_Rz": "head roll",
-}
 
 
 @dataclass(frozen=True)
@@ -171,14 +147,6 @@ def measure(store: Store, key: str, clips: Sequence[Clip]) -> Measured:
     extractor = str(store.fingerprints()[key].get("extractor", ""))
     provenance = dict(first.info.get("provenance") or {})
     return Measured(key, extractor, tuple(measured), columns, np.stack(rows), provenance)
-
-
-def readable(signal: str) -> str:
-    """A signal as people read it: ``AU12 lip corner puller``."""
-    about = _NAMES.get(signal)
-    if about is None:
-        return signal
-    return f"{signal.removesuffix('_r')} {about}" if signal.startswith("AU") else about
 
 
 def write_table(result: Mapping[str, Any], path: Path) -> Path:

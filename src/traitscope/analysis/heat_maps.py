@@ -10,7 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from traitscope.analysis.correlations import LEVEL, METHODS, STATISTICS, readable
+from traitscope.analysis.correlations import LEVEL, METHODS, STATISTICS
+from traitscope.analysis.naming import readable
 from traitscope.plotting import save
 
 DPI = 200

@@ -36,6 +36,11 @@ class Config(BaseConfig):
 
 TINY = Config(backbone="test_resnet", pretrained=False, frames=2, hidden=8, dropout=0.0)
 
+WEIGHTS = {
+    "timm:resnet101.tv_in1k": "BSD-3-Clause; ImageNet-1k",
+}
+"""Published tensors it may start from -> licence and what they were taught on."""
+
 
 def inputs(config: Config) -> dict[str, Draw]:
     """Average and maximum of two groups of layers, for each of a few frames (6 x 6144)."""

@@ -59,6 +59,11 @@ class Config(ImagesConfig):
 
 TINY = Config(plus=True, width=16, size=32, images=2, evaluation_images=2)
 
+WEIGHTS = {
+    "timm:vgg16_bn.tv_in1k": "BSD-3-Clause; ImageNet-1k (recipe dan_vgg)",
+}
+"""Published tensors it may start from -> licence and what they were taught on."""
+
 
 def inputs(config: Config) -> dict[str, Draw]:
     """Frames or faces: random ones in training, evenly spaced ones in evaluation."""

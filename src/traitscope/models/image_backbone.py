@@ -63,6 +63,13 @@ class Config(ImagesConfig):
 
 TINY = Config(backbone="test_resnet", size=32, images=2, evaluation_images=2)
 
+WEIGHTS = {
+    "timm:convnextv2_tiny.fcmae_ft_in22k_in1k": "CC-BY-NC-4.0; ImageNet-22k, 1k (recipe convnext)",
+    "timm:vit_small_patch14_dinov2.lvd142m": "Apache-2.0; LVD-142M, no labels (recipe dinov2)",
+    "timm:seresnet50.a1_in1k": "Apache-2.0; ImageNet-1k",
+}
+"""Published tensors it may start from -> licence and what they were taught on."""
+
 
 def inputs(config: Config) -> dict[str, Draw]:
     """Frames or faces: random ones in training, evenly spaced ones in evaluation."""

@@ -113,6 +113,11 @@ TINY = Config(
     dropout=0.0,
 )
 
+WEIGHTS = {
+    "timm:vit_base_patch16_224.augreg2_in21k_ft_in1k": "Apache-2.0; ImageNet-21k and 1k (s2d_*)",
+}
+"""Published tensors it may start from -> licence and what they were taught on."""
+
 
 def inputs(config: Config) -> dict[str, Draw]:
     """Faces, and landmarks at the same times unless the network finds them in the faces."""

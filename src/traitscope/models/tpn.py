@@ -60,6 +60,11 @@ class Config(VideoConfig):
 
 TINY = Config(frames=4, size=64, backbone="test_resnet", tempos=(1, 2), groups=2, dropout=0.0)
 
+WEIGHTS = {
+    "timm:resnet50.a1_in1k": "Apache-2.0; ImageNet-1k (recipe tpn)",
+}
+"""Published tensors it may start from -> licence and what they were taught on."""
+
 
 def inputs(config: Config) -> dict[str, Draw]:
     """Frames spread over the clip."""

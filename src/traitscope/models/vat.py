@@ -60,6 +60,11 @@ class Config(BaseConfig):
 
 TINY = Config(frames=3, height=64, backbone="test_resnet", dim=16, heads=2, units=2, dropout=0.0)
 
+WEIGHTS = {
+    "timm:resnet50.tv_in1k": "BSD-3-Clause; ImageNet-1k (recipe vat)",
+}
+"""Published tensors it may start from -> licence and what they were taught on."""
+
 
 def inputs(config: Config) -> dict[str, Draw]:
     """Frames spread over the clip, or a run of them."""

@@ -22,6 +22,7 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from traitscope.analysis.evidence import Explanation, span_of
+from traitscope.analysis.naming import about, brief, readable
 from traitscope.errors import DataError
 from traitscope.files import write_text
 from traitscope.media.previews import Preview, preview
@@ -162,21 +163,32 @@ def _view(e: Explanation, place: int, told: Mapping[str, Any]) -> TraitView:
             continue
         if stream == "transcript":
             texts.append((stream, figures.marked(e.parts, e.values[:, place], stream)))
-        strongest = sorted(sums.items(), key=lambda item: -abs(item[1]))[:_NAMES]
-        names.append((stream, figures.bars(dict(strongest))))
+        strongest = dict(sorted(sums.items(), key=lambda item: -abs(item[1]))[:_NAMES])
+        # Words are what they are; columns have names that only programs read.
+        named = str if stream == "transcript" else readable
+        title = "Words" if stream == "transcript" else f"Measured in {about(stream)}"
+        names.append((title, figures.bars(strongest, named=named)))
     return TraitView(
         label=told["label"],
         score=f"{told['score']:.2f}",
         words=_words(e, told),
         strips=tuple(
-            (stream, figures.strip(one, place, e.seconds, label=f"{stream} over time"))
+            (
+                brief(stream, e.strips),
+                figures.strip(one, place, e.seconds, label=f"{stream} over time"),
+            )
             for stream, one in e.strips.items()
         ),
-        streams=figures.bars({name: float(one[place]) for name, one in e.alone.items()}),
+        streams=figures.bars(
+            {name: float(one[place]) for name, one in e.alone.items()}, named=about
+        ),
         names=tuple(names),
         texts=tuple(texts),
         regions=tuple(
-            (stream, figures.bars({name: float(one[place]) for name, one in regions.items()}))
+            (
+                about(stream),
+                figures.bars({name: float(one[place]) for name, one in regions.items()}),
+            )
             for stream, regions in e.regions.items()
         ),
         pictures=figures.key_pictures(e, place),
@@ -198,9 +210,10 @@ def _words(e: Explanation, told: Mapping[str, Any]) -> str:
     when = ""
     if told["seconds"] is not None:
         when = ", seconds {:.1f} to {:.1f}".format(*told["seconds"])
-    what = ", ".join(filter(None, (told["region"], told["name"])))
+    name = told["name"] if told["stream"] == "transcript" else readable(told["name"])
+    what = ", ".join(filter(None, (told["region"], name)))
     return (
-        f"The score is {far}. What holds it there most: {told['stream']}{when}"
+        f"The score is {far}. What holds it there most: {about(told['stream'])}{when}"
         f"{f' ({what})' if what else ''}."
     )
 

@@ -5,7 +5,7 @@ strongest of its row.
 """
 
 from base64 import b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,13 +31,15 @@ class Bar:
     """A bar to the right (it raises the score) or to the left.
 
     Attributes:
-        name: of what.
+        name: of what, as people read it.
+        own: its name for programs.
         text: the number.
         width: in percent of half the row.
         plus: whether it raises the score.
     """
 
     name: str
+    own: str
     text: str
     width: float
     plus: bool
@@ -58,11 +60,16 @@ class Shown:
     text: str
 
 
-def bars(values: Mapping[str, float]) -> tuple[Bar, ...]:
-    """Bars of some numbers, the longest fills half a row."""
+def bars(values: Mapping[str, float], *, named: Callable[[str], str] = str) -> tuple[Bar, ...]:
+    """Bars of some numbers, the longest fills half a row.
+
+    Args:
+        values: by name.
+        named: turns a name into one that people read.
+    """
     longest = max((abs(v) for v in values.values()), default=0.0) or 1.0
     return tuple(
-        Bar(name, signed(value), round(100 * abs(value) / longest, 1), value >= 0)
+        Bar(named(name), name, signed(value), round(100 * abs(value) / longest, 1), value >= 0)
         for name, value in sorted(values.items(), key=lambda item: -abs(item[1]))
     )
 
