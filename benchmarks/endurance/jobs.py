@@ -53,7 +53,9 @@ def killed(place: Place, seconds: float) -> str:
         shutil.rmtree(store, ignore_errors=True)
         for _ in range(3):
             process = place.start("prepare", STUDY, "--store", store, *_ALL, "--workers", 2)
-            workers += _kill_one(process, rng)
+            workers += _kill_one(
+                process, rng.uniform(0.1, 1.0) * place.seconds, worker=rounds % 2 == 0
+            )
             rounds += 1
             _expect(not wrong(store, place.sound), f"killed: {wrong(store, place.sound)}")
         last = place.prepare(store)
@@ -62,14 +64,14 @@ def killed(place: Place, seconds: float) -> str:
     return f"{rounds} kills, {workers} of them of a worker alone: nothing lost, nothing wrong"
 
 
-def _kill_one(process: "subprocess.Popen[str]", rng: random.Random) -> bool:
-    """Kill the command with all it started, or one worker; True for a worker."""
-    time.sleep(rng.uniform(0.5, 6.0))
+def _kill_one(process: "subprocess.Popen[str]", seconds: float, *, worker: bool) -> bool:
+    """Kill the command with all it started, or the worker it started last; True for a worker."""
+    time.sleep(seconds)  # any moment of a run, however slow the machine
     children = psutil.Process(process.pid).children(recursive=True) if _runs(process) else []
-    alone = bool(children) and rng.random() < 0.5
+    alone = worker and bool(children)
     if alone:
         try:
-            rng.choice(children).kill()
+            max(children, key=lambda child: child.pid).kill()
         except psutil.NoSuchProcess:
             alone = False
     elif _runs(process):

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,7 +49,9 @@ class Place:
         target = "targets:\n  openness: {low: 0, high: 1, direction: 1}\n"
         (study / "clips.yaml").write_text(f"kind: apparent\n{target}")
         self.sound = folder / "sound"
+        begun = time.monotonic()
         done = self.prepare(self.sound)
+        self.seconds = time.monotonic() - begun
         if done.code:
             raise SystemExit(f"The corpus of this benchmark cannot be prepared: {done.text}")
 

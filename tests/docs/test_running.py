@@ -19,6 +19,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
 ELSEWHERE = {
     "serve": "runs until it is stopped: tests/service starts it and asks it",
     "benchmark zoo_small": "trains twelve systems, many minutes; docs/compare.md's own suite runs",
+    "predict runs/words": "needs a speech model: tests/extract/test_hearing.py",
     "weights fetch": "needs the network: tests/test_weights.py fetches from a server of its own",
 }
 """What is not run here -> why, and what runs it."""
