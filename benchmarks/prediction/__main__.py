@@ -157,7 +157,7 @@ def _recordings(
             goals.append(("timeline and intervals cost < 10 %", once["timeline"] < 1.1))
     goals.append(("memory of predict is flat", held[-1] <= held[0] + 100))
     one = _in_process("recording.py", str(run), str(media[0]), "--pairs", "3")
-    _row("decoding one 15 s clip of 720p and nothing else, seconds", f"{one['decoded']:.1f}")
+    _row("decoding one 15 s clip of 720p, processor seconds", f"{one['decoded']:.1f}")
     _row("predict of it, warm, face and sound", f"{one['warm']:.1f}", one["warm"] / one["decoded"])
     _row("predict of it in a new process", f"{one['first']:.1f}", one["first"] / one["decoded"])
 

@@ -1,7 +1,9 @@
 """Recordings of any length in a process of their own: ``recording.py RUN CLIP``, as JSON.
 
-Peak memory without a file behind it and seconds of one `predict`; then, in the same process, pairs
-of calls with and without windows, and the time to decode the same media and do nothing with it.
+Peak memory without a file behind it of one `predict`; then, in the same process, pairs of calls
+with and without windows, and what it takes to decode the same media and do nothing with it. All
+times are of the processors, so that what else the machine does has no say; that of the first
+prediction has the start of the process and its imports in it.
 """
 
 import argparse
@@ -32,7 +34,8 @@ def main() -> None:
 
     watcher = threading.Thread(target=watch)
     watcher.start()
-    first, windows = _predicted(options.run, options.clip, timeline=True)
+    windows = _predicted(options.run, options.clip, timeline=True)[1]
+    first = time.process_time()
     done.set()
     watcher.join()
     ratios, warm, decoded = [], [], []
@@ -56,25 +59,25 @@ def main() -> None:
 
 
 def _predicted(run: Path, clip: Path, *, timeline: bool) -> tuple[float, int]:
-    """Seconds of one prediction, and its windows."""
+    """Processor seconds of one prediction, and its windows."""
     from traitscope.prediction.clips import predict
     from traitscope.prediction.halves import Wishes
 
-    started = time.perf_counter()
+    started = time.process_time()
     (one,) = predict(run, clip, workers=0, wishes=Wishes(timeline=timeline))
     assert one.status == "ok", one
-    return time.perf_counter() - started, len(one.timeline) if one.timeline else 0
+    return time.process_time() - started, len(one.timeline) if one.timeline else 0
 
 
 def _decoded(clip: Path) -> float:
-    """Seconds to decode pictures and sound."""
+    """Processor seconds to decode pictures and sound."""
     from traitscope.media import read_frames, read_sound
 
-    started = time.perf_counter()
+    started = time.process_time()
     for _ in read_frames(clip, rates=["native"]):
         pass
     read_sound(clip)
-    return time.perf_counter() - started
+    return time.process_time() - started
 
 
 if __name__ == "__main__":

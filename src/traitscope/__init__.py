@@ -20,6 +20,7 @@ _VERBS = {
     "fuse": ("traitscope.evaluation.fusion", "fuse"),
     "import_features": ("traitscope.features.imports", "import_features"),
     "convert": ("traitscope.runs.conversion", "convert"),
+    "tune": ("traitscope.experiments.search", "tune"),
     "Run": ("traitscope.interface", "Run"),
     "Predictor": ("traitscope.predictor", "Predictor"),
     "Predictions": ("traitscope.interface", "Predictions"),

@@ -2,6 +2,7 @@ from traitscope.corpora import load_corpus as load_corpus
 from traitscope.evaluation.assessment import evaluate_predictions as evaluate_predictions
 from traitscope.evaluation.comparison import compare_systems as compare_systems
 from traitscope.evaluation.fusion import fuse as fuse
+from traitscope.experiments.search import tune as tune
 from traitscope.features.imports import import_features as import_features
 from traitscope.interface import Predictions as Predictions
 from traitscope.interface import Run as Run

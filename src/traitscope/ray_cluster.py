@@ -17,8 +17,10 @@ from pathlib import Path
 from types import ModuleType
 
 from traitscope import extras
-from traitscope.errors import ConfigError
+from traitscope.errors import ConfigError, TraitscopeError
 
+HERE = "local"
+"""The address that starts a cluster of this machine, as none does."""
 _LONGEST = 30
 """Letters of a temporary folder: Ray's sockets lie in it, and a socket's path may have 107."""
 _PREFIX = "ts-ray-"
@@ -30,9 +32,11 @@ _QUIET = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # else a warning that this will be the default
     "RAY_AIR_NEW_OUTPUT": "0",
 }
-_HERE = {
-    # Ray replaces a loopback address by the machine's own, and then listens to everybody, except
-    # where it is told that there is no cluster, which is what it does on laptops.
+_AS_TYPED = {
+    # Ray replaces a loopback address by the machine's own, except where it is told that there is no
+    # cluster, which is what it does on laptops. Replaced, a cluster that is started here listens to
+    # everybody; and one that listens to this machine alone is sought where nobody answers, for
+    # minutes.
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
 }
 
@@ -49,19 +53,22 @@ def open_cluster(
     files then with the next start). A connection that is open already is used and stays open.
 
     Args:
-        address: ``HOST:PORT`` of a running cluster (``ray start --head``), or ``auto`` for the one
-            that runs on this machine.
+        address: ``HOST:PORT`` of a running cluster (``ray start --head``), ``auto`` for the one
+            that runs on this machine, or ``local`` to start one, as without.
         why: what needs Ray, for the message where it is not installed.
         cpus: cores that a started cluster may give away; all by default.
 
     Raises:
         MissingError: Ray is not installed.
         ConfigError: there is no cluster at the address.
+        TraitscopeError: Ray does not start.
     """
+    if address == HERE:
+        address = None
     if address:
         _check_heard(address)
     token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": _token()}
-    with _environment(_QUIET if address else _QUIET | _HERE | token):
+    with _environment(_QUIET | _AS_TYPED | ({} if address else token)):
         ray = extras.require("ray", extra="ray", why=why)
         if ray.is_initialized():
             yield ray
@@ -73,7 +80,7 @@ def open_cluster(
 def _check_heard(address: str) -> None:
     """Ray waits five minutes for a cluster that is not there."""
     host, _, port = address.rpartition(":")
-    if not host or not port.isdigit():  # auto, local: Ray knows at once
+    if not host or not port.isdigit():  # auto: Ray knows at once
         return
     try:
         socket.create_connection((host.rpartition("/")[2], int(port)), timeout=_SECONDS).close()
@@ -110,6 +117,20 @@ def _token() -> str:
 def _started(ray: ModuleType, cpus: int | None) -> Iterator[None]:
     place = _temporary()
     try:
+        _start(ray, cpus, place)
+        if (seen := ray.util.get_node_ip_address()) != "127.0.0.1":
+            raise ConfigError(
+                f"Ray listens at {seen}, because this program had imported it before. Import ray "
+                f"after traitscope has started it, or start it yourself and give its address."
+            )
+        yield
+    finally:
+        ray.shutdown()
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def _start(ray: ModuleType, cpus: int | None, place: Path) -> None:
+    try:
         ray.init(
             address="local",
             num_cpus=cpus,
@@ -120,15 +141,12 @@ def _started(ray: ModuleType, cpus: int | None) -> Iterator[None]:
             _node_ip_address="127.0.0.1",
             _temp_dir=str(place),
         )
-        if (seen := ray.util.get_node_ip_address()) != "127.0.0.1":
-            raise ConfigError(
-                f"Ray listens at {seen}, because this program had imported it before. Import ray "
-                f"after traitscope has started it, or start it yourself and give its address."
-            )
-        yield
-    finally:
-        ray.shutdown()
-        shutil.rmtree(place, ignore_errors=True)
+    # Ray waits half a minute for its own processes, and then raises nothing narrower.
+    except Exception as error:
+        raise TraitscopeError(
+            f"Ray could not be started on this machine: {error} Where that took too long, start it "
+            f"by itself, ray start --head, and give its address."
+        ) from error
 
 
 def _temporary() -> Path:

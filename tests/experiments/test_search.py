@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.prepared import data, make_corpus, make_store
+from tests.support.interrupts import interrupt
+from tests.support.prepared import data, history, make_corpus, make_store
 from traitscope.errors import ConfigError, DataError, MissingError
 from traitscope.evaluation.trained_runs import evaluate
 from traitscope.experiments.search import tune
@@ -127,7 +128,8 @@ def test_the_page_warns_before_it_shows_and_escapes(tmp_path: Path) -> None:
     view = SearchView("net", "ccc", False, (axis,), rows, 0, (("train.lr", 1.0),), "traitscope")
     text = write_search_page(view, tmp_path / "p.html").read_text(encoding="utf-8")
     assert text.index("Validation was searched") < text.index("0.3100")
-    assert "1 trials were stopped early" in text
+    assert "1 trial was stopped early" in text
+    assert "1 trial failed" in text
     assert "<script>" not in text
     assert text.count("<polyline") >= 4  # two trials, their curves, and the best so far
     single = SearchView("net", "mae", True, (axis,), rows[:1], 0, (), "traitscope")
@@ -186,3 +188,27 @@ def test_a_killed_search_goes_on_and_its_best_recipe_gives_its_score(
     assert score == pytest.approx(best["score"], abs=1e-3)
     report = evaluate(run, split="validation")
     assert any("best of 5 trials by macro ccc" in warning for warning in report.warnings)
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_a_search_and_says_how_to_go_on(place: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "search"
+    # Ever so many epochs: whatever the machine, it is at work when it is stopped.
+    settings = [
+        *data(place),
+        "train.epochs=100000",
+        "trainer.logger=csv",
+        "train.lr=loguniform(1e-4,0.1)",
+    ]
+    how = ["--trials", "1", "--to", folder, "--accelerator", "cpu"]
+    run = folder / "trials" / "000"
+    said = interrupt(
+        ["tune", "audio_lstm", *settings, *how],
+        when=(run / "state.ckpt").is_file,
+        cwd=tmp_path,
+    )
+    assert f"traitscope tune --resume --to {folder}" in said
+    assert read_trial(Job("audio_lstm", (), folder), 0).status == "running"
+    done = len(history(run))
+    train("audio_lstm", [f"train.epochs={done + 1}"], to=run, resume=True, accelerator="cpu")
+    assert len(history(run)) == done + 1

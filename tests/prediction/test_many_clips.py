@@ -4,13 +4,16 @@ import csv
 import io
 import json
 import logging
+import shutil
 import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
@@ -25,9 +28,10 @@ from traitscope.features.extraction import Extraction
 from traitscope.features.request import make_request
 from traitscope.prediction.clips import predict
 from traitscope.prediction.scoring import Scorer, Task, score
-from traitscope.runs.checkpoint import load
+from traitscope.runs.checkpoint import Checkpoint, Estimate, load
+from traitscope.runs.reference import Residuals, read_reference, save_reference
 from traitscope.training.fitting import train
-from traitscope.types import Clip
+from traitscope.types import Batch, Clip
 
 DEADLY = "tests.support.deadly_extractor"
 
@@ -275,3 +279,37 @@ def test_a_predictor_keeps_what_it_opened_and_gives_what_predict_gives(
     assert frame["target"].tolist() == ["warmth"]
     assert frame["score"].tolist() == [first[0].scores["warmth"]]
     assert "warmth" in first[0]._repr_html_()
+
+
+def test_a_table_keeps_what_intervals_follow_from(
+    run: Path, sounds: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that says how sure it is, by the tone: its stated deviations are put in its place."""
+    own = tmp_path / "run"
+    shutil.copytree(run, own)
+    clips = np.arange(40)
+    truth, sd = np.linspace(0.2, 0.8, 40)[:, None], np.full((40, 1), 0.1)
+    known = Residuals(truth, truth + 0.05, clips, clips, sd)
+    save_reference(own, replace(read_reference(own), residuals=known))
+    estimate = Checkpoint.estimate
+
+    def sure(self: Checkpoint, batch: Batch) -> Estimate:
+        made = estimate(self, batch)
+        return made._replace(variance=0.01 * (1 + made.scores**2))
+
+    table = tmp_path / "scores.csv"
+    (plain,) = predict(own, sounds[0], table=table, workers=0)  # as an exported graph: no variance
+    assert pd.read_csv(table)["variance_warmth"].isna().all()
+    seen, hook = progress()
+    assert predict(own, sounds[0], table=table, workers=0, hook=hook) == [plain]
+    assert seen == [1]
+    monkeypatch.setattr(Checkpoint, "estimate", sure)
+    table.unlink()
+    made = predict(own, *sounds[:2], table=table, workers=0)
+    widths = [one.intervals["warmth"].high - one.intervals["warmth"].low for one in made]
+    assert widths[0] != pytest.approx(widths[1], rel=1e-6)
+    assert made[0].variance["warmth"] == pytest.approx(0.01 * (1 + made[0].scores["warmth"] ** 2))
+    seen, hook = progress()
+    again = predict(own, *sounds[:2], table=table, workers=0, hook=hook)
+    assert seen == [2]
+    assert [one.intervals for one in again] == [one.intervals for one in made]

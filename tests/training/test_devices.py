@@ -1,9 +1,5 @@
 """Two processes fit what one fits: the same batches, the same scores, each clip once."""
 
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +7,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from tests.support.interrupts import hear_interrupts
+from tests.support.interrupts import interrupt
 from tests.support.prepared import data, history, make_corpus
 from tests.support.prepared_streams import fill_store, tiny_settings
 from traitscope.errors import ConfigError
@@ -77,6 +73,11 @@ def test_two_processes_score_as_one(pictures: Path, tmp_path: Path, name: str) -
         train(name, settings(pictures, name, **more), to=tmp_path / str(count), devices=count)
         for count in (1, 2)
     ]
+    assert_alike(*runs)
+
+
+def assert_alike(*runs: Path) -> None:
+    """Whether two trainings of three epochs went the same way."""
     one, two = (history(run) for run in runs)
     assert len(one) == len(two) == 3
     for row, other in zip(one, two, strict=True):
@@ -85,6 +86,16 @@ def test_two_processes_score_as_one(pictures: Path, tmp_path: Path, name: str) -
     kept, others = (load_file(run / "model.safetensors") for run in runs)
     for tensor in kept:
         np.testing.assert_allclose(kept[tensor], others[tensor], atol=1e-3)
+
+
+@pytest.mark.slow
+def test_two_processes_of_a_cluster_score_as_one(pictures: Path, tmp_path: Path) -> None:
+    chosen = settings(pictures, "face_cnn")
+    alone = train("face_cnn", chosen, to=tmp_path / "alone", accelerator="cpu")
+    where: dict[str, Any] = {"accelerator": "cpu", "devices": 2, "ray": "local"}
+    assert_alike(alone, train("face_cnn", chosen, to=tmp_path / "two", **where))
+    with pytest.raises(ConfigError, match=r"--ray local is for several devices.*--devices 2"):
+        train("face_cnn", chosen, to=tmp_path / "one", **{**where, "devices": 1})
 
 
 @pytest.mark.slow
@@ -107,19 +118,18 @@ def test_a_stopped_training_of_two_goes_on_as_two_or_one(pictures: Path, tmp_pat
 
 
 @pytest.mark.slow
-def test_ctrl_c_ends_all_and_leaves_what_resumes(pictures: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "how",
+    [["--devices", "2"], ["--workers", "2"], ["--devices", "2", "--ray", "local"]],
+    ids=["devices", "workers", "ray"],
+)
+def test_ctrl_c_ends_all_and_leaves_what_resumes(
+    pictures: Path, tmp_path: Path, how: list[str]
+) -> None:
     run = tmp_path / "run"
-    words = ["train", "face_cnn", *settings(pictures, "face_cnn", epochs=500)]
-    code = "import sys; from traitscope.cli import main; main(sys.argv[1:])"
-    command = [sys.executable, "-c", code, *words, "--to", str(run), "--devices", "2"]
-    how: dict[str, Any] = {"stderr": subprocess.PIPE, "text": True, "preexec_fn": hear_interrupts}
-    with subprocess.Popen(command, **how) as process:
-        while not (run / "state.ckpt").exists() and process.poll() is None:
-            time.sleep(0.05)
-        process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=60)
-    assert process.returncode == 130, said
-    assert "Traceback" not in said
+    words = ["train", "face_cnn", *settings(pictures, "face_cnn", epochs=100_000)]
+    state = run / "state.ckpt"
+    interrupt([*words, "--to", run, *how], when=state.is_file, cwd=tmp_path)
     done = len(history(run))
     train("face_cnn", [f"train.epochs={done + 1}"], to=run, resume=True)
     assert len(history(run)) == done + 1

@@ -162,8 +162,13 @@ def _by_maps(
     lost = _by_loss(
         checkpoint, example, [[parts[p] for p in places] for places in groups.values()], reference
     )
-    flat, inputs, _, masks = _tensors(checkpoint, example, reference)
+    flat, inputs, others, masks = _tensors(checkpoint, example, reference)
     maps = gradients.activation_maps(flat, inputs, masks)
+    # Where there is nothing to see a layer is active, too. Of a model's own maps, which its scores
+    # are linear in, the difference is exact; gradients at the reference say nothing of this clip.
+    if hasattr(flat.network, "activation_maps"):
+        empty = gradients.activation_maps(flat, others, masks)
+        maps = {name: one - empty[name] for name, one in maps.items()}
     values = np.zeros((len(parts), lost.shape[1]))
     for places, gone in zip(groups.values(), lost, strict=True):
         first = parts[places[0]]

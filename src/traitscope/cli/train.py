@@ -8,6 +8,13 @@ import typer
 from traitscope.cli._options import Stream, run_named
 
 app = typer.Typer(rich_markup_mode=None)
+Workers = Annotated[
+    int, typer.Option(min=0, help="Processes that read examples; 0 reads them in this one.")
+]
+Ray = Annotated[
+    str | None,
+    typer.Option(help="HOST:PORT of a Ray cluster that --devices are of; local for one here."),
+]
 
 
 @app.command()
@@ -26,9 +33,7 @@ def train(
         typer.Option("--from", help="Run or file whose weights to start from.", parser=run_named),
     ] = None,
     accelerator: Annotated[Literal["auto", "cpu", "gpu"], typer.Option(help="Where.")] = "auto",
-    workers: Annotated[
-        int, typer.Option(min=0, help="Processes that read examples; 0 reads them in this one.")
-    ] = 0,
+    workers: Workers = 0,
     seeds: Annotated[
         int | None, typer.Option(min=1, help="Trainings of one system, with that many seeds.")
     ] = None,
@@ -38,6 +43,7 @@ def train(
     devices: Annotated[
         int, typer.Option(min=1, help="Processes or GPUs that share each batch of a network.")
     ] = 1,
+    ray: Ray = None,
     stream: Stream = None,
 ) -> None:
     """Train a recipe or a model; prints the folder of the run.
@@ -66,6 +72,7 @@ def train(
             workers=workers,
             parallel=parallel,
             devices=devices,
+            ray=ray,
             streams=stream or (),
             hook=hook,
         )

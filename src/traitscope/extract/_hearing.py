@@ -6,6 +6,7 @@ https://github.com/SYSTRAN/faster-whisper). What is read is data alone, and noth
 
 from dataclasses import dataclass
 from functools import lru_cache
+from threading import RLock
 from typing import Any
 
 import numpy as np
@@ -78,6 +79,10 @@ def _opened(recogniser: str) -> Any:
             f"There is no {' and no '.join(lacking)} in {folder}, which should hold a recogniser "
             f"of faster-whisper. Fetch one with: traitscope weights fetch whisper:base.en"
         )
+    # Its progress bars, which nobody sees, share a semaphore between processes; a worker that is
+    # ended leaves it behind, with a warning. One of threads is enough.
+    tqdm = require("tqdm", extra="asr", why=HEARING).tqdm
+    tqdm.set_lock(RLock())
     # Eight bits, as its authors advise for processors: files hold halves, which few processors
     # compute with. On a minute of talk a word in thirty was another one.
     try:

@@ -29,6 +29,10 @@ _STARTS = 3  # of workers that die before they are ready: more would be the same
 _ENOMEM = errno.ENOMEM  # exit code of a worker
 OUT_OF_MEMORY = "out of memory"
 _PATIENCE_SECONDS = 5.0
+_UNSTARTED = (
+    "Worker processes end before they have started ({how}). Is there enough memory? With workers=0 "
+    "(--workers 0) the work is done in this process."
+)
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of mallopt(3)
 _KEPT_BYTES = 64 * 2**20
@@ -43,6 +47,43 @@ class Crash:
     """
 
     how: str
+
+
+class Agenda:
+    """What is still to be done, and how often each task has ended its worker.
+
+    Args:
+        count: of tasks.
+        tries: how often a task may end its worker before it is given up.
+        advice: what is wrong and what to do where workers do not even start; with ``{how}``.
+    """
+
+    def __init__(self, count: int, tries: int, advice: str) -> None:
+        self.waiting = deque(range(count))
+        self._tries, self._advice = tries, advice
+        self._deaths: Counter[int | None] = Counter()
+
+    def started(self) -> None:
+        """A worker has started: workers can."""
+        self._deaths[None] = 0
+
+    def lost(self, task: int | None, how: str) -> Iterator[tuple[int, Crash]]:
+        """Put a task whose worker has ended where it is tried again, or give it up as a Crash.
+
+        Args:
+            task: None where the worker had not started yet.
+            how: it ended.
+
+        Raises:
+            TraitscopeError: workers do not start.
+        """
+        self._deaths[task] += 1
+        if task is None and self._deaths[None] == _STARTS:
+            raise TraitscopeError(self._advice.format(how=how))
+        if task is not None and self._deaths[task] < self._tries:
+            self.waiting.append(task)  # last: memory may be short while the others run
+        elif task is not None:
+            yield task, Crash(how)
 
 
 class Run(Protocol):
@@ -94,15 +135,13 @@ class _Pool:
         self, work: Callable[[Any], Any], tasks: Sequence[Any], *, threads: int, tries: int
     ) -> None:
         self.work = work
-        self.tries = tries
         self.tasks = tasks
         self.threads = threads
-        self.waiting = deque(range(len(tasks)))
-        self.deaths: Counter[int | None] = Counter()
+        self.agenda = Agenda(len(tasks), tries, _UNSTARTED)
         self.workers: list[_Worker] = []
 
     def has_work(self) -> bool:
-        return bool(self.waiting) or any(worker.task is not None for worker in self.workers)
+        return bool(self.agenda.waiting) or any(worker.task is not None for worker in self.workers)
 
     def start(self) -> None:
         process, connection = spawn(_serve, self.work, self.threads, threads=self.threads)
@@ -122,7 +161,7 @@ class _Pool:
                 raise answer
             self._assign(worker)
             if task is None:
-                self.deaths[None] = 0  # it has started: workers can
+                self.agenda.started()
             else:
                 yield task, answer
 
@@ -136,26 +175,16 @@ class _Pool:
             worker.connection.close()
 
     def _assign(self, worker: _Worker) -> None:
-        if self.waiting:
-            worker.task = self.waiting.popleft()
+        if self.agenda.waiting:
+            worker.task = self.agenda.waiting.popleft()
             with suppress(OSError):  # it has just died: the next step sees that
                 worker.connection.send(self.tasks[worker.task])
 
     def _bury(self, worker: _Worker, task: int | None) -> Iterator[tuple[int, Crash]]:
         self.workers.remove(worker)
         worker.connection.close()
-        how = how_it_ended(worker.process)
-        self.deaths[task] += 1
-        if task is None and self.deaths[None] == _STARTS:
-            raise TraitscopeError(
-                f"Worker processes end before they have started ({how}). Is there enough memory? "
-                f"With workers=0 (--workers 0) the work is done in this process."
-            )
-        if task is not None and self.deaths[task] < self.tries:
-            self.waiting.append(task)  # last: memory may be short while the others run
-        elif task is not None:
-            yield task, Crash(how)
-        if self.waiting:
+        yield from self.agenda.lost(task, how_it_ended(worker.process))
+        if self.agenda.waiting:
             self.start()
 
 

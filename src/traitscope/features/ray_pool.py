@@ -5,7 +5,6 @@ dies loses its task only: that is tried once more, in a fresh actor, while the o
 written goes straight from there into a folder that all machines see; rows alone come back.
 """
 
-from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -13,12 +12,13 @@ from types import ModuleType
 from typing import Any
 
 from traitscope.errors import TraitscopeError, lacks_memory
-from traitscope.features.pool import OUT_OF_MEMORY, TRIES, Crash, Run, traced
+from traitscope.features.pool import OUT_OF_MEMORY, TRIES, Agenda, Crash, Run, traced
 from traitscope.ray_cluster import open_cluster
 
-_STARTS = 3  # as of `pool`: of actors that die before they are ready
-HERE = "local"
-"""The address that starts a cluster of this machine."""
+_UNSTARTED = (
+    "Actors end before they have started ({how}). Is traitscope installed on every machine of the "
+    "cluster, in this version, and is there enough memory?"
+)
 
 
 @contextmanager
@@ -34,8 +34,7 @@ def ray_workers(address: str, workers: int | None, *, why: str) -> Iterator[tupl
         MissingError: Ray is not installed.
         ConfigError: there is no cluster at the address.
     """
-    here = address == HERE
-    with open_cluster(None if here else address, why=why, cpus=workers if here else None) as ray:
+    with open_cluster(address, why=why, cpus=workers) as ray:
         count = int(ray.cluster_resources().get("CPU", 1)) if workers is None else workers
         yield partial(_run, ray), max(1, count)
 
@@ -88,9 +87,8 @@ class _Actors:
         self, ray: ModuleType, work: Callable[[Any], Any], tasks: Sequence[Any], tries: int
     ) -> None:
         self.ray = ray
-        self.tasks, self.tries = tasks, tries
-        self.waiting = deque(range(len(tasks)))
-        self.deaths: Counter[int | None] = Counter()
+        self.tasks = tasks
+        self.agenda = Agenda(len(tasks), tries, _UNSTARTED)
         self.at_work: dict[Any, tuple[Any, int | None]] = {}
         # Sent once, to wherever an actor starts.
         self._work = ray.put(work)
@@ -117,7 +115,7 @@ class _Actors:
                 raise answer
             self._assign(actor)
             if task is None:
-                self.deaths[None] = 0
+                self.agenda.started()
             else:
                 yield task, answer
 
@@ -126,25 +124,16 @@ class _Actors:
             self._kill(actor)
 
     def _assign(self, actor: Any) -> None:
-        if not self.waiting:
+        if not self.agenda.waiting:
             self._kill(actor)
             return
-        task = self.waiting.popleft()
+        task = self.agenda.waiting.popleft()
         self.at_work[actor.do.remote(self.tasks[task])] = actor, task
 
     def _bury(self, actor: Any, task: int | None, how: str) -> Iterator[tuple[int, Crash]]:
         self._kill(actor)
-        self.deaths[task] += 1
-        if task is None and self.deaths[None] == _STARTS:
-            raise TraitscopeError(
-                f"Actors end before they have started ({how}). Is traitscope installed on every "
-                f"machine of the cluster, in this version, and is there enough memory?"
-            )
-        if task is not None and self.deaths[task] < self.tries:
-            self.waiting.append(task)  # last: memory may be short while the others run
-        elif task is not None:
-            yield task, Crash(how)
-        if self.waiting:
+        yield from self.agenda.lost(task, how)
+        if self.agenda.waiting:
             self.start()
 
     def _kill(self, actor: Any) -> None:

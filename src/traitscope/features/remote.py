@@ -109,7 +109,9 @@ def _copy_of(address: str) -> Path:
                 f"There is no packed store at {address}. Make one with: traitscope features pack "
                 f"STORE --to {address}"
             )
-        said = files.cat_file(f"{root}/{PACKED}", end=_LARGEST_BYTES)
+        # Not by `cat_file`, which wants to seek in what Arrow gives it as a stream.
+        with files.open(f"{root}/{PACKED}", "rb") as file:
+            said = file.read(_LARGEST_BYTES)
     digest = hashlib.sha256(address.encode() + b"\n" + said).hexdigest()[:16]
     folder = _cache() / digest
     if not (folder / PACKED).is_file():

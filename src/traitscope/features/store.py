@@ -201,8 +201,11 @@ class Store:
         A stream that lost its row, because the run was killed, gets the row back; a row that
         lost its stream is dropped. Damaged streams without a row are as if they were not there.
         """
-        folder = self._folder(key)
-        rows = {row.stem: row for row in read_status(folder / STATUS)}
+        return self._found(key, read_status(self._folder(key) / STATUS))
+
+    def _found(self, key: str, noted: Sequence[StatusRow]) -> list[StatusRow]:
+        """The rows of what is on disk, of which some are noted."""
+        rows = {row.stem: row for row in noted}
         stored = self.stems(key)
         for stem in stored:
             # The file is there, so it was written after the failure, by a run that was killed then.
@@ -247,12 +250,14 @@ class Store:
         """
         folder = self._folder(key)
         path = folder / STATUS
-        # A row without a checksum may be of a store of before, and is left as it is: reading all of
-        # its files to sum them would take hours.
-        known = {row.stem for row in read_status(path) if row.status == OK}
         if self.packed is not None:  # it was settled when it was packed
             return
-        every = (row if row.stem in known else self.summed(key, row) for row in self.rows(key))
+        # A row without a checksum may be of a store of before, and is left as it is: reading all of
+        # its files to sum them would take hours.
+        noted = read_status(path)
+        known = {row.stem for row in noted if row.status == OK}
+        found = self._found(key, noted)
+        every = (row if row.stem in known else self.summed(key, row) for row in found)
         rows = as_csv(every, header=True)
         with _saying_full(path):
             if not (path.is_file() and path.read_bytes() == rows):

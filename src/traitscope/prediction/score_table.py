@@ -216,7 +216,9 @@ class ScoreTable:
             if status == OK:
                 scores = {name: float(row[f"predicted_{name}"]) for name in self._targets}
                 if self._has_variance:
-                    variance = {n: float(row[f"{_VARIANCE}_{n}"]) for n in self._targets}
+                    # An exported graph of such a run gives none, and its cells are empty.
+                    stated = {name: row[f"{_VARIANCE}_{name}"] for name in self._targets}
+                    variance = {name: float(text) for name, text in stated.items() if text}
             pairs = [pair.rpartition("=") for pair in row["coverage"].split("; ") if pair]
             coverage = {name: float(share) for name, _, share in pairs}
             person = _person(row)

@@ -132,6 +132,9 @@ class Estimate(NamedTuple):
 def estimate_batch(fitted: Any, batch: Batch, targets: Sequence[Target]) -> Estimate:
     """Predict with a Model whose output has a ``log_variance``, in squared shares of the ranges."""
     output = _output(fitted, batch)
+    # Of several epochs' weights, each for its target, there are scores alone.
+    if not hasattr(output, "log_variance"):
+        return Estimate(_doubles(predicted(output)))
     variance = _doubles(output.log_variance.exp()) * np.square([t.span for t in targets])
     return Estimate(_doubles(output.prediction), variance)
 

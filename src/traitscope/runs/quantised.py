@@ -166,8 +166,10 @@ def _in_8_bits(
                 paths[1],
                 paths[2],
                 _Reader(calibration),
-                # Eight bits with sign for both, a scale per channel of the weights: the form that
-                # the runtime advises for processors.
+                # Activations without a sign, weights with one and a scale per channel: with signs
+                # for both, processors without instructions for it took longer than with 32 bits
+                # (.8 against 1.6 times as fast, convolutions, AVX2).
+                activation_type=quantization.QuantType.QUInt8,
                 per_channel=True,
                 op_types_to_quantize=list(_STATIC),
             )

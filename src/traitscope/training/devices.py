@@ -9,7 +9,7 @@ Lightning averages the gradients; what is ours is that nothing else depends on h
     validation                   scored in parts, gathered by place: each clip once, by all
 
 Process 0 alone makes and writes the folder and is the one a user's Ctrl-C stops; the others end
-with it. All of them are on one machine, and talk over its loopback.
+with it. All of them are on one machine, and talk over its loopback; or on several, see `on_ray`.
 """
 
 import copy
@@ -44,24 +44,36 @@ class Devices:
         count: how many there are.
         rank: the number of this one.
         port: where process 0 waits for the others.
+        host: of process 0.
+        apart: whether each is given one device by somebody else, as on a cluster; else each takes
+            that of its number.
+        device: of those that this process sees, the number of its own; where it is apart.
     """
 
     count: int = 1
     rank: int = 0
     port: int = 0
+    host: str = _HERE
+    apart: bool = False
+    device: int = 0
 
     @property
     def first(self) -> bool:
         """Whether this process writes the folder."""
         return self.rank == 0
 
-    def strategy(self) -> Any:
+    def trainer(self, *, on_gpu: bool) -> dict[str, Any]:
         """What Lightning is told of them."""
         if self.count == 1:
-            return "auto"
+            return {"devices": 1}
         # Buffers are alike everywhere: of batch normalisation because its statistics are shared,
         # of the memory of self-distillation because all remember the whole batch.
-        return DDPStrategy(cluster_environment=_Environment(self), broadcast_buffers=False)
+        strategy = DDPStrategy(cluster_environment=_Environment(self), broadcast_buffers=False)
+        told = {"strategy": strategy, "sync_batchnorm": on_gpu}
+        if not self.apart:
+            return {**told, "devices": self.count}
+        # As if each had a machine for itself, whoever shares one.
+        return {**told, "devices": [self.device] if on_gpu else 1, "num_nodes": self.count}
 
     def batch_size(self, stage: Stage) -> int:
         """How many clips of a batch are this process's."""
@@ -117,7 +129,7 @@ class _Environment(ClusterEnvironment):
 
     @property
     def main_address(self) -> str:
-        return _HERE
+        return self._devices.host
 
     @property
     def main_port(self) -> int:
@@ -138,10 +150,10 @@ class _Environment(ClusterEnvironment):
     def set_global_rank(self, rank: int) -> None: ...
 
     def local_rank(self) -> int:
-        return self._devices.rank
+        return 0 if self._devices.apart else self._devices.rank
 
     def node_rank(self) -> int:
-        return 0
+        return self._devices.rank if self._devices.apart else 0
 
 
 @contextmanager
@@ -160,10 +172,10 @@ def in_company(count: int, fit: Callable[..., None], *args: Any) -> Iterator[Dev
         yield ALONE
         return
     threads = max(1, cores() // count)
-    port = _free_port()
+    port = free_port(_HERE)
     others: list[tuple[Any, Connection]] = []
     before = torch.get_num_threads()
-    with _loopback():
+    with loopback():
         try:
             for rank in range(1, count):
                 # A copy for each: tensors travel in memory that both sides then share, and two
@@ -237,7 +249,7 @@ def _reason(others: Sequence[tuple[Any, Connection]]) -> Exception | None:
 
 
 @contextmanager
-def _loopback() -> Iterator[None]:
+def loopback() -> Iterator[None]:
     """Have gloo listen to this machine alone; elsewhere than on Linux it has its own default."""
     name = "GLOO_SOCKET_IFNAME"
     ours = sys.platform == "linux" and name not in os.environ
@@ -250,7 +262,8 @@ def _loopback() -> Iterator[None]:
             os.environ.pop(name, None)
 
 
-def _free_port() -> int:
+def free_port(host: str) -> int:
+    """A port at an address of this machine at which nobody listens."""
     with socket.socket() as one:
-        one.bind((_HERE, 0))
+        one.bind((host, 0))
         return int(one.getsockname()[1])

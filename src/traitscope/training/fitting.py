@@ -76,6 +76,7 @@ def train(
     workers: int = 0,
     parallel: int = 1,
     devices: int = 1,
+    ray: str | None = None,
     streams: Iterable[str] = (),
     hook: Hook | None = None,
 ) -> Path:
@@ -92,14 +93,13 @@ def train(
         accelerator: ``auto``, ``cpu`` or ``gpu``.
         workers: processes that read a network's examples; 0 reads them here. Losses are the same.
         parallel: trainings at the same time, of folds or of ``seeds=5``.
-        devices: processes that fit a network together, on as many GPUs or on the processor; a
-            batch is dealt to them, so that the run is the same whatever their number.
+        devices: processes or GPUs that each batch of a network is dealt to; the run is the same.
+        ray: address of a Ray cluster that they are of; ``local`` starts one here.
         streams: dotted paths of extractors from outside whose features the model draws.
         hook: called as hook(done epochs, epochs, news).
 
     Returns:
-        The folder of the run; ``fold-0`` ... in it with ``protocol.fold=all``, ``seed-0`` ... with
-        ``seeds=5``.
+        The folder of the run; in it ``fold-0`` ... of all folds, ``seed-0`` ... of ``seeds=5``.
 
     Raises:
         TraitscopeError: settings are wrong, or features or labels are missing.
@@ -107,7 +107,7 @@ def train(
     Example:
         ``train("audio_lstm", ["data.corpus=fi:/data/fi", "data.store=store"], to="runs/a")``
     """
-    check_parallel(parallel, workers=workers, devices=devices)
+    check_parallel(parallel, workers=workers, devices=devices, ray=ray)
     # Before anything is read: from here on only these names are imported.
     typed = typed_names(name, overrides, streams)
     folder = Path(to) if to is not None else unused_folder(name)
@@ -117,8 +117,8 @@ def train(
     else:
         refuse_used(folder, otherwise=", or go on with that run: --resume")
         config = inherited(load_run(name, overrides), name, overrides, start_from)
-    how: dict[str, Any] = {"accelerator": accelerator, "workers": workers, "devices": devices}
-    how |= {"hook": hook, "parallel": parallel}
+    where = {"accelerator": accelerator, "devices": devices, "ray": ray}
+    how: dict[str, Any] = {**where, "workers": workers, "parallel": parallel, "hook": hook}
     source = str(folder / "run.yaml") if resume else name
     start = _Start(typed, source, start_from, accept_changes, tuple(changes))
     begin = _train_members if members(config) else _train_one
@@ -290,14 +290,19 @@ class _Ready:
         """Fit it; the loop keeps the best epoch."""
         from traitscope.training.devices import in_company
         from traitscope.training.loop import Session
+        from traitscope.training.on_ray import in_company_on
+        from traitscope.training.pace import on_gpu
         from traitscope.training.stages import fit_part, fit_stages
 
         save_facts(folder, self.facts, self.scalers)
         save_account(folder, self.account)
         settings = dict(how)
-        count = settings.pop("devices")
+        count, ray = settings.pop("devices"), settings.pop("ray")
         session = Session(self.data, folder, **settings)
-        with in_company(count, fit_part, self.network, session.lean(), resume) as devices:
+        work = (count, fit_part, self.network, session.lean(), resume)
+        gpu = on_gpu(session.accelerator)
+        company = in_company(*work) if ray is None else in_company_on(ray, *work, gpu=gpu)
+        with company as devices:
             fit_stages(self.network, replace(session, devices=devices), resume=resume)
 
 
@@ -310,7 +315,8 @@ def _network(
     from traitscope.training.rehearsal import check_devices, check_settings, rehearse
 
     check_settings(data, accelerator=how["accelerator"], typed=start.typed)
-    check_devices(data, how["devices"], accelerator=how["accelerator"])
+    elsewhere = how["ray"] is not None
+    check_devices(data, how["devices"], accelerator=how["accelerator"], elsewhere=elsewhere)
     # The network in a state was taught with the scalers of its run, whatever is in the store now.
     scalers = fit_scalers(data.fitting) if saved is None else saved_scalers(folder)
     data = data.scaled(scalers)

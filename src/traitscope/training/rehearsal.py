@@ -37,15 +37,23 @@ def check_settings(data: TrainingSet, *, accelerator: str, typed: Typed = NOTHIN
         schedule_of(stage, typed)
 
 
-def check_devices(data: TrainingSet, count: int, *, accelerator: str) -> None:
+def check_devices(
+    data: TrainingSet, count: int, *, accelerator: str, elsewhere: bool = False
+) -> None:
     """Refuse more devices than there are, or than a batch can be dealt to.
+
+    Args:
+        data: what is fitted on.
+        count: of devices.
+        accelerator: where.
+        elsewhere: whether they are those of a cluster, which knows them.
 
     Raises:
         ConfigError: says what does not go, and what does.
     """
     if count == 1:
         return
-    if on_gpu(accelerator) and count > torch.cuda.device_count():
+    if not elsewhere and on_gpu(accelerator) and count > torch.cuda.device_count():
         raise ConfigError(
             f"There are {torch.cuda.device_count()} GPUs on this machine, and --devices {count} "
             f"are wanted. Take fewer, or --accelerator cpu."

@@ -63,8 +63,13 @@ def train_members(
                 )
 
 
-def check_parallel(parallel: int, *, workers: int, devices: int) -> None:
-    """Refuse processes of trainings that may not start any."""
+def check_parallel(parallel: int, *, workers: int, devices: int, ray: str | None) -> None:
+    """Refuse processes of trainings that may not start any, and a cluster with nothing to do."""
+    if ray is not None and devices < 2:
+        raise ConfigError(
+            f"--ray {ray} is for several devices that share each batch. Say how many, such as "
+            f"--devices 2; trainings side by side go with --parallel on one machine."
+        )
     if parallel > 1 and (workers or devices > 1):
         raise ConfigError(
             f"--parallel {parallel} excludes --workers {workers} and --devices {devices}: "

@@ -105,9 +105,7 @@ def _fit_stage(loop: Loop, session: Session, saved: Saved | None) -> None:
     with quiet(), arithmetic(settings.precision):
         trainer = Trainer(
             accelerator=session.accelerator,
-            devices=session.devices.count,
-            strategy=session.devices.strategy(),
-            sync_batchnorm=session.devices.count > 1 and on_gpu,
+            **session.devices.trainer(on_gpu=on_gpu),
             precision=pace.arithmetic(settings, session.accelerator),
             max_epochs=stage.epochs,
             accumulate_grad_batches=stage.accumulate,
