@@ -19,9 +19,10 @@ import sys
 import tempfile
 from pathlib import Path
 
+from benchmarks.figures import figure
 from benchmarks.planted.cases import CASES
 from benchmarks.planted.running import Place, made, make_encoder, measured
-from benchmarks.planted.table import keep, markdown, read_rows
+from benchmarks.planted.table import LIMIT, keep, markdown, read_rows
 from traitscope.errors import TraitscopeError
 from traitscope.tracking import resolve_backend
 
@@ -54,6 +55,10 @@ def main() -> None:
                 place = made(folder, seed, arguments.subjects, rendered=arguments.rendered)
                 for faces in backends:
                     fill(table, place, arguments.models, faces)
+        for row in read_rows(table):
+            least = LIMIT if row.clips >= 4 * SUBJECTS else None
+            what = f"{row.model}, {row.faces}: R2 on {row.clips} clips, by what is attainable"
+            figure(what, row.ratio, least=least)
         print(markdown(read_rows(table)))
 
 

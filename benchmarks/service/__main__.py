@@ -18,6 +18,7 @@ from statistics import median
 import httpx
 import psutil
 
+from benchmarks.figures import figure
 from tests.support.listening import train_listener
 from tests.support.media_files import tone, write_sound
 from tests.support.serving import Served, serving
@@ -35,7 +36,9 @@ def main() -> int:
         folder = Path(name)
         run = train_listener(folder)
         sound = folder / "tone.wav"
-        write_sound(sound, tone(0.5, hertz=300.0))
+        write_sound(sound, tone(options.tone, hertz=300.0))
+        if options.ray:
+            return _compare_replicas(run, sound, options)
         words = ["--workers", options.workers, "--queue", options.queue, "--per-minute", 10**6]
         with serving(run, *words, folder=folder / "uploads") as served:
             load = Load(served, sound.read_bytes(), options.seconds)
@@ -45,6 +48,26 @@ def main() -> int:
     return load.report(options, left)
 
 
+def _compare_replicas(run: Path, sound: Path, options: argparse.Namespace) -> int:
+    """Print what one replica of Ray scores in the same time as two; 1 if anything went wrong."""
+    rates, wrong = {}, 0
+    words = ["--queue", options.queue, "--per-minute", 10**6, "--ray", "--replicas"]
+    for replicas in (1, 2):
+        folder = run.parent / f"uploads-{replicas}"
+        with serving(run, *words, replicas, folder=folder) as served:
+            load = Load(served, sound.read_bytes(), options.seconds)
+            load.run(options.clients)
+        times = sorted(load.answered)
+        rates[replicas] = len(times) / options.seconds
+        wrong += sum(load.statuses.values()) - len(times) - load.statuses["503 with Retry-After"]
+        ends = f"p50 {median(times):.2f} s, p95 {times[int(0.95 * len(times))]:.2f} s"
+        rate = f"{rates[replicas]:.1f} scored per second"
+        print(f"{replicas} replicas: {rate}, {ends}, {dict(load.statuses)}")
+    print(f"two replicas score {rates[2] / rates[1]:.2f} times what one does")
+    print(f"load {os.getloadavg()[0]:.1f} after the run")
+    return int(wrong > 0)
+
+
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.service", description=__doc__)
     parser.add_argument("--clients", type=int, default=64)
@@ -52,6 +75,10 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument(
         "--queue", type=int, default=16, help="fewer than clients: some are refused"
+    )
+    parser.add_argument("--tone", type=float, default=0.5, help="seconds of each recording")
+    parser.add_argument(
+        "--ray", action="store_true", help="one replica of Ray against two, instead"
     )
     parser.add_argument("--short", action="store_true", help="twenty seconds")
     options = parser.parse_args()
@@ -129,6 +156,11 @@ class Load:
         rows.append(("memory of all processes, last quarter, MiB", f"{last:.0f} ({change:+.1%})"))
         for what, found in rows:
             print(f"{what:50}{found:>18}")
+        figure(
+            "scored a second, recordings of half a second", len(times) / options.seconds, unit=""
+        )
+        figure("memory, last quarter by the second", last / second, most=1 + _FLAT)
+        figure("recordings left behind", left, most=0, unit="")
         kinds = set(self.statuses) - {"200", "503 with Retry-After"}
         goals = [
             ("no other answer than a score, or 503 with Retry-After", not kinds),

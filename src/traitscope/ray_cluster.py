@@ -17,7 +17,7 @@ from pathlib import Path
 from types import ModuleType
 
 from traitscope import extras
-from traitscope.errors import ConfigError
+from traitscope.errors import ConfigError, TraitscopeError
 
 HERE = "local"
 """The address that starts a cluster of this machine, as none does."""
@@ -61,6 +61,7 @@ def open_cluster(
     Raises:
         MissingError: Ray is not installed.
         ConfigError: there is no cluster at the address.
+        TraitscopeError: Ray does not start.
     """
     if address == HERE:
         address = None
@@ -116,6 +117,20 @@ def _token() -> str:
 def _started(ray: ModuleType, cpus: int | None) -> Iterator[None]:
     place = _temporary()
     try:
+        _start(ray, cpus, place)
+        if (seen := ray.util.get_node_ip_address()) != "127.0.0.1":
+            raise ConfigError(
+                f"Ray listens at {seen}, because this program had imported it before. Import ray "
+                f"after traitscope has started it, or start it yourself and give its address."
+            )
+        yield
+    finally:
+        ray.shutdown()
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def _start(ray: ModuleType, cpus: int | None, place: Path) -> None:
+    try:
         ray.init(
             address="local",
             num_cpus=cpus,
@@ -126,15 +141,12 @@ def _started(ray: ModuleType, cpus: int | None) -> Iterator[None]:
             _node_ip_address="127.0.0.1",
             _temp_dir=str(place),
         )
-        if (seen := ray.util.get_node_ip_address()) != "127.0.0.1":
-            raise ConfigError(
-                f"Ray listens at {seen}, because this program had imported it before. Import ray "
-                f"after traitscope has started it, or start it yourself and give its address."
-            )
-        yield
-    finally:
-        ray.shutdown()
-        shutil.rmtree(place, ignore_errors=True)
+    # Ray waits half a minute for its own processes, and then raises nothing narrower.
+    except Exception as error:
+        raise TraitscopeError(
+            f"Ray could not be started on this machine: {error} Where that took too long, start it "
+            f"by itself, ray start --head, and give its address."
+        ) from error
 
 
 def _temporary() -> Path:

@@ -58,10 +58,38 @@ def result(order: Order, **clip: Any) -> dict[str, Any]:
     return {"model": order.model, "prediction": prediction, "faces": []}
 
 
-class ToldLane:
-    """A lane that scores when it is let, and what it is told to."""
+def evidence(order: Order) -> dict[str, Any]:
+    """What a worker would give for an order to explain."""
+    openness = {
+        "target": "openness",
+        "label": "openness",
+        "score": 0.5,
+        "reference": 0.4,
+        "stream": "short_term",
+        "seconds": [0.0, 1.0],
+        "name": "energy",
+        "region": "",
+        "without": {"short_term": 0.1},
+        "deletion": {"value": 0.02, "low": 0.01, "high": 0.03},
+        "verdict": "better than random",
+    }
+    facts = {"clip": order.name, "path": "", "run": order.model, "notes": [], "coverage": {}}
+    words = {"method": "by hand", "against": "nothing", "seconds": 1.0}
+    made = {**{name: CARD[name] for name in ("model", "kind", "corpus")}, **facts, **words}
+    html = f"<div class='evidence'>why {order.model}</div>"
+    whole = {"status": "ok", "reason": "", "evidence": {**made, "targets": [openness]}}
+    return {"model": order.model, **whole, "html": html}
 
-    def __init__(self, answer: Callable[[Order], Any] = result) -> None:
+
+def answered(order: Order) -> dict[str, Any]:
+    """What a worker would give for either."""
+    return evidence(order) if order.task == "explanation" else result(order)
+
+
+class ToldLane:
+    """A lane that answers when it is let, and what it is told to."""
+
+    def __init__(self, answer: Callable[[Order], Any] = answered) -> None:
         self.answer = answer
         self.stages = ["decoding"]
         self.go = threading.Event()

@@ -24,7 +24,9 @@ from traitscope.errors import ClipError, ConfigError, DataError
 from traitscope.features.extraction import Extraction, extract_clip
 from traitscope.media.limits import DEFAULTS, Limits
 from traitscope.prediction.inputs import tasks_of
+from traitscope.prediction.windows import windows_of
 from traitscope.runs.checkpoint import Checkpoint, load
+from traitscope.runs.reference import read_reference
 from traitscope.types import Clip, Stream
 
 Array = NDArray[np.float64]
@@ -88,12 +90,56 @@ def explain(
     if len(tasks) != 1:
         raise ConfigError(f"{clip} names {len(tasks)} clips; explain takes one at a time.")
     (task,) = tasks
-    subject = _extracted(checkpoint, task.clip, task.given, limits)
     reference = reference_of(checkpoint, store)
-    made = explain_subject(checkpoint, subject, reference, seed=seed)
-    notes = [*task.notes, *(n for s in subject.streams.values() for n in s.info.get("notes", ()))]
+    try:
+        with Extraction(limits) as extraction:
+            how: dict[str, Any] = {"given": task.given, "extraction": extraction, "seed": seed}
+            made = explain_clip(checkpoint, task.clip, reference, **how)
+    except ClipError as error:
+        raise DataError(
+            f"{task.clip.id} has no score to explain ({error.status}): {error}"
+        ) from error
     path = str(task.path or task.clip.path or "")
-    return replace(made, path=path, notes=tuple(dict.fromkeys(notes)))
+    return replace(made, path=path, notes=tuple(dict.fromkeys([*task.notes, *made.notes])))
+
+
+def explain_clip(
+    checkpoint: Checkpoint,
+    clip: Clip,
+    reference: Reference,
+    *,
+    given: Mapping[str, Stream] | None = None,
+    extraction: Extraction,
+    seed: int = 0,
+) -> Explanation:
+    """Extract what the run needs from one clip and explain its scores.
+
+    Args:
+        checkpoint: the loaded run.
+        clip: the clip.
+        reference: from `reference_of`; it is the same for all clips of a run.
+        given: streams that need no extraction, by name.
+        extraction: trackers kept open from clip to clip.
+        seed: of the random orders of the deletion test.
+
+    Raises:
+        ClipError: the clip cannot be scored.
+        DataError: the model gives no number for what it is explained against.
+        MissingError: the run's backend needs a file or package that is not here.
+    """
+    subject = _extracted(checkpoint, clip, given or {}, extraction)
+    # `Extraction` has watched until here; what follows asks the model again and again.
+    extraction.watch("explaining", 0.0)
+    made = explain_subject(checkpoint, subject, reference, seed=seed)
+    notes = [note for one in subject.streams.values() for note in one.info.get("notes", ())]
+    usual = read_reference(checkpoint.folder).window_seconds
+    if windows := windows_of(subject.streams, usual):
+        # `predict` cuts it, see docs/decisions/0048-a-long-recording-is-its-windows.md.
+        notes.append(
+            f"it is as long as {len(windows)} usual clips, and its scores are means over them; "
+            f"explained is all of it as one clip, whose scores may be a little other."
+        )
+    return replace(made, notes=tuple(dict.fromkeys(notes)))
 
 
 def explain_subject(
@@ -162,23 +208,19 @@ def pixels(example: Example) -> int:
 
 
 def _extracted(
-    checkpoint: Checkpoint, clip: Clip, given: Mapping[str, Stream], limits: Limits
+    checkpoint: Checkpoint, clip: Clip, given: Mapping[str, Stream], extraction: Extraction
 ) -> Subject:
     requests = {n: r for n, r in checkpoint.facts.requests.items() if n not in given}
-    with Extraction(limits) as extraction:
-        outcomes = extract_clip(clip, list(requests.values()), extraction=extraction)
+    outcomes = extract_clip(clip, list(requests.values()), extraction=extraction)
     streams = dict(given)
-    try:
-        for name, request in requests.items():
-            outcome = outcomes[request.key]
-            if isinstance(outcome, ClipError):
-                if checkpoint.draws[name].optional:
-                    continue
-                raise outcome.again()
-            streams[name] = outcome
-        return subject_of(checkpoint, clip, streams)
-    except ClipError as error:
-        raise DataError(f"{clip.id} has no score to explain ({error.status}): {error}") from error
+    for name, request in requests.items():
+        outcome = outcomes[request.key]
+        if isinstance(outcome, ClipError):
+            if checkpoint.draws[name].optional:
+                continue
+            raise outcome.again()
+        streams[name] = outcome
+    return subject_of(checkpoint, clip, streams)
 
 
 def _strips(

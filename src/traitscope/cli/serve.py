@@ -61,7 +61,9 @@ def serve(
     proxy: Proxy = False,
     ray: Annotated[bool, typer.Option("--ray", help="Score in replicas of Ray.")] = False,
     address: Address = None,
-    replicas: Annotated[int, typer.Option(min=1, help="At most, with --ray.")] = 2,
+    replicas: Annotated[
+        int | None, typer.Option(min=1, help="At most, with --ray; 2 by default.")
+    ] = None,
 ) -> None:
     """Serve a page and an API; it listens on this machine alone unless told.
 
@@ -70,6 +72,7 @@ def serve(
     traitscope serve runs/a runs/b --host 0.0.0.0 --token SECRET --certificate c.pem --key k.pem
     """
     from traitscope.cli._shared import log_to_stderr
+    from traitscope.errors import ConfigError
 
     log_to_stderr()
     settings = _settings(
@@ -88,12 +91,14 @@ def serve(
         limit=limit or (),
     )
     where: dict[str, Any] = {"host": host, "port": port}
+    where |= {"certificate": certificate, "key": key}
     if ray:
-        _serve_on_ray(runs, settings, **where, address=address, replicas=replicas)
+        _check_goes_with_ray(proxy=proxy, workers=workers)
+        _serve_on_ray(runs, settings, **where, address=address, replicas=replicas or 2)
         return
-    _check_tls(certificate, key)
-    tls: dict[str, Any] = {"certificate": certificate, "key": key}
-    _serve_here(runs, settings, **where, **tls, behind_proxy=proxy)
+    if address is not None or replicas is not None:
+        raise ConfigError("--address and --replicas are for a Ray cluster: say --ray as well.")
+    _serve_here(runs, settings, **where, behind_proxy=proxy)
 
 
 def _serve_on_ray(runs: list[Path], settings: "Settings", **how: Any) -> None:
@@ -111,8 +116,15 @@ def _serve_here(
 
     for package in ("fastapi", "uvicorn", "python_multipart", "prometheus_client"):
         require(package, extra="web", why="traitscope serve")
-    from traitscope.service.server import bound, local_service, run_server, upload_folder
+    from traitscope.service.server import (
+        bound,
+        check_tls,
+        local_service,
+        run_server,
+        upload_folder,
+    )
 
+    check_tls(how["certificate"], how["key"])
     with bound(host, port) as listener, upload_folder(settings) as place:
         service = local_service(runs, place, settings)
         say(f"loading {len(runs)} runs in {settings.workers} processes")
@@ -139,8 +151,14 @@ def _settings(*, limit: Any, **values: Any) -> "Settings":
     return build(Settings, {**values, "limits": limits}, where="traitscope serve")
 
 
-def _check_tls(certificate: Path | None, key: Path | None) -> None:
+def _check_goes_with_ray(*, proxy: bool, workers: int) -> None:
+    """Refuse what Ray's own proxies and replicas would not heed."""
     from traitscope.errors import ConfigError
 
-    if (certificate is None) != (key is None):
-        raise ConfigError("TLS takes both: --certificate FILE and --key FILE.")
+    if proxy:
+        raise ConfigError(
+            "--proxy has no effect with --ray: clients are known by the address that Ray's proxy "
+            "sees. Leave it out, and bound the rate of clients at your own proxy."
+        )
+    if workers > 1:
+        raise ConfigError("With --ray each replica is one worker: say --replicas, not --workers.")

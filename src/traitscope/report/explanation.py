@@ -2,12 +2,16 @@
 
 `write_explanation` makes one file that asks nothing of the network: video, timeline, evidence per
 trait, the deletion test. Another page, as that of a server, takes `fragment`: its ``html`` goes
-anywhere into the body of a page that has the styles and the script of `assets`; its ``data`` is the
-same evidence as JSON values (`Explanation.to_dict`) for whoever draws it otherwise::
+anywhere into the body of a page that has the styles and the script of `assets`, several of them
+side by side, or later than the page; its ``data`` is the same evidence as JSON values
+(`Explanation.to_dict`) for whoever draws it otherwise::
 
     shown = fragment(explain(run, path), preview(clip, seconds))
     style, script = assets()
     f"<style>{style}</style> {shown.html} <script>{script}</script>"
+
+A page that plays the recording itself, in a video whose id is ``player``, says ``played=True``: a
+click on a moment goes there.
 """
 
 from base64 import b64encode
@@ -112,6 +116,7 @@ def fragment(
     video: Preview | None = None,
     *,
     tested: Mapping[str, Any] | None = None,
+    played: bool = False,
 ) -> Fragment:
     """Make the evidence of a clip to be put into a page.
 
@@ -119,6 +124,7 @@ def fragment(
         explanation: of a clip.
         video: what is shown above the timeline.
         tested: what ``measure_explanations`` found for the run.
+        played: the page plays the recording by itself.
     """
     source = None
     if video is not None:
@@ -135,6 +141,9 @@ def fragment(
             video=source,
             shown=0.0 if video is None else video.seconds,
             tested=None if tested is None else _tested(tested),
+            played=played,
+            # Names in a page are its own: two runs may be explained in one.
+            key=f"e{sha256(f'{explanation.run} {explanation.clip}'.encode()).hexdigest()[:8]}",
         )
     )
     return Fragment(Markup(html), told)

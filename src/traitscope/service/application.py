@@ -40,6 +40,8 @@ from traitscope.service.uploads import Receiver, drain
 _log = logging.getLogger(__name__)
 _MOST_WAIT = 60.0
 """Seconds for which a client may hold a request open; proxies give up soon after."""
+_SENDING = (400, 408, 413, 415, 422, 429, 503)
+"""What may be said to whoever sends a recording."""
 Wait = Annotated[float, Query(ge=0, le=_MOST_WAIT, description="Seconds to wait for the answer.")]
 
 
@@ -81,6 +83,7 @@ def make_service(lanes: list[Lane], folder: Path, settings: Settings) -> Service
         kept=settings.answers,
         answer_seconds=60 * settings.answer_minutes,
         media_seconds=60 * settings.keep_minutes,
+        explained=settings.explanations,
     )
     metrics = Metrics(jobs)
     cards: dict[str, dict[str, Any]] = {}
@@ -112,6 +115,7 @@ def make_application(service: Service) -> Any:
         lifespan=lifespan,
     )
     _add_sending(app, service)
+    _add_why(app, service)
     _add_jobs(app, service)
     _add_facts(app, service)
     add_pages(app, service.jobs, service.desk, service.settings)
@@ -120,16 +124,7 @@ def make_application(service: Service) -> Any:
 
 
 def _add_sending(app: FastAPI, service: Service) -> None:
-    jobs, root = service.jobs, service.settings.root_path
-
-    def answer(job: Job, waited: bool) -> Response:
-        job.fetched = job.fetched or (waited and job.is_finished)
-        # Who does not wait gets the same answer however fast the job is.
-        status = status_of(job) if waited else 202
-        headers = {"Location": f"{root}/v1/predictions/{job.id}"}
-        if status in {202, 503}:
-            headers["Retry-After"] = "1" if status == 202 else "30"
-        return JSONResponse(job_tree(job, jobs, root), status, headers)
+    problems = examples.problems(Problem)
 
     @app.post(
         "/v1/predictions",
@@ -137,7 +132,7 @@ def _add_sending(app: FastAPI, service: Service) -> None:
         response_model=JobAnswer,
         responses={
             200: {"model": JobAnswer, "description": "Scored, within wait."},
-            **examples.problems(Problem),
+            **examples.some(problems, 409, *_SENDING),
         },
         openapi_extra=examples.SENT,
         summary="Send a recording, or words, to be scored.",
@@ -147,16 +142,80 @@ def _add_sending(app: FastAPI, service: Service) -> None:
         wait: Wait = 0.0,
         idempotency_key: Annotated[str | None, Header(max_length=200)] = None,
     ) -> Response:
-        query = {name: request.query_params.getlist(name) for name in ("model", "name", "text")}
         job = await service.desk.take(
             client_of(request),
             request.headers.get("content-type", ""),
             request.stream(),
-            query={name: values for name, values in query.items() if values},
+            query=_query(request, "model", "name", "text", "explain"),
             key=idempotency_key,
         )
+        return await _answer(job, service, wait)
+
+
+def _add_why(app: FastAPI, service: Service) -> None:
+    jobs, root = service.jobs, service.settings.root_path
+    problems = examples.problems(Problem)
+
+    @app.post(
+        "/v1/predictions/{job_id}/explanation",
+        status_code=202,
+        response_model=JobAnswer,
+        responses={
+            200: {"model": JobAnswer, "description": "Explained, within wait."},
+            **examples.some(problems, 404, 409, 410, *_SENDING),
+        },
+        openapi_extra=examples.ASKED,
+        summary="Ask what the scores of a job rest on: a job of its own.",
+    )
+    async def explain(request: Request, job_id: str, wait: Wait = 0.0) -> Response:
+        job = await service.desk.explain(
+            client_of(request),
+            known(jobs, job_id),
+            request.headers.get("content-type", ""),
+            request.stream(),
+            query=_query(request, "model"),
+        )
+        return await _answer(job, service, wait)
+
+    @app.get(
+        "/v1/predictions/{job_id}/explanation",
+        response_model=JobAnswer,
+        responses=examples.some(problems, 404, 422),
+        summary="How far the explanation of a job is, and what it says.",
+    )
+    async def explanation(
+        job_id: str,
+        model: Annotated[str, Query(description="Whose scores; those asked for last.")] = "",
+        wait: Wait = 0.0,
+    ) -> Response:
+        job = jobs.explanation(known(jobs, job_id), (model,) if model else ())
+        if job is None:
+            raise RefusedError(
+                404, "not_asked", "Nobody has asked for it yet. Send a POST to this address."
+            )
         await until_finished(job, jobs, wait)
-        return answer(job, waited=wait > 0)
+        job.fetched = job.fetched or job.is_finished
+        return JSONResponse(job_tree(job, jobs, root))
+
+
+async def _answer(job: Job, service: Service, wait: float) -> Response:
+    """Say where a new job is; or, to who waits, what came of it."""
+    await until_finished(job, service.jobs, wait)
+    waited = wait > 0
+    job.fetched = job.fetched or (waited and job.is_finished)
+    # Who does not wait gets the same answer however fast the job is.
+    status = status_of(job) if waited else 202
+    root = service.settings.root_path
+    headers = {"Location": f"{root}/v1/predictions/{job.id}"}
+    if status in {202, 503}:
+        headers["Retry-After"] = "1" if status == 202 else "30"
+    return JSONResponse(job_tree(job, service.jobs, root), status, headers)
+
+
+def _query(request: Request, *names: str) -> dict[str, list[str]]:
+    """Fields of a request that stand in its address."""
+    every = {name: request.query_params.getlist(name) for name in names}
+    return {name: values for name, values in every.items() if values}
 
 
 def _add_jobs(app: FastAPI, service: Service) -> None:

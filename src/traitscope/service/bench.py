@@ -17,14 +17,15 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from traitscope.errors import TraitscopeError, lacks_memory
+from traitscope.errors import ClipError, ConfigError, DataError, TraitscopeError, lacks_memory
 from traitscope.features.pool import settle_in
 from traitscope.media.limits import Limits
 from traitscope.runs.card import EXCLUDED, KINDS
 
 if TYPE_CHECKING:
+    from traitscope.analysis.references import Reference
     from traitscope.runs.checkpoint import Checkpoint
     from traitscope.types import Clip
 
@@ -35,21 +36,27 @@ _EVERY_SECONDS = 0.25
 """From one message of progress to the next: a person sees no more of them."""
 
 
+Task = Literal["scores", "explanation"]
+"""What a job asks of the runs: what they say of a recording, or what that rests on."""
+
+
 @dataclass(frozen=True)
 class Order:
-    """One recording (or words) to score with one run.
+    """One recording (or words) to score with one run, or to explain its scores.
 
     Attributes:
         model: name of the run, as clients know it.
         path: of the recording; None for words alone.
         name: what the client called it, made harmless; every message says this and no path.
         words: what is said in it, where the client sent that.
+        task: what is asked.
     """
 
     model: str
     path: Path | None
     name: str
     words: str | None = None
+    task: Task = "scores"
 
 
 @dataclass(frozen=True)
@@ -90,7 +97,9 @@ def _answer(
 ) -> tuple[str, Any]:
     """Score one order; whatever goes wrong becomes a message, and the process goes on."""
     try:
-        return "answer", scorers.score(order, send)
+        scorers.extraction.watch = _reporting(send)
+        work = scorers.explain if order.task == "explanation" else scorers.score
+        return "answer", work(order)
     except (EOFError, BrokenPipeError):
         raise
     except TraitscopeError as error:
@@ -117,21 +126,45 @@ class _Scorers:
             open_tracker(backend).close()
         self.folders = {str(folder): name for name, folder in stock.runs.items()}
         self.extraction = Extraction(stock.limits)
+        self._references: dict[str, Reference] = {}
 
-    def score(self, order: Order, send: Callable[[tuple[str, Any]], None]) -> dict[str, Any]:
-        """What one order gives, with the client's names in place of our paths."""
+    def score(self, order: Order) -> dict[str, Any]:
+        """The scores of one recording, with pictures of whose they are."""
         from traitscope.prediction.clips import predict_clip
         from traitscope.prediction.documents import to_document
-        from traitscope.types import Clip
 
-        checkpoint = self.checkpoints[order.model]
-        self.extraction.watch = _reporting(send)
-        clip = Clip(order.name, path=order.path, transcript=order.words)
+        checkpoint, clip = self.checkpoints[order.model], _clip(order)
         prediction = predict_clip(checkpoint, clip, extraction=self.extraction)
         tree = to_document(checkpoint, [replace(prediction, path="")])
-        hidden = {**self.folders, **({str(order.path): order.name} if order.path else {})}
         faces = self._faces(checkpoint, clip) if prediction.status == "ok" else []
-        return {"model": order.model, "prediction": without(tree, hidden), "faces": faces}
+        shown = without(tree, self._hidden(order))
+        return {"model": order.model, "prediction": shown, "faces": faces}
+
+    def explain(self, order: Order) -> dict[str, Any]:
+        """What the scores of one recording rest on, and as a piece of a page."""
+        from traitscope.analysis.explanation_test import read_tested
+        from traitscope.analysis.explanations import explain_clip
+        from traitscope.analysis.references import reference_of
+        from traitscope.report.explanation import fragment
+
+        checkpoint = self.checkpoints[order.model]
+        if order.model not in self._references:
+            # Of a run, not of a recording: it may read the features of dozens of clips.
+            self._references[order.model] = reference_of(checkpoint)
+        result = {"model": order.model, "status": "ok", "reason": "", "evidence": {}, "html": ""}
+        try:
+            against = self._references[order.model]
+            made = explain_clip(checkpoint, _clip(order), against, extraction=self.extraction)
+        except (ClipError, ConfigError, DataError) as error:
+            # Any but the first: this model has no evidence to give.
+            status = error.status if isinstance(error, ClipError) else "not_explained"
+            reason = without(str(error), self._hidden(order))
+            return {**result, "status": status, "reason": reason}
+        notes = tuple(without(made.notes, self._hidden(order)))
+        made = replace(made, run=order.model, path="", notes=notes)
+        # Without its video: a recording is not kept in the answer after it was deleted.
+        shown = fragment(made, tested=read_tested(checkpoint.folder), played=True)
+        return {**result, "evidence": dict(shown.data), "html": str(shown.html)}
 
     def _faces(self, checkpoint: "Checkpoint", clip: "Clip") -> list[dict[str, Any]]:
         """A few pictures of the face that was looked at: whose scores these are."""
@@ -154,6 +187,10 @@ class _Scorers:
             for time, picture in zip(stream.time, stream.images or (), strict=True)
             if picture
         ]
+
+    def _hidden(self, order: Order) -> dict[str, str]:
+        """Our paths, each with what a client reads instead."""
+        return {**self.folders, **({str(order.path): order.name} if order.path else {})}
 
     def cards(self) -> list[dict[str, Any]]:
         """What clients may know of the runs."""
@@ -183,6 +220,12 @@ class _Scorers:
         }
         result: dict[str, Any] = without(facts, self.folders)
         return result
+
+
+def _clip(order: Order) -> "Clip":
+    from traitscope.types import Clip
+
+    return Clip(order.name, path=order.path, transcript=order.words)
 
 
 def without(tree: Any, hidden: Mapping[str, str]) -> Any:

@@ -29,7 +29,7 @@ from traitscope.ray_cluster import open_cluster
 from traitscope.service.application import make_application, make_service
 from traitscope.service.bench import Order
 from traitscope.service.lanes import Bounds, Failure, Lane, LocalLane, Progress, failure
-from traitscope.service.server import stock_of, upload_folder
+from traitscope.service.server import bound, check_tls, stock_of, upload_folder
 from traitscope.service.settings import Settings
 
 _NAME = "traitscope"
@@ -65,8 +65,10 @@ class Scoring:
             here = order
             if order.path is not None:
                 here = replace(order, path=self._folder / order.path.name)
-                here.path.write_bytes(content)  # type: ignore[union-attr]
             try:
+                # Also a disk that is full ends in an answer: else the door would wait for ever.
+                if here.path is not None:
+                    here.path.write_bytes(content)
                 progress: Progress = lambda stage, share: put("progress", (stage, share))  # noqa: E731
                 put("end", self._lane.do(here, progress=progress, stopped=stopped.is_set))
             except Exception as error:
@@ -178,6 +180,8 @@ def run_on_ray(
     port: int,
     replicas: int,
     address: str | None,
+    certificate: Path | None = None,
+    key: Path | None = None,
     say: Callable[[str], None],
 ) -> None:
     """Serve on a Ray cluster until Ctrl-C, or on one of this machine alone.
@@ -186,9 +190,11 @@ def run_on_ray(
         runs: folders that all machines of the cluster see.
         settings: of the door and of the replicas.
         host: where each machine's proxy listens.
-        port: of it.
+        port: of it; 0 for any that is free.
         replicas: how many there may be.
         address: of a running cluster; None starts one here.
+        certificate: PEM file, for TLS; every machine of the cluster sees it under this path.
+        key: of the certificate, likewise.
         say: is told the address.
 
     Raises:
@@ -197,13 +203,20 @@ def run_on_ray(
     """
     given = settings.model_dump(mode="json", exclude_defaults=True)
     stock_of(runs, settings)  # two runs of one name are told here, not in a log of Ray
+    check_tls(certificate, key)
+    with bound(host, port) as listener:  # a taken port is told here as well, and 0 finds a free one
+        port = listener.getsockname()[1]
+    listen: dict[str, Any] = {"host": host, "port": port}
+    if certificate is not None and key is not None:
+        listen |= {"ssl_certfile": str(certificate.resolve()), "ssl_keyfile": str(key.resolve())}
     with open_cluster(address, why="traitscope serve --ray"):
         serve: Any = require("ray.serve", extra="ray", why="traitscope serve --ray")
-        serve.start(proxy_location="HeadOnly", http_options={"host": host, "port": port})
+        serve.start(proxy_location="HeadOnly", http_options=listen)
         paths = [str(run.resolve()) for run in runs]
         try:
             serve.run(build({**given, "runs": paths, "replicas": replicas}), name=_NAME)
-            say(f"serving at http://{host}:{port}/ on Ray, up to {replicas} replicas")
+            scheme = "https" if certificate else "http"
+            say(f"serving at {scheme}://{host}:{port}/ on Ray, up to {replicas} replicas")
             signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that all of it ends
             threading.Event().wait()
         except (RuntimeError, TimeoutError) as error:

@@ -7,13 +7,15 @@ from typing import Any
 from fastapi import Request
 
 from traitscope.media.opening import other_than_media
-from traitscope.service.jobs import FullError, Job, Jobs, ReusedError
+from traitscope.service import explaining
+from traitscope.service.jobs import FullError, Job, Jobs, ReusedError, discard
 from traitscope.service.limits import Rate
 from traitscope.service.metrics import Metrics
 from traitscope.service.refusals import RefusedError
 from traitscope.service.uploads import Receiver, Upload, harmless
 
 _KEY_LETTERS = 200
+_YES, _NO = frozenset({"true", "1", "on", "yes"}), frozenset({"false", "0", "off", "no", ""})
 
 
 @dataclass
@@ -52,13 +54,73 @@ class Desk:
             RefusedError: there is no room, the client comes too often, or the request is not
                 one of ours.
         """
+        self._check_rate(client)
+        if key is None:
+            return await self._new(client, kind, body, query)
+        return await self._again(client, kind, body, query, key)
+
+    async def explain(
+        self,
+        client: str,
+        job: Job,
+        kind: str,
+        body: AsyncIterator[bytes],
+        *,
+        query: dict[str, list[str]],
+    ) -> Job:
+        """Put a job into the line that explains another; the one of before, if it is there.
+
+        Args:
+            client: who asks.
+            job: whose scores.
+            kind: content type of the body; empty where nothing is sent.
+            body: the recording once more, or only fields.
+            query: fields of the address.
+
+        Raises:
+            RefusedError: there is nothing to explain, the recording is gone or another one, there
+                is no room, or the client comes too often.
+        """
+        self._check_rate(client)
+        explaining.check_explainable(job)
+        self._check_room()
+        upload = await self._receive(kind, body, query) if kind else Upload(fields=query)
+        try:
+            models = explaining.explained_models(job, upload)
+            explaining.check_same_recording(job, upload)
+            before = self.jobs.explanation(job, models)
+            if before is not None and before.failure is None:
+                upload.discard()
+                return before
+            asked = explaining.explanation_job(job, models, client, sent=upload.path)
+        except BaseException:
+            upload.discard()
+            raise
+        self._add(asked)
+        if self.jobs.find(job.id) is None:  # taken back while the recording came
+            self.jobs.forget(asked)
+        return asked
+
+    def _check_rate(self, client: str) -> None:
         seconds = self.rate.wait(client)
         if seconds:
             why = f"That was too often. Come back in {seconds} s."
             raise RefusedError(429, "too_often", why, after=seconds)
-        if key is None:
-            return await self._new(client, kind, body, query)
-        return await self._again(client, kind, body, query, key)
+
+    def _check_room(self) -> None:
+        try:
+            self.jobs.check_room()
+        except FullError as full:
+            raise _full(full) from None
+
+    def _add(self, *jobs: Job) -> None:
+        """Put jobs into the line, or delete their recordings."""
+        try:
+            self.jobs.add(*jobs)
+        except FullError as full:
+            for job in jobs:
+                discard(job)
+            raise _full(full) from None
 
     async def _again(
         self,
@@ -94,20 +156,19 @@ class Desk:
         query: dict[str, list[str]],
         key: str | None = None,
     ) -> Job:
+        self._check_room()
+        upload = await self._receive(kind, body, query)
         try:
-            self.jobs.check_room()
-            upload = await self._receive(kind, body, query)
-            try:
-                job = self.jobs.add(self._job(client, upload))
-            except BaseException:
-                upload.discard()
-                raise
-        except FullError as full:
-            why = f"Others come first. Come back in {full.seconds} s."
-            raise RefusedError(503, "full", why, after=full.seconds) from None
+            jobs = [self._job(client, upload)]
+            if _flag(upload, "explain"):
+                jobs.append(explaining.explanation_job(jobs[0], jobs[0].models, client))
+        except BaseException:
+            upload.discard()
+            raise
+        self._add(*jobs)
         if key is not None:
-            self.jobs.settle(client, key, job, upload.digest)
-        return job
+            self.jobs.settle(client, key, jobs[0], upload.digest)
+        return jobs[0]
 
     async def _receive(
         self, kind: str, body: AsyncIterator[bytes], query: dict[str, list[str]]
@@ -143,7 +204,8 @@ class Desk:
                     f"itself.",
                 )
         name = harmless(upload.first("name") or upload.name)
-        return Job(models, name, words, upload.path, client)
+        digest = upload.content if upload.path is not None else ""
+        return Job(models, name, words, upload.path, client, digest=digest)
 
     def _models(self, upload: Upload) -> tuple[str, ...]:
         """The runs that a request names, once each; the first of all where it names none."""
@@ -156,6 +218,23 @@ class Desk:
                     422, "no_such_model", f"There is no model {name[:40]!r} here, but {there}."
                 )
         return models
+
+
+def _flag(upload: Upload, name: str) -> bool:
+    """Whether a field that is yes or no says yes.
+
+    Raises:
+        RefusedError: it says something else.
+    """
+    value = (upload.first(name) or "").strip().lower()
+    if value not in _YES | _NO:
+        raise RefusedError(422, "no_flag", f"{name}={value[:40]!r} must be true or false.")
+    return value in _YES
+
+
+def _full(error: FullError) -> RefusedError:
+    why = f"Others come first. Come back in {error.seconds} s."
+    return RefusedError(503, "full", why, after=error.seconds)
 
 
 def client_of(request: Request) -> str:

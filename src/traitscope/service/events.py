@@ -78,7 +78,7 @@ async def stream(job: Job, jobs: Jobs, root: str) -> AsyncIterator[bytes]:
 def brief(job: Job, jobs: Jobs, root: str) -> dict[str, Any]:
     """A job without its results, which are fetched once."""
     tree = job_tree(job, jobs, root)
-    del tree["results"]
+    del tree["results"], tree["explanations"]
     return tree
 
 

@@ -8,6 +8,10 @@ ABOUT = (
     "them. Send a recording to /v1/predictions, then follow the links of the answer."
 )
 
+_EXPLAIN = {
+    "type": "boolean",
+    "description": "Whether the scores are explained as well; see links.explanation.",
+}
 _FIELDS = {
     "model": {
         "type": "array",
@@ -24,14 +28,18 @@ SENT: dict[str, Any] = {
             "multipart/form-data": {
                 "schema": {
                     "type": "object",
-                    "properties": {"file": {"type": "string", "format": "binary"}, **_FIELDS},
+                    "properties": {
+                        "file": {"type": "string", "format": "binary"},
+                        "explain": _EXPLAIN,
+                        **_FIELDS,
+                    },
                 }
             },
             "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
             "application/json": {
                 "schema": {
                     "type": "object",
-                    "properties": {"name": {"type": "string"}, **_FIELDS},
+                    "properties": {"name": {"type": "string"}, "explain": _EXPLAIN, **_FIELDS},
                     "required": ["text"],
                 },
                 "example": {"text": "Well, I think we should just try it.", "name": "speech"},
@@ -41,11 +49,37 @@ SENT: dict[str, Any] = {
 }
 """The three bodies that a job comes in."""
 
+ASKED: dict[str, Any] = {
+    "parameters": [
+        {
+            "name": "model",
+            "in": "query",
+            "schema": {"type": "string"},
+            "description": "Whose scores, of the models of the job; all of them if not said.",
+        }
+    ],
+    "requestBody": {
+        "required": False,
+        "description": "The recording once more, where it is deleted already.",
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "properties": {"file": {"type": "string", "format": "binary"}},
+                }
+            },
+            "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
+        },
+    },
+}
+"""What may come with the question why."""
+
 _REFUSALS = {
     400: ("The body is not what its content type says.", "no_form"),
     404: ("There is no such job.", "unknown"),
     408: ("The body came too slowly.", "too_slow"),
-    409: ("The idempotency key came with something else before.", "reused_key"),
+    409: ("The key came with something else before, or nothing can be explained.", "reused_key"),
+    410: ("The recording is deleted: send it once more.", "gone"),
     413: ("The recording is too large, as counted while it came.", "too_large"),
     415: ("It is no recording.", "undecodable"),
     422: ("It cannot be scored, or the request is wrong.", "no_face"),

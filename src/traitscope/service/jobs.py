@@ -9,12 +9,13 @@ import secrets
 import threading
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
+from traitscope.service.bench import Task
 from traitscope.service.lanes import FAILURES, Failure
 
 State = Literal["queued", "running", "done", "failed"]
@@ -44,7 +45,11 @@ class Job:
         words: what is said in it, where the client sent that.
         path: of the recording; None for words, and once it is deleted.
         client: whose it is.
-        results: of each model that has answered, in the shape of `answers.Result`.
+        task: what is asked of the runs.
+        digest: of the recording, by which the same one is known when it is sent again.
+        explains: the job whose scores this one explains; None for one that scores.
+        explanations: model -> the job that was asked to explain its scores.
+        results: of each model that has answered, in the shape of `answers.Result`, or of evidence.
         failure: why there is none.
         stage, share: what is done now, and how much of it.
         steps: state, stage and share of each stage so far, as it was left; the last is still on.
@@ -55,6 +60,10 @@ class Job:
     words: str | None
     path: Path | None
     client: str
+    task: Task = "scores"
+    digest: str = ""
+    explains: str | None = None
+    explanations: dict[str, str] = field(default_factory=dict)
     id: str = field(default_factory=lambda: secrets.token_urlsafe(18))
     state: State = "queued"
     stage: str = "waiting"
@@ -85,9 +94,16 @@ class Jobs:
     """
 
     def __init__(
-        self, *, waiting: int, kept: int, answer_seconds: float, media_seconds: float = 0.0
+        self,
+        *,
+        waiting: int,
+        kept: int,
+        answer_seconds: float,
+        media_seconds: float = 0.0,
+        explained: int = 100,
     ) -> None:
-        self._most_waiting, self._most_kept = waiting, kept
+        self._most_waiting = waiting
+        self._most_kept: dict[Task, int] = {"scores": kept, "explanation": explained}
         self._answer_seconds, self._media_seconds = answer_seconds, media_seconds
         self._jobs: OrderedDict[str, Job] = OrderedDict()
         self._line: deque[Job] = deque()
@@ -99,28 +115,32 @@ class Jobs:
 
     # -- the line ------------------------------------------------------------------------------
 
-    def check_room(self) -> None:
+    def check_room(self, places: int = 1) -> None:
         """Refuse what would not find a place, before it is received.
 
         Raises:
             FullError: the line is full, or the server is about to stop.
         """
         with self._change:
-            if self.draining or len(self._line) >= self._most_waiting:
+            if self.draining or len(self._line) + places > self._most_waiting:
                 raise FullError(self._wait_seconds())
 
-    def add(self, job: Job) -> Job:
-        """Put a job at the end of the line.
+    def add(self, *jobs: Job) -> Job:
+        """Put jobs at the end of the line, all of them or none; the first one is given back.
 
         Raises:
             FullError: others were faster.
         """
         with self._change:
-            self.check_room()
-            self._jobs[job.id] = job
-            self._line.append(job)
-            self._change.notify()
-        return job
+            self.check_room(len(jobs))
+            for job in jobs:
+                self._jobs[job.id] = job
+                of = self._jobs.get(job.explains or "")
+                if of is not None:
+                    of.explanations.update(dict.fromkeys(job.models, job.id))
+                self._line.append(job)
+            self._change.notify(len(jobs))
+        return jobs[0]
 
     def take(self, seconds: float) -> Job | None:
         """The job that has waited longest; None if none comes within the time."""
@@ -158,7 +178,8 @@ class Jobs:
             # The reason first: whoever sees that it has failed looks for it at once.
             job.failure = job.failure or failure
             self._set(job, state="failed" if failure else "done", stage="finished", share=1.0)
-        if not self._media_seconds:
+        # One who explains has a recording of its own: it asks nothing of it again.
+        if not self._media_seconds or job.task == "explanation":
             discard(job)
 
     def find(self, job_id: str) -> Job | None:
@@ -166,8 +187,25 @@ class Jobs:
         with self._change:
             return self._jobs.get(job_id)
 
+    def explanation(self, job: Job, models: Sequence[str] = ()) -> Job | None:
+        """The job that explains some models' scores of a job; without models, the last asked for.
+
+        None where there is none, or where they were asked for apart.
+        """
+        with self._change:
+            asked = list(job.explanations.values())
+            ids = {job.explanations.get(name) for name in models} or set(asked[-1:])
+            return self._jobs.get(ids.pop() or "") if len(ids) == 1 else None
+
     def forget(self, job: Job) -> None:
-        """Take a job back: its process is told to stop, its recording and its answer go."""
+        """Take a job back: its process is told to stop, its recording and its answer go.
+
+        What explains it goes with it.
+        """
+        for job_id in set(job.explanations.values()):
+            explanation = self.find(job_id)
+            if explanation is not None:
+                self.forget(explanation)
         with self._change:
             job.stopped = True
             if job in self._line:
@@ -184,9 +222,10 @@ class Jobs:
         now = time.monotonic()
         with self._change:
             ended = [job for job in self._jobs.values() if job.finished is not None]
-            surplus = max(0, len(ended) - self._most_kept)
             old = {job.id for job in ended if now - (job.finished or now) > self._answer_seconds}
-            old |= {job.id for job in ended[:surplus]}
+            for task, most in self._most_kept.items():
+                same = [job.id for job in ended if job.task == task]
+                old |= set(same[: max(0, len(same) - most)])
         for job in ended:
             if job.id in old:
                 self.forget(job)

@@ -26,13 +26,14 @@ class Metrics:
             return client.Counter(f"traitscope_{name}", about, labels, registry=self._registry)
 
         self._refused = counter("refused", "Requests that led to no job, by reason.", "reason")
-        self._jobs = counter("jobs", "Jobs that have ended, by state.", "state")
+        self._jobs = counter("jobs", "Jobs that have ended, by state and task.", "state", "task")
         self._failures = counter("failures", "Jobs without an answer, by reason.", "reason")
         self._answers = counter("responses", "Responses, by status.", "status")
         self._received = counter("received_bytes", "Of recordings.")
         self._seconds = client.Histogram(
             "traitscope_job_seconds",
             "From the arrival of a recording to its answer.",
+            ["task"],
             buckets=_BOUNDS,
             registry=self._registry,
         )
@@ -57,10 +58,10 @@ class Metrics:
 
     def ended(self, job: Job) -> None:
         """Count a job that has ended."""
-        self._jobs.labels(job.state).inc()
+        self._jobs.labels(job.state, job.task).inc()
         if job.failure is not None:
             self._failures.labels(job.failure.code).inc()
-        self._seconds.observe((job.finished or time.monotonic()) - job.arrived)
+        self._seconds.labels(job.task).observe((job.finished or time.monotonic()) - job.arrived)
 
     def write(self) -> bytes:
         """All of it in Prometheus' text format."""

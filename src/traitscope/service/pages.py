@@ -1,7 +1,9 @@
 """Pages for people: one to send a recording from, one for each job; they work without scripts."""
 
+import asyncio
 import csv
 import io
+from collections.abc import Awaitable, Callable
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -13,6 +15,7 @@ from starlette.concurrency import run_in_threadpool
 
 from traitscope.escaping import cell
 from traitscope.service.desk import Desk, client_of, known
+from traitscope.service.explaining import is_gone
 from traitscope.service.jobs import Job, Jobs
 from traitscope.service.pdf import write_pdf
 from traitscope.service.refusals import RefusedError
@@ -27,6 +30,7 @@ STAGES = {
     "sound": "listening",
     "scoring": "scoring",
     "pictures": "taking pictures of the face that was looked at",
+    "explaining": "asking the model what its scores rest on",
     "finished": "done",
 }
 LEAD = (
@@ -37,6 +41,8 @@ _PARTS = {
     "page.css": ("traitscope.service", "page/page.css", "text/css; charset=utf-8"),
     "page.js": ("traitscope.service", "page/page.js", "text/javascript; charset=utf-8"),
     "report.css": ("traitscope.report", "page.css", "text/css; charset=utf-8"),
+    "explanation.css": ("traitscope.report", "explanation.css", "text/css; charset=utf-8"),
+    "explanation.js": ("traitscope.report", "explanation.js", "text/javascript; charset=utf-8"),
 }
 """Name in the address -> package, file and kind."""
 
@@ -60,6 +66,7 @@ def add_pages(app: FastAPI, jobs: Jobs, desk: Desk, settings: Settings) -> None:
             "kept": _kept(settings),
             "stages": STAGES,
             "compare": compare,
+            "is_gone": is_gone,
         }
         return HTMLResponse(environment.get_template(name).render({**base, **context}), status)
 
@@ -74,33 +81,54 @@ def add_pages(app: FastAPI, jobs: Jobs, desk: Desk, settings: Settings) -> None:
         package, path, kind = _PARTS[name]
         return Response(_text(package, path), media_type=kind)
 
-    @app.post("/jobs", include_in_schema=False)
-    async def send(request: Request) -> Response:
-        kind = request.headers.get("content-type", "")
-        try:
-            job = await desk.take(client_of(request), kind, request.stream(), query={}, key=None)
-        except RefusedError as error:
-            desk.metrics.refused(error.code)
-            await drain(request.stream())
-            return shown("page.html", error.status, problem=str(error))
-        return RedirectResponse(f"{root}/jobs/{job.id}", 303)
-
     @app.get("/jobs/{job_id}", include_in_schema=False)
     async def page(job_id: str) -> Response:
         try:
             job = known(jobs, job_id)
         except RefusedError as error:
             return shown("page.html", error.status, problem=str(error))
-        return shown("page.html", title=job.name, **_of(job, desk))
+        title = f"Why: {job.name}" if job.task == "explanation" else job.name
+        return shown("page.html", title=title, **_of(job, desk))
 
     @app.get("/jobs/{job_id}/part", include_in_schema=False)
     async def part(job_id: str) -> Response:
         return shown("part.html", **_of(known(jobs, job_id), desk))
 
+    _add_forms(app, jobs, desk, root, shown=shown)
     _add_downloads(app, jobs, desk)
 
 
+def _add_forms(
+    app: FastAPI, jobs: Jobs, desk: Desk, root: str, *, shown: Callable[..., HTMLResponse]
+) -> None:
+    async def sent(request: Request, coming: Awaitable[Job]) -> Response:
+        """Go to the page of a job that a form asks for, or say why there is none."""
+        try:
+            job = await coming
+        except RefusedError as error:
+            desk.metrics.refused(error.code)
+            await drain(request.stream())
+            return shown("page.html", error.status, problem=str(error))
+        return RedirectResponse(f"{root}/jobs/{job.id}", 303)
+
+    @app.post("/jobs", include_in_schema=False)
+    async def send(request: Request) -> Response:
+        kind, client = request.headers.get("content-type", ""), client_of(request)
+        coming = desk.take(client, kind, request.stream(), query={}, key=None)
+        return await sent(request, coming)
+
+    @app.post("/jobs/{job_id}/why", include_in_schema=False)
+    async def why(request: Request, job_id: str) -> Response:
+        async def asked() -> Job:
+            kind, job = request.headers.get("content-type", ""), known(jobs, job_id)
+            return await desk.explain(client_of(request), job, kind, request.stream(), query={})
+
+        return await sent(request, asked())
+
+
 def _add_downloads(app: FastAPI, jobs: Jobs, desk: Desk) -> None:
+    drawing = asyncio.Lock()
+
     @app.get("/jobs/{job_id}/answer.json", include_in_schema=False)
     async def as_json(job_id: str) -> Response:
         job = _finished(jobs, job_id)
@@ -119,20 +147,23 @@ def _add_downloads(app: FastAPI, jobs: Jobs, desk: Desk) -> None:
     async def as_pdf(job_id: str) -> Response:
         job = _finished(jobs, job_id)
         views = views_of(job.results, desk.cards)
-        # Drawing takes a second or two: the loop must not wait for it.
-        content = await run_in_threadpool(write_pdf, views)
+        # Drawing takes a second or two: the loop must not wait for it. One at a time, since the
+        # library shares its fonts between threads.
+        async with drawing:
+            content = await run_in_threadpool(write_pdf, views)
         return Response(content, media_type="application/pdf", headers=_saved_as(job, "pdf"))
 
 
 def _of(job: Job, desk: Desk) -> dict[str, Any]:
     job.fetched = job.fetched or job.is_finished
-    views: list[View] = views_of(job.results, desk.cards) if job.is_finished else []
+    scored = job.is_finished and job.task == "scores"
+    views: list[View] = views_of(job.results, desk.cards) if scored else []
     return {"job": job, "views": views}
 
 
 def _finished(jobs: Jobs, job_id: str) -> Job:
     job = known(jobs, job_id)
-    if not job.is_finished or not job.results:
+    if not job.is_finished or not job.results or job.task != "scores":
         raise RefusedError(409, "no_answer", "There is no answer to download. Wait for the job.")
     return job
 

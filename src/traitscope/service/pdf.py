@@ -1,6 +1,7 @@
 """Views of a recording -> a PDF to keep or to print: a page per run and person."""
 
 import io
+from base64 import b64decode
 from collections.abc import Sequence
 from textwrap import wrap
 from typing import Any
@@ -9,6 +10,12 @@ from traitscope.service.views import View
 
 _PAPER = (8.27, 11.69)  # inches of A4
 _LETTERS = 96  # in a line of text
+_LEFT, _BARS, _RIGHT = 0.08, 0.46, 0.92
+"""Where names, bars and lines begin, and where the page ends: the longest name of a trait is that
+of neuroticism with its direction."""
+_FOOT = (
+    "A model's guess, with its uncertainty; not for decisions about people, not for ranking them."
+)
 _INK, _QUIET, _MODEL, _SOFT = "#1a1c1f", "#5a616b", "#0072b2", "#eceff3"
 _MOST_NOTES = 8
 
@@ -38,12 +45,18 @@ def _draw(figure: Any, view: View) -> None:
         _write(figure, at - 0.02, [f"{view.status}. {view.reason}"], size=11)
         return
     if view.warnings:
-        at = _write(figure, at - 0.01, ["Reasons to doubt it:", *view.warnings], size=10)
+        at = _write(figure, at - 0.015, ["Reasons to doubt it"], size=11, weight="bold")
+        at = _write(figure, at, view.warnings, size=10)
     at = _bars(figure, at - 0.02, view)
+    if view.faces:
+        at = _faces(figure, at - 0.015, view)
     if view.tracks:
-        at = _lines(figure, at - 0.02, view)
-    notes = [*view.notes[:_MOST_NOTES], *(f"{key}: {value}" for key, value in view.facts)]
-    _write(figure, at - 0.02, [view.covers, *notes] if view.covers else notes, size=8.5)
+        at = _write(figure, at - 0.015, ["Timeline"], size=11, weight="bold")
+        at = _lines(figure, at - 0.005, view)
+    at = _write(figure, at - 0.015, ["What it rests on"], size=11, weight="bold")
+    facts = ", ".join(f"{key} {value}" for key, value in view.facts)
+    _write(figure, at, [*view.notes[:_MOST_NOTES], facts], size=8.5)
+    _write(figure, 0.04, [_FOOT], size=8, colour=_QUIET)
 
 
 def _write(figure: Any, at: float, lines: Sequence[str], *, size: float, **look: str) -> float:
@@ -60,8 +73,12 @@ def _write(figure: Any, at: float, lines: Sequence[str], *, size: float, **look:
 
 def _bars(figure: Any, at: float, view: View) -> float:
     """A bar per trait, with its interval."""
-    height = 0.042 * len(view.rows)
-    axes = figure.add_axes((0.36, at - height, 0.3, height))
+    ends = {"size": 8, "va": "top", "color": _QUIET}
+    figure.text(_BARS, at, view.low, **ends)
+    figure.text(_BARS + 0.24, at, view.high, ha="right", **ends)
+    at -= 0.015
+    height = 0.036 * len(view.rows)
+    axes = figure.add_axes((_BARS, at - height, 0.24, height))
     axes.set(xlim=(0, 400), ylim=(len(view.rows), 0))
     axes.set_axis_off()
     for place, row in enumerate(view.rows):
@@ -72,19 +89,35 @@ def _bars(figure: Any, at: float, view: View) -> float:
         axes.plot([row.at, row.at], [middle - 0.25, middle + 0.25], color=_MODEL, linewidth=2.5)
         up = at - height * middle / len(view.rows)
         look: dict[str, Any] = {"va": "center", "color": _INK, "parse_math": False}
-        figure.text(0.08, up, row.label, size=9.5, **look)
-        figure.text(0.31, up, row.text, size=10, weight="bold", **look)
-        figure.text(
-            0.68, up, "\n".join(filter(None, [row.interval, row.percentile])), size=8, **look
-        )
-    return at - height
+        figure.text(_LEFT, up, row.label, size=10, **look)
+        figure.text(_BARS - 0.02, up, row.text, size=10, weight="bold", ha="right", **look)
+        placed = row.percentile.replace("of them", "of training labels")
+        beside = "\n".join(filter(None, [row.interval, placed]))
+        figure.text(_BARS + 0.26, up, beside, size=7.5, **look)
+    return _write(figure, at - height - 0.008, [view.covers], size=8.5, colour=_QUIET)
+
+
+def _faces(figure: Any, at: float, view: View) -> float:
+    """The faces that were looked at, in a row."""
+    at = _write(figure, at, ["The face that was looked at"], size=11, weight="bold") - 0.005
+    from matplotlib.image import imread
+
+    wide = 0.1
+    high = wide * _PAPER[0] / _PAPER[1]
+    for place, face in enumerate(view.faces):
+        left = _LEFT + place * (wide + 0.02)
+        axes = figure.add_axes((left, at - high, wide, high))
+        axes.imshow(imread(io.BytesIO(b64decode(face.picture)), format="jpg"))
+        axes.set_axis_off()
+        figure.text(left, at - high - 0.004, face.words, size=7.5, va="top", color=_QUIET)
+    return at - high - 0.016
 
 
 def _lines(figure: Any, at: float, view: View) -> float:
     """A line per trait along the recording."""
-    step = 0.042
+    step, across = 0.036, _RIGHT - _BARS
     for place, track in enumerate(view.tracks):
-        axes = figure.add_axes((0.36, at - step * (place + 1) + 0.005, 0.56, step - 0.01))
+        axes = figure.add_axes((_BARS, at - step * (place + 1) + 0.005, across, step - 0.008))
         points = [
             part.split() for part in track.path.replace("h1", "").replace("L", "M").split("M")
         ]
@@ -94,11 +127,10 @@ def _lines(figure: Any, at: float, view: View) -> float:
         for side in axes.spines.values():
             side.set_visible(False)
         up = at - step * (place + 0.5)
-        figure.text(0.08, up, track.label, size=9, va="center", color=_INK, parse_math=False)
-        figure.text(0.34, up, track.words, size=7.5, va="center", ha="right", color=_QUIET)
+        figure.text(_LEFT, up, track.label, size=10, va="center", color=_INK, parse_math=False)
+        figure.text(_BARS - 0.02, up, track.words, size=7.5, va="center", ha="right", color=_QUIET)
     end = at - step * len(view.tracks)
-    figure.text(0.36, end - 0.004, "0 s", size=8, va="top", color=_QUIET)
-    figure.text(
-        0.92, end - 0.004, f"{view.seconds:.0f} s", size=8, va="top", ha="right", color=_QUIET
-    )
-    return end - 0.02
+    look = {"size": 8, "va": "top", "color": _QUIET}
+    figure.text(_BARS, end - 0.002, "0 s", **look)
+    figure.text(_RIGHT, end - 0.002, f"{view.seconds:.0f} s", ha="right", **look)
+    return end - 0.016

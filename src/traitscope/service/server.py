@@ -52,6 +52,8 @@ def upload_folder(settings: Settings) -> Iterator[Path]:
     parent = settings.folder or Path(tempfile.gettempdir())
     try:
         parent.mkdir(parents=True, exist_ok=True)
+        # Whole, so that no part of it is left in a message where the file is called by its name.
+        parent = parent.resolve()
         _remove_left(parent)
         folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}-{os.getpid()}-", dir=parent))
     except OSError as error:
@@ -76,8 +78,31 @@ def _remove_left(parent: Path) -> None:
     """Delete what servers left that were killed: their jobs are gone, and nobody asks for it."""
     for folder in parent.glob(f"{_PREFIX}-*-*"):
         match = re.fullmatch(rf"{_PREFIX}-(\d+)-\w+", folder.name)
-        if match and not psutil.pid_exists(int(match[1])):
+        # In a container each server has the number 1: one that has ours is gone, too.
+        if match and (int(match[1]) == os.getpid() or not psutil.pid_exists(int(match[1]))):
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def check_tls(certificate: Path | None, key: Path | None) -> None:
+    """Refuse files that cannot be used for TLS, before runs are loaded for minutes.
+
+    Raises:
+        ConfigError: one of the two is missing, is no PEM file, belongs to another, or has a
+            password.
+    """
+    if certificate is None and key is None:
+        return
+    if certificate is None or key is None:
+        raise ConfigError("TLS takes both: --certificate FILE and --key FILE.")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        # Else OpenSSL asks for a password at the terminal, where nobody may be.
+        context.load_cert_chain(certificate, key, password=lambda: "")
+    except (ssl.SSLError, OSError) as error:
+        raise ConfigError(
+            f"{certificate} and {key} cannot be used for TLS ({error}). Give a certificate and its "
+            f"own key as PEM files, the key without a password."
+        ) from error
 
 
 def local_service(runs: Sequence[Path], folder: Path, settings: Settings) -> Service:
@@ -101,37 +126,26 @@ def run_server(
 
     Args:
         service: whose workers are ready.
-        service: whose workers are ready.
         listener: from `bound`.
-        certificate: PEM file, for TLS.
+        certificate: PEM file, for TLS; checked by `check_tls`.
         key: of the certificate, likewise.
         behind_proxy: believe what a proxy on this machine says of its clients.
         say: is told the address.
-
-    Raises:
-        ConfigError: a file of TLS cannot be used.
     """
     secure = certificate is not None
-    try:
-        config = uvicorn.Config(
-            make_application(service),
-            log_level="warning",
-            access_log=False,
-            server_header=False,
-            proxy_headers=behind_proxy,
-            http=_Impatient.of(service.settings.idle_seconds),
-            ws="none",
-            loop="asyncio",
-            ssl_certfile=certificate,
-            ssl_keyfile=key,
-            timeout_graceful_shutdown=int(_GRACE_SECONDS),
-        )
-        config.load()
-    except (ssl.SSLError, OSError) as error:
-        raise ConfigError(
-            f"{certificate} and {key} cannot be used for TLS ({error}). Give the certificate and "
-            f"its key as PEM files."
-        ) from error
+    config = uvicorn.Config(
+        make_application(service),
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        proxy_headers=behind_proxy,
+        http=_Impatient.of(service.settings.idle_seconds),
+        ws="none",
+        loop="asyncio",
+        ssl_certfile=certificate,
+        ssl_keyfile=key,
+        timeout_graceful_shutdown=int(_GRACE_SECONDS),
+    )
     host, port, *_ = listener.getsockname()
     name = f"[{host}]" if ":" in host else host
     root = service.settings.root_path

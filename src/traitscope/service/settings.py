@@ -65,6 +65,9 @@ class Settings(Config):
     answers: PositiveInt = 1000
     """Answers that are kept at most; the oldest go first."""
 
+    explanations: PositiveInt = 100
+    """Explanations that are kept at most: each has a megabyte of pictures."""
+
     drain_seconds: PositiveFloat = 120.0
     """After SIGTERM, for jobs that were accepted."""
 

@@ -41,6 +41,7 @@ class Upload:
         size: in bytes.
         fields: name -> values, of the rest of a form or of the query.
         digest: of all that was sent, for idempotency keys.
+        content: of the recording alone.
     """
 
     path: Path | None = None
@@ -48,6 +49,7 @@ class Upload:
     size: int = 0
     fields: dict[str, list[str]] = field(default_factory=dict)
     digest: str = ""
+    content: str = ""
 
     def discard(self) -> None:
         """Delete the recording."""
@@ -188,10 +190,27 @@ class _Target:
             self._file.flush()
         if self._path is not None and not self._size:
             raise RefusedError(415, "empty", "The recording has 0 bytes. Choose it again.")
+        content = self.hash.hexdigest()
         for key in sorted(self.fields):
             self.hash.update(json.dumps([key, self.fields[key]]).encode())
-        digest = self.hash.hexdigest()
-        return Upload(self._path, harmless(self._name), self._size, self.fields, digest)
+        digest, name = self.hash.hexdigest(), harmless(self._name)
+        return Upload(self._path, name, self._size, self.fields, digest, content)
+
+
+def another_name(path: Path) -> Path:
+    """A second random name of a recording, whose file stays until both are deleted.
+
+    Raises:
+        FileNotFoundError: it is deleted already.
+    """
+    other = path.with_name(f"{secrets.token_hex(16)}{path.suffix}")
+    try:
+        other.hardlink_to(path)
+    except FileNotFoundError:
+        raise
+    except OSError:  # some file systems have no second names
+        shutil.copyfile(path, other)
+    return other
 
 
 def harmless(name: str) -> str:
@@ -237,6 +256,7 @@ def _json_fields(body: bytes) -> dict[str, list[str]]:
     fields: dict[str, list[str]] = {}
     for name, value in tree.items():
         values = value if isinstance(value, list) else [value]
+        values = [str(one).lower() if isinstance(one, bool) else one for one in values]
         if not all(isinstance(one, str) for one in values):
             raise RefusedError(422, "no_text", f"{name[:40]!r} must be text, or a list of texts.")
         fields[name] = values
