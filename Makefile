@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 # dlib-bin, MediaPipe, OpenCV and LightGBM wheels load these at run time.
 LIBRARIES := libegl1 libgles2 libgl1 libglib2.0-0 libgomp1
 
-.PHONY: install demo test test-slow check fix docs bench clean
+.PHONY: install demo test test-slow check fix docs bench bench-full clean
 .DEFAULT_GOAL := install
 
 install: $(STAMP)
@@ -35,6 +35,7 @@ test-slow: $(STAMP)
 check: $(STAMP)
 	$(BIN)/ruff format --check src tests benchmarks tools examples
 	$(BIN)/ruff check src tests benchmarks tools examples
+	$(BIN)/codespell *.md docs src examples tools benchmarks
 	$(BIN)/mypy
 	$(MAKE) test
 
@@ -45,8 +46,13 @@ fix: $(STAMP)
 docs: $(STAMP)
 	$(BIN)/python tools/site.py
 
+# A short look at all of them; the table goes to docs/benchmarks.md.
 bench: $(STAMP)
-	for folder in benchmarks/*/; do $(BIN)/python -m benchmarks.$$(basename $$folder) || exit 1; done
+	$(BIN)/python -m benchmarks
+
+# Hours: planted traits, service under load, endurance, damaged files.
+bench-full: $(STAMP)
+	$(BIN)/python -m benchmarks --full
 
 clean:
 	rm -rf $(VENV) demo

@@ -57,6 +57,7 @@ ORDER = [
     "predictor",
     "doctor",
     "cli",
+    "__main__",
 ]
 """Rooms in the order data walks; a room imports only from rooms before it."""
 

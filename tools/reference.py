@@ -26,9 +26,12 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def write_reference(folder: Path) -> list[Path]:
-    """Write all pages into a folder; returns them in the order of the menu."""
+    """Write all pages into a folder; returns them."""
+    from tools.zoo_table import zoo_page
+
     pages = {
         "verbs": _verbs(),
+        "zoo": zoo_page(),
         "settings": _settings(),
         "models": _room("models", "Models", _MODELS),
         "extractors": _room("extract", "Extractors", _EXTRACTORS),

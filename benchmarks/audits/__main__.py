@@ -11,6 +11,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.figures import figure
 from traitscope.audit.fairness import LEVEL, MINIMUM
 from traitscope.audit.gaps import correct, group_terms, outside
 from traitscope.audit.shifts import Yardsticks, measure_shifts
@@ -42,7 +43,10 @@ def main() -> None:
         runs = max(1, repetitions // 4) if bias else repetitions
         shares = np.mean([fairness(system, gap, bias, seed) for seed in range(runs)], axis=0)
         cells = [f"{share:10.1%}" for share in shares]
-        if not bias:
+        if bias:
+            figure(f"planted bias found: {name}", shares[2], unit="%")
+        else:
+            figure(f"speaks without cause: {name}", shares[1], most=0.05, unit="%")
             cells[2] = cells[4] = f"{'-':>10}"
         print(f"{name:<44}{runs:6}{''.join(cells)}", flush=True)
     print(f"\nperturbation: {repetitions} runs, {SAMPLE} clips, 5 traits")

@@ -1,38 +1,66 @@
-"""Damage files of every kind that is read, for minutes: ``python -m benchmarks.endurance``.
+"""An hour of trouble: jobs that are killed, starved and lied to, and files that are damaged.
 
-Prints cases, refusals by kind, and every failure that is no error of ours with the seed that
-repeats it: ``python -m benchmarks.endurance --only media --seed 17``.
+``python -m benchmarks.endurance --minutes N`` prints a line for each case: those of ``jobs.py`` (a
+`prepare` that is killed, a disk that fills, a clock that jumps ...) and a target of ``targets.py``
+each, a kind of file that is read: cases, refusals by kind, and every failure that is no error of
+ours with the seed that repeats it: ``--only media --seed 17``. Exit 1 if something was lost, wrong,
+or not said in words.
 """
 
 import argparse
 import sys
+import tempfile
 import time
 from contextlib import closing
+from pathlib import Path
 
 from benchmarks.endurance.attack import SEEDS, Found, attack, bounded
+from benchmarks.endurance.jobs import CASES, BrokenError
+from benchmarks.endurance.place import Place
 from benchmarks.endurance.targets import TARGETS
+from benchmarks.figures import figure
 from traitscope.features import pool
 
 _TASKS = 10**5
 
 
 def main() -> int:
-    """Attack each target for a time; 1 if something crashed."""
+    """Do each case and attack each target for a time; 1 if something broke."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--minutes", type=float, default=5.0, help="for each target")
-    parser.add_argument("--only", choices=sorted(TARGETS), action="append")
-    parser.add_argument("--seed", type=int, help="repeat this case alone")
+    parser.add_argument("--minutes", type=float, default=60.0, help="in all, or nearly so")
+    parser.add_argument("--only", choices=[*CASES, *TARGETS], action="append")
+    parser.add_argument("--seed", type=int, help="repeat this case of a target alone")
     parser.add_argument("--from", type=int, default=0, dest="first", help="the first seed")
+    parser.add_argument("--short", action="store_true", help="four minutes")
     arguments = parser.parse_args()
-    crashed = False
-    for name in arguments.only or TARGETS:
+    chosen = arguments.only or [*CASES, *TARGETS]
+    seconds = 60 * (4.0 if arguments.short else arguments.minutes) / len(chosen)
+    broken = _jobs([name for name in chosen if name in CASES], seconds)
+    for name in [name for name in chosen if name in TARGETS]:
         if arguments.seed is not None:
             found = attack(name, range(arguments.seed, arguments.seed + 1))
         else:
-            found = _in_workers(name, arguments.first, 60 * arguments.minutes)
-        crashed |= bool(found.crashes)
+            found = _in_workers(name, arguments.first, seconds)
+        broken |= bool(found.crashes)
         _print(name, found)
-    return int(crashed)
+    return int(broken)
+
+
+def _jobs(names: list[str], seconds: float) -> bool:
+    """Do cases with jobs, and print what came of each."""
+    if not names:
+        return False
+    broken = 0
+    with tempfile.TemporaryDirectory() as folder:
+        place = Place(Path(folder))
+        for name in names:
+            try:
+                print(f"{name}: {CASES[name](place, seconds)}", flush=True)
+            except BrokenError as error:
+                broken += 1
+                print(f"{name}: BROKEN: {error}", flush=True)
+    figure("jobs in trouble that lost something, or lied", broken, most=0, unit="")
+    return bool(broken)
 
 
 def _in_workers(name: str, first: int, seconds: float) -> Found:
@@ -54,6 +82,7 @@ def _in_workers(name: str, first: int, seconds: float) -> Found:
 
 def _print(name: str, found: Found) -> None:
     cases = found.outcomes.total() + len(found.crashes)
+    figure(f"crashes in {cases} damaged files: {name}", len(found.crashes), most=0, unit="")
     kinds = ", ".join(f"{count} {kind}" for kind, count in found.outcomes.most_common())
     print(f"{name}: {cases} cases: {kinds}; {len(found.crashes)} crashes", flush=True)
     for seed, file, what in found.crashes[:20]:

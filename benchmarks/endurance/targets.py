@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,13 +16,17 @@ import pyarrow.parquet
 from tests.support.media_files import tone, write_sound, write_video
 from tests.support.prepared import data as settings_of
 from tests.support.prepared import make_corpus, make_store
+from traitscope import registry
+from traitscope.corpora import load_corpus
 from traitscope.corpora._unpickling import read_pickle
 from traitscope.errors import TraitscopeError
+from traitscope.experiments.suites import load_suite
 from traitscope.extract._folders import read_images, read_points
 from traitscope.extract._word_files import read_cues
 from traitscope.features.store import Store
 from traitscope.media import probe, read_frames, read_sound
 from traitscope.runs.checkpoint import load
+from traitscope.runs.plan import load_run, plan
 from traitscope.sheets import open_sheet, read_table
 from traitscope.types import Stream
 
@@ -185,6 +190,23 @@ def _checkpoint(folder: Path) -> list[Path]:
     return sorted(path for path in Path(run).iterdir() if path.is_file())
 
 
+def _configs(folder: Path) -> list[Path]:
+    recipes = Path(registry.__file__).parent / "recipes"
+    for name in ("audio_lstm", "crnet", "s2d_112"):
+        shutil.copy(recipes / f"{name}.yaml", folder)
+    (folder / "suite.yaml").write_text("title: x\nentries:\n  - {recipe: functionals}\nseeds: 3\n")
+    make_corpus(folder, clips=4)
+    return sorted(path for path in folder.iterdir() if path.suffix == ".yaml")
+
+
+def _read_config(folder: Path, file: Path) -> object:
+    if file.name == "clips.yaml":
+        return load_corpus(f"table:{folder / 'clips.csv'}")
+    if file.name == "suite.yaml":
+        return load_suite(str(file))
+    return plan(load_run(str(file)))
+
+
 _SMALL = ["model.streams=[mid_term]"]
 
 TARGETS = {
@@ -194,5 +216,6 @@ TARGETS = {
     "words": Target(_words, lambda folder, file: read_cues(file)),
     "pictures": Target(_pictures, _read_pictures),
     "media": Target(_media, _read_media, head=2048),
+    "config": Target(_configs, _read_config),
     "checkpoint": Target(_checkpoint, lambda folder, file: load(folder / "run")),
 }

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from benchmarks.figures import figure
 from traitscope import registry
 from traitscope.analysis.explanation_test import measure_explanations
 from traitscope.analysis.explanations import explain_subject, subject_of
@@ -160,6 +161,9 @@ def show(folder: Path, model: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_json(path, result)
     shares = [result[key] for key in ("stream", "seconds", "region")]
+    for key, share in zip(("stream", "seconds", "region"), shares, strict=True):
+        if share is not None:
+            figure(f"planted {key} found by explanations of {model}", share, least=WANTED, unit="%")
     told = "".join(
         f"{'-' if s is None else f'{s:.2f}':>{w}}" for s, w in zip(shares, (8, 9, 8), strict=True)
     )

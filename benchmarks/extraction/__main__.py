@@ -19,6 +19,7 @@ import numpy as np
 
 from benchmarks.extraction import pipelines
 from benchmarks.extraction.clips import SECONDS, describe, make_clips, make_long
+from benchmarks.figures import figure
 from traitscope.extract.short_term import short_term_features
 from traitscope.features.preparation import prepare
 from traitscope.features.request import make_request
@@ -53,6 +54,9 @@ def main() -> int:
     for backend, (shares, chips) in rates.items():
         name = f"{backend}: per chip, against random seeks + dlib"
         print(f"{name:44}{'':28}   {chips / theirs:7.1f} x")
+        for what, share in shares.items():
+            figure(f"{backend}: {what}, by decoding alone", share, least=GOALS.get(what))
+        figure(f"{backend}: chips, by random seeks and dlib", chips / theirs, least=CHIPS)
         goals += [(f"{backend}: {n} >= {g:.2f}", shares[n] >= g) for n, g in GOALS.items()]
         goals += [(f"{backend}: chips >= {CHIPS:.0f} x", chips / theirs >= CHIPS)]
     goals += _sound(media[0])

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from benchmarks.figures import figure
 from tests.support.made_systems import (
     FAST,
     labels_of,
@@ -42,6 +43,7 @@ def main() -> None:
         report = evaluate_predictions(table, corpus, name=name, scoring=FAST)
         page = write_report([report], folder / f"{name}.html")
         print(page)
+        figure(f"page of a {name} system", page.stat().st_size / 1e6, unit="MB")
         for screen, (width, height) in SCREENS.items() if browser else ():
             picture = folder / f"{name}-{screen}.png"
             flags = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"]

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.figures import figure
 from benchmarks.intervals.simulation import CLUSTERS, WORLDS, simulate
 from traitscope.statistics.intervals import cluster, compare, intervals
 from traitscope.statistics.rank_intervals import spearman_intervals
@@ -69,7 +70,9 @@ def measure_seconds() -> None:
     for name, limit, task in tasks:
         start = perf_counter()
         task()
-        print(f"{name:<32}{perf_counter() - start:>9.2f}{limit:>8.1f}")
+        seconds = perf_counter() - start
+        figure(name, seconds, most=limit, unit="s")
+        print(f"{name:<32}{seconds:>9.2f}{limit:>8.1f}")
 
 
 def measure_coverage(worlds: list[str], repetitions: int, processes: int) -> None:
@@ -89,6 +92,7 @@ def measure_coverage(worlds: list[str], repetitions: int, processes: int) -> Non
                 sum(part[1] * rows[place][column] for part, rows in mine) / repetitions
                 for column in (1, 2)
             ]
+            figure(f"{world}, {metric}: truth inside of 95 %", shares[0], least=0.93, most=0.97)
             print(f"{world:<32}{metric:<9}{shares[0]:>19.3f}{shares[1]:>17.3f}", flush=True)
 
 

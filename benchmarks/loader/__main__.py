@@ -23,6 +23,7 @@ import cv2
 import numpy as np
 import psutil
 
+from benchmarks.figures import figure
 from traitscope.augment import settle
 from traitscope.data.batches import to_tensors
 from traitscope.data.examples import Examples
@@ -108,6 +109,9 @@ def _table(store: Store, clips: int, size: int, count: int, rounds: int) -> None
     pil, opencv = rates["folder, PIL float"], rates["folder, OpenCV uint8"]
     for name, rate in rates.items():
         what = f"| {count} of {ROWS} | {size} | {name} | {rate:.0f} "
+        if name == "store, 0 workers":
+            figure(f"{count} pictures of {size} px from a store, by PIL", rate / pil, least=3)
+            figure(f"{count} pictures of {size} px, by OpenCV to bytes", rate / opencv, least=0.8)
         print(f"{what}| {rate / pil:.2f} | {rate / opencv:.2f} |", flush=True)
 
 
@@ -178,6 +182,8 @@ def _memory_and_start(folder: Path, clips: int) -> None:
     begin = perf_counter()
     subprocess.run([sys.executable, "-c", "import numpy, cv2"], check=True)
     imports = perf_counter() - begin
+    figure("memory of a worker that reads", used, most=250, unit="MB")
+    figure("first batch, by importing NumPy and OpenCV", first / imports, most=3)
     print(f"unique memory of a worker: {used:.0f} MB (limit 250)")
     print(
         f"first batch with a worker: {first:.2f} s, {first / imports:.1f} x a process that imports "

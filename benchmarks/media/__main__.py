@@ -11,6 +11,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from benchmarks.figures import figure
 from benchmarks.media.combinations import COMBINATIONS, Combination, ffmpeg, make
 from benchmarks.media.comparison import disagreements, ours, theirs, time_gap
 from traitscope.errors import ClipError
@@ -35,6 +36,7 @@ def main() -> int:
             row, faults = _compared(one, Path(folder))
             print(f"{one.name:28}{row}  {'; '.join(faults) or 'same'}", flush=True)
             faulty += bool(faults)
+    figure(f"of {len(chosen)} files read other than by ffmpeg", faulty, most=0, unit="")
     print(f"\n{len(chosen)} files, {faulty} disagreements")
     return int(faulty > 0)
 

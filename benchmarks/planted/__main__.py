@@ -20,10 +20,11 @@ import sys
 import tempfile
 from pathlib import Path
 
+from benchmarks.figures import figure
 from benchmarks.planted.cases import CASES
 from benchmarks.planted.running import Place, made, make_encoder, measured, reach
 from benchmarks.planted.subsets import subset_table, subsets
-from benchmarks.planted.table import keep, markdown, read_rows
+from benchmarks.planted.table import LIMIT, keep, markdown, read_rows
 from traitscope.errors import TraitscopeError
 from traitscope.tracking import resolve_backend
 
@@ -53,17 +54,26 @@ def main() -> None:
         folder = arguments.folder or Path(fresh)
         table = folder / "table.csv"
         if not arguments.table:
-            backends = [resolve_backend(backend) for backend in arguments.backends]
-            make_encoder(folder)
-            for seed in arguments.seeds:
-                place = made(folder, seed, arguments.subjects, rendered=arguments.rendered)
-                for faces in backends:
-                    if arguments.subsets:
-                        run, _ = reach(place, "fusion_transformer", faces)
-                        print(f"seed {seed}, {faces}\n\n{subset_table(subsets(place, run))}\n")
-                        continue
-                    fill(table, place, arguments.models, faces)
+            work(arguments, folder)
+        for row in read_rows(table):
+            least = LIMIT if row.clips >= 4 * SUBJECTS else None
+            what = f"{row.model}, {row.faces}: R2 on {row.clips} clips, by what is attainable"
+            figure(what, row.ratio, least=least)
         print(markdown(read_rows(table)))
+
+
+def work(arguments: argparse.Namespace, folder: Path) -> None:
+    """Fill the table, or score subsets of streams, for every seed and backend."""
+    backends = [resolve_backend(backend) for backend in arguments.backends]
+    make_encoder(folder)
+    for seed in arguments.seeds:
+        place = made(folder, seed, arguments.subjects, rendered=arguments.rendered)
+        for faces in backends:
+            if arguments.subsets:
+                run, _ = reach(place, "fusion_transformer", faces)
+                print(f"seed {seed}, {faces}\n\n{subset_table(subsets(place, run))}\n")
+            else:
+                fill(folder / "table.csv", place, arguments.models, faces)
 
 
 def fill(table: Path, place: Place, models: list[str], faces: str) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from statistics import fmean as mean
 
 from benchmarks.extraction.clips import describe, make_clips, make_long
+from benchmarks.figures import figure
 from benchmarks.prediction import clips, texts
 
 ROUNDS, REPEATS = 2, 3
@@ -80,6 +81,7 @@ def _rates(options: argparse.Namespace, folder: Path, media: list[Path], goals: 
     ratio = sum(predicted) / sum(prepared)
     _row(f"prepare, clips per second, {options.processes} processes", f"{mean(prepared):.2f}")
     _row("predict, further clips per second", f"{mean(predicted):.2f}", ratio)
+    figure("further clips of predict, by those of prepare", ratio, least=0.8)
     goals.append(("further clips >= .8 of prepare", ratio >= 0.8))
     return run
 
@@ -94,6 +96,7 @@ def _start(run: Path, clip: Path, goals: Goals) -> None:
     ratio = min(starts) / min(imports)
     _row("importing the libraries that a prediction loads, seconds", f"{min(imports):.1f}")
     _row("start of predict until its first clip, seconds", f"{min(starts):.1f}", ratio)
+    figure("start of predict, by importing its libraries", ratio, most=2)
     goals.append(("start <= 2 x importing its libraries", ratio <= 2))
 
 
@@ -115,6 +118,7 @@ def _texts(options: argparse.Namespace, folder: Path, goals: Goals) -> None:
     _row("one text at a time, texts/s", f"{alone:.0f}", alone / own)
     for name, rate in texts.rates(folder, encoder, written):
         _row(f"{name}, texts/s", f"{rate:.0f}", rate / own)
+        figure(f"{name}, texts by the encoder's own pass", rate / own)
         goals.append((f"{name} >= 100 texts/s or >= .7", rate >= 100 or rate / own >= 0.7))
 
 

@@ -18,6 +18,7 @@ from statistics import median
 import httpx
 import psutil
 
+from benchmarks.figures import figure
 from tests.support.listening import train_listener
 from tests.support.media_files import tone, write_sound
 from tests.support.serving import Served, serving
@@ -155,6 +156,11 @@ class Load:
         rows.append(("memory of all processes, last quarter, MiB", f"{last:.0f} ({change:+.1%})"))
         for what, found in rows:
             print(f"{what:50}{found:>18}")
+        figure(
+            "scored a second, recordings of half a second", len(times) / options.seconds, unit=""
+        )
+        figure("memory, last quarter by the second", last / second, most=1 + _FLAT)
+        figure("recordings left behind", left, most=0, unit="")
         kinds = set(self.statuses) - {"200", "503 with Retry-After"}
         goals = [
             ("no other answer than a score, or 503 with Retry-After", not kinds),

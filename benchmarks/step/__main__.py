@@ -24,6 +24,7 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from benchmarks.figures import figure
 from benchmarks.loader.__main__ import ROWS
 from traitscope.data.batches import row_shape, to_tensors
 from traitscope.data.examples import Examples
@@ -78,6 +79,7 @@ def main() -> None:
         config = load_run(name, SHORT[name] if little else [])
         with tempfile.TemporaryDirectory() as place:
             times, flops, busy, gib = measure(config, size, steps, chosen.workers, Path(place))
+        figure(f"{name}: share of a step that is not the network", times.rest, most=0.15, unit="%")
         speed = flops / times.network
         share = f"{speed / chosen.peak:.1%} | {busy:.0%}" if gpu else "- | -"
         print(

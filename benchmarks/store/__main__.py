@@ -22,6 +22,7 @@ from time import process_time
 import numpy as np
 import pyarrow as pa
 
+from benchmarks.figures import figure
 from traitscope.data.examples import Examples, gather
 from traitscope.features.origins import media_of, origin_of, serving
 from traitscope.features.packing import pack_store
@@ -112,7 +113,11 @@ def _resume(stores: dict[int, tuple[Corpus, Request, Store]], rounds: int) -> No
         print(f"| {size} | {some:.3f} | {some / size * 1e6:.1f} |")
     (least, low), (most, high) = min(found.items()), max(found.items())
     if most > least:
-        print(f"\nexponent: {math.log(high / low) / math.log(most / least):.3f}\n")
+        exponent = math.log(high / low) / math.log(most / least)
+        figure(
+            f"exponent of an idle prepare, {least} to {most} clips", exponent, most=1.02, unit=""
+        )
+        print(f"\nexponent: {exponent:.3f}\n")
 
 
 def _read(made: tuple[Corpus, Request, Store], count: int, rounds: int) -> None:
@@ -134,8 +139,13 @@ def _read(made: tuple[Corpus, Request, Store], count: int, rounds: int) -> None:
             found[way].append(read())
     print(f"| way ({len(corpus.clips)} clips) | opening: s | epoch of {count}: us per clip |")
     print("|---|--:|--:|")
-    for way, times in found.items():
-        opening, epoch = (median(column) for column in zip(*times, strict=True))
+    medians = {
+        way: [median(column) for column in zip(*times, strict=True)] for way, times in found.items()
+    }
+    for place, what in enumerate(("opening", "an epoch in random order")):
+        ratio = medians["packed"][place] / medians["one file per clip"][place]
+        figure(f"{what}, packed by one file per clip", ratio, most=1)
+    for way, (opening, epoch) in medians.items():
         print(f"| {way} | {opening:.2f} | {epoch / count * 1e6:.0f} |")
 
 

@@ -9,6 +9,7 @@ import time
 
 import numpy as np
 
+from benchmarks.figures import figure
 from tests.support.text_corpus import TARGETS, correlations, make_texts
 
 LIMITS = {"fit 8000, seconds": 180.0, "predict 2000, seconds": 10.0, "peak memory, GiB": 4.0}
@@ -35,6 +36,7 @@ def main() -> int:
     found = dict(zip(LIMITS, (fit_seconds, predict_seconds, peak), strict=True))
     print(f"{'text_stack, 43 words each':28}{'found':>8}{'limit':>8}")
     for name, value in found.items():
+        figure(name.partition(",")[0], value, most=LIMITS[name], unit=name.partition(", ")[2])
         print(f"{name:28}{value:8.2f}{LIMITS[name]:8.1f}")
     reached = correlations(predictions, texts.labels[rest])
     attainable = correlations(texts.planted[rest], texts.labels[rest])

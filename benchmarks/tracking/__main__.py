@@ -9,6 +9,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from benchmarks.figures import figure
 from benchmarks.tracking.comparison import Agreement, compared
 from benchmarks.tracking.openface import against_table
 
@@ -34,6 +35,10 @@ def main() -> int:
     rows = [compared(clip, rate=options.rate, seconds=options.seconds) for clip in clips]
     for row in rows:
         print(_line(row), flush=True)
+    for row in rows:
+        figure(
+            f"{row.clip}: faces, by MediaPipe's own graph", row.ours / max(1, row.theirs), least=1
+        )
     if options.table:
         print(f"\n{'signal':16}{'OpenFace mean':>14}{'sd':>7}", end="")
         print("".join(f"{b:>11} r{'mean':>8}{'scale':>8}" for b in ("mediapipe", "dlib")))

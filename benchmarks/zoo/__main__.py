@@ -14,6 +14,7 @@ import math
 import multiprocessing
 from pathlib import Path
 
+from benchmarks.figures import figure
 from benchmarks.zoo.step import Measured, step
 
 LIMIT_GIB = 24
@@ -38,13 +39,14 @@ def main() -> None:
         changes, ceiling = tuple(arguments.changes), min(LIMIT_GIB, SHARE * _free_gib())
         with context.Pool(1) as pool:
             how = (name, arguments.batch, arguments.steps, changes, ceiling)
-            print(f"{name:<22}{_line(pool.apply(step, how), arguments.peak)}", flush=True)
+            print(f"{name:<22}{_line(name, pool.apply(step, how), arguments.peak)}", flush=True)
 
 
-def _line(measured: Measured | str, peak: float) -> str:
+def _line(name: str, measured: Measured | str, peak: float) -> str:
     if isinstance(measured, str):
         return f"  {measured}"
     rate = measured.flops / measured.seconds
+    figure(f"{name}: memory of a training step", measured.gib, most=LIMIT_GIB, unit="GiB")
     share = f", {rate / peak:.1%} of peak" if measured.device == "cuda" else ""
     fits = "ok" if measured.gib <= LIMIT_GIB else f"over {LIMIT_GIB} GiB"
     return (

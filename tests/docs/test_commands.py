@@ -1,42 +1,15 @@
 """What the pages tell people to type: commands that there are, with settings that they take."""
 
 import re
-import shlex
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import typer
 
+from tests.support.page_commands import PAGES, ROOT, commands
 from traitscope import registry
 from traitscope.cli import app
 from traitscope.runs.plan import load_run, requests_for
-
-ROOT = Path(__file__).resolve().parents[2]
-PAGES = sorted(
-    path.relative_to(ROOT).as_posix()
-    for path in (ROOT / "README.md", *(ROOT / "docs").rglob("*.md"))
-    if "decisions" not in path.parts
-)
-_STAND_INS = {"C", "S", "RECIPE", "NAME", "RUN"}
-"""What a page writes for a name of the reader's own."""
-
-
-def blocks(page: str) -> Iterator[str]:
-    """The lines of a page's shell blocks, continued ones joined."""
-    text = (ROOT / page).read_text(encoding="utf-8")
-    for block in re.findall(r"```sh\n(.*?)```", text, flags=re.S):
-        yield from block.replace("\\\n", " ").splitlines()
-
-
-def commands(page: str) -> Iterator[list[str]]:
-    """The words of each line that calls us."""
-    for line in blocks(page):
-        words = shlex.split(line, comments=True)
-        while words and "=" in words[0] and words[0].split("=")[0].isupper():
-            words = words[1:]  # an environment variable
-        if words[:1] == ["traitscope"]:
-            yield words[1:]
 
 
 @pytest.mark.parametrize("page", PAGES)

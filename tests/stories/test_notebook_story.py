@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import traitscope
@@ -13,26 +14,56 @@ from traitscope.errors import ConfigError
 from traitscope.interface import Predictions, Run, as_overrides
 from traitscope.notebook import bar, progress
 from traitscope.runs.plan import load_run
-from traitscope.types import Prediction
+from traitscope.types import TRAITS, Prediction
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.mark.slow
-def test_the_notebook_runs_from_raw_clips_to_a_report_as_a_script(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the examples suppose: a corpus of clips, somebody's predictions, and no more."""
     from traitscope.corpora.synthetic import Config, generate
 
-    shape = Config(subjects=7, sources_per_subject=1, clips_per_source=2, seconds=2.0)
-    generate(tmp_path / "corpus", config=shape)
-    (tmp_path / "no-weights").mkdir()
-    script = ROOT / "examples" / "first_study.py"
-    environ = {**os.environ, "TRAITSCOPE_WEIGHTS": str(tmp_path / "no-weights")}
+    folder = tmp_path_factory.mktemp("study")
+    shape = Config(subjects=7, sources_per_subject=1, clips_per_source=2, seconds=1.5)
+    generate(folder / "corpus", config=shape)
+    clips = pd.read_csv(folder / "corpus" / "clips.csv")
+    noise = np.random.default_rng(0).normal(0, 0.1, (len(clips), 5))
+    theirs = (clips[list(TRAITS)] + noise).add_prefix("predicted_")
+    theirs.insert(0, "clip", clips["clip"])
+    theirs.to_csv(folder / "theirs.csv", index=False)
+    return folder
+
+
+EXAMPLES = {
+    "first_study": ("14 clips, targets: openness", "page.html", "neuroticism (high = stable)"),
+    "check_predictions": ("skill: ", "checked.html", "mean of train"),
+    "own_model": ("- ", "my_lab/listening.py", "class Model"),
+    "explanations": ("extraversion rests most on ", "explained.html", "<video"),
+}
+"""Example -> what it prints, and a file that it leaves with something in it."""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_an_example_runs_as_a_script(name: str, study: Path, tmp_path: Path) -> None:
+    printed, file, text = EXAMPLES[name]
+    script = ROOT / "examples" / f"{name}.py"
+    environ = {**os.environ, "TRAITSCOPE_WEIGHTS": str(tmp_path)}
     done = subprocess.run(
-        [sys.executable, str(script)], capture_output=True, text=True, cwd=tmp_path, env=environ
+        [sys.executable, str(script)], capture_output=True, text=True, cwd=study, env=environ
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("14 clips, targets: openness")
-    assert "neuroticism (high = stable)" in (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert printed in done.stdout
+    assert text in (study / file).read_text(encoding="utf-8")
+
+
+def test_every_notebook_is_run() -> None:
+    written = {
+        path.stem for path in (ROOT / "examples").glob("*.py") if "# %%" in path.read_text("utf-8")
+    }
+    assert written == set(EXAMPLES)
 
 
 def test_every_name_is_there_and_in_the_stub() -> None:

@@ -95,12 +95,13 @@ def demo(
     backend: Annotated[
         Literal["auto", "mediapipe", "dlib"], typer.Option(help="Who finds the faces.")
     ] = "auto",
+    open_page: Annotated[bool, typer.Option("--open", help="Show the page in a browser.")] = False,
 ) -> None:
     """Generate talking faces, extract, train two models, evaluate, and write a report.
 
     traitscope demo
 
-    traitscope demo --to elsewhere --seed 1
+    traitscope demo --to elsewhere --seed 1 --open
     """
     countdown = Countdown(STEPS)
     say(
@@ -118,3 +119,5 @@ def demo(
     say(f"The page, for a browser: {result.page}")
     say(f"The run that sees faces: {result.run}")
     say(f"Try it: traitscope predict {result.run} YOUR_CLIP.mp4")
+    if open_page and typer.launch(result.page.absolute().as_uri()):
+        say("No browser was started from here: open the page yourself.")

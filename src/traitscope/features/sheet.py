@@ -25,6 +25,11 @@ _LINES = (
 _LINE = 150
 """Letters of the notes in one line of a sheet."""
 
+_PICTURES = 1.5
+"""Height of the row of pictures, in rows of lines."""
+_ROW_INCHES, _HEAD_INCHES = 0.85, 0.5
+"""Height of a row of lines, and of the title and the axis of a clip."""
+
 _COLOURS = ("#0072b2", "#d55e00", "#009e73")
 
 
@@ -53,11 +58,14 @@ def draw_sheet(store: Store, path: Path, *, clips: Sequence[str] = (), count: in
     chosen = list(clips) or clips_of(store, pictured)[:count]
     if not chosen:
         raise DataError(f"No clip in {store.folder} has {pictured}. See its status.csv.")
-    figure = Figure(figsize=(14, 4.6 * len(chosen)), layout="constrained")
+    shown = [_streams(store, keys, clip) for clip in chosen]
+    # A clip is as high as what it has: without pictures there is no band to keep free for them.
+    heights = [_HEAD_INCHES + _ROW_INCHES * sum(_bands(streams)) for streams, _, _ in shown]
+    figure = Figure(figsize=(14, sum(heights)), layout="constrained")
     FigureCanvasAgg(figure)
-    parts = figure.subfigures(len(chosen), 1, squeeze=False).ravel()
-    for part, clip in zip(parts, chosen, strict=True):
-        _draw_clip(part, clip, *_streams(store, keys, clip))
+    parts = figure.subfigures(len(chosen), 1, squeeze=False, height_ratios=heights).ravel()
+    for part, clip, drawn in zip(parts, chosen, shown, strict=True):
+        _draw_clip(part, clip, *drawn)
     save(figure, path, dpi=110)
     return chosen
 
@@ -83,6 +91,13 @@ def _streams(
     return {name: store.read(keys[name], clip) for name in usable}, lacking, list(notes)
 
 
+def _bands(streams: dict[str, Stream]) -> list[float]:
+    """Heights of a clip's rows, in lines: pictures, groups of signals, sound."""
+    pictures = streams.get("faces") or streams.get("frames")
+    lines = len(_LINES) * ("signals" in streams) + ("short_term" in streams)
+    return [_PICTURES] * bool(pictures and pictures.images) + [1.0] * lines
+
+
 def _draw_clip(
     part: Any,
     clip: str,
@@ -101,11 +116,12 @@ def _draw_clip(
     title = "\n".join([title, *said])
     part.suptitle(title, fontsize=9, x=0.01, ha="left", parse_math=False)
     drawn = [lines for lines in _LINES if signals is not None]
-    lines = len(drawn) + (sound is not None)
-    top = int(pictures is not None)
-    ratios = [1.5] * top + [1] * max(1, lines)
-    grid = part.add_gridspec(len(ratios), _ACROSS, height_ratios=ratios)
-    if pictures is not None and pictures.images:
+    bands = _bands(streams)
+    if not bands:
+        return  # the title says why nothing is there
+    top = bands.count(_PICTURES)
+    grid = part.add_gridspec(len(bands), _ACROSS, height_ratios=bands)
+    if pictures is not None and top:
         marks = streams.get("landmarks") if pictures is streams.get("faces") else None
         _draw_pictures(part, grid, pictures, marks)
     ends = [float(s.time[-1]) for s in streams.values() if len(s.time)]

@@ -6,6 +6,7 @@ several corpora that have one id have a file each, ``<clip>+<hash>.npz`` from th
 one is meant is known by the media, see ``origins``.
 """
 
+import errno
 import json
 import os
 import re
@@ -327,7 +328,8 @@ def _saying_full(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        cure = "Make room" if error.errno in {errno.ENOSPC, errno.EDQUOT} else "Make it writable"
         raise TraitscopeError(
-            f"Cannot write {path}: {error.strerror or error}. Make room, or name another folder "
-            f"with --store; then run the same command again, finished clips are kept."
+            f"Cannot write {path}: {error.strerror or error}. {cure}, or name another folder with "
+            f"--store; then run the same command again, finished clips are kept."
         ) from error
