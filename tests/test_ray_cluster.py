@@ -1,5 +1,6 @@
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -19,12 +20,12 @@ def test_ray_that_is_not_installed_is_one_sentence(monkeypatch: pytest.MonkeyPat
 def listening() -> list[str]:
     """Addresses at which the processes below this one listen."""
     processes = psutil.Process().children(recursive=True)
-    return [
-        connection.laddr.ip
-        for process in [psutil.Process(), *processes]
-        for connection in process.net_connections("inet")
-        if connection.status == psutil.CONN_LISTEN
-    ]
+    addresses = []
+    for process in [psutil.Process(), *processes]:
+        with suppress(psutil.NoSuchProcess):  # one that has just ended listens no more
+            connections = process.net_connections("inet")
+            addresses += [c.laddr.ip for c in connections if c.status == psutil.CONN_LISTEN]
+    return addresses
 
 
 @pytest.mark.slow

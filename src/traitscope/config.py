@@ -15,6 +15,9 @@ _MOST_BYTES = 2**20  # settings have a few thousand
 _MOST_LEVELS = 32
 _MOST_VALUES = 100_000
 _MOST_LINES = 20  # of a message
+# In C where the wheel of PyYAML has it: settings are read before every verb does anything, and the
+# one in Python takes as long as the whole rest of loading a run.
+_LOADER: Any = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
 
 
 class Config(BaseModel):
@@ -78,7 +81,7 @@ def _parsed(text: str) -> Any:
     open_ones: list[tuple[str | None, int]] = []  # anchor and values so far of each level
     sizes: dict[str | None, int] = {}
     # Events, and no tree yet: aliases of aliases of aliases are short to read and endless to build.
-    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+    for event in yaml.parse(text, Loader=_LOADER):
         if isinstance(event, yaml.CollectionStartEvent):
             open_ones.append((event.anchor, 1))
             values = 1
@@ -100,7 +103,7 @@ def _parsed(text: str) -> Any:
                 f"it has more than {_MOST_LEVELS} levels or {_MOST_VALUES:,} values (an alias "
                 f"counts as what it stands for)"
             )
-    return yaml.safe_load(text)
+    return yaml.load(text, Loader=_LOADER)
 
 
 def save_config(config: BaseModel, path: Path) -> None:

@@ -99,6 +99,7 @@ def family(seed: int, subjects: int = 32) -> tuple[np.ndarray, np.ndarray, np.nd
     return np.ravel(robust), np.ravel(naive), np.ravel(planted)
 
 
+@pytest.mark.slow
 def test_planted_pairs_are_found_and_false_discoveries_stay_below_5_percent_over_20_seeds() -> None:
     shares, naive_shares = [], []
     for seed in range(20):

@@ -233,16 +233,22 @@ def test_a_label_file_that_runs_commands_is_refused_and_nothing_runs(tmp_path: P
 
 
 def test_ten_thousand_clips_load_in_five_times_the_time_of_two_thousand(tmp_path: Path) -> None:
-    seconds = []
+    made = {}
     for share in (5, 1):
         sizes = {"train": 6000 // share, "validation": 2000 // share, "test": 2000 // share}
-        made = make_first_impressions(tmp_path / str(share), **sizes, sources=3060 // share)
+        made[share] = make_first_impressions(tmp_path / str(share), **sizes, sources=3060 // share)
+
+    def seconds(share: int) -> float:
         started = time.process_time()
-        corpus = first_impressions.load(tmp_path / str(share))
-        seconds.append(time.process_time() - started)
-    assert seconds[1] < 15 * seconds[0]  # a search for each clip would take 25 times as long
+        first_impressions.load(tmp_path / str(share))
+        return time.process_time() - started
+
+    # A search for each clip would take 25 times as long, every time. What else a machine does
+    # may cost a measurement its worth, but not all of five.
+    assert any(seconds(1) < 15 * seconds(5) for _ in range(5))
+    corpus = first_impressions.load(tmp_path / "1")
     assert len(corpus.clips) == 10_000
-    assert all(clip.targets == made[str(clip.split)][clip.id] for clip in corpus.clips)
+    assert all(clip.targets == made[1][str(clip.split)][clip.id] for clip in corpus.clips)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")

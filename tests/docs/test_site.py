@@ -30,7 +30,7 @@ def test_a_page_opens_from_a_file_and_asks_nobody(site: Path) -> None:
         assert "Leakage" in page.inner_text("h1")
         page.keyboard.press("/")
         page.keyboard.type("halo")
-        page.wait_for_selector("text=Raters who like somebody", timeout=60_000)
+        page.wait_for_selector("text=Raters who like somebody")
     assert [url for url in asked if not url.startswith(("file:", "blob:", "data:"))] == []
 
 

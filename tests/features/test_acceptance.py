@@ -42,6 +42,7 @@ def column(stream: Stream, name: str) -> np.ndarray:
     return stream.values[:, COLUMNS.index(name)]
 
 
+@pytest.mark.slow
 @pytest.mark.shared
 @pytest.mark.parametrize(
     ("axis", "name", "sign"),
@@ -60,6 +61,7 @@ def test_head_turns_have_the_right_sign_and_size(
     assert np.abs(seen - neutral - planted).mean() <= 5
 
 
+@pytest.mark.slow
 @pytest.mark.shared
 def test_blinks_and_smiles_are_found_frame_by_frame(tmp_path: Path, shared_weights: Path) -> None:
     frames = 75
@@ -72,6 +74,7 @@ def test_blinks_and_smiles_are_found_frame_by_frame(tmp_path: Path, shared_weigh
     assert np.corrcoef(smile, column(stream, "AU12_r"))[0, 1] >= 0.8
 
 
+@pytest.mark.slow
 @pytest.mark.shared
 @pytest.mark.parametrize("backend", ["mediapipe", "dlib"])
 def test_a_face_that_leaves_is_missing_from_then_on(

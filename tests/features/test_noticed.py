@@ -72,6 +72,7 @@ def test_one_near_face_needs_no_note(tmp_path: Path) -> None:
     assert 70 < stream.info["face_width"] < 130
 
 
+@pytest.mark.slow
 @pytest.mark.shared
 @pytest.mark.parametrize("backend", ["mediapipe", "dlib"])
 def test_real_cases_are_covered_or_refused(

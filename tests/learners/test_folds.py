@@ -75,7 +75,8 @@ def test_the_command_line_trains_all_folds_and_prints_their_spread(
     place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     to = str(tmp_path / "cv")
-    settings = [*data(place), "protocol.kind=kfold", "protocol.folds=3", "protocol.fold=all"]
+    folds = ["protocol.kind=kfold", "protocol.folds=3", "protocol.fold=all"]
+    settings = [*data(place), *folds, "model.streams=[short_term]"]
     main_quietly(["train", "functionals", *settings, "--to", to])
     assert capsys.readouterr().out.strip() == to
     main_quietly(["evaluate", to])

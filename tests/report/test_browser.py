@@ -72,7 +72,7 @@ def test_the_page_works_in_a_browser(browser: str, tmp_path: Path, width: int) -
     profile = f"--user-data-dir={tmp_path / 'profile'}"
     size = f"--window-size={width},900"
     command = [browser, *FLAGS, profile, size, "--dump-dom", page.as_uri()]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
     title = re.search(r"<title>(.*?)</title>", done.stdout)
     assert title
     seen = json.loads(title[1])

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import threading
 import time
 from itertools import groupby
 from typing import Any
@@ -14,6 +13,7 @@ from tests.support.serving import result
 from traitscope.service.events import stream
 from traitscope.service.jobs import Job, Jobs
 from traitscope.service.lanes import Failure
+from traitscope.service.limits import Rate
 
 JOBS = "/v1/predictions"
 
@@ -28,7 +28,7 @@ def test_a_recording_becomes_a_job_and_its_answer(place: Place) -> None:
     sent = place.send()
     assert sent.status_code == 202
     assert sent.headers["location"] == sent.json()["links"]["self"]
-    job = place.client.get(sent.json()["links"]["self"], params={"wait": 20}).json()
+    job = place.client.get(sent.json()["links"]["self"], params={"wait": 60}).json()
     assert (job["state"], job["progress"]["share"]) == ("done", 1.0)
     assert job["results"][0]["prediction"]["clips"][0]["scores"] == {"openness": 0.5}
     assert place.lane.contents == [b"RIFFsound"]
@@ -37,7 +37,7 @@ def test_a_recording_becomes_a_job_and_its_answer(place: Place) -> None:
 
 @pytest.mark.parametrize("kind", ["audio/wav", "application/octet-stream"])
 def test_a_body_may_be_the_recording_itself(place: Place, kind: str) -> None:
-    query = {"wait": 20, "name": "../../etc/pass\nwd.wav", "model": "run"}
+    query = {"wait": 60, "name": "../../etc/pass\nwd.wav", "model": "run"}
     sent = place.client.post(
         JOBS, content=b"RIFFsound", headers={"content-type": kind}, params=query
     )
@@ -45,7 +45,7 @@ def test_a_body_may_be_the_recording_itself(place: Place, kind: str) -> None:
 
 
 def test_words_alone_are_a_job_of_models_that_read_them(place: Place) -> None:
-    sent = place.client.post(JOBS, json={"text": "well", "model": "words"}, params={"wait": 20})
+    sent = place.client.post(JOBS, json={"text": "well", "model": "words"}, params={"wait": 60})
     assert sent.status_code == 200
     assert (place.lane.orders[0].words, place.lane.orders[0].path) == ("well", None)
     refused = place.client.post(JOBS, json={"text": "well"})
@@ -54,7 +54,7 @@ def test_words_alone_are_a_job_of_models_that_read_them(place: Place) -> None:
 
 def test_several_models_answer_one_job(place: Place) -> None:
     form = {"model": ["run", "words"]}
-    sent = place.send(data=form, params={"wait": 20})
+    sent = place.send(data=form, params={"wait": 60})
     assert [one["model"] for one in sent.json()["results"]] == ["run", "words"]
     wrong = place.send(data={"model": "rum"})
     assert (wrong.status_code, wrong.json()["error"]) == (422, "no_such_model")
@@ -67,7 +67,7 @@ def test_who_waits_gets_the_reason_with_its_status(
     place: Place, status: str, expected: int
 ) -> None:
     place.lane.answer = lambda order: result(order, status=status, reason="Why.", scores={})
-    sent = place.send(params={"wait": 20})
+    sent = place.send(params={"wait": 60})
     assert sent.status_code == expected
     assert sent.json()["problem"] == {"error": status, "reason": "Why."}
     later = place.client.get(sent.json()["links"]["self"])
@@ -76,11 +76,11 @@ def test_who_waits_gets_the_reason_with_its_status(
 
 def test_a_lane_that_fails_is_the_failure_of_its_job_alone(place: Place) -> None:
     place.lane.answer = lambda order: 1 / 0
-    sent = place.send(params={"wait": 20})
+    sent = place.send(params={"wait": 60})
     assert (sent.status_code, sent.json()["problem"]["error"]) == (500, "internal")
     assert "ZeroDivision" not in sent.text
     place.lane.answer = result
-    assert place.send(params={"wait": 20}).status_code == 200
+    assert place.send(params={"wait": 60}).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_too_large_is_told_by_counting(place: Place) -> None:
     sent = place.send(bytes(1001))
     assert (sent.status_code, sent.json()["error"]) == (413, "too_large")
     assert not list(place.folder.iterdir())
-    assert place.send(bytes(900), params={"wait": 20}).status_code == 200
+    assert place.send(bytes(900), params={"wait": 60}).status_code == 200
 
 
 @pytest.mark.parametrize("settings", [{"queue": 1}])
@@ -122,13 +122,14 @@ def test_a_full_line_says_when_to_come_back(place: Place) -> None:
     assert place.client.get("/v1/ready").json() == {"status": "full"}
     place.lane.go.set()
     for job in jobs:
-        done = place.client.get(job.json()["links"]["self"], params={"wait": 20}).json()
+        done = place.client.get(job.json()["links"]["self"], params={"wait": 60}).json()
         assert done["state"] == "done"
     assert place.client.get("/v1/ready").status_code == 200
 
 
 @pytest.mark.parametrize("settings", [{"per_minute": 2}])
 def test_who_comes_too_often_is_asked_to_wait(place: Place) -> None:
+    place.service.desk.rate = Rate(2, clock=lambda: 0.0)  # on a slow machine time would pass
     assert [place.send().status_code for _ in range(3)] == [202, 202, 429]
     assert int(place.send().headers["retry-after"]) >= 1
 
@@ -152,13 +153,11 @@ def test_a_job_that_is_taken_back_is_gone(place: Place) -> None:
         assert place.client.get(link).status_code == 404
     until(lambda: not list(place.folder.iterdir()))
     place.lane.go.set()
-    assert place.send(params={"wait": 20}).status_code == 200
+    assert place.send(params={"wait": 60}).status_code == 200
 
 
 def test_news_come_as_events(place: Place) -> None:
-    place.lane.go.clear()
     link = place.send().json()["links"]["events"]
-    threading.Timer(0.3, place.lane.go.set).start()
     events = events_of(place.client.get(link).text)
     assert {name for name, _ in events[:-1]} == {"progress"}
     name, last = events[-1]
@@ -168,7 +167,7 @@ def test_news_come_as_events(place: Place) -> None:
 
 def test_a_stage_is_told_however_short_it_was(place: Place) -> None:
     place.lane.stages = ["decoding", "sound", "scoring"]
-    links = place.send(params={"wait": 20}).json()["links"]
+    links = place.send(params={"wait": 60}).json()["links"]
     *steps, (name, _) = events_of(place.client.get(links["events"]).text)
     stages = [step["progress"]["stage"] for _, step in steps]
     assert stages == ["waiting", "starting", "decoding", "sound", "scoring"]
@@ -197,7 +196,7 @@ def test_what_passes_between_two_looks_is_told() -> None:
 
 def test_failures_of_workers_have_a_sentence(place: Place) -> None:
     place.lane.answer = lambda order: Failure("timeout", "It took too long.")
-    sent = place.send(params={"wait": 20})
+    sent = place.send(params={"wait": 60})
     assert (sent.status_code, sent.json()["problem"]["error"]) == (422, "timeout")
     text = place.client.get("/metrics").text
     assert 'traitscope_failures_total{reason="timeout"} 1.0' in text
@@ -272,8 +271,6 @@ def test_the_document_of_the_api_is_whole(place: Place) -> None:
 
 
 def until(holds: Any) -> None:
-    """Wait for something that another thread does."""
-    end = time.monotonic() + 60
+    """Wait for something that another thread or process does; pytest ends what never comes."""
     while not holds():
-        assert time.monotonic() < end
         time.sleep(0.01)

@@ -85,7 +85,7 @@ def page(browser: Any, served: Served, request: pytest.FixtureRequest) -> Iterat
     scheme = "light" if request.param == "desktop" else "dark"
     context = browser.new_context(viewport=SIZES[request.param], color_scheme=scheme)
     page = context.new_page()
-    page.set_default_timeout(120_000)
+    page.set_default_timeout(600_000)
     page.hosts, page.faults = [], []
     page.on("request", lambda one: page.hosts.append(one.url))
     page.on("pageerror", lambda error: page.faults.append(str(error)))
@@ -204,7 +204,7 @@ def test_it_works_without_scripts(browser: Any, served: Served, faceless: Path) 
     page.goto(f"{served.address}/")
     page.set_input_files("#file", str(faceless))
     page.click("button.main")
-    page.wait_for_selector("#result .failed", timeout=120_000)
+    page.wait_for_selector("#result .failed", timeout=600_000)
     page.goto(f"{served.address}/jobs/unknown")
     assert "Send the recording again" in page.inner_text("main")
     context.close()

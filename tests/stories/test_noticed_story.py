@@ -202,6 +202,7 @@ def test_notes_reach_the_store_the_summary_the_report_the_page_and_the_sheet(
     report = json.loads(Path("run/evaluation/test/report.json").read_text())
     assert [*map(kind_of, report["noted"]["c7"])].count("truncated") == 2
     assert re.search("What was noticed of clips: .*1 truncated", Path("page.html").read_text())
+    assert list(Path("papers").glob("*-traits.png"))
     with Path("papers/notes.csv").open(newline="") as file:
         assert {row["clip"] for row in csv.DictReader(file)} == {"c7"}
     run("features", "sheet", "store", "--clip", "c7", "--to", "sheet.png")

@@ -18,7 +18,7 @@ from traitscope.runs.plan import requests_for
 from traitscope.types import TRAITS
 
 SPLITS = {"train": range(6), "valid": range(6, 8), "test": range(8, 11)}
-SECONDS, FPS = 12, 10
+SECONDS, FPS = 6, 10
 QUICK = ["train.epochs=2", "train.batch_size=8", "trainer.tensorboard=false"]
 SMALL = ["model.backbone=test_resnet", "model.pretrained=false", "model.size=32"]
 ONE_STAGE = ["train.optimizer=adam", "train.schedule=constant", "train.milestones=[]"]
@@ -33,7 +33,7 @@ def picture(score: float, number: int) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Eleven sessions of two people, of 12 seconds; one person of the test comes twice."""
+    """Eleven sessions of two people, of 6 seconds; one person of the test comes twice."""
     folder = tmp_path_factory.mktemp("udiva")
     rng = np.random.default_rng(0)
     scores = {str(person): rng.normal(0, 1, 5).round(4).tolist() for person in range(22)}
@@ -75,7 +75,7 @@ def store(place: Path, address: str) -> Iterator[Path]:
 
 def test_a_window_holds_its_own_seconds(address: str, store: Path) -> None:
     corpus = load_corpus(address)
-    assert len(corpus.clips) == 22 * 4
+    assert len(corpus.clips) == 22 * 2
     found = Store(store)
     frames = next(key for key in found.fingerprints() if key.startswith("frames"))
     from traitscope.media.pictures import decode_rows
@@ -109,14 +109,14 @@ def test_windows_are_averaged_per_person_before_any_metric(
     run = train(recipe, [*data, *settings], to=tmp_path / "run", accelerator="cpu")
     report = evaluate(run, scoring=FAST)
     mse, people, table = people_by_hand(run)
-    assert (len(table), people) == (24, 5)
+    assert (len(table), people) == (12, 5)
     assert report.scoring.aggregate == "subject"
-    assert (report.counts.scored, report.counts.subjects) == (24, 5)
+    assert (report.counts.scored, report.counts.subjects) == (12, 5)
     model = report.everything.model
     assert report.everything.clips == 5
     assert model.macro("mse").value == pytest.approx(mse)
     by_window = evaluate(run, scoring=FAST.model_copy(update={"aggregate": "clip"}))
-    assert by_window.everything.clips == 24
+    assert by_window.everything.clips == 12
     assert by_window.everything.model.macro("mse").value != mse
     assert report.corpus.targets[-1].label == "neuroticism"
     if recipe == "functionals":  # the pitch of a person is as high as the person is open
@@ -137,15 +137,15 @@ def test_folds_keep_people_together_and_few_clips_are_whole_people(
     tmp_path: Path, address: str, store: Path
 ) -> None:
     data = [f"data.corpus={address}", f"data.store={store}", "model.streams=[short_term]"]
-    folds = ["protocol.kind=kfold", "protocol.folds=4", "protocol.fold=all"]
+    folds = ["protocol.kind=kfold", "protocol.folds=3", "protocol.fold=all"]
     run = train("functionals", [*data, *folds], to=tmp_path / "cv")
     report = evaluate(run, scoring=FAST)
-    assert (report.counts.scored, report.everything.clips) == (88, 21)
+    assert (report.counts.scored, report.everything.clips) == (44, 21)
     people = [
         set(pd.read_csv(run / f"fold-{n}/evaluation/test/predictions.csv")["subject"])
-        for n in range(4)
+        for n in range(3)
     ]
     assert sum(map(len, people)) == len(set.union(*people)) == 21
-    few = train("functionals", [*data, "protocol.few=20"], to=tmp_path / "few")
+    few = train("functionals", [*data, "protocol.few=10"], to=tmp_path / "few")
     fitted = evaluate(few, scoring=FAST).counts.fitted_clips
-    assert fitted == 24  # three sessions of eight windows: a session is not cut in two
+    assert fitted == 12  # three sessions of four windows: a session is not cut in two

@@ -24,6 +24,7 @@ def open_page(url: str, *, width: int = 1200, height: int = 800) -> Iterator[tup
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         try:
             page = browser.new_page(viewport={"width": width, "height": height})
+            page.set_default_timeout(600_000)
             asked: list[str] = []
             page.on("request", lambda request: asked.append(request.url))
             page.goto(url)

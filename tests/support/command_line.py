@@ -38,5 +38,4 @@ def in_a_process(*words: object, cwd: Path | None = None) -> Done:
         env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))},
         capture_output=True,
         text=True,
-        timeout=1200,
     )

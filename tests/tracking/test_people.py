@@ -139,6 +139,7 @@ def test_a_recording_upside_down_has_no_upright_mesh(tracker, shared: Path) -> N
     assert "ffmpeg -i IN -vf hflip,vflip OUT" in note
 
 
+@pytest.mark.slow
 @pytest.mark.shared
 @real
 def test_real_faces_are_upright(tracker, shared: Path) -> None:

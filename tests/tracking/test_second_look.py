@@ -124,6 +124,7 @@ def test_the_face_of_a_wide_shot_is_found_in_every_picture(tracker, shared: Path
         assert (face.box[1] + face.box[3]) / 2 == pytest.approx(360, abs=60)
 
 
+@pytest.mark.slow
 @pytest.mark.shared
 @real
 def test_where_no_face_is_second_looks_find_none(tracker, shared: Path, monkeypatch) -> None:

@@ -63,7 +63,7 @@ def overwrite(place: Path, clip: str, row: int, column: int, value: float) -> No
 @pytest.mark.parametrize("loss", ["mse", "mae", "smooth_l1", "concordance"])
 def test_labels_of_any_range_train_as_those_from_0_to_1(tmp_path: Path, loss: str) -> None:
     curves = []
-    for low, high in ((0, 1), (0, 100), (1, 7)):
+    for low, high in ((0, 1), (20, 120)):
         place = place_of(tmp_path / f"{low}-{high}")
         relabel(place, lambda x, a=low, b=high: a + (b - a) * x, low=low, high=high)
         settings = [*data(place), *QUICK, f"train.loss={loss}"]
@@ -72,7 +72,6 @@ def test_labels_of_any_range_train_as_those_from_0_to_1(tmp_path: Path, loss: st
         spans = [float(row["validation_mae"]) / (high - low) for row in history(run)]
         curves[-1] += spans
     np.testing.assert_allclose(curves[1], curves[0], rtol=1e-3)
-    np.testing.assert_allclose(curves[2], curves[0], rtol=1e-3)
 
 
 def test_a_wide_target_does_not_decide_alone_which_epoch_is_best(tmp_path: Path) -> None:

@@ -127,7 +127,7 @@ def test_ctrl_c_ends_all_and_leaves_what_resumes(
     pictures: Path, tmp_path: Path, how: list[str]
 ) -> None:
     run = tmp_path / "run"
-    words = ["train", "face_cnn", *settings(pictures, "face_cnn", epochs=100_000)]
+    words = ["train", "face_cnn", *settings(pictures, "face_cnn", epochs=100_000, early_stop=0)]
     state = run / "state.ckpt"
     interrupt([*words, "--to", run, *how], when=state.is_file, cwd=tmp_path)
     done = len(history(run))
