@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from traitscope import extras
 from traitscope.errors import ConfigError, TraitscopeError
@@ -130,23 +131,21 @@ def _started(ray: ModuleType, cpus: int | None) -> Iterator[None]:
 
 
 def _start(ray: ModuleType, cpus: int | None, place: Path) -> None:
-    try:
-        ray.init(
-            address="local",
-            num_cpus=cpus,
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level="ERROR",
-            configure_logging=False,
-            _node_ip_address="127.0.0.1",
-            _temp_dir=str(place),
-        )
-    # Ray waits half a minute for its own processes, and then raises nothing narrower.
-    except Exception as error:
-        raise TraitscopeError(
-            f"Ray could not be started on this machine: {error} Where that took too long, start it "
-            f"by itself, ray start --head, and give its address."
-        ) from error
+    how: dict[str, Any] = {"address": "local", "num_cpus": cpus, "include_dashboard": False}
+    how |= {"log_to_driver": False, "logging_level": "ERROR", "configure_logging": False}
+    for last in (False, True):
+        try:
+            ray.init(**how, _node_ip_address="127.0.0.1", _temp_dir=str(place))
+            return
+        # Ray waits half a minute for its own processes, and then raises nothing narrower. On a busy
+        # machine the second try is quicker: what it loads is in memory by then.
+        except Exception as error:
+            ray.shutdown()
+            if last:
+                raise TraitscopeError(
+                    f"Ray could not be started on this machine: {error} Where that took too long, "
+                    f"start it by itself, ray start --head, and give its address."
+                ) from error
 
 
 def _temporary() -> Path:

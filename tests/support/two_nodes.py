@@ -6,9 +6,10 @@ A program: it prints the address when both are there, and ends when its input do
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 PATHS = os.pathsep.join(filter(None, [str(ROOT / "src"), str(ROOT), os.environ.get("PYTHONPATH")]))
@@ -38,13 +39,23 @@ def two_nodes(place: Path) -> Iterator[str]:
         nodes.stdin.close()
 
 
+def _patiently(start: Callable[[], Any]) -> Any:
+    """Start a node; Ray waits half a minute, which is too short for a machine that is busy."""
+    for _ in range(5):
+        with suppress(Exception):
+            return start()
+    return start()
+
+
 def main() -> None:
     from ray.cluster_utils import Cluster
 
     how = {"num_cpus": 1, "node_ip_address": "127.0.0.1", "include_dashboard": False}
     how["object_store_memory"] = 80 * 2**20
-    nodes = Cluster(initialize_head=True, head_node_args={**how, "temp_dir": sys.argv[1]})
-    nodes.add_node(**how)
+    nodes = _patiently(
+        lambda: Cluster(initialize_head=True, head_node_args={**how, "temp_dir": sys.argv[1]})
+    )
+    _patiently(lambda: nodes.add_node(**how))
     print(nodes.address, flush=True)
     sys.stdin.read()
     nodes.shutdown()
