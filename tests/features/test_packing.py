@@ -1,12 +1,14 @@
 """A packed store: read as the store it was made of, whole or an error, and unpacked to the byte."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tests.features.test_store import assert_same
+from tests.support.object_store import object_store
 from tests.support.prepared_streams import KEY, numbers, store_of_faces
 from traitscope.cli import main
 from traitscope.errors import ConfigError, DataError
@@ -123,12 +125,25 @@ def test_damaged_streams_are_not_packed(plain: Store, tmp_path: Path) -> None:
     assert not (tmp_path / "packed").exists()
 
 
-def test_a_store_at_an_address_is_fetched_when_it_is_read(
-    plain: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture(params=["memory", pytest.param("s3", marks=pytest.mark.slow)])
+def address(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[str]:
+    """Of a place outside of the file system where nothing is yet."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    address = f"memory://{tmp_path.name}/store"
-    with pytest.raises(DataError, match=r"no packed store at memory://.*features pack"):
+    with object_store() as server:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", server)
+        for secret in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            monkeypatch.setenv(secret, "anybody's")
+        monkeypatch.setenv("AWS_DEFAULT_REGION", "here")
+        monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        yield f"{request.param}://{tmp_path.name.replace('_', '-')}/store"
+
+
+def test_a_store_at_an_address_is_fetched_when_it_is_read(
+    plain: Store, tmp_path: Path, address: str
+) -> None:
+    with pytest.raises(DataError, match=r"no packed store at \w+://.*features pack"):
         open_store(address)
     pack(plain, address, shard_bytes=8000)
     store = open_store(Path(address))  # as a command line's path, whose slashes are folded
