@@ -51,7 +51,8 @@ def main() -> int:
         # One seed alone lies outside now and then: 1000 people to calibrate on and 1000 to test on
         # leave a standard deviation of .013, where all clips of a person are inside or none.
         good = abs(mean - 0.9) <= 0.02
-        figure(f"labels of new people inside 90 % intervals, {name}", mean, least=0.88, most=0.92)
+        what = f"labels of new people inside 90 % intervals, {name}"
+        figure(what, mean, least=0.88, most=0.92, unit="%")
         ends = f"{min(means):.3f} to {max(means):.3f}"
         print(
             f"{'met' if good else 'MISSED'} {name}: mean of seeds {mean:.3f} ({ends}), in .88-.92"

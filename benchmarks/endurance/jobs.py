@@ -66,9 +66,14 @@ def killed(place: Place, seconds: float) -> str:
 
 def _kill_one(process: "subprocess.Popen[str]", seconds: float, *, worker: bool) -> bool:
     """Kill the command with all it started, or the worker it started last; True for a worker."""
-    time.sleep(seconds)  # any moment of a run, however slow the machine
-    children = psutil.Process(process.pid).children(recursive=True) if _runs(process) else []
-    alone = worker and bool(children)
+    children: list[psutil.Process] = []
+    if worker:  # workers come late, behind the imports: wait for one
+        while _runs(process) and not children:
+            children = psutil.Process(process.pid).children(recursive=True)
+            time.sleep(0.01)
+    else:
+        time.sleep(seconds)  # any moment of a run, however slow the machine
+    alone = bool(children)
     if alone:
         try:
             max(children, key=lambda child: child.pid).kill()
