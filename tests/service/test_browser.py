@@ -55,7 +55,8 @@ def talking(tmp_path_factory: pytest.TempPathFactory) -> Path:
         return SHARED / "talking_30s.mp4"
     folder = tmp_path_factory.mktemp("drawn")
     # Twice as long as the run's own clips, so that it has a timeline.
-    generate(folder, config=Config(subjects=1, sources=1, clips=1, seconds=8.0, size=256))
+    one = {"sources_per_subject": 1, "clips_per_source": 1}
+    generate(folder, config=Config(subjects=4, **one, seconds=8.0, fps=10, size=256))
     return next(folder.rglob("*.mp4"))
 
 
