@@ -134,6 +134,7 @@ def test_the_whole_way_from_a_store_finds_the_planted_pairs(planted) -> None:
     assert blink["name"] == "AU45 blink"
 
 
+@pytest.mark.slow
 def test_the_table_and_the_pictures_hold_every_pair(planted, tmp_path: Path) -> None:
     _, _, result = planted
     with write_table(result, tmp_path / "t.csv").open(newline="") as file:

@@ -47,6 +47,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
 
 
+@pytest.mark.slow
 def test_the_unchanged_copy_is_exact_and_the_confound_is_flagged(run: Path) -> None:
     audit = audit_perturbation(run, clips=3, only=["brightness", "mirror", "noise"], model=MODEL)
     assert audit.clips == 3

@@ -28,6 +28,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_audits_of_a_run_are_saved_beside_it_and_shown_by_report(type_in: Run, place: Path) -> None:
     who = place / "who.csv"
     said = []
@@ -114,6 +115,7 @@ def test_signals_are_correlated_and_saved(type_in: Run, place: Path) -> None:
     assert json.loads(out)["circular"]
 
 
+@pytest.mark.slow
 def test_ablation_names_a_pattern_that_matches_nothing(type_in: Run, place: Path) -> None:
     labels = f"table:{place / 'corpus' / 'clips.csv'}"
     common = ["analyse", "ablation", labels, "--store", place / "store", "--to", place / "ab"]

@@ -231,6 +231,7 @@ def test_both_runs_may_be_moved_together(runs: Path, tmp_path: Path) -> None:
         predict(tmp_path / "on-plain", clip)
 
 
+@pytest.mark.slow
 def test_the_report_says_when_the_first_stage_knew_the_fitted_clips(runs: Path) -> None:
     naive, honest = evaluate(runs / "on-plain"), evaluate(runs / "on-folds")
     said = [w for w in naive.warnings if "learnt from scores of frames" in w]

@@ -51,6 +51,7 @@ def sounds(tmp_path: Path) -> list[Path]:
     return paths
 
 
+@pytest.mark.slow
 def test_other_processes_give_what_this_one_gives_and_a_deadly_clip_is_a_row(
     run: Path, sounds: list[Path]
 ) -> None:

@@ -89,6 +89,7 @@ def test_names_of_runs_cannot_leave_the_folder(files: list[Path], folder: Path) 
     assert sorted(files) == sorted(folder.parent.parent.rglob("*.*"))
 
 
+@pytest.mark.slow
 def test_what_the_labels_allow_is_in_every_file(tmp_path: Path) -> None:
     corpus = rated_corpus()
     report = judge(corpus, seeing(part_of(corpus)))

@@ -49,6 +49,7 @@ def run_without_rights(code: str, folder: Path) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_a_finished_store_is_usable_where_it_cannot_be_written(tmp_path: Path) -> None:
     address = make_corpus(tmp_path)
     make_store(tmp_path / "store", address, streams=("signals",))
