@@ -24,7 +24,7 @@ _SECOND = {
 }
 """How a second stage is fitted; one network has no features that several folds would share."""
 FOLDED = "image_backbone in folds"
-_FOLDS = ("protocol.kind=kfold", "protocol.folds=3", "protocol.fold=all")
+_FOLDS = ("protocol.kind=kfold", "protocol.folds=5", "protocol.fold=all")
 
 
 def _second_stages() -> dict[str, Case]:
