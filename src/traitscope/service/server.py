@@ -231,6 +231,7 @@ class _Impatient(H11Protocol):
         """Begin to count."""
         super().connection_made(transport)
         self._silent = 0.0
+        self._before: Any = None
         self._look()
 
     def _look(self) -> None:
@@ -238,7 +239,10 @@ class _Impatient(H11Protocol):
             return
         step = self.seconds / 4
         at_rest = self.cycle is None or self.cycle.response_complete
-        self._silent = self._silent + step if at_rest else 0.0
+        # A new cycle is a request that came and went between two looks: nobody was silent.
+        is_silent = at_rest and self.cycle is self._before
+        self._before = self.cycle
+        self._silent = self._silent + step if is_silent else 0.0
         if self._silent > self.seconds:
             self.transport.close()
         else:
