@@ -17,8 +17,13 @@ from traitscope.training.fitting import train
 from traitscope.training.orders import EpochSampler
 
 SHORT = {"train.epochs": 3, "train.batch_size": 4, "train.lr": 0.01, "trainer.tensorboard": False}
-STILL = {"face_cnn": {"dropouts": [0.0]}, "s2d": {"dropout": 0.0}}
-"""Models with batch normalisation; s2d with self-distillation too. Masks of dropout differ."""
+EYES = {"signals": {"rows": 20, "patch": 5, "columns": ["gaze_angle_*"]}}
+STILL: dict[str, dict[str, Any]] = {
+    "face_cnn": {"dropouts": [0.0]},
+    "s2d": {"dropout": 0.0},
+    "fusion_transformer": {"hide": 0.0, "streams": EYES},
+}
+"""Models with statistics of batches; s2d with self-distillation too. Masks of dropout differ."""
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +31,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("pictures")
     address = make_corpus(folder, clips=20)
     for name in STILL:
-        fill_store(folder / "store", address, name, tiny_settings(name))
+        fill_store(folder / "store", address, name, tiny_settings(name, **STILL[name]))
     return folder
 
 
@@ -68,7 +73,10 @@ def test_devices_that_do_not_go_are_refused(pictures: Path, tmp_path: Path) -> N
 @pytest.mark.parametrize("name", STILL)
 def test_two_processes_score_as_one(pictures: Path, tmp_path: Path, name: str) -> None:
     # Twelve clips, of ten the last batch has two: one for each process.
-    more = {"distil.weight": 0.5, "batch_size": 10} if name == "s2d" else {}
+    more: dict[str, Any] = {"distil.weight": 0.5, "batch_size": 10} if name == "s2d" else {}
+    if name == "fusion_transformer":
+        # Its own has a concordance, which is of each part.
+        more = {"loss": "tests.support.own_losses.likelihood"}
     runs = [
         train(name, settings(pictures, name, **more), to=tmp_path / str(count), devices=count)
         for count in (1, 2)

@@ -28,7 +28,7 @@ from typing import Any
 import torch
 from einops import rearrange
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 
 from traitscope.config import Config as BaseConfig
 from traitscope.learners.columns import FARTHEST
@@ -162,7 +162,8 @@ class Standardised(nn.Module):
     """Statistics of clips -> the same in standard deviations, as they were in training.
 
     Means and deviations run along while training, and each batch is seen by those: unlike under
-    batch normalisation a clip's numbers do not hang on its neighbours, and one clip is a batch.
+    batch normalisation a clip's numbers do not hang on its neighbours, and one clip is a batch. A
+    batch that is dealt to several devices is one.
     """
 
     mean: Tensor
@@ -185,14 +186,23 @@ class Standardised(nn.Module):
     @torch.no_grad()
     def _remember(self, table: Tensor, weight: Tensor) -> None:
         """Take a batch into account: all clips alike at first, then the last hundred batches."""
-        count = weight.sum()
+        numbers = torch.stack([weight.sum(), weight.new_tensor(len(table))])
+        sums = _of_all_devices(torch.cat([(table * weight).sum(dim=0), numbers]))
+        count, size = sums[-2], sums[-1]
         self.clips += count
         # Without a limit, patterns would be measured by what they were before they had learnt.
-        share = torch.maximum(count / self.clips.clamp(min=1), 0.01 * count / len(table))
+        share = torch.maximum(count / self.clips.clamp(min=1), 0.01 * count / size)
         count = count.clamp(min=1)
-        self.mean += share * ((table * weight).sum(dim=0) / count - self.mean)
-        spread = ((table - self.mean) ** 2 * weight).sum(dim=0) / count
-        self.variance += share * (spread - self.variance)
+        self.mean += share * (sums[:-2] / count - self.mean)
+        squares = _of_all_devices(((table - self.mean) ** 2 * weight).sum(dim=0))
+        self.variance += share * (squares / count - self.variance)
+
+
+def _of_all_devices(sums: Tensor) -> Tensor:
+    """Sums over the clips of a batch, of which this process may have a part."""
+    if distributed.is_available() and distributed.is_initialized():
+        distributed.all_reduce(sums)
+    return sums
 
 
 class Summary(nn.Module):
