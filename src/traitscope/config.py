@@ -15,8 +15,7 @@ _MOST_BYTES = 2**20  # settings have a few thousand
 _MOST_LEVELS = 32
 _MOST_VALUES = 100_000
 _MOST_LINES = 20  # of a message
-# In C where the wheel of PyYAML has it: settings are read before every verb does anything, and the
-# one in Python takes as long as the whole rest of loading a run.
+# In C where the wheel of PyYAML has it: settings are read before every verb does anything.
 _LOADER: Any = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
 
 

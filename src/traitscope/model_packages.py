@@ -10,7 +10,7 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -45,7 +45,7 @@ class ModelPackage:
     licence: str
     purpose: str
     inside: str
-    files: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, str]
 
     def folder(self, weights: Path) -> Path:
         """Where its files lie, below a folder of weights."""

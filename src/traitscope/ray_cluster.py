@@ -4,6 +4,7 @@ In: the address of a cluster that runs, or nothing. Out: Ray, connected, and gon
 What runs on it is in `experiments` (search), `features` and `training`.
 """
 
+import logging
 import os
 import re
 import secrets
@@ -19,6 +20,8 @@ from typing import Any
 
 from traitscope import extras
 from traitscope.errors import ConfigError, TraitscopeError
+
+log = logging.getLogger(__name__)
 
 HERE = "local"
 """The address that starts a cluster of this machine, as none does."""
@@ -146,6 +149,7 @@ def _start(ray: ModuleType, cpus: int | None, place: Path) -> None:
                     f"Ray could not be started on this machine: {error} Where that took too long, "
                     f"start it by itself, ray start --head, and give its address."
                 ) from error
+            log.warning("Ray did not start (%s); it is tried once more.", error)
 
 
 def _temporary() -> Path:

@@ -83,6 +83,15 @@ def test_a_missing_row_is_hidden(tmp_path: Path, address: str) -> None:
         ({"clips": np.array(["c000"] * 12, "S"), "wavlm": VALUES}, "names a clip twice"),
         ({"x000/wavlm": VALUES[0]}, "has none of the 12 clips"),
         ({"c000/wavlm": VALUES[0], "c001/wavlm": VALUES[1, :, :2]}, r"rows of \[2, 3\] features"),
+        ({"clips": np.array([], "S1"), "wavlm": VALUES[:0]}, "has no clip"),
+        ({"clips": np.array(CLIPS, "S"), "wavlm": np.float32(1)}, "one clips and one wavlm"),
+        ({"clips": np.array(b"c000"), "wavlm": VALUES[:1]}, "one clips and one wavlm"),
+        ({"c000/wavlm": VALUES[0], "c000/time": np.array([b"0"] * 4)}, r"times of (\|S1|object)"),
+        ({"c000/wavlm": VALUES[0], "c000/time": 0.0}, "4 rows and 1 times"),
+        (
+            {"clips": np.array(CLIPS, "S"), "wavlm": VALUES, "times": np.zeros((3, 4))},
+            "12 ids, but times of 3 clips",
+        ),
     ],
 )
 def test_a_file_that_does_not_fit_says_why(

@@ -2,6 +2,7 @@
 
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from traitscope.service.lanes import Failure
 from traitscope.service.limits import Rate
 from traitscope.service.pdf import write_pdf
 from traitscope.service.refusals import RefusedError
+from traitscope.service.server import Silence
 from traitscope.service.uploads import harmless
 from traitscope.service.views import compare, views_of
 
@@ -91,6 +93,16 @@ def test_a_bucket_fills_evenly_and_refusals_take_nothing() -> None:
     assert rate.wait("b") == 0
     now[0] = 1.5
     assert [rate.wait("a"), rate.wait("a")] == [0, 1]
+
+
+def test_who_sends_one_short_request_after_the_other_is_not_silent() -> None:
+    answered = [SimpleNamespace(response_complete=True) for _ in range(9)]
+    busy = SimpleNamespace(response_complete=False)
+    silence = Silence()
+    assert [silence.after(5.0, None) for _ in range(2)] == [5.0, 10.0]  # nothing but a connection
+    assert [silence.after(5.0, cycle) for cycle in answered] == [0.0] * 9
+    assert [silence.after(5.0, answered[-1]) for _ in range(2)] == [5.0, 10.0]
+    assert [silence.after(5.0, busy) for _ in range(3)] == [0.0] * 3
 
 
 def test_paths_of_this_machine_are_replaced_wherever_they_stand() -> None:

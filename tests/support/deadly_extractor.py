@@ -3,22 +3,17 @@
 import os
 import signal
 
-from traitscope.extract import short_term
-from traitscope.types import Inputs, Stream
+from tests.support import sound_extractor
+from tests.support.sound_extractor import NEEDS, VERSION, Config
+from traitscope.types import Inputs
 
-VERSION = 1
-NEEDS = ("audio",)
-Config = short_term.Config
+__all__ = ["NEEDS", "VERSION", "Config", "Extractor"]
 
 
-class Extractor:
-    """Listen, or die."""
+class Extractor(sound_extractor.Extractor):
+    """Die of a clip that is deadly."""
 
-    def __init__(self, config: short_term.Config) -> None:
-        self.config = config
-
-    def finish(self, inputs: Inputs) -> Stream:
-        """Give the rows of a clip that is not deadly."""
+    def before(self, inputs: Inputs) -> None:
+        """Die, or go on."""
         if "deadly" in inputs.clip.id:
             os.kill(os.getpid(), signal.SIGKILL)
-        return short_term.Extractor(self.config).finish(inputs)

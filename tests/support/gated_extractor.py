@@ -2,24 +2,19 @@
 
 import time
 
-from traitscope.extract import short_term
-from traitscope.types import Inputs, Stream
+from tests.support import sound_extractor
+from tests.support.sound_extractor import NEEDS, VERSION, Config
+from traitscope.types import Inputs
 
-VERSION = 1
-NEEDS = ("audio",)
-Config = short_term.Config
+__all__ = ["NEEDS", "VERSION", "Config", "Extractor"]
 
 
-class Extractor:
-    """Wait, and listen."""
+class Extractor(sound_extractor.Extractor):
+    """Wait until the gate of a clip is open."""
 
-    def __init__(self, config: short_term.Config) -> None:
-        self.config = config
-
-    def finish(self, inputs: Inputs) -> Stream:
-        """Give the rows of a clip once its gate is open."""
+    def before(self, inputs: Inputs) -> None:
+        """Wait."""
         path = inputs.clip.path
         assert path is not None
         while path.with_suffix(".closed").exists():
             time.sleep(0.02)
-        return short_term.Extractor(self.config).finish(inputs)

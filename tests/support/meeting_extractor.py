@@ -3,26 +3,21 @@
 import os
 import time
 
-from traitscope.extract import short_term
-from traitscope.types import Inputs, Stream
+from tests.support import sound_extractor
+from tests.support.sound_extractor import NEEDS, VERSION, Config
+from traitscope.types import Inputs
 
-VERSION = 1
-NEEDS = ("audio",)
-Config = short_term.Config
+__all__ = ["NEEDS", "VERSION", "Config", "Extractor"]
 
 
-class Extractor:
-    """Write whose process this is, wait for the other, and listen."""
+class Extractor(sound_extractor.Extractor):
+    """Write whose process this is, and wait for the other."""
 
-    def __init__(self, config: short_term.Config) -> None:
-        self.config = config
-
-    def finish(self, inputs: Inputs) -> Stream:
-        """Give the rows of a clip; beside its media stands ``ID.parent``, then."""
+    def before(self, inputs: Inputs) -> None:
+        """Beside its media stands ``ID.parent``, then."""
         path = inputs.clip.path
         assert path is not None
         place = path.parent
         (place / f"{inputs.clip.id}.parent").write_text(str(os.getppid()))
         while len(list(place.glob("*.parent"))) < 2:
             time.sleep(0.02)
-        return short_term.Extractor(self.config).finish(inputs)

@@ -58,12 +58,16 @@ class SameFaces:
     @property
     def note(self) -> str:
         """How the bound was found, and how good it is."""
-        share = "unknown" if self.recognised is None else f"{self.recognised:.0%}"
+        near = (
+            "no clip has another of its source or person to compare"
+            if self.recognised is None
+            else f"a clip of the same source or person to {self.recognised:.0%} of those that have "
+            "one"
+        )
         lacking = f" {self.lacking} clips have no stored face." if self.lacking else ""
         return (
             f"Faces nearer than {self.threshold:.2f} count as one person: so near comes a stranger "
-            f"to 1 in {1 / CHANCE:.0f} fitted clips at most, and a clip of the same source or "
-            f"person to {share} of those that have one.{lacking}"
+            f"to 1 in {1 / CHANCE:.0f} fitted clips at most, and {near}.{lacking}"
         )
 
     def sentence(self, scored: int) -> str:
@@ -99,7 +103,8 @@ def same_faces(
     if not asked or not owned:
         raise DataError(
             f"{store.folder} has faces of {len(asked)} scored and {len(owned)} fitted clips, so "
-            f"none can be compared. Make them: traitscope prepare CORPUS --extract {STREAM}"
+            f"none can be compared. Make them: traitscope prepare CORPUS --store {store.folder} "
+            f"--extract {STREAM}"
         )
     threshold, recognised = _calibrated(_table(faces, owned), _numbers(groups, owned))
     nearest, distance = [], []

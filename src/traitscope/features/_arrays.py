@@ -55,12 +55,18 @@ def read_arrays(path: Path, name: str) -> Table:
             f"{path} has no {name!r} of clips: neither a group per clip with it, nor a dataset of "
             f"that name beside one of ids ({', '.join(IDS[:4])} ...). It has: {some(there)}."
         )
+    if not arrays[ids].shape or not arrays[name].shape:
+        raise DataError(f"{path} has one {ids} and one {name}, and no row for each of many clips.")
     clips = [one.decode() if isinstance(one, bytes) else str(one) for one in arrays[ids][:]]
     if len(clips) != len(arrays[name]):
         raise DataError(f"{path} has {len(clips)} ids, but {len(arrays[name])} rows of {name}.")
     if len(set(clips)) < len(clips):
         raise DataError(f"{path} names a clip twice in {ids}. Each clip may stand there once.")
-    return _table(_Stacked(arrays, name, clips), path)
+    stacked = _Stacked(arrays, name, clips)
+    times = stacked.times
+    if times is not None and len(times.shape) > 1 and len(times) != len(clips):
+        raise DataError(f"{path} has {len(clips)} ids, but times of {len(times)} clips.")
+    return _table(stacked, path)
 
 
 def _opened(path: Path) -> Arrays:
@@ -90,7 +96,7 @@ class _Grouped(Mapping[str, Stream]):
 
     def __getitem__(self, clip: str) -> Stream:
         times = next((f"{clip}/{t}" for t in TIMES if f"{clip}/{t}" in self._arrays), None)
-        time = None if times is None else self._arrays[times][:]
+        time = None if times is None else self._arrays[times][()]
         return _stream(clip, self._arrays[self._keys[clip]][()], time)
 
     def __iter__(self) -> Iterator[str]:
@@ -105,14 +111,13 @@ class _Stacked(Mapping[str, Stream]):
 
     def __init__(self, arrays: Arrays, name: str, clips: Sequence[str]) -> None:
         self._values, self._places = arrays[name], {clip: at for at, clip in enumerate(clips)}
-        times = next((arrays[key] for key in TIMES if key in arrays), None)
-        self._times = times
+        self.times = next((arrays[key] for key in TIMES if key in arrays), None)
 
     def __getitem__(self, clip: str) -> Stream:
         at = self._places[clip]
-        time = self._times
+        time = self.times
         if time is not None:
-            time = time[at] if len(time.shape) > 1 else time[:]
+            time = time[at] if len(time.shape) > 1 else time[()]
         return _stream(clip, self._values[at], time)
 
     def __iter__(self) -> Iterator[str]:
@@ -134,6 +139,9 @@ def _stream(clip: str, values: Any, time: NDArray[Any] | None) -> Stream:
         time = np.arange(len(rows), dtype=np.float64)
         if len(rows) > 1:
             notes = ["assumed-rate: rows have no times, so they are taken as a second apart"]
+    time = np.atleast_1d(time)
+    if time.dtype.kind not in "fiu":
+        raise DataError(f"Clip {clip!r} has times of {time.dtype}; seconds are numbers.")
     if len(time) != len(rows) or not np.isfinite(time).all() or (np.diff(time) < 0).any():
         raise DataError(
             f"Clip {clip!r} has {len(rows)} rows and {len(time)} times, which must be as many, "
@@ -145,6 +153,8 @@ def _stream(clip: str, values: Any, time: NDArray[Any] | None) -> Stream:
 
 
 def _table(streams: Mapping[str, Stream], path: Path) -> Table:
+    if not streams:
+        raise DataError(f"{path} has no clip.")
     widths = {len(streams[clip].columns) for clip in list(streams)[:_LOOKED_AT]}
     if len(widths) > 1:
         raise DataError(f"{path} has rows of {sorted(widths)} features; they must be as many.")

@@ -8,7 +8,7 @@ from traitscope.data import protocols
 from traitscope.data.examples import Examples, gather
 from traitscope.errors import DataError
 from traitscope.features.origins import serving
-from traitscope.features.store import Store
+from traitscope.features.remote import open_store
 from traitscope.runs.checkpoint import Checkpoint
 from traitscope.runs.labels import own_corpus
 
@@ -38,7 +38,7 @@ def some_examples(
     config = checkpoint.config
     corpus = own_corpus(checkpoint.folder, config, labels)
     part = protocols.split(corpus, config.protocol).part(split)
-    features = serving(Store(Path(store or config.data.store)), part, corpus=corpus.name)
+    features = serving(open_store(store or config.data.store), part, corpus=corpus.name)
     ready, _ = gather(part, features, checkpoint.keys, checkpoint.draws)
     if len(ready) < 3:
         raise DataError(f"{len(ready)} clips of {split!r} have features: too few to test.")

@@ -217,6 +217,28 @@ class Draining(uvicorn.Server):
         self.should_exit = True
 
 
+class Silence:
+    """How long a client has asked for nothing, as one who looks now and then knows it."""
+
+    def __init__(self) -> None:
+        self._seconds = 0.0
+        self._before: Any = None
+
+    def after(self, step: float, cycle: Any) -> float:
+        """Seconds of silence.
+
+        Args:
+            step: seconds since the last look.
+            cycle: the request that is answered now or was answered last; None before the first.
+        """
+        at_rest = cycle is None or cycle.response_complete
+        # Another one came and went between two looks: nobody was silent.
+        is_silent = at_rest and cycle is self._before
+        self._before = cycle
+        self._seconds = self._seconds + step if is_silent else 0.0
+        return self._seconds
+
+
 class _Impatient(H11Protocol):
     """HTTP that closes connections which keep it waiting for the head of a request."""
 
@@ -230,20 +252,14 @@ class _Impatient(H11Protocol):
     def connection_made(self, transport: Any) -> None:
         """Begin to count."""
         super().connection_made(transport)
-        self._silent = 0.0
-        self._before: Any = None
+        self._silence = Silence()
         self._look()
 
     def _look(self) -> None:
         if self.transport.is_closing():
             return
         step = self.seconds / 4
-        at_rest = self.cycle is None or self.cycle.response_complete
-        # A new cycle is a request that came and went between two looks: nobody was silent.
-        is_silent = at_rest and self.cycle is self._before
-        self._before = self.cycle
-        self._silent = self._silent + step if is_silent else 0.0
-        if self._silent > self.seconds:
+        if self._silence.after(step, self.cycle) > self.seconds:
             self.transport.close()
         else:
             self.loop.call_later(step, self._look)
