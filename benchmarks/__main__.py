@@ -39,6 +39,7 @@ SHORT: dict[str, tuple[str, ...]] = {
     "planted": ("--folder", "{folder}", "--models", "functionals", "--subjects", "16"),
     "prediction": ("--short",),
     "report": (),
+    "scaling": ("--short",),
     "service": ("--short",),
     "step": ("--short",),
     "store": ("--short",),

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.__main__ import SHORT
 from traitscope import registry
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -350,3 +351,8 @@ def test_documented_paths_exist_and_take_no_step_back() -> None:
             tree = ast.parse((PACKAGE / file).read_text(encoding="utf-8"))
             defined = {getattr(node, "name", None) for node in tree.body}
             assert name in defined, f"docs/architecture.md: {file} has no {name}"
+
+
+def test_every_benchmark_is_in_the_table_of_all() -> None:
+    folders = {path.parent.name for path in (ROOT / "benchmarks").glob("*/__main__.py")}
+    assert set(SHORT) == folders

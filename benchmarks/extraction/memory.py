@@ -6,6 +6,8 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 TRACKED = ("faces", "signals")
@@ -17,6 +19,24 @@ def anonymous_bytes() -> int:
         if line.startswith("RssAnon:"):
             return int(line.split()[1]) * 1024
     return 0
+
+
+@contextmanager
+def watched() -> Iterator[list[int]]:
+    """Look at the memory of this process all the while; gives a list with its peak in bytes."""
+    peak, done = [0], threading.Event()
+
+    def watch() -> None:
+        while not done.wait(0.05):
+            peak[0] = max(peak[0], anonymous_bytes())
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        yield peak
+    finally:
+        done.set()
+        watcher.join()
 
 
 def main() -> None:
@@ -31,30 +51,19 @@ def main() -> None:
         make_request(name, {"backend": backend} if name in TRACKED else {})
         for name in sys.argv[3:] or (*TRACKED, "short_term")
     ]
-    peak, done = 0, threading.Event()
-
-    def watch() -> None:
-        nonlocal peak
-        while not done.wait(0.05):
-            peak = max(peak, anonymous_bytes())
-
-    watcher = threading.Thread(target=watch)
-    watcher.start()
     started = time.perf_counter()
-    with tempfile.TemporaryDirectory() as folder, Extraction() as extraction:
+    with tempfile.TemporaryDirectory() as folder, Extraction() as extraction, watched() as peak:
         for request in requests:
             Store(Path(folder)).add(request.key, request.fingerprint)
         found = extract_clip(Clip("long", media), requests, extraction=extraction)
         for key, stream in found.items():
             assert isinstance(stream, Stream), stream
             Store(Path(folder)).write(key, "long", stream)
-    done.set()
-    watcher.join()
     print(
         json.dumps(
             {
                 "seconds": time.perf_counter() - started,
-                "anonymous": peak,
+                "anonymous": peak[0],
                 "resident": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
             }
         )

@@ -9,13 +9,10 @@ prediction has the start of the process and its imports in it.
 import argparse
 import json
 import statistics
-import threading
 import time
 from pathlib import Path
 
-from benchmarks.extraction.memory import anonymous_bytes
-
-PAIRS = 3
+from benchmarks.extraction.memory import watched
 
 
 def main() -> None:
@@ -25,19 +22,9 @@ def main() -> None:
     parser.add_argument("clip", type=Path)
     parser.add_argument("--pairs", type=int, default=0)
     options = parser.parse_args()
-    peak, done = 0, threading.Event()
-
-    def watch() -> None:
-        nonlocal peak
-        while not done.wait(0.05):
-            peak = max(peak, anonymous_bytes())
-
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    windows = _predicted(options.run, options.clip, timeline=True)[1]
-    first = time.process_time()
-    done.set()
-    watcher.join()
+    with watched() as peak:
+        windows = _predicted(options.run, options.clip, timeline=True)[1]
+        first = time.process_time()
     ratios, warm, decoded = [], [], []
     for _ in range(options.pairs):  # in turn: what else the machine does is shared by both
         plain = _predicted(options.run, options.clip, timeline=False)[0]
@@ -47,7 +34,7 @@ def main() -> None:
     print(
         json.dumps(
             {
-                "anonymous": peak,
+                "anonymous": peak[0],
                 "first": first,
                 "windows": windows,
                 "timeline": statistics.median(ratios) if ratios else None,
