@@ -66,7 +66,7 @@ def test_the_checklist_names_what_a_report_lacks(tmp_path: Path) -> None:
         part["rows"] = [row for row in part["rows"] if row["role"] != "lookup"]
     text = Page(write_report([read(report)], tmp_path / "p.html")).text
     assert "Data and licence missing the corpus has no notes" in text
-    assert "Baselines missing constant, look-up by source, shrunk" in text
+    assert "Baselines missing constant (mean), look-up by source, shrunk" in text
     assert "missing: look-up by source" in text
     assert "Protocol stated official split, fitted on train" in text
     # without a run nothing can be predicted again

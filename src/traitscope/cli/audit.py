@@ -122,7 +122,9 @@ def perturbation(
     only: Annotated[str, typer.Option(help="Comma list, such as brightness,mirror.")] = "",
     model: Model = None,
     stream: Stream = None,
-    labels: Labels = None,
+    labels: Annotated[
+        str | None, typer.Option(help="Its corpus, where a module of your own reads it.")
+    ] = None,
     limit: Limit = None,
     to: Folder = None,
     json: AsJson = False,

@@ -32,7 +32,9 @@ def train(
         Path | None,
         typer.Option("--from", help="Run or file whose weights to start from.", parser=run_named),
     ] = None,
-    accelerator: Annotated[Literal["auto", "cpu", "gpu"], typer.Option(help="Where.")] = "auto",
+    accelerator: Annotated[
+        Literal["auto", "cpu", "gpu"], typer.Option(help="Where a network is trained.")
+    ] = "auto",
     workers: Workers = 0,
     seeds: Annotated[
         int | None, typer.Option(min=1, help="Trainings of one system, with that many seeds.")

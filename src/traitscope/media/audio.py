@@ -136,7 +136,8 @@ def _sound_of(path: Path) -> Path:
 
 def _no_audio(path: Path) -> ClipError:
     return ClipError(
-        f"{path} has no audio track. Use extractors that need none, or another file.",
+        f"{path} has no audio track, and this needs sound. Take another file, or a run or "
+        f"extractors that need none.",
         status="no_audio",
     )
 
