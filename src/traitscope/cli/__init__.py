@@ -19,7 +19,7 @@ VERBS = {
     "demo": "Do the whole job on a generated corpus, with a report.",
     "corpus": "Check a corpus: labels, splits, facts, missing media.",
     "prepare": "Extract features from the media of a corpus into a store.",
-    "features": "Look into a store, bring tables in and out, check it, and pack it.",
+    "features": "Look into a store; bring tables in and out; check and pack it.",
     "train": "Train a recipe or a model on prepared features.",
     "tune": "Search settings of a training on the validation clips.",
     "evaluate": "Score a run, or anyone's predictions, beside honest baselines.",

@@ -18,7 +18,7 @@ app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
 @app.callback()
 def _features() -> None:
-    """Look into a store, bring tables in and out, check it, and pack it."""
+    """Look into a store; bring tables in and out; check and pack it."""
 
 
 @app.command()

@@ -1,9 +1,9 @@
 """Your own data: a CSV or Parquet table of clips, with ``clips.yaml`` beside it -> Corpus.
 
-Columns: ``clip`` (or ``path`` alone) and the targets; optional ``path``, ``source``, ``subject``, ``split``,
-``start``, ``end``, ``fps``, ``transcript`` and the attributes that ``clips.yaml`` names. With a
-column ``rater`` a clip has one row per rater: labels are averaged, and how far raters agree is
-said. What a number means is never guessed: ``clips.yaml`` states range and direction of targets,
+Columns: ``clip`` (or ``path`` alone) and the targets; optional ``path``, ``source``, ``subject``,
+``split``, ``start``, ``end``, ``fps``, ``transcript`` and the attributes that ``clips.yaml`` names.
+With a column ``rater`` a clip has one row per rater: labels are averaged, and how far raters agree
+is said. What a number means is never guessed: ``clips.yaml`` states range and direction of targets,
 and which column is which where a table calls them otherwise.
 
 Every fault of the table is listed in one error; nothing is dropped silently.
@@ -15,6 +15,7 @@ from pathlib import Path, PureWindowsPath
 from typing import Literal
 
 import numpy as np
+from pydantic import Field
 
 from traitscope.config import Config, build, read_yaml
 from traitscope.corpora._cells import Cells
@@ -54,7 +55,7 @@ class Declaration(Config):
     """Target -> its range and direction."""
     name: str | None = None
     """Name of the corpus in reports; the table's file name when left out."""
-    columns: dict[str, str] = {}
+    columns: Mapping[str, str] = Field(default_factory=dict)
     """Our name of a column -> its name in the table, where that is another: ``clip: Code``."""
     attributes: tuple[str, ...] = ()
     """Columns such as age and gender, for baselines and audits only."""

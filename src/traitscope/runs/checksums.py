@@ -99,7 +99,9 @@ def naming_edited(folder: Path) -> Iterator[None]:
 def no_run(folder: Path) -> DataError:
     """The error for a folder that is no run, with the runs below it, if one of these was meant."""
     if not folder.exists():
-        return DataError(f"There is no {folder}. Name the folder of a run that train has written.")
+        return DataError(
+            f"There is no folder {folder}. Name the folder of a run that train has written."
+        )
     inside = sorted(path.parent for path in folder.glob("*/run.yaml"))
     cure = (
         f"Did you mean one of those in it: {some([str(path) for path in inside], 3)}?"
