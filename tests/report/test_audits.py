@@ -150,3 +150,15 @@ def test_audits_are_found_beside_runs_and_report_files(tmp_path: Path) -> None:
     found = audits_of(files, reports)
     assert sorted(found) == ["runs/a", "their.csv"]
     assert found["their.csv"][0].audit == "leakage"
+
+
+def test_groups_of_coded_values_are_drawn_with_their_attribute() -> None:
+    audit = AUDITS["fairness"]
+    coded = [
+        group.model_copy(update={"attribute": name, "value": value})
+        for group, name, value in zip(
+            audit.groups, ("GENDER", "GENDER × AGE"), ("2", "2 × old"), strict=False
+        )
+    ]
+    forest = forests(audit.model_copy(update={"groups": tuple(coded)}))[0]
+    assert [row[0] for row in forest.rows] == ["GENDER 2, n 60", "GENDER 2 × old, n 60"]

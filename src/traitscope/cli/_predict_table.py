@@ -33,7 +33,9 @@ def write_predictions(
             typer.echo("\n" + "\n".join(details(prediction, checkpoint.facts.targets)))
         typer.echo("")
         if any(prediction.percentiles for prediction in predictions):
-            typer.echo("Higher than: share of clips that the run was fitted on, which score lower.")
+            typer.echo(
+                "Higher than: the share of clips that the run was fitted on with lower scores."
+            )
     else:
         _write_rows(checkpoint, predictions, title)
     if covers := explain_intervals(members, level):

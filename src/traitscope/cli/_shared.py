@@ -241,16 +241,19 @@ def _widths(header: list[str], rows: list[list[str]], places: list[int], width: 
     """What each column gets: its least, and room that is left to who has to fold most."""
     # Not left to Rich, which takes letters from words so that others need no second line.
     widths = [_least_width(header, rows, place) for place in places]
-    wanted = [
-        max(
-            len(line)
-            for cell in (header[place], *(row[place] for row in rows))
-            for line in cell.split("\n")
-        )
-        for place in places
+    cells = [[header[place], *(row[place] for row in rows)] for place in places]
+    words = [
+        max((len(word) for cell in column for word in cell.split()), default=0) for column in cells
     ]
-    for _ in range(width - sum(widths) - len(widths) - 1):
-        lacking = [want - have for want, have in zip(wanted, widths, strict=True)]
+    lines = [max(len(line) for cell in column for line in cell.split("\n")) for column in cells]
+    spare = width - sum(widths) - len(widths) - 1
+    # Long words first, from the left: a name that is to be typed stands in the first column.
+    for place, longest in enumerate(words):
+        more = min(max(spare, 0), longest - widths[place])
+        widths[place] += more
+        spare -= more
+    for _ in range(spare):
+        lacking = [want - have for want, have in zip(lines, widths, strict=True)]
         if max(lacking) > 0:
             widths[lacking.index(max(lacking))] += 1
     return widths
