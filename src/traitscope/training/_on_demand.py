@@ -1,0 +1,103 @@
+"""Packages that are imported when somebody needs them, and not because an import passes by.
+
+In: the name of a package, and the little of it that is asked for in passing. Out: a module in its
+place that gives that little, and runs the package's own ``__init__.py`` as soon as anything else is
+asked of it, or a module inside it is imported. Other versions of those who pass by may ask for
+more: then the package is imported as it would have been, which takes longer and is as right.
+"""
+
+import importlib.util
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder
+from types import ModuleType
+from typing import Any
+
+
+class OnDemand(ModuleType):
+    """A package that has been located, and runs when it is needed."""
+
+    known: Mapping[str, Callable[[], Any]]
+    before: Callable[[], None]
+    whole: bool
+
+    def __getattr__(self, name: str) -> Any:
+        known = self.__dict__["known"]
+        if name in known:
+            return known[name]()
+        # Whoever looks at all modules for a mark of his own asks this one, too.
+        if name.startswith("__"):
+            raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
+        self.run()
+        return getattr(self, name)
+
+    def run(self) -> None:
+        """Become the package itself; those who hold it already hold that."""
+        if type(self) is not OnDemand:
+            return
+        self.__class__ = ModuleType  # type: ignore[assignment]
+        before, _, _ = (self.__dict__.pop(name) for name in ("before", "known", "whole"))
+        before()
+        assert self.__spec__ is not None
+        assert self.__spec__.loader is not None
+        self.__spec__.loader.exec_module(self)
+
+
+class _Whole(MetaPathFinder, Loader):
+    """Runs a package before a module inside it: these import one another in a certain order."""
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """Give the module that running the package has imported; others know where the rest is."""
+        package = sys.modules.get(name.rpartition(".")[0])
+        if type(package) is not OnDemand or not package.__dict__["whole"]:
+            return None
+        package.run()
+        return importlib.util.spec_from_loader(name, self) if name in sys.modules else None
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        return sys.modules[spec.name]
+
+    def exec_module(self, module: ModuleType) -> None:
+        """It has run."""
+
+
+def leave(
+    name: str,
+    known: Mapping[str, Callable[[], Any]],
+    *,
+    whole: bool = False,
+    before: Callable[[], None] = lambda: None,
+) -> OnDemand | None:
+    """Put a package where imports look first, unless it is imported, or not there.
+
+    Args:
+        name: of the package.
+        known: what it gives without being run, each as a function that makes it.
+        whole: whether modules inside it cannot be imported before it.
+        before: called once, just before the package runs.
+    """
+    spec = None if name in sys.modules else _located(name)
+    if spec is None:
+        return None
+    module = importlib.util.module_from_spec(spec)
+    module.__class__ = OnDemand
+    module.__dict__.update(known=known, whole=whole, before=before)
+    if whole and not any(isinstance(finder, _Whole) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _Whole())
+    sys.modules[name] = module
+    parent, _, child = name.rpartition(".")
+    if parent in sys.modules:
+        setattr(sys.modules[parent], child, module)
+    return module
+
+
+def _located(name: str) -> ModuleSpec | None:
+    """Where a package lies, without running those around it, as ``find_spec`` would."""
+    parent = name.rpartition(".")[0]
+    around = _located(parent) if parent else None
+    if parent and around is None:
+        return None
+    return PathFinder.find_spec(name, around and around.submodule_search_locations)
