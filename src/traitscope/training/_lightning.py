@@ -12,8 +12,9 @@ a module stands in its place that knows what is asked in passing, see `_on_deman
 
 import logging
 import sys
-from collections.abc import Callable
+from functools import wraps
 from importlib import import_module
+from types import FunctionType
 from typing import Any
 
 from traitscope.training._on_demand import leave
@@ -21,8 +22,8 @@ from traitscope.training._on_demand import leave
 _METRICS = {"Metric": "torchmetrics.metric", "MetricCollection": "torchmetrics.collections"}
 _PLOT = "torchmetrics.utilities.plot"
 _COMPILER = "torch._dynamo"
-_passed: list[Any] = []
-"""Functions that the compiler would not look into, if it were there."""
+_kept_out: list[tuple[list[Any], tuple[Any, ...], dict[str, Any]]] = []
+"""Functions that the compiler is not to look into once it is there, and how they said so."""
 
 
 class _OfCompiler(type):
@@ -36,21 +37,29 @@ class _OptimizedModule(metaclass=_OfCompiler):
     """What ``torch.compile`` makes of a network, as far as Lightning wants to know it."""
 
 
-def _disable(
-    function: Callable[..., Any] | None = None, recursive: bool = True, **_: Any
-) -> Callable[..., Any]:
-    """Do to a function what the compiler does to keep out of it: nothing, as long as it is out."""
+def _disable(function: Any = None, *how: Any, **options: Any) -> Any:
+    """Keep the compiler out of a function: by nothing, until it is there."""
     if function is None:
-        return _disable
-    _passed.append(function)
-    return function
+        return lambda one: _disable(one, *how, **options)
+    if not isinstance(function, FunctionType):
+        module: Any = sys.modules[_COMPILER]
+        module.run()
+        return module.disable(function, *how, **options)
+    now = [function]
+
+    @wraps(function)
+    def kept_out(*args: Any, **keywords: Any) -> Any:
+        return now[0](*args, **keywords)
+
+    _kept_out.append((now, how, options))
+    return kept_out
 
 
-def _ask_again() -> None:
-    """Forget what was answered for the compiler: torch keeps it at the function."""
-    for function in _passed:
-        function.__dict__.pop("__dynamo_disable", None)
-    _passed.clear()
+def _keep_out() -> None:
+    """Do what was put off while there was no compiler."""
+    for now, how, options in _kept_out:
+        now[0] = sys.modules[_COMPILER].disable(now[0], *how, **options)
+    _kept_out.clear()
 
 
 def _metric(name: str) -> Any:
@@ -73,20 +82,20 @@ def _leave_all() -> None:
         | {"__version__": lambda: import_module("torchmetrics.__about__").__version__}
         | {"_logger": lambda: logger},
     )
-    if left:
+    if left:  # else its own parts hold the true one
         leave(
             _PLOT,
             {"_AX_TYPE": lambda: object, "_PLOT_OUT_TYPE": lambda: tuple[object, object]}
             | {"plot_single_or_multi_val": lambda: _plot},
         )
-    import torch  # noqa: F401
+    import torch  # noqa: F401  # which the compiler is a part of
 
     leave(
         _COMPILER,
         {"OptimizedModule": lambda: _OptimizedModule, "disable": lambda: _disable}
         | {"graph_break": lambda: lambda *_: None},
         whole=True,
-        before=_ask_again,
+        after=_keep_out,
     )
 
 
