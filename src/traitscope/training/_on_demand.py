@@ -116,7 +116,7 @@ def leave(
 def _located(name: str) -> ModuleSpec | None:
     """Where a package lies, without running those around it, as ``find_spec`` would."""
     parent = name.rpartition(".")[0]
-    around = _located(parent) if parent else None
-    if parent and around is None:
-        return None
-    return PathFinder.find_spec(name, around and around.submodule_search_locations)
+    if not parent:
+        return PathFinder.find_spec(name)
+    around = _located(parent)
+    return PathFinder.find_spec(name, around.submodule_search_locations) if around else None
