@@ -39,8 +39,9 @@ def spent_on(folder: Path) -> float:
     spent, begun = float(before.get("spent") or 0), before.get("begun")
     if begun is None:
         return spent
+    first = float(begun)
     signs = (path.stat().st_mtime for path in folder.rglob("*") if path.is_file())
-    return spent + max(0.0, max(signs, default=begun) - begun)
+    return spent + max(0.0, max(signs, default=first) - first)
 
 
 def _note(folder: Path) -> Path:
