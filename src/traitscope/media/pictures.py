@@ -3,14 +3,16 @@
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from traitscope.errors import DataError, lacks_memory
 from traitscope.media._headers import picture_size
-from traitscope.media.limits import DEFAULTS, Limits, check_pixels
+
+if TYPE_CHECKING:  # whoever reads examples does without what checks settings
+    from traitscope.media.limits import Limits
 
 log = logging.getLogger(__name__)
 
@@ -18,16 +20,19 @@ IMAGENET_MEAN = np.array([0.485, 0.456, 0.406], dtype=np.float32)
 IMAGENET_SD = np.array([0.229, 0.224, 0.225], dtype=np.float32)
 """Of red, green and blue in [0, 1]; every image a model gets is normalised with them."""
 
+MOST_PIXELS = 2**26
+"""Of one picture, unless limits say otherwise; 8k video has half as many."""
+
 _STORED = Path("a stored picture")
 
 
-def decoded(data: bytes, file: Path, limits: Limits = DEFAULTS) -> NDArray[np.uint8] | None:
+def decoded(data: bytes, file: Path, limits: "Limits | None" = None) -> NDArray[np.uint8] | None:
     """Decode a stored picture to (height, width, 3) RGB, turned as its EXIF tag asks.
 
     Args:
         data: the bytes of a PNG, JPEG, BMP, WebP or GIF.
         file: what they are called in an error.
-        limits: of its pixels, which its first bytes tell.
+        limits: of its pixels, which its first bytes tell; `MOST_PIXELS` when left out.
 
     Returns:
         None where it is no such picture, or is damaged.
@@ -40,7 +45,10 @@ def decoded(data: bytes, file: Path, limits: Limits = DEFAULTS) -> NDArray[np.ui
     size = picture_size(data)
     if size is None or 0 in size:
         return None
-    check_pixels(file, *size, limits)
+    if size[0] * size[1] > (MOST_PIXELS if limits is None else limits.pixels):
+        from traitscope.media.limits import DEFAULTS, check_pixels
+
+        check_pixels(file, *size, limits or DEFAULTS)
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
     except cv2.error as error:  # it is damaged, or larger than OpenCV takes
