@@ -134,6 +134,5 @@ def _curves(axes: Axes, one: Curves) -> None:
     axes.set_ylabel("mean shift / sd of predictions", fontsize=9)
     axes.set_title(one.title, fontsize=10, fontweight="bold", loc="left")
     # Below: inside, the line at the edge of the band would strike its words through.
-    where = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.2)}
-    axes.legend(frameon=False, fontsize=6, ncols=3, **where)
+    axes.legend(frameon=False, fontsize=6, ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.2))
     plain(axes)
