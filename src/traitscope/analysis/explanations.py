@@ -23,10 +23,10 @@ from traitscope.data.drawing import Example, draw_example
 from traitscope.errors import ClipError, ConfigError, DataError
 from traitscope.features.extraction import Extraction, extract_clip
 from traitscope.media.limits import DEFAULTS, Limits
+from traitscope.prediction import judging
 from traitscope.prediction.inputs import tasks_of
 from traitscope.prediction.windows import windows_of
 from traitscope.runs.checkpoint import Checkpoint, load
-from traitscope.runs.reference import read_reference
 from traitscope.types import Clip, Stream
 
 Array = NDArray[np.float64]
@@ -132,7 +132,7 @@ def explain_clip(
     extraction.watch("explaining", 0.0)
     made = explain_subject(checkpoint, subject, reference, seed=seed)
     notes = [note for one in subject.streams.values() for note in one.info.get("notes", ())]
-    usual = read_reference(checkpoint.folder).window_seconds
+    usual = judging.reference_of([checkpoint]).window_seconds
     if windows := windows_of(subject.streams, usual):
         # `predict` cuts it, see docs/decisions/0048-a-long-recording-is-its-windows.md.
         notes.append(
