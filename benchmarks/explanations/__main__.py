@@ -2,10 +2,10 @@
 
 Faces are rendered that smile, raise their brows, turn their heads or speak up in one part of the
 clip alone, as their traits say. Of every clip that no model was fitted on, the planted trait that
-is farthest from the mean is explained: the top stream, second and region must be those of its
-behaviour. Beside each model stands a twin that has learnt nothing: the same network with its first
-weights, of ridge the same weights dealt to other columns. Everything stays in --folder, so that a
-second call starts where the first ended.
+is farthest from the mean is explained, if that is by a standard deviation: the top stream, second
+and region must be those of its behaviour. Beside each model stands a twin that has learnt nothing:
+the same network with its first weights, of ridge the same weights dealt to other columns.
+Everything stays in --folder, so that a second call starts where the first ended.
 """
 
 import argparse
@@ -40,6 +40,8 @@ from traitscope.types import Clip
 
 WANTED = 0.8
 SLACK = 0.25  # seconds beside an episode: a face glides into an expression
+SHOWN = 1.0
+"""Standard deviations of a trait from the mean, below which a clip shows what everybody does."""
 STEADY = Config(
     seed=1,
     subjects=400,
@@ -126,11 +128,13 @@ def measure(folder: Path, model: str) -> dict[str, Any]:
     centre, spread = labels.mean(axis=0), labels.std(axis=0)
     hits: dict[str, list[bool]] = {"stream": [], "seconds": [], "region": []}
     for clip in clips:
-        trait = _farthest(clip, CASES[model].traits, corpus.target_names, centre, spread)
+        trait, far = _farthest(clip, CASES[model].traits, corpus.target_names, centre, spread)
+        if far < SHOWN:
+            continue
         streams = {name: store.read(key, clip.id) for name, key in checkpoint.keys.items()}
-        top = explain_subject(checkpoint, subject_of(checkpoint, clip, streams), reference).top(
-            trait
-        )
+        subject = subject_of(checkpoint, clip, streams)
+        # Its own deletion test is not looked at here: that over all clips follows.
+        top = explain_subject(checkpoint, subject, reference, orders=1).top(trait)
         wanted, (start, end) = PLANTED[trait], episodes[clip.id]
         hits["stream"].append(top.stream in wanted.streams)
         if top.seconds is not None:
@@ -143,7 +147,7 @@ def measure(folder: Path, model: str) -> dict[str, Any]:
         for name, one in (("trained", checkpoint), ("twin", twin(checkpoint)))
     }
     found = {name: float(np.mean(some)) if some else None for name, some in hits.items()}
-    return {"clips": len(clips), **found, **tested}
+    return {"clips": len(hits["stream"]), **found, **tested}
 
 
 def trained(folder: Path, model: str) -> Path:
@@ -198,14 +202,14 @@ def twin(checkpoint: Checkpoint) -> Checkpoint:
 
 def _farthest(
     clip: Clip, traits: tuple[str, ...], names: tuple[str, ...], centre: Any, spread: Any
-) -> str:
-    """Of some traits the one that is farthest from the mean, in standard deviations."""
-    return max(
-        traits,
-        key=lambda name: (
-            abs(clip.targets[name] - centre[names.index(name)]) / spread[names.index(name)]
-        ),
-    )
+) -> tuple[str, float]:
+    """Of some traits the one that is farthest from the mean, and by how many deviations."""
+    far = {
+        name: abs(clip.targets[name] - centre[names.index(name)]) / spread[names.index(name)]
+        for name in traits
+    }
+    trait = max(far, key=lambda name: far[name])
+    return trait, float(far[trait])
 
 
 def _rows(path: Path) -> list[dict[str, str]]:

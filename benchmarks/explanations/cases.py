@@ -19,7 +19,7 @@ class Planted:
 
 
 PLANTED = {
-    "agreeableness": Planted(FACE, ("mouth", "nose")),  # a smile lifts the cheeks beside the nose
+    "agreeableness": Planted(FACE, ("mouth", "cheeks")),  # a smile folds them
     "openness": Planted(FACE, ("brows",)),
     "conscientiousness": Planted(FACE),
     "extraversion": Planted(SOUND),
@@ -80,26 +80,30 @@ CASES = {
         ("agreeableness", "openness"),
         (
             *_FACES,
+            "data.targets=[openness,agreeableness]",
             "model.input=faces",
             "model.backbone=resnet18",
             "model.options.channels=[16,24,32,48]",
             "model.images=8",
-            "model.evaluation_images=20",
+            "model.evaluation_images=10",
             "augment.colour.brightness=0.2",
             *_ADAM,
             "train.weight_decay=0.02",
-            "train.lr=0.0005",
-            "train.epochs=10",
+            # Few small steps: a network that knows faces forgets them for 54 people.
+            "train.lr=0.00003",
+            "train.epochs=3",
             "train.batch_size=16",
         ),
-        ("model.images=2", "train.lr=0.002", "train.epochs=30"),
+        ("model.images=2", "train.lr=0.002", "train.epochs=20"),
     ),
     "resnet_lstm": Case(
         ("agreeableness", "openness", "extraversion"),
         (
             *_FACES,
+            "data.targets=[openness,extraversion,agreeableness]",
+            "model.segments=5",
             "model.backbone=resnet18",
-            "model.width=0.25",
+            "model.width=0.125",
             "model.pretrained=false",
             "model.unfreeze=layers",
             "model.windows=0",
@@ -110,13 +114,13 @@ CASES = {
             "model.units=32",
             "model.bidirectional=true",
             "augment.noise.sd=0.2",
-            "train.lr=0.0005",
-            "train.epochs=20",
             "train.early_stop=0",
-            "train.batch_size=8",
             "train.steps_per_epoch=0",
+            "train.lr=0.0001",
+            "train.epochs=4",
+            "train.batch_size=16",
         ),
-        ("train.lr=0.001", "train.epochs=20"),
+        ("train.lr=0.002", "train.epochs=16"),
     ),
 }
 """Model -> how it is trained here."""

@@ -60,6 +60,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--backend", default="auto", choices=["auto", "mediapipe", "dlib"])
     parser.add_argument("--texts", type=int, default=1500)
     parser.add_argument("--recordings", type=int, nargs="*", default=[1, 10, 120])
+    parser.add_argument("--height", type=int, default=720, help="of recordings, in pixels")
+    parser.add_argument("--every", type=float, default=1.0, help="seconds between looks at them")
     parser.add_argument("--minutes", type=int, nargs="*", default=[1, 10, 60, 120])
     parser.add_argument("--short", action="store_true", help="few clips and texts, one hour")
     default = Path(tempfile.gettempdir()) / "traitscope-benchmark"
@@ -145,15 +147,16 @@ def _recordings(options: argparse.Namespace, folder: Path, media: list[Path], go
     """Peak memory of whole predictions of video, and what windows and one clip cost."""
     if not options.recordings:
         return
-    # One look per second: what is held does not depend on how much is looked at in between.
-    sparse = clips.train(folder / "sparse", media, options.backend, "rate=1")
-    held = []
+    # Few looks: what is held does not depend on how much is looked at in between.
+    rate, seconds = f"rate={1 / options.every}", 2 * options.every
+    sparse = clips.train(folder / "sparse", media, options.backend, rate, seconds=seconds)
+    source, held = clips.of_height(media[0], options.height, folder), []
     for minutes in options.recordings:
-        long = make_long(folder / f"long_{minutes}.mp4", media[0], minutes)
+        long = make_long(folder / f"long_{minutes}.mp4", source, minutes)
         pairs = 3 if minutes == options.recordings[0] else 0
         once = _in_process("recording.py", str(sparse), str(long), "--pairs", str(pairs))
         held.append(once["anonymous"] / 1e6)
-        what = f"predict of {minutes} min of 720p, {once['windows']} windows, MB held"
+        what = f"predict of {minutes} min of {options.height}p, {once['windows']} windows, MB held"
         _row(what, f"{held[-1]:.0f}", held[-1] / held[0])
         long.unlink()
         if pairs:
