@@ -55,6 +55,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.prediction", description=__doc__)
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--clips", type=int, default=100)
+    parser.add_argument("--files", type=Path, help="folder of media for rates, not those made here")
     parser.add_argument("--distinct", type=int, default=6, help="clips that are made")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--backend", default="auto", choices=["auto", "mediapipe", "dlib"])
@@ -81,7 +82,8 @@ def _row(what: str, found: str, ratio: float | None = None) -> None:
 
 def _rates(options: argparse.Namespace, run: Path, media: list[Path], goals: Goals) -> None:
     """Clips per second of `prepare` and `predict` on the same clips, in turn, once under way."""
-    paths = [media[number % len(media)] for number in range(options.clips)]
+    files = media if options.files is None else sorted(options.files.iterdir())
+    paths = [files[number % len(files)] for number in range(options.clips)]
     prepared, predicted = [], []
     for number in range(ROUNDS):  # in turn: what else the machine does is shared by both
         some = paths[number::ROUNDS]
