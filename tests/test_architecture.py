@@ -139,8 +139,10 @@ IMPORTERS = {
     "extras.py": "optional packages, by names written in our code",
     "__init__.py": "the public verbs, from a fixed table",
     "cli/__init__.py": "the verbs of the command line, from a fixed table",
+    "media/__init__.py": "the decoders, from a fixed table",
     "report/__init__.py": "the writers of a report, from a fixed table",
     "training/_lightning.py": "torchmetrics, from a fixed table, when somebody wants it",
+    "training/_on_demand.py": "packages that others leave to it, when they are wanted",
 }
 """Files that import by name, and what."""
 

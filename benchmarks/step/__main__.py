@@ -5,7 +5,8 @@ fitted as in training. Printed: seconds per step, seconds of them in forward, ba
 and the share of the rest, with one worker (limit on 2 cores: 15 %); FLOP/s and memory. On a GPU
 also its share of --peak, and how busy it was. Steps on a batch that is there already tell what the
 network takes. What is at work is said on stderr: a step of face_cnn (30 pictures of a clip through
-a ResNet101) is 470 GFLOP, half a minute of a slow core.
+a ResNet101) is 470 GFLOP, half a minute of a slow core. First of all, what a training costs before
+its first step, beside importing PyTorch (limit: twice that).
 """
 
 import argparse
@@ -26,6 +27,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.figures import figure
 from benchmarks.loader.__main__ import ROWS
+from benchmarks.step.start import print_start
 from traitscope.data.batches import row_shape, to_tensors
 from traitscope.data.examples import Examples
 from traitscope.data.loader import Loader, reading
@@ -67,6 +69,8 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--peak", type=float, default=989e12, help="bf16 FLOP/s of the GPU")
     chosen = parser.parse_args()
+    print_start(2 if chosen.short else 5)
+    print()
     gpu = torch.cuda.is_available()
     steps = 1 if chosen.short else chosen.steps
     print("| model | clips | s/step | s network | outside | TFLOP/s | of peak | busy | GiB |")

@@ -216,11 +216,15 @@ def test_a_table_of_scores_is_not_made_twice(runs: Path, tmp_path: Path) -> None
 def test_both_runs_may_be_moved_together(runs: Path, tmp_path: Path) -> None:
     clip = write_video(tmp_path / "new.mp4", picture=picture, frames=10)
     (there,) = predict(runs / "on-plain", clip)
-    settings = [*data(runs), f"data.first_stage={tmp_path / 'before' / 'plain'}"]
-    shutil.copytree(runs / "plain", tmp_path / "before" / "plain")
+    firsts = tmp_path / "before" / "firsts"
+    shutil.copytree(runs / "plain", firsts / "plain")
+    settings = [*data(runs), f"data.first_stage={firsts / 'plain'}"]
     train("linear_series", [*settings, "model.rows=4"], to=tmp_path / "before" / "on-plain")
-    (tmp_path / "before" / "plain").rename(tmp_path / "plain")
-    (tmp_path / "before" / "on-plain").rename(tmp_path / "on-plain")
+    # A whole project elsewhere, and then the two alone, side by side.
+    (tmp_path / "before").rename(tmp_path / "after")
+    assert [one.scores for one in predict(tmp_path / "after" / "on-plain", clip)] == [there.scores]
+    (tmp_path / "after" / "firsts" / "plain").rename(tmp_path / "plain")
+    (tmp_path / "after" / "on-plain").rename(tmp_path / "on-plain")
     (moved,) = predict(tmp_path / "on-plain", clip)
     assert moved.scores == there.scores
     shutil.rmtree(tmp_path / "plain")

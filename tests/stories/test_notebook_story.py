@@ -124,18 +124,3 @@ def test_prepare_asks_for_one_way_to_say_what(tmp_path: Path) -> None:
     for how in ({}, {"for_": "functionals", "extract": ["faces"]}):
         with pytest.raises(ConfigError, match=r"either extract=.*or for_="):
             traitscope.prepare("table:clips.csv", tmp_path, **how)  # type: ignore[arg-type]
-
-
-@pytest.mark.slow
-def test_what_lightning_leaves_is_there_when_it_is_wanted() -> None:
-    code = (
-        "import sys, traitscope.training.loop, lightning.pytorch.core.module as module\n"
-        "heavy = {'transformers', 'scipy.signal'} & set(sys.modules)\n"
-        "assert not heavy, heavy\n"
-        "import torchmetrics\n"
-        "assert torchmetrics.Metric is module.Metric\n"
-        "assert issubclass(torchmetrics.MeanMetric, module.Metric)\n"
-        "from torchmetrics.functional import accuracy\n"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr

@@ -1,23 +1,31 @@
 """train.keep=per_target: each target is predicted with the weights of the epoch best for it."""
 
+import csv
 import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from tests.support.prepared import data, make_corpus, make_store
+from tests.support.prepared_streams import fill_store, tiny_settings
 from traitscope.corpora import load_corpus
+from traitscope.data.batches import collate
+from traitscope.data.drawing import draw_example
 from traitscope.errors import ConfigError, DataError
+from traitscope.evaluation.trained_runs import evaluate
 from traitscope.features.store import Store
 from traitscope.files import read_json
+from traitscope.prediction.frames import score_frames
 from traitscope.runs.best_epochs import BestOfEach
 from traitscope.runs.checkpoint import Checkpoint, load, load_weights
 from traitscope.runs.checksums import verify_run
+from traitscope.runs.export import export
 from traitscope.training import stages
 from traitscope.training.fitting import train
-from traitscope.types import TRAITS
+from traitscope.types import TRAITS, Draw, Rows, Stream
 
 SETTINGS = ["train.keep=per_target", "train.epochs=6", "train.optimizer=adam", "train.lr=0.1"]
 SETTINGS += ["train.batch_size=6", "trainer.tensorboard=false", "trainer.keep_every=1", "seed=3"]
@@ -142,3 +150,61 @@ def test_a_stage_with_one_behind_it_keeps_one_network(sound: Path, tmp_path: Pat
     recipe.write_text(f"model: {{name: audio_lstm}}\nstages: [{first}, {second}]\n")
     with pytest.raises(ConfigError, match=r"keep=per_target is for the last stage, .*'first'"):
         train(str(recipe), data(sound), to=tmp_path / "run")
+
+
+@pytest.mark.slow
+def test_folds_each_have_their_epochs(sound: Path, tmp_path: Path) -> None:
+    folds = ["protocol.kind=kfold", "protocol.folds=3", "protocol.fold=all"]
+    settings = [*data(sound), *SETTINGS, *folds]
+    run = train("audio_lstm", settings, to=tmp_path / "run", accelerator="cpu")
+    report = evaluate(run)
+    assert report.everything.clips == 40
+    rows = {row["clip"]: row for row in predictions(run)}
+    clips = {clip.id: clip for clip in load_corpus(f"table:{sound / 'clips.csv'}").clips}
+    for fold in sorted(run.glob("fold-*")):
+        checkpoint, (own, *_) = load(fold), predictions(fold)
+        assert isinstance(checkpoint.fitted, BestOfEach)
+        examples = checkpoint.examples([clips[own["clip"]]], Store(sound / "store"))
+        wanted = [float(rows[own["clip"]][f"predicted_{name}"]) for name in TRAITS]
+        np.testing.assert_allclose(checkpoint.predict_examples(examples)[0], wanted, atol=1e-6)
+
+
+def predictions(run: Path) -> list[dict[str, str]]:
+    with (run / "evaluation" / "test" / "predictions.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.mark.slow
+def test_a_graph_of_it_scores_as_it_does(sound: Path, run: Path, tmp_path: Path) -> None:
+    exported = export(run, tmp_path / "model", int8=True)
+    assert exported.difference < 1e-4
+    small = load(tmp_path / "model")
+    np.testing.assert_allclose(scored(small, sound)[1], scored(load(run), sound)[1], atol=0.05)
+
+
+@pytest.mark.slow
+def test_frames_are_scored_by_the_epoch_of_each_and_described_by_one(tmp_path: Path) -> None:
+    address = make_corpus(tmp_path, clips=20)
+    tiny = tiny_settings("image_backbone")
+    fill_store(tmp_path / "store", address, "image_backbone", tiny)
+    high = [s for s in SETTINGS if "keep_every" not in s]
+    run = train("image_backbone", [*data(tmp_path), *tiny, *high], to=tmp_path / "run")
+    assert isinstance(load(run).fitted, BestOfEach)
+    store, corpus = Store(tmp_path / "store"), load_corpus(address)
+    requests = score_frames(run, corpus, store).requests
+    made = {request.config.name: request.key for request in requests}  # type: ignore[attr-defined]
+    series, checkpoint = store.read(made["frame_scores"], "c007"), load(run)
+    frames = store.read(checkpoint.keys["frames"], "c007")
+    assert frames.images is not None
+    one = Stream(time=frames.time[3:4], images=frames.images[3:4])
+    draw = {"frames": Draw(evaluate=Rows("even", 1), size=32)}
+    example = draw_example(corpus.clips[7], {"frames": one}, draw, rng=None, scalers={})
+    scores = checkpoint.predict(collate([example], TRAITS))
+    np.testing.assert_allclose(series.values[3], scores[0], atol=1e-5)
+    # What a frame looks like is told by one network, or its columns would mean five things.
+    network = checkpoint.fitted.overall
+    features = store.read(made["frame_features"], "c007").values[3].astype(np.float32)
+    with torch.no_grad():
+        again = network.to_range(network.network.get_classifier()(torch.from_numpy(features)))
+    plain = Checkpoint(**{**vars(checkpoint), "fitted": network})
+    np.testing.assert_allclose(again, plain.predict(collate([example], TRAITS))[0], atol=1e-5)

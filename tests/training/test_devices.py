@@ -70,13 +70,21 @@ def test_devices_that_do_not_go_are_refused(pictures: Path, tmp_path: Path) -> N
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", STILL)
-def test_two_processes_score_as_one(pictures: Path, tmp_path: Path, name: str) -> None:
-    # Twelve clips, of ten the last batch has two: one for each process.
-    more: dict[str, Any] = {"distil.weight": 0.5, "batch_size": 10} if name == "s2d" else {}
-    if name == "fusion_transformer":
+@pytest.mark.parametrize(
+    ("name", "more"),
+    [
+        ("face_cnn", {}),
+        # Twelve clips, of ten the last batch has two: one for each process.
+        ("s2d", {"distil.weight": 0.5, "batch_size": 10}),
         # Its own has a concordance, which is of each part.
-        more = {"loss": "tests.support.own_losses.likelihood"}
+        ("fusion_transformer", {"loss": "tests.support.own_losses.likelihood"}),
+        # Squared errors have no use for the variance that it states.
+        ("fusion_transformer", {"loss": "mse"}),
+    ],
+)
+def test_two_processes_score_as_one(
+    pictures: Path, tmp_path: Path, name: str, more: dict[str, Any]
+) -> None:
     runs = [
         train(name, settings(pictures, name, **more), to=tmp_path / str(count), devices=count)
         for count in (1, 2)

@@ -24,11 +24,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from traitscope import registry
-from traitscope.config import Config, build
 from traitscope.errors import ConfigError
 
-if TYPE_CHECKING:  # whoever reads examples does without torch
+if TYPE_CHECKING:  # whoever reads examples does without torch, and without what checks settings
     from torch import Tensor
+
+    from traitscope.config import Config
 
 IMAGES = ("faces", "frames", "drawings")
 POINTS = ("landmarks",)
@@ -61,7 +62,7 @@ class Augmentation:
     """
 
     name: str
-    config: Config
+    config: "Config"
     augment: Callable[[Streams, Masks, Any, np.random.Generator], Changed] | None = None
     draw: Callable[[Any, np.random.Generator], Drawn] | None = None
     pixels: Callable[["Tensor", Drawn], "Tensor"] | None = None
@@ -90,6 +91,8 @@ def settle(
     Raises:
         ConfigError: a transform or setting does not exist, or changes no drawn stream.
     """
+    from traitscope.config import build
+
     streams = set(drawn)
     chosen = []
     for name, given in settings.items():

@@ -1,4 +1,4 @@
-"""Where corpus, store and start of a run lie, also when a whole project has moved.
+"""Where corpus, store, first stage and start of a run lie, also when a whole project has moved.
 
 ``places.json`` in a run says of each its path from the root and its path from the run. What was
 typed is looked for first, as it stood then; a project that was moved is found by the second:
@@ -43,7 +43,7 @@ def place_now(folder: Path, what: str, saved: str) -> str:
 
     Args:
         folder: the run.
-        what: ``corpus``, ``store`` or ``start``.
+        what: ``corpus``, ``store``, ``first_stage`` or ``start``.
         saved: its path or address, as typed when the run was trained.
     """
     if not saved or not (folder / PLACES).is_file():

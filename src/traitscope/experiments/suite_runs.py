@@ -33,6 +33,7 @@ from traitscope.evaluation.report import save_report
 from traitscope.evaluation.systems import System, read_system, table_system
 from traitscope.evaluation.tables import open_predictions, save_table
 from traitscope.evaluation.trained_runs import evaluate
+from traitscope.experiments.sittings import sit, spent_on
 from traitscope.experiments.suites import Entry, Suite
 from traitscope.features import pool
 from traitscope.features.preparation import prepare
@@ -225,13 +226,15 @@ def _train(job: Job) -> None:
     if job.first is not None:
         settings.append(f"data.first_stage={job.first}")
         _score_frames(job)
-    begun = time.monotonic()
-    if not (job.folder / "metrics.json").is_file():
+    if (job.folder / "metrics.json").is_file():
+        seconds = spent_on(job.folder)
+    else:
         # The run's own settings go on; a folder without them holds nothing.
         resume = (job.folder / "run.yaml").is_file()
         changes = [] if resume else settings
-        train(job.entry.recipe, changes, to=job.folder, resume=resume)
-    seconds = time.monotonic() - begun
+        seconds = sit(
+            job.folder, lambda: train(job.entry.recipe, changes, to=job.folder, resume=resume)
+        )
     outside = job.entry.recipe if "." in job.entry.recipe else None
     evaluate(job.folder, model=outside)
     cost = weigh(job.folder, job.address, seconds, model=outside)

@@ -8,7 +8,6 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from pydantic import Field, PositiveInt
-from scipy.fft import rfft
 
 from traitscope.config import Config as BaseConfig
 from traitscope.errors import ClipError
@@ -121,6 +120,8 @@ def band_power(
     Yields:
         Numbers of some windows, and their power (windows, bands).
     """
+    from scipy.fft import rfft
+
     # A power of two is what the Fourier transform is fastest at.
     points = 1 << (len(window) - 1).bit_length()
     triangles = mel_triangles(bands, points, sample_rate_hz, low_hz, high_hz)

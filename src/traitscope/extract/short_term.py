@@ -13,8 +13,6 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike, NDArray
 from pydantic import Field, PositiveInt
-from scipy.fft import dct, rfft
-from scipy.sparse import csr_array
 
 from traitscope.config import Config as BaseConfig
 from traitscope.errors import ClipError
@@ -112,6 +110,8 @@ def short_term_features(waveform: ArrayLike, sample_rate_hz: int, window: int, s
     Returns:
         (68, windows) in the order of `COLUMNS`; (68, 0) when no window fits.
     """
+    from scipy.fft import rfft  # here: whoever only trains on such rows does without SciPy
+
     signal = np.asarray(waveform)
     # Whole windows only: the package leaves out the rest as well.
     starts = np.arange(0, len(signal) - window + 1, step)
@@ -216,6 +216,8 @@ def _powers(bins: int) -> Array:
 
 def _mfcc(spectrum: Array, sample_rate_hz: int) -> Array:
     """Features 9-21 from (windows, bins)."""
+    from scipy.fft import dct
+
     filters = _filters(spectrum.shape[1], sample_rate_hz)
     bands = np.log10((filters @ spectrum.T).T + _EPS)
     return np.asarray(dct(bands, type=2, norm="ortho", axis=1)[:, :13].T)
@@ -224,6 +226,8 @@ def _mfcc(spectrum: Array, sample_rate_hz: int) -> Array:
 @lru_cache(maxsize=8)
 def _filters(bins: int, sample_rate_hz: int) -> Any:
     """Sparse (40, bins) triangles: 13 linear from 133.33 Hz in steps of 66.67 Hz, 27 log-spaced."""
+    from scipy.sparse import csr_array
+
     # The filters of Slaney's Auditory Toolbox (1998), 1.0711703 from one log corner to the next.
     corners = np.zeros(42)
     corners[:13] = 133.33 + np.arange(13) * 200 / 3.0

@@ -6,7 +6,6 @@ same frequency in every clip: with the defaults 30,604 bins of 0.065 Hz, from 15
 
 import numpy as np
 from pydantic import PositiveInt
-from scipy.fft import rfft
 
 from traitscope.config import Config as BaseConfig
 from traitscope.errors import ClipError
@@ -33,6 +32,8 @@ class Extractor:
 
     def finish(self, inputs: Inputs) -> Stream:
         """Give one row (1, bins), at the middle of the sound."""
+        from scipy.fft import rfft
+
         assert inputs.waveform is not None
         bins, rate = self._config.bins, self._config.sample_rate_hz
         samples = inputs.waveform.samples[: 2 * bins].astype(np.float64)

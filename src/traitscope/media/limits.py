@@ -8,6 +8,7 @@ from pydantic import Field
 
 from traitscope.config import Config, build, parse_overrides
 from traitscope.errors import ClipError
+from traitscope.media.pictures import MOST_PIXELS
 
 Count = Annotated[int, Field(gt=0)]
 
@@ -15,7 +16,7 @@ Count = Annotated[int, Field(gt=0)]
 class Limits(Config):
     """Checked before memory is taken; what is beyond one fails with its name and its value."""
 
-    pixels: Count = 2**26
+    pixels: Count = MOST_PIXELS
     """Of one picture, once its pixels are square; 8k video has half as many."""
 
     seconds: Annotated[float, Field(gt=0)] = 43_200.0

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+import numpy as np
 import torch
 from einops import rearrange
 from torch import Tensor, nn
@@ -63,7 +64,10 @@ class RangeHead(nn.Module):
         high = [1.0 if target.high is None else target.high for target in targets]
         # Buffers: they go to the device with the network, and into the run with its tensors.
         self.register_buffer("low", torch.tensor(low))
-        self.register_buffer("span", torch.tensor(high) - torch.tensor(low))
+        # Subtracted by NumPy, which rounds alike: on "meta", where a run is looked at before it is
+        # loaded, PyTorch would import an algebra system for it, a third of a second.
+        span = np.subtract(high, low, dtype=np.float32)
+        self.register_buffer("span", torch.tensor(span))
         self.register_buffer("bounded", torch.tensor([t.low is not None for t in targets]))
 
     def forward(self, scores: Tensor) -> Tensor:

@@ -239,8 +239,8 @@ def read_run(folder: Path) -> RunConfig:
 
 
 def as_it_lies(folder: Path, config: RunConfig) -> RunConfig:
-    """The settings of a run with corpus and store where they lie now, see `moved`."""
-    places = {what: getattr(config.data, what) for what in ("corpus", "store")}
+    """The settings of a run with what they name where that lies now, see `moved`."""
+    places = {what: getattr(config.data, what) for what in ("corpus", "store", "first_stage")}
     now = {what: place_now(folder, what, saved) for what, saved in places.items()}
     if now == places:
         return config

@@ -1,55 +1,105 @@
-"""The parts of Lightning that the loop uses, imported in half of the time.
+"""The parts of Lightning that the loop uses, imported in a third of the time.
 
-Lightning imports torchmetrics to know its ``Metric`` by sight, and torchmetrics imports
-torchvision, transformers and SciPy's signal processing for the metrics it has: 3 of 5.5 s on a slow
-core; most of the rest is torch's compiler, which any optimiser imports. Nobody logs such a metric
-here. So torchmetrics is left to those who use it: until then it is a module that knows ``Metric``
-and ``MetricCollection`` alone, the true ones, and imports the rest of itself when anything else is
-asked of it.
+Lightning imports what hardly anybody uses it for, and knows those things by sight alone:
+
+    torchmetrics        for its ``Metric``; brings torchvision, transformers, SciPy's signals
+    its plots           brings Matplotlib
+    torch's compiler    for ``OptimizedModule``; an optimiser asks it not to look at each step
+
+Nobody logs such a metric here, and few compile. So each is imported by those who use it; until then
+a module stands in its place that knows what is asked in passing, see `_on_demand`.
 """
 
-import importlib.util
 import logging
 import sys
+from functools import wraps
 from importlib import import_module
-from types import ModuleType
+from types import FunctionType
 from typing import Any
 
-_PARTS = {
-    "Metric": "torchmetrics.metric",
-    "MetricCollection": "torchmetrics.collections",
-}
+from traitscope.training._on_demand import leave
+
+_METRICS = {"Metric": "torchmetrics.metric", "MetricCollection": "torchmetrics.collections"}
+_PLOT = "torchmetrics.utilities.plot"
+_COMPILER = "torch._dynamo"
+_kept_out: list[tuple[list[Any], tuple[Any, ...], dict[str, Any]]] = []
+"""Functions that the compiler is not to look into once it is there, and how they said so."""
 
 
-class _OnDemand(ModuleType):
-    """A package that has been found, and runs its ``__init__.py`` when it is needed."""
-
-    def __getattr__(self, name: str) -> Any:
-        if name == "__version__":
-            return import_module("torchmetrics.__about__").__version__
-        if name in _PARTS:
-            import_module("torchmetrics.utilities")  # first: it and metric import one another
-            return getattr(import_module(_PARTS[name]), name)
-        if name.startswith("__"):
-            raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
-        self.__class__ = ModuleType  # type: ignore[assignment]
-        assert self.__spec__ is not None
-        assert self.__spec__.loader is not None
-        self.__spec__.loader.exec_module(self)
-        return getattr(self, name)
+class _OfCompiler(type):
+    def __instancecheck__(cls, instance: object) -> bool:
+        """Ask the true class: without it nobody can have made such a thing."""
+        true = getattr(sys.modules.get(f"{_COMPILER}.eval_frame"), "OptimizedModule", None)
+        return true is not None and isinstance(instance, true)
 
 
-def _leave_torchmetrics() -> None:
-    """Put torchmetrics where imports look first, unless it is imported, or not there."""
-    spec = None if "torchmetrics" in sys.modules else importlib.util.find_spec("torchmetrics")
-    if spec is not None:
-        module = importlib.util.module_from_spec(spec)
-        module.__class__ = _OnDemand
-        module.__dict__["_logger"] = logging.getLogger("torchmetrics")  # its parts ask for it
-        sys.modules["torchmetrics"] = module
+class _OptimizedModule(metaclass=_OfCompiler):
+    """What ``torch.compile`` makes of a network, as far as Lightning wants to know it."""
 
 
-_leave_torchmetrics()
+def _disable(function: Any = None, *how: Any, **options: Any) -> Any:
+    """Keep the compiler out of a function: by nothing, until it is there."""
+    if function is None:
+        return lambda one: _disable(one, *how, **options)
+    if not isinstance(function, FunctionType):
+        module: Any = sys.modules[_COMPILER]
+        module.run()
+        return module.disable(function, *how, **options)
+    now = [function]
+
+    @wraps(function)
+    def kept_out(*args: Any, **keywords: Any) -> Any:
+        return now[0](*args, **keywords)
+
+    _kept_out.append((now, how, options))
+    return kept_out
+
+
+def _keep_out() -> None:
+    """Do what was put off while there was no compiler."""
+    for now, how, options in _kept_out:
+        now[0] = sys.modules[_COMPILER].disable(now[0], *how, **options)
+    _kept_out.clear()
+
+
+def _metric(name: str) -> Any:
+    import_module("torchmetrics.utilities")  # first: it and metric import one another
+    return getattr(import_module(_METRICS[name]), name)
+
+
+def _plot(*args: Any, **options: Any) -> Any:
+    module: Any = sys.modules[_PLOT]
+    if module.plot_single_or_multi_val is _plot:
+        module.run()
+    return module.plot_single_or_multi_val(*args, **options)
+
+
+def _leave_all() -> None:
+    logger = logging.getLogger("torchmetrics")  # its parts ask for it
+    left = leave(
+        "torchmetrics",
+        {name: lambda name=name: _metric(name) for name in _METRICS}
+        | {"__version__": lambda: import_module("torchmetrics.__about__").__version__}
+        | {"_logger": lambda: logger},
+    )
+    if left:  # else its own parts hold the true one
+        leave(
+            _PLOT,
+            {"_AX_TYPE": lambda: object, "_PLOT_OUT_TYPE": lambda: tuple[object, object]}
+            | {"plot_single_or_multi_val": lambda: _plot},
+        )
+    import torch  # noqa: F401  # which the compiler is a part of
+
+    leave(
+        _COMPILER,
+        {"OptimizedModule": lambda: _OptimizedModule, "disable": lambda: _disable}
+        | {"graph_break": lambda: lambda *_: None},
+        whole=True,
+        after=_keep_out,
+    )
+
+
+_leave_all()
 
 from lightning.fabric.plugins.environments.cluster_environment import (  # noqa: E402
     ClusterEnvironment,

@@ -62,13 +62,23 @@ class Devices:
         """Whether this process writes the folder."""
         return self.rank == 0
 
-    def trainer(self, *, on_gpu: bool) -> dict[str, Any]:
-        """What Lightning is told of them."""
+    def trainer(self, *, on_gpu: bool, parts_idle: bool = False) -> dict[str, Any]:
+        """What Lightning is told of them.
+
+        Args:
+            on_gpu: whether each is one.
+            parts_idle: whether steps leave parts of the network without a gradient, of which the
+                processes have to tell one another.
+        """
         if self.count == 1:
             return {"devices": 1}
         # Buffers are alike everywhere: of batch normalisation because its statistics are shared,
         # of the memory of self-distillation because all remember the whole batch.
-        strategy = DDPStrategy(cluster_environment=_Environment(self), broadcast_buffers=False)
+        strategy = DDPStrategy(
+            cluster_environment=_Environment(self),
+            broadcast_buffers=False,
+            find_unused_parameters=parts_idle,
+        )
         told = {"strategy": strategy, "sync_batchnorm": on_gpu}
         if not self.apart:
             return {**told, "devices": self.count}
@@ -186,6 +196,11 @@ def in_company(count: int, fit: Callable[..., None], *args: Any) -> Iterator[Dev
             torch.set_num_threads(min(before, threads))
             yield Devices(count, 0, port)
         except RuntimeError as error:
+            if "finished reduction" in str(error):  # a part was idle that was not in the look
+                raise TraitscopeError(
+                    "Some steps leave a part of the network out, and which differs: several "
+                    "devices cannot fit that. Go on with --resume, and without --devices."
+                ) from error
             # Ours only tells that the connection ended; why is known by who ended.
             raise _reason(others) or error from error
         finally:

@@ -3,7 +3,8 @@
 In: a network and what it is fitted on. Out: nothing, or an error that names the setting.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -19,6 +20,7 @@ from traitscope.training import losses
 from traitscope.training.optimisation import schedule_of
 from traitscope.training.pace import on_gpu
 from traitscope.training.training_set import TrainingSet
+from traitscope.types import Batch
 
 
 def check_settings(data: TrainingSet, *, accelerator: str, typed: Typed = NOTHING) -> None:
@@ -86,14 +88,8 @@ def rehearse(network: nn.Module, data: TrainingSet, typed: Typed = NOTHING) -> N
         TraitscopeError: the predictions are no numbers.
     """
     stages = data.config.stages
-    # Two clips, or one where a step has one: what fails at 32 fails at two.
-    count = min(2, len(data.fitting), *(stage.batch_size for stage in stages))
-    examples = data.fitting.__getitems__([(0, index) for index in range(count)])
-    batch = to_tensors(collate(examples, data.fitting.targets))
-    buffers = {name: tensor.clone() for name, tensor in network.named_buffers()}
-    network.train()
-    hold_frozen(network)
-    with torch.no_grad(), torch.random.fork_rng(devices=[]):
+    batch = _smallest(data)
+    with torch.no_grad(), _as_it_was(network):
         try:
             output = network(batch)
         except ValueError as error:
@@ -103,9 +99,6 @@ def rehearse(network: nn.Module, data: TrainingSet, typed: Typed = NOTHING) -> N
                 f"{data.config.model['name']} normalises over the clips of a batch, and cannot "
                 f"train on one clip at a time. Set: {_setting(stages, 'batch_size=2')}"
             ) from error
-        finally:
-            for name, tensor in network.named_buffers():  # running statistics have moved
-                tensor.copy_(buffers[name])
         if not torch.isfinite(predicted(output)).all():
             raise TraitscopeError(
                 "The predictions before the first step are not finite: the weights that training "
@@ -113,6 +106,42 @@ def rehearse(network: nn.Module, data: TrainingSet, typed: Typed = NOTHING) -> N
             )
         for stage in stages:
             _try_loss(stage, output, batch, data, typed)
+
+
+def parts_idle(network: nn.Module, stage: Stage, data: TrainingSet, typed: Typed = NOTHING) -> bool:
+    """Whether a step leaves tensors that learn without a gradient.
+
+    A loss may leave a part of a network out, as squared errors do with the variance that it states.
+    """
+    batch = _smallest(data)
+    loss = losses.find(stage.loss, data.targets, typed=typed)
+    with _as_it_was(network), torch.enable_grad():
+        loss(network(batch), batch.targets, batch.target_mask, 0.0).backward()
+        idle = any(t.requires_grad and t.grad is None for t in network.parameters())
+        network.zero_grad()
+    return idle
+
+
+def _smallest(data: TrainingSet) -> Batch:
+    # Two clips, or one where a step has one: what fails at 32 fails at two.
+    count = min(2, len(data.fitting), *(stage.batch_size for stage in data.config.stages))
+    examples = data.fitting.__getitems__([(0, index) for index in range(count)])
+    return to_tensors(collate(examples, data.fitting.targets))
+
+
+@contextmanager
+def _as_it_was(network: nn.Module) -> Iterator[None]:
+    """Train on something, and leave running statistics and draws as they were."""
+    buffers = {name: tensor.clone() for name, tensor in network.named_buffers()}
+    network.train()
+    hold_frozen(network)
+    with torch.random.fork_rng(devices=[]):
+        try:
+            yield
+        finally:
+            for name, tensor in network.named_buffers():
+                with torch.no_grad():
+                    tensor.copy_(buffers[name])
 
 
 def _try_loss(stage: Stage, output: Any, batch: Any, data: TrainingSet, typed: Typed) -> None:

@@ -38,6 +38,7 @@ from traitscope.training.loop import Loop, Session, arithmetic
 from traitscope.training.notices import quiet
 from traitscope.training.optimisation import freeze
 from traitscope.training.orders import loaders
+from traitscope.training.rehearsal import parts_idle
 from traitscope.training.saved import STATE, Saved, check_tensors, naming_state, read_saved
 from traitscope.training.tracking import open_logger
 
@@ -102,10 +103,12 @@ def _fit_stage(loop: Loop, session: Session, saved: Saved | None) -> None:
     callbacks += averaging
     logger = open_logger(session.config, session.folder) if session.devices.first else False
     on_gpu = pace.on_gpu(session.accelerator)
+    # The same clips in each process: all have to agree on the answer before they talk.
+    idle = session.devices.count > 1 and parts_idle(loop.model, stage, session.data, session.typed)
     with quiet(), arithmetic(settings.precision):
         trainer = Trainer(
             accelerator=session.accelerator,
-            **session.devices.trainer(on_gpu=on_gpu),
+            **session.devices.trainer(on_gpu=on_gpu, parts_idle=idle),
             precision=pace.arithmetic(settings, session.accelerator),
             max_epochs=stage.epochs,
             accumulate_grad_batches=stage.accumulate,

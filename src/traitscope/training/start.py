@@ -210,9 +210,9 @@ def remember_start(folder: Path, start_from: Path | str | None) -> Path | str | 
 
 
 def remember_places(folder: Path, config: RunConfig, start_from: Path | str | None) -> None:
-    """Note where corpus, store and start lie, so that they are found when all of it has moved."""
-    start = "" if start_from is None else str(start_from)
-    note_places(folder, {"corpus": config.data.corpus, "store": config.data.store, "start": start})
+    """Note where the data and the runs before lie: they are found when all of it has moved."""
+    places = {what: getattr(config.data, what) for what in ("corpus", "store", "first_stage")}
+    note_places(folder, {**places, "start": "" if start_from is None else str(start_from)})
 
 
 def noted_start(folder: Path) -> str | None:
