@@ -103,7 +103,7 @@ def _mean(predictions: Sequence[Prediction]) -> Prediction:
 
 
 def _variance(predictions: Sequence[Prediction], name: str, scores: Sequence[float]) -> float:
-    own = [np.float64(one.variance[name]) for one in predictions if name in one.variance]
+    own = [np.asarray(one.variance[name]) for one in predictions if name in one.variance]
     return float(mixture(np.array(scores), own))
 
 
