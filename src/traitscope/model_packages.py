@@ -98,6 +98,20 @@ PACKAGES = {
                 ),
             },
         ),
+        ModelPackage(
+            name="resemblyzer",
+            version="0.1.4",
+            sha256="8f12eb2f1a9982d32e8db7856de754709b59c93a77bcf0ff536584b619a9dd1f",
+            size_bytes=15_747_704,
+            licence="Apache-2.0 (Resemble AI)",
+            purpose="tells voices apart: voice_embedding",
+            inside="resemblyzer",
+            files={
+                "pretrained.pt": (
+                    "39373b86598fa3da9fcddee6142382efe09777e8d37dc9c0561f41f0070f134e"
+                ),
+            },
+        ),
     )
 }
 

@@ -14,6 +14,7 @@ STREAMS = {
     "frames": "pictures",
     "embedding": "pictures",
     "face_embedding": "the face",
+    "voice_embedding": "the voice",
     "transcript": "words",
     "text_counts": "way of talking",
     "text_embedding": "words",
