@@ -96,7 +96,8 @@ def _levels(
 ) -> NDArray[np.float64]:
     """Root mean square of each stretch."""
     stretches = (samples[start : start + length] for start in starts.tolist())
-    return np.sqrt([np.mean(np.square(s, dtype=np.float64)) if len(s) else 0.0 for s in stretches])
+    power = [float(np.mean(np.square(s, dtype=np.float64))) if len(s) else 0.0 for s in stretches]
+    return np.asarray(np.sqrt(power))
 
 
 def _described(name: str, spectra: NDArray[np.float32]) -> NDArray[np.float32]:

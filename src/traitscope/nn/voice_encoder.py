@@ -51,8 +51,7 @@ def read_voice_encoder(folder: Path) -> VoiceEncoder:
         DataError: it holds another network.
     """
     path = folder / FILE
-    tree = read_tensors(path)
-    tensors = tree.get("model_state", tree)
+    tensors = read_tensors(path)
     network = VoiceEncoder()
     wanted = network.state_dict()
     for name, tensor in wanted.items():
