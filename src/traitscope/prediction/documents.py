@@ -25,7 +25,7 @@ SCHEMA_FILE = Path(__file__).with_name("prediction.schema.json")
 
 NOT = (
     "Not a statement about a person's character: a model's guess at {what}, "
-    "trained on {corpus}. Not for decisions about people."
+    "trained on the corpus {corpus}. Not for decisions about people."
 )
 
 Share = Annotated[float, Field(ge=0, le=1)]

@@ -27,7 +27,7 @@ from traitscope.data.scaling import Scaler
 from traitscope.errors import ConfigError, DataError, shown
 from traitscope.features.store import Store
 from traitscope.files import replacing, write_json
-from traitscope.runs.checksums import check_learned, naming_edited
+from traitscope.runs.checksums import check_learned, naming_edited, no_run
 from traitscope.runs.ensemble import Ensemble, together
 from traitscope.runs.exported import Served, is_exported, open_exported, read_inputs
 from traitscope.runs.facts import Facts, read_part, run_facts
@@ -232,9 +232,7 @@ def read_run(folder: Path) -> RunConfig:
     """
     path = (folder := run_folder(folder)) / "run.yaml"
     if not path.is_file():
-        raise DataError(
-            f"{folder} is not a run: it has no run.yaml. Make one with: traitscope train"
-        )
+        raise no_run(folder)
     return as_it_lies(folder, build(RunConfig, read_yaml(path), where=str(path)))
 
 
