@@ -267,3 +267,16 @@ def test_wide_tables_keep_ids_that_look_like_nothing(tmp_path: Path) -> None:
     assert frame["clip"].tolist() == ["NA", "b"]
     assert frame["f298"].tolist() == [298, -1]
     assert np.isnan(frame["f299"][0])
+
+
+def test_a_column_that_only_late_rows_reach_is_read_in_parts_too(tmp_path: Path) -> None:
+    # Pandas refuses columns that no row of the first part has: that was a traceback.
+    early = "x,1,\n" * 1500
+    path = write(tmp_path / "a.csv", f"clip,a,,b\n{early}y,2,,3\n")
+    sheet = open_sheet(path)
+    assert sheet.notes == ("1500 rows of a.csv end early; what they lack is missing.",)
+    parts = list(sheet.parts(["clip", "b"], 1000))
+    together = pd.concat(parts)
+    assert list(together.index) == list(range(1501))
+    assert list(together["b"]) == [""] * 1500 + ["3"]
+    assert list(together["clip"]) == ["x"] * 1500 + ["y"]

@@ -18,6 +18,7 @@ from benchmarks.figures import figure
 from benchmarks.prediction import clips, texts
 
 ROUNDS, REPEATS = 2, 3
+PARTS = ("rates", "start", "opens", "texts", "sound", "recordings", "one")
 HERE = Path(__file__).parent
 Goals = list[tuple[str, bool]]
 
@@ -32,12 +33,18 @@ def main() -> int:
     goals: Goals = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        run = _rates(options, folder, media, goals)
-        _start(run, media[0], goals)
-        _opens(run, media, goals)
-        _texts(options, folder, goals)
-        _memory(options, folder, goals)
-        _recordings(options, folder, run, media, goals)
+        run = clips.train(folder, media, options.backend)
+        parts = {
+            "rates": lambda: _rates(options, run, media, goals),
+            "start": lambda: _start(run, media[0], goals),
+            "opens": lambda: _opens(run, media, goals),
+            "texts": lambda: _texts(options, folder, goals),
+            "sound": lambda: _memory(options, folder, goals),
+            "recordings": lambda: _recordings(options, folder, media, goals),
+            "one": lambda: _one(run, media[0]),
+        }
+        for part in options.only:
+            parts[part]()
     print(f"\nload {os.getloadavg()[0]:.1f} after the run")
     for goal, met in goals:
         print(f"{'met ' if met else 'MISSED'} {goal}")
@@ -46,12 +53,16 @@ def main() -> int:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.prediction", description=__doc__)
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--clips", type=int, default=100)
+    parser.add_argument("--files", type=Path, help="folder of media for rates, not those made here")
     parser.add_argument("--distinct", type=int, default=6, help="clips that are made")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--backend", default="auto", choices=["auto", "mediapipe", "dlib"])
     parser.add_argument("--texts", type=int, default=1500)
     parser.add_argument("--recordings", type=int, nargs="*", default=[1, 10, 120])
+    parser.add_argument("--height", type=int, default=720, help="of recordings, in pixels")
+    parser.add_argument("--every", type=float, default=1.0, help="seconds between looks at them")
     parser.add_argument("--minutes", type=int, nargs="*", default=[1, 10, 60, 120])
     parser.add_argument("--short", action="store_true", help="few clips and texts, one hour")
     default = Path(tempfile.gettempdir()) / "traitscope-benchmark"
@@ -69,10 +80,10 @@ def _row(what: str, found: str, ratio: float | None = None) -> None:
     print(f"{what:58}{found:>10}{'':3}{against}", flush=True)
 
 
-def _rates(options: argparse.Namespace, folder: Path, media: list[Path], goals: Goals) -> Path:
+def _rates(options: argparse.Namespace, run: Path, media: list[Path], goals: Goals) -> None:
     """Clips per second of `prepare` and `predict` on the same clips, in turn, once under way."""
-    paths = [media[number % len(media)] for number in range(options.clips)]
-    run = clips.train(folder, media, options.backend)
+    files = media if options.files is None else sorted(options.files.iterdir())
+    paths = [files[number % len(files)] for number in range(options.clips)]
     prepared, predicted = [], []
     for number in range(ROUNDS):  # in turn: what else the machine does is shared by both
         some = paths[number::ROUNDS]
@@ -83,7 +94,6 @@ def _rates(options: argparse.Namespace, folder: Path, media: list[Path], goals: 
     _row("predict, further clips per second", f"{mean(predicted):.2f}", ratio)
     figure("further clips of predict, by those of prepare", ratio, least=0.8)
     goals.append(("further clips >= .8 of prepare", ratio >= 0.8))
-    return run
 
 
 def _start(run: Path, clip: Path, goals: Goals) -> None:
@@ -135,28 +145,32 @@ def _memory(options: argparse.Namespace, folder: Path, goals: Goals) -> None:
         goals.append((f"memory of {extractor} is flat", held[-1] <= held[0] + 60))
 
 
-def _recordings(
-    options: argparse.Namespace, folder: Path, run: Path, media: list[Path], goals: Goals
-) -> None:
+def _recordings(options: argparse.Namespace, folder: Path, media: list[Path], goals: Goals) -> None:
     """Peak memory of whole predictions of video, and what windows and one clip cost."""
     if not options.recordings:
         return
-    # One look per second: what is held does not depend on how much is looked at in between.
-    sparse = clips.train(folder / "sparse", media, options.backend, "rate=1")
-    held = []
+    # Few looks: what is held does not depend on how much is looked at in between.
+    rate, seconds = f"rate={1 / options.every}", 2 * options.every
+    sparse = clips.train(folder / "sparse", media, options.backend, rate, seconds=seconds)
+    source, held = clips.of_height(media[0], options.height, folder), []
     for minutes in options.recordings:
-        long = make_long(folder / f"long_{minutes}.mp4", media[0], minutes)
+        long = make_long(folder / f"long_{minutes}.mp4", source, minutes)
         pairs = 3 if minutes == options.recordings[0] else 0
         once = _in_process("recording.py", str(sparse), str(long), "--pairs", str(pairs))
         held.append(once["anonymous"] / 1e6)
-        what = f"predict of {minutes} min of 720p, {once['windows']} windows, MB held"
+        what = f"predict of {minutes} min of {options.height}p, {once['windows']} windows, MB held"
         _row(what, f"{held[-1]:.0f}", held[-1] / held[0])
         long.unlink()
         if pairs:
             _row("timeline of it, beside the same without", "", once["timeline"])
             goals.append(("timeline and intervals cost < 10 %", once["timeline"] < 1.1))
+    figure(f"memory of predict, {options.recordings[-1]} min", held[-1] / held[0])
     goals.append(("memory of predict is flat", held[-1] <= held[0] + 100))
-    one = _in_process("recording.py", str(run), str(media[0]), "--pairs", "3")
+
+
+def _one(run: Path, clip: Path) -> None:
+    """What a prediction of one clip takes, beside decoding it."""
+    one = _in_process("recording.py", str(run), str(clip), "--pairs", "3")
     _row("decoding one 15 s clip of 720p, processor seconds", f"{one['decoded']:.1f}")
     _row("predict of it, warm, face and sound", f"{one['warm']:.1f}", one["warm"] / one["decoded"])
     _row("predict of it in a new process", f"{one['first']:.1f}", one["first"] / one["decoded"])

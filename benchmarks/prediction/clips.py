@@ -7,6 +7,7 @@ import time
 import wave
 from pathlib import Path
 
+import av
 import numpy as np
 
 from traitscope.corpora import load_corpus
@@ -21,18 +22,42 @@ FITTED = 15
 FRAMES_PER_SECOND = 16000
 
 
-def train(folder: Path, media: list[Path], backend: str, *settings_of_signals: str) -> Path:
-    """Train a run on signals and sound of a few clips; returns its folder."""
+def of_height(clip: Path, height: int, folder: Path) -> Path:
+    """A clip with smaller pictures and the same sound; itself where it has that height."""
+    with av.open(str(clip)) as container:
+        video, sound = container.streams.video[0], container.streams.audio[0]
+        if video.height == height:
+            return clip
+        path = folder / f"{clip.stem}_{height}.mp4"
+        with av.open(str(path), "w") as target:
+            small = target.add_stream("libx264", rate=video.average_rate)
+            small.width, small.height = 2 * round(video.width * height / video.height / 2), height
+            copy = target.add_stream_from_template(sound)
+            for packet in container.demux(video, sound):
+                if packet.stream is sound and packet.dts is not None:
+                    packet.stream = copy
+                    target.mux(packet)
+                elif packet.stream is video:
+                    for frame in packet.decode():
+                        target.mux(small.encode(frame))
+            target.mux(small.encode())
+    return path
+
+
+def train(
+    folder: Path, media: list[Path], backend: str, *settings_of_signals: str, seconds: float = 2.0
+) -> Path:
+    """Train a run on signals and sound of the first seconds of a few clips; returns its folder."""
     folder.mkdir(exist_ok=True)
     rng = np.random.default_rng(0)
     with (folder / "clips.csv").open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["clip", "path", "split", "end", "openness"])
-        for number in range(FITTED):  # two seconds of each: what is learnt does not matter here
+        for number in range(FITTED):  # a short part of each: what is learnt does not matter here
             split = "validation" if number % 5 == 4 else "train"
             path = media[number % len(media)]
             score = round(rng.uniform(0.2, 0.8), 3)
-            writer.writerow([f"c{number:03d}", path, split, 2.0, score])
+            writer.writerow([f"c{number:03d}", path, split, seconds, score])
     target = {"openness": {"low": 0, "high": 1, "direction": 1}}
     facts = {"name": "benchmark", "kind": "apparent", "targets": target}
     (folder / "clips.yaml").write_text(json.dumps(facts))

@@ -86,6 +86,11 @@ def shown(value: object, longest: int = 200) -> str:
     return text if len(text) <= longest + 2 else f"{text[:longest]} ..."
 
 
+def counted(number: int, one: str, several: str = "") -> str:
+    """Write a number with its noun: "1 person", "2 people", "3 clips"."""
+    return f"{number} {one if number == 1 else several or one + 's'}"
+
+
 def some(names: Sequence[str], shown: int = 10) -> str:
     """Join the first names for a message, and count the rest."""
     more = f" and {len(names) - shown} more" if len(names) > shown else ""

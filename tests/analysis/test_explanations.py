@@ -7,6 +7,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from tests.support.listening import train_listener
+from tests.support.media_files import tone, write_sound
 from tests.support.prepared import data, make_corpus, make_store
 from traitscope.analysis import gradients
 from traitscope.analysis.deletion import BETTER, NO_BETTER, Deletion
@@ -15,11 +17,12 @@ from traitscope.analysis.explanation_test import estimated, summarise
 from traitscope.analysis.explanations import explain, explain_subject, subject_of
 from traitscope.analysis.parts import parts_of, segments, without
 from traitscope.analysis.references import Reference, mean_reference, reference_of
-from traitscope.analysis.regions import AROUND, EYES, MOUTH, region_of
+from traitscope.analysis.regions import AROUND, CHEEKS, EYES, MOUTH, NOSE, region_of
 from traitscope.corpora import load_corpus
 from traitscope.data.drawing import Example
 from traitscope.features.preparation import prepare
 from traitscope.features.store import Store
+from traitscope.prediction.clips import predict
 from traitscope.report.explanation import write_explanation
 from traitscope.runs.checkpoint import load
 from traitscope.runs.tensors import Flat
@@ -72,6 +75,8 @@ def test_cells_of_an_aligned_face_have_names() -> None:
     # Without padding the eyes lie at .22 of the height, the second of eight rows.
     assert region_of((1, 2), padding=0.0) == EYES
     assert region_of((6, 4), padding=0.0) == MOUTH
+    assert region_of((4, 1), padding=0.0) == CHEEKS
+    assert region_of((4, 4), padding=0.0) == NOSE
     assert region_of((7, 0), padding=0.5) == AROUND
     assert region_of((0, 0), padding=None) == "upper left"
 
@@ -219,3 +224,28 @@ def test_words_are_explained_by_what_is_lost_without_them(tmp_path: Path) -> Non
     page = write_explanation(made, tmp_path / "page.html").read_text()
     assert "R&amp;B</mark>" in page  # what was said stays text
     assert "There are no pictures" in page
+
+
+@pytest.mark.slow
+def test_a_long_recording_is_explained_by_its_windows(tmp_path: Path) -> None:
+    run = train_listener(tmp_path)
+    # 60 windows of half a second: one voice, and for two seconds another.
+    usual, deep = tone(26.0, hertz=330.0), tone(2.0, hertz=205.0)
+    sound = np.concatenate([usual, deep, tone(2.0, hertz=330.0)], axis=1)
+    write_sound(tmp_path / "long.wav", sound)
+    (score,) = predict(run, tmp_path / "long.wav", workers=0)
+    made = explain(run, tmp_path / "long.wav")
+    assert any("60 usual clips" in note and "explained are 24" in note for note in made.notes)
+    assert made.scores[0] == pytest.approx(score.scores["warmth"], abs=0.05)
+    # All parts together are what lies between the score and that of the mean clip.
+    assert made.values.sum() == pytest.approx(made.scores[0] - made.deletion.empty[0], abs=0.02)
+    start, end = made.top("warmth").seconds or (0.0, 0.0)
+    assert 25 < (start + end) / 2 < 29
+    assert made.seconds == pytest.approx(30, abs=0.1)
+    assert write_explanation(made, tmp_path / "page.html").is_file()
+    # A recording of few windows has its own score, to the last digit.
+    write_sound(tmp_path / "short.wav", sound[:, : 5 * 16_000])
+    (score,) = predict(run, tmp_path / "short.wav", workers=0)
+    made = explain(run, tmp_path / "short.wav")
+    assert made.scores[0] == pytest.approx(score.scores["warmth"], abs=1e-9)
+    assert any("10 usual clips" in note and "explained" not in note for note in made.notes)

@@ -81,8 +81,8 @@ def test_an_outside_report_shows_its_audits(type_in: Run, place: Path) -> None:
     [
         (["fairness"], "Name either a run, or --predictions FILE"),
         (["calibration", "--predictions", "x.csv"], "--predictions needs --labels"),
-        (["leakage", "nowhere"], "is not a run"),
-        (["perturbation", "nowhere"], "is not a run"),
+        (["leakage", "nowhere"], "There is no folder nowhere"),
+        (["perturbation", "nowhere"], "There is no folder nowhere"),
     ],
 )
 def test_mistakes_are_one_line(type_in: Run, arguments: list[str], message: str) -> None:

@@ -52,7 +52,7 @@ def test_the_version_is_told(type_in: Run) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["lst", "models"], "There is no 'lst' in the verbs. Did you mean 'ls'? There are: doctor"),
+        (["lst", "models"], "There is no 'lst' in the verbs. Did you mean 'ls'?"),
         (["ls", "model"], "There is no 'model' in what can be listed. Did you mean 'models'?"),
         (["ls"], "Say what to list, for example: traitscope ls models. There are: models"),
     ],
@@ -232,6 +232,30 @@ def test_numbers_and_statuses_stay_whole_beside_long_names(
     assert out.count("0.551") == 5
     assert "(mid_term)" in out
     assert "undecodable" in out
+
+
+def test_what_does_not_fit_goes_on_below_with_the_same_first_columns(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    for name, value in (("COLUMNS", "80"), ("LINES", "25"), ("TERM", "dumb")):
+        monkeypatch.setenv(name, value)
+    numbers = [f"-0.{place:03d} [-0.{place:03d}, 0.{place:03d}]" for place in range(100, 110)]
+    write_table(
+        ["attribute", "value", *(f"predictions {place}" for place in range(10))],
+        [["GENDER", "1", *numbers], ["GENDER", "2", *numbers]],
+        keys=2,
+    )
+    out = capsys.readouterr().out
+    assert max(map(len, out.splitlines())) <= 80
+    words = out.split()
+    for place in range(100, 110):
+        for word in (f"-0.{place}", f"[-0.{place},", f"0.{place}]"):
+            assert words.count(word) == 2
+    parts = words.count("attribute")
+    assert parts > 1
+    assert words.count("GENDER") == 2 * parts
+    assert words.count("1") == words.count("2") == parts + 1  # and in a heading
 
 
 def test_a_table_in_a_pipe_has_one_line_per_row(capsys: pytest.CaptureFixture[str]) -> None:

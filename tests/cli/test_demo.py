@@ -55,6 +55,18 @@ def test_what_was_there_before_is_not_waited_for() -> None:
         assert countdown.left() == pytest.approx(15, rel=0.2)
 
 
+def test_all_is_never_done_before_the_step_at_work() -> None:
+    clock = Clock()
+    countdown = Countdown(PLAN, clock)
+    with countdown.stage("one"):
+        pass
+    with countdown.stage("two") as hook:
+        hook(0, 10, "a")
+        clock.now = 600.0  # ten times as slow as planned, which the first minutes do not show
+        hook(1, 10, "b")
+        assert countdown.left() >= 9 * 600
+
+
 @pytest.mark.slow
 def test_the_demo_says_each_step_and_leaves_a_page_and_a_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -44,11 +44,11 @@ def test_a_failed_clip_is_named_and_the_exit_code_is_1(
     )
     assert run(*arguments) == 1
     out, err = capsys.readouterr()
-    assert "4 clips: 4 extracted" in out
+    assert "4 clips: 4 worked on" in out
     assert "1 undecodable" in out
     assert "failed: d [1]: short_term: undecodable: " in err
     assert run(*arguments) == 1
-    assert "1 clips failed before and would fail again; to try: --retry" in capsys.readouterr().out
+    assert "1 clip failed before and would fail again; to try: --retry" in capsys.readouterr().out
     assert run(*arguments, "--retry", "--json") == 1
     summary = json.loads(capsys.readouterr().out)
     assert (summary["clips"], summary["skipped"], summary["extracted"]) == (4, 3, 1)
@@ -81,7 +81,7 @@ def test_all_clips_done_is_exit_code_0(table: Path, capsys: pytest.CaptureFixtur
     arguments = ("prepare", f"table:{table}", "--store", table.parent / "store")
     assert run(*arguments, "--extract", "short_term", "--workers", "2") == 0
     out, err = capsys.readouterr()
-    assert "0 failed" in out
+    assert "none lacking" in out
     assert "failed:" not in err
 
 

@@ -180,10 +180,10 @@ def test_columns_that_are_not_used_are_a_note(tmp_path: Path) -> None:
     assert corpus.notes == ("Columns that are not used: extraversion, coder.",)
 
 
-def test_a_target_in_capitals_is_asked_about(tmp_path: Path) -> None:
+def test_a_misspelt_target_is_asked_about(tmp_path: Path) -> None:
     declared = {"kind": "apparent", "targets": {"openness": UNIT}}
-    with pytest.raises(DataError, match=r"no column 'openness' .is 'Openness' meant"):
-        table.load(write(tmp_path, "clip,Openness\na,1\n", declared=declared))
+    with pytest.raises(DataError, match=r"no column 'openness' .is 'Opennes' meant"):
+        table.load(write(tmp_path, "clip,Opennes\na,1\n", declared=declared))
 
 
 def test_scores_without_a_range_may_have_any_size(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from tests.support.augmented import pixels
 from traitscope.data.batches import collate, to_tensors
-from traitscope.data.drawing import draw_example, draw_rows
+from traitscope.data.drawing import draw_example, draw_rows, generator
 from traitscope.data.examples import Examples, fit_scalers, gather
 from traitscope.errors import ClipError, DataError
 from traitscope.features.store import StatusRow, Store
@@ -233,6 +233,26 @@ def test_draws_depend_on_seed_epoch_and_clip_alone(store: Store) -> None:
 
     np.testing.assert_array_equal(drawn(3), drawn(3))
     assert any(not np.array_equal(drawn(0), drawn(epoch)) for epoch in range(1, 9))
+
+
+def test_numbers_of_a_key_depend_on_nothing_else() -> None:
+    first = generator(3, 1, 4).random(5)
+    generator(3, 1, 5).random(2)
+    assert generator(3, 1, 4).random(5).tolist() == first.tolist()
+    keys = [(0, 0, 1), (0, 1, 0), (1, 0, 0), (0, 1), (1,), (10,), (1, 0)]
+    assert len({generator(*key).random() for key in keys}) == len(keys)
+
+
+@pytest.mark.parametrize("count", [1, 7])
+def test_each_row_is_drawn_equally_often_whatever_the_epoch_and_the_clip(count: int) -> None:
+    drawn = [
+        draw_rows(Rows("random", count), np.arange(10) / 5, np.ones(10, bool), generator(0, e, c))
+        for e in range(40)
+        for c in range(25)
+    ]
+    times = np.bincount(np.concatenate(drawn), minlength=10)
+    # Of 1000 draws: six standard deviations about the mean.
+    assert abs(times - 100 * count).max() < 6 * (10 * count * (10 - count)) ** 0.5
 
 
 def test_failed_clips_are_reported_and_unprepared_ones_refused(store: Store) -> None:

@@ -16,6 +16,7 @@ from tests.support.made_systems import (
     seeing,
     table_of,
 )
+from traitscope.data.protocols import Protocol, fold_numbers
 from traitscope.evaluation import baselines
 from traitscope.evaluation.assessment import evaluate_predictions
 from traitscope.evaluation.report import Report, Verdict
@@ -177,6 +178,17 @@ def test_missing_clips_are_scored_as_the_constant_beside() -> None:
     assert text.startswith("20 of 180 labelled clips have no score. With the constant in their")
     assert f"accuracy {accuracy:.3f}".replace("0.", ".") in text
     assert f"skill {skill:.3f}".replace("0.", ".") in text
+
+
+def test_what_a_missing_clip_costs_is_told_of_the_scores_in_the_table() -> None:
+    folds = Protocol(kind="kfold", fold="all")
+    number = fold_numbers(CORPUS, folds)
+    # Each fold's model errs in its own way, so that scores within folds are not those of all.
+    values = seeing(CORPUS.clips) + 0.1 * np.array([[number[c.id]] for c in CORPUS.clips])
+    table = table_of(CORPUS.clips, values)[20:]
+    report = evaluate_predictions(table, CORPUS, name="m", protocol=folds, scoring=FAST)
+    own = report.parts["all"].model.metrics["ccc"]["macro"].value
+    assert f"instead of {own:.3f}.".replace("0.", ".", 1) in find(report, "missing").text
 
 
 def test_what_one_seed_scores_stands_beside_their_mean() -> None:

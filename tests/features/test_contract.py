@@ -166,6 +166,7 @@ def test_the_fingerprint_changes_with_config_and_version(name: str) -> None:
             ("size", 64),
             ("name", "another"),
             ("encoder", "another"),
+            ("tracker", "another"),
             ("faces", {"rate": 3}),
             ("levels", {"gender": ["f", "m"]}),
         )

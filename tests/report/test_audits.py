@@ -66,7 +66,7 @@ def test_the_checklist_names_what_a_report_lacks(tmp_path: Path) -> None:
         part["rows"] = [row for row in part["rows"] if row["role"] != "lookup"]
     text = Page(write_report([read(report)], tmp_path / "p.html")).text
     assert "Data and licence missing the corpus has no notes" in text
-    assert "Baselines missing constant, look-up by source, shrunk" in text
+    assert "Baselines missing constant (mean), look-up by source, shrunk" in text
     assert "missing: look-up by source" in text
     assert "Protocol stated official split, fitted on train" in text
     # without a run nothing can be predicted again
@@ -150,3 +150,15 @@ def test_audits_are_found_beside_runs_and_report_files(tmp_path: Path) -> None:
     found = audits_of(files, reports)
     assert sorted(found) == ["runs/a", "their.csv"]
     assert found["their.csv"][0].audit == "leakage"
+
+
+def test_groups_of_coded_values_are_drawn_with_their_attribute() -> None:
+    audit = AUDITS["fairness"]
+    coded = [
+        group.model_copy(update={"attribute": name, "value": value})
+        for group, name, value in zip(
+            audit.groups, ("GENDER", "GENDER × AGE"), ("2", "2 × old"), strict=False
+        )
+    ]
+    forest = forests(audit.model_copy(update={"groups": tuple(coded)}))[0]
+    assert [row[0] for row in forest.rows] == ["GENDER 2, n 60", "GENDER 2 × old, n 60"]

@@ -105,8 +105,8 @@ def test_six_reports_share_their_baselines(tmp_path: Path) -> None:
 def test_baselines_that_differ_are_told_apart(tmp_path: Path) -> None:
     other = make_report("runs/b", clips=80)
     page = page_of(tmp_path, make_report("runs/a"), other)
-    assert "constant (beside runs/a)" in page.text
-    assert "constant (beside runs/b)" in page.text
+    assert "constant (mean) (beside runs/a)" in page.text
+    assert "constant (mean) (beside runs/b)" in page.text
     assert "different numbers of clips (80, 120)" in page.text
 
 

@@ -1,5 +1,6 @@
 """Every model of the zoo gives, as a graph of ONNX, the scores that it gives itself."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,9 @@ from traitscope import registry
 from traitscope.data.scaling import Scaler
 from traitscope.errors import ConfigError
 from traitscope.features.request import Request, make_request
+from traitscope.runs.agreement import compare, random_batch
 from traitscope.runs.checkpoint import Checkpoint
-from traitscope.runs.export import compare, graph_of, inputs_of, words_of
+from traitscope.runs.export import graph_of, inputs_of, words_of
 from traitscope.runs.exported import Input, served
 from traitscope.runs.facts import Facts
 from traitscope.runs.settings import RunConfig
@@ -54,6 +56,26 @@ def by_draw(one: Input) -> bool:
     return one.draw.evaluate.rule == "even" or one.draw.evaluate.count == 1 or bool(one.draw.group)
 
 
+@pytest.mark.slow
+def test_a_graph_states_the_variance_of_its_network() -> None:
+    plain = checkpoint_of("fusion_transformer")
+    stages = [{"name": "fit", "loss": "gaussian"}]
+    config = RunConfig(model=plain.config.model, stages=stages)
+    targets = tuple(replace(one, low=1.0, high=7.0) for one in plain.facts.targets)
+    checkpoint = replace(plain, config=config, facts=replace(plain.facts, targets=targets))
+    inputs = inputs_of(checkpoint)
+    graph = served(graph_of(checkpoint, inputs).SerializeToString(), inputs)
+    assert graph.states_variance
+    assert len(compare(checkpoint, graph)) == 4
+    # What was compared are deviations in the unit of the range, and not all of them are one.
+    batch = random_batch(inputs, 3, {one.stream: 9 for one in inputs}, seed=0)
+    scores, variance = replace(checkpoint, fitted=graph).estimate(batch)
+    assert variance.shape == scores.shape
+    assert (variance > 36 * np.exp(-14) * 0.99).all()
+    assert (variance < 36 * 1.01).all()
+    assert np.unique(variance).size == variance.size
+
+
 @pytest.mark.parametrize(
     "name",
     [
@@ -76,6 +98,7 @@ def test_a_graph_gives_the_scores_of_its_model(name: str) -> None:
             graph_of(checkpoint, inputs)
         return
     graph = served(graph_of(checkpoint, inputs).SerializeToString(), inputs, words_of(checkpoint))
+    assert not graph.states_variance  # nothing was held against one under this loss
     checked = compare(checkpoint, graph)
     assert {clips for clips, *_ in checked} == {1, 4}
     declared = "length" in contract

@@ -7,6 +7,7 @@ import pytest
 from tests.support.prepared import data, make_corpus, make_store
 from traitscope.errors import DataError
 from traitscope.features.store import Store
+from traitscope.runs.checkpoint import load
 from traitscope.runs.plan import load_run, plan
 from traitscope.runs.stored import stored_plan
 from traitscope.training.training_set import collect
@@ -32,3 +33,14 @@ def test_a_backend_that_nobody_named_is_the_one_in_the_store(tmp_path: Path) -> 
         DataError, match=r"has no signals-.*\n  traitscope prepare .*backend=openface"
     ):
         stored_plan(named, plan(named), Store(tmp_path / "store"))
+
+
+def test_a_folder_that_is_no_run_names_those_in_it(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"There is no folder .*nowhere"):
+        load(tmp_path / "nowhere")
+    (tmp_path / "runs/a").mkdir(parents=True)
+    with pytest.raises(DataError, match=r"is not a run: .* Make one with: traitscope train"):
+        load(tmp_path / "runs")
+    (tmp_path / "runs/a/run.yaml").touch()
+    with pytest.raises(DataError, match=r"Did you mean one of those in it: .*runs.a\?"):
+        load(tmp_path / "runs")

@@ -138,7 +138,7 @@ def test_a_full_disk_is_told_and_nothing_hangs(run: Path, sound: Path, tmp_path:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["nowhere"], "nowhere is not a run"),
+        (["nowhere"], "There is no folder "),
         (["{run}", "{run}"], "named twice"),
         (["{run}", "--certificate", "{sound}"], "TLS takes both"),
         (["{run}", "--certificate", "{sound}", "--ray"], "TLS takes both"),

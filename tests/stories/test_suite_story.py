@@ -96,6 +96,20 @@ def test_going_on_changes_no_number_and_others_join(study: Path) -> None:
     assert after["theirs"]["ccc"] > after["functionals"]["ccc"]
 
 
+def test_on_a_cluster_the_numbers_are_the_same(study: Path) -> None:
+    before = json.loads((study / "bench" / "standings.json").read_text(encoding="utf-8"))
+    # By relative paths: actors begin in another folder.
+    places = ("data.corpus=table:clips.csv", "data.store=store", "--to", "on_ray", "--json")
+    done = type_in("benchmark", "suite.yaml", *places, "--ray", "local", "--workers", 2, cwd=study)
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert set(result["systems"]) == {"functionals", "fusion_transformer"}
+    for name, system in result["systems"].items():
+        # An actor has one thread, which adds up in another order.
+        assert system["ccc"] == pytest.approx(before["systems"][name]["ccc"], abs=1e-4)
+    assert "audio_embedding_mlp" in result["failures"]
+
+
 def test_a_model_from_outside_is_typed(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     package = study / "suite_lab"
     package.mkdir()

@@ -57,6 +57,7 @@ def scores(done: Done) -> dict[str, dict[str, float]]:
     return {clip["clip"]: clip["scores"] for clip in json.loads(done.stdout)["clips"]}
 
 
+@pytest.mark.slow
 def test_evaluation_and_prediction_in_a_fresh_process_agree(place: Path) -> None:
     report = evaluate(place / "run")
     rows = {row.role: row for row in report.everything.rows}

@@ -30,7 +30,8 @@ def fit(place: Path, to: Path, *settings: str, **changes: Any) -> list[dict[str,
         return list(csv.DictReader(file))
 
 
-@pytest.mark.parametrize("landmarks", ["heatmap", pytest.param("network", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("landmarks", ["heatmap", "network"])
 def test_half_precision_with_recomputed_activations_trains(
     place: Path, tmp_path: Path, landmarks: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

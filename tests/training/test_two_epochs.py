@@ -19,7 +19,7 @@ CASES = [
     ("face_cnn", {"unfreeze": "layer4"}),
     pytest.param("face_cnn", {"unfreeze": "layers", "backbone": "resnet50"}, marks=slow),
     pytest.param("resnet_lstm", {"pool": "flatten"}, marks=slow),
-    ("resnet_lstm", {"pool": "average", "bidirectional": True}),
+    pytest.param("resnet_lstm", {"pool": "average", "bidirectional": True}, marks=slow),
     ("au_hybrid", {"signals": "all"}),
 ]
 

@@ -14,21 +14,20 @@ from traitscope.types import TRAITS
 
 
 @pytest.fixture(scope="module")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store with random pictures and numbers."""
-    folder = tmp_path_factory.mktemp("pictures")
+def numbers(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with random numbers."""
+    folder = tmp_path_factory.mktemp("numbers")
     address = make_corpus(folder, clips=20)
-    for name in ("resnet_lstm", "au_hybrid"):
-        fill_store(folder / "store", address, name, tiny_settings(name))
+    fill_store(folder / "store", address, "au_hybrid", tiny_settings("au_hybrid"))
     return folder
 
 
 @pytest.fixture(scope="module")
-def watched(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of resnet_lstm with everything that can be watched."""
+def watched(numbers: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run with everything that can be watched."""
     to = tmp_path_factory.mktemp("watched") / "run"
-    settings = [*data(pictures), *tiny_settings("resnet_lstm"), "train.epochs=2"]
-    return train("resnet_lstm", [*settings, "trainer.plots=true"], to=to)
+    settings = [*data(numbers), *tiny_settings("au_hybrid"), "train.epochs=2"]
+    return train("au_hybrid", [*settings, "trainer.plots=true"], to=to)
 
 
 def test_tensorboard_has_losses_and_the_scores_of_every_trait(watched: Path) -> None:
@@ -67,8 +66,8 @@ def test_plots_of_each_validation_epoch_are_drawn_on_request(watched: Path) -> N
     assert not np.array_equal(one, two)
 
 
-def test_plots_without_anything_to_draw_are_refused(pictures: Path, tmp_path: Path) -> None:
-    both = [*data(pictures), "trainer.plots=true"]
+def test_plots_without_anything_to_draw_are_refused(numbers: Path, tmp_path: Path) -> None:
+    both = [*data(numbers), "trainer.plots=true"]
     everything = [*both, *tiny_settings("au_hybrid"), "protocol.fit=train+validation"]
     with pytest.raises(ConfigError, match=r"trainer\.plots=true has no effect.*no validation"):
         train("au_hybrid", everything, to=tmp_path / "a")

@@ -4,7 +4,7 @@ A clip is drawn as for its score. Then each part of the input gets its number (`
 streams and seconds are taken out, and the deletion test says whether the numbers mean anything.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from traitscope.analysis.attribution import alone, attribute, scores_of
 from traitscope.analysis.deletion import delete
 from traitscope.analysis.evidence import Explanation, Strip
+from traitscope.analysis.joining import MOST, joined, spread
 from traitscope.analysis.parts import SEGMENTS, Part, parts_of
 from traitscope.analysis.references import Reference, reference_of
 from traitscope.analysis.regions import padding_of, region_of
@@ -23,17 +24,19 @@ from traitscope.data.drawing import Example, draw_example
 from traitscope.errors import ClipError, ConfigError, DataError
 from traitscope.features.extraction import Extraction, extract_clip
 from traitscope.media.limits import DEFAULTS, Limits
+from traitscope.prediction import judging
 from traitscope.prediction.inputs import tasks_of
-from traitscope.prediction.windows import windows_of
+from traitscope.prediction.windows import Window, cut, windows_of
 from traitscope.runs.checkpoint import Checkpoint, load
-from traitscope.runs.reference import read_reference
 from traitscope.types import Clip, Stream
 
 Array = NDArray[np.float64]
 
 SHORTEST = 0.5
 """Seconds of a stretch that is taken out of a pooled stream: less hardly moves a mean."""
-_DEAR = 2_000_000  # pixels of a clip's pictures beyond which fewer random orders are tried
+_ORDERS, _FEWER = 20, 6
+"""Random orders of the deletion test; the fewer ones of windows, and where pictures are large."""
+_DEAR = 2_000_000  # pixels of a clip's pictures
 
 
 @dataclass(frozen=True)
@@ -127,25 +130,69 @@ def explain_clip(
         DataError: the model gives no number for what it is explained against.
         MissingError: the run's backend needs a file or package that is not here.
     """
-    subject = _extracted(checkpoint, clip, given or {}, extraction)
+    streams = _extracted(checkpoint, clip, given or {}, extraction)
     # `Extraction` has watched until here; what follows asks the model again and again.
     extraction.watch("explaining", 0.0)
-    made = explain_subject(checkpoint, subject, reference, seed=seed)
-    notes = [note for one in subject.streams.values() for note in one.info.get("notes", ())]
-    usual = read_reference(checkpoint.folder).window_seconds
-    if windows := windows_of(subject.streams, usual):
+    notes = [note for one in streams.values() for note in one.info.get("notes", ())]
+    usual = judging.reference_of([checkpoint]).window_seconds
+    if windows := windows_of(streams, usual):
         # `predict` cuts it, see docs/decisions/0048-a-long-recording-is-its-windows.md.
+        made = _explain_windows(checkpoint, clip, streams, windows, reference, seed)
         notes.append(
-            f"it is as long as {len(windows)} usual clips, and its scores are means over them; "
-            f"explained is all of it as one clip, whose scores may be a little other."
+            f"it is as long as {len(windows)} usual clips, and its scores are means over them"
+            + (f"; explained are {MOST}, evenly spread." if len(windows) > MOST else ".")
         )
+    else:
+        subject = subject_of(checkpoint, clip, streams)
+        made = explain_subject(checkpoint, subject, reference, seed=seed)
     return replace(made, notes=tuple(dict.fromkeys(notes)))
 
 
+def _explain_windows(
+    checkpoint: Checkpoint,
+    clip: Clip,
+    streams: Mapping[str, Stream],
+    windows: Sequence[Window],
+    reference: Reference,
+    seed: int,
+) -> Explanation:
+    """Explain windows of a recording, each as a clip, and join what was found."""
+    made, where = [], []
+    for place in spread(windows):
+        window = windows[place]
+        rows = cut(streams, window, last=place == len(windows) - 1)
+        try:
+            subject = subject_of(checkpoint, clip, rows)
+        except ClipError:  # nobody was seen, or nothing was heard, in this part alone
+            continue
+        subject = replace(subject, seconds=window.end - window.start)
+        # Random orders of one window are those of another: their means are of as many orders.
+        made.append(explain_subject(checkpoint, subject, reference, seed=seed, orders=_FEWER))
+        where.append(window)
+    if not made:
+        why = "No window of the recording has a usable row of every stream."
+        raise ClipError(why, status="empty")
+    coverage = {name: round(one.coverage, 4) for name, one in streams.items()}
+    whole = joined(made, where, seconds=windows[-1].end)
+    return replace(whole, coverage=coverage)
+
+
 def explain_subject(
-    checkpoint: Checkpoint, subject: Subject, reference: Reference, *, seed: int = 0
+    checkpoint: Checkpoint,
+    subject: Subject,
+    reference: Reference,
+    *,
+    seed: int = 0,
+    orders: int = _ORDERS,
 ) -> Explanation:
     """Explain a clip that was drawn already.
+
+    Args:
+        checkpoint: the run.
+        subject: the clip.
+        reference: what it is held against.
+        seed: of the random orders of the deletion test.
+        orders: how many of them, at most.
 
     Raises:
         DataError: the model gives no number for what it is explained against.
@@ -154,7 +201,7 @@ def explain_subject(
     parts = parts_of(example, facts.columns, subject.seconds)
     empty = reference.of(example, standardised(checkpoint))
     found = attribute(checkpoint, example, parts, empty)
-    orders = 20 if pixels(example) < _DEAR else 6
+    orders = orders if pixels(example) < _DEAR else min(orders, _FEWER)
     deletion = delete(checkpoint, example, parts, found.values, empty, orders=orders, seed=seed)
     if not np.isfinite(deletion.empty).all():
         raise DataError(
@@ -209,7 +256,7 @@ def pixels(example: Example) -> int:
 
 def _extracted(
     checkpoint: Checkpoint, clip: Clip, given: Mapping[str, Stream], extraction: Extraction
-) -> Subject:
+) -> dict[str, Stream]:
     requests = {n: r for n, r in checkpoint.facts.requests.items() if n not in given}
     outcomes = extract_clip(clip, list(requests.values()), extraction=extraction)
     streams = dict(given)
@@ -220,7 +267,7 @@ def _extracted(
                 continue
             raise outcome.again()
         streams[name] = outcome
-    return subject_of(checkpoint, clip, streams)
+    return streams
 
 
 def _strips(

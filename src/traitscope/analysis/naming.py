@@ -14,6 +14,7 @@ STREAMS = {
     "frames": "pictures",
     "embedding": "pictures",
     "face_embedding": "the face",
+    "voice_embedding": "the voice",
     "transcript": "words",
     "text_counts": "way of talking",
     "text_embedding": "words",
@@ -21,7 +22,7 @@ STREAMS = {
     **dict.fromkeys(
         (
             *("short_term", "mid_term", "logmel", "filterbank", "spectrum", "waveform"),
-            *("egemaps", "emobase", "compare", "audio_embedding"),
+            *("egemaps", "emobase", "compare", "audio_embedding", "pitch"),
         ),
         "sound",
     ),

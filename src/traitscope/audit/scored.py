@@ -19,12 +19,13 @@ from traitscope.audit.findings import Named
 from traitscope.data import protocols
 from traitscope.data.protocols import Fit, Protocol, cluster_numbers
 from traitscope.data.record import read_records
-from traitscope.errors import DataError
+from traitscope.errors import DataError, counted
 from traitscope.evaluation.cautions import FEW_CLUSTERS
 from traitscope.evaluation.recorded import recorded_clips
 from traitscope.evaluation.systems import System, join, table_system
 from traitscope.evaluation.tables import Predictions, open_predictions, read_predictions
 from traitscope.runs.checkpoint import read_run
+from traitscope.runs.checksums import no_run
 from traitscope.runs.labels import own_corpus
 from traitscope.statistics.metrics import Array
 from traitscope.types import Clip, Corpus, Target
@@ -80,7 +81,8 @@ class Scored:
         count = int(self.clusters.max(initial=-1)) + 1
         if count >= FEW_CLUSTERS:
             return []
-        return [f"Only {count} sources or people: intervals are rough, and often too narrow."]
+        few = counted(count, "source or person", "sources or people")
+        return [f"Only {few}: intervals are rough, and often too narrow."]
 
     def head(self) -> dict[str, Any]:
         """What every audit says of where its numbers come from: the fields of ``findings.Head``."""
@@ -111,10 +113,8 @@ def scored_run(run: Path | str, *, split: str = "test", labels: str | None = Non
     """
     folder = Path(run)
     if not (folder / "run.yaml").is_file():
-        raise DataError(
-            f"{folder} is not a run: it has no run.yaml. Name a trained run, or give anyone's "
-            f"predictions with --predictions FILE --labels CORPUS."
-        )
+        cure = "Other programs' tables: --predictions FILE --labels CORPUS."
+        raise DataError(f"{no_run(folder)} {cure}")
     config = read_run(folder)
     evaluation = folder / "evaluation" / split
     table = evaluation / "predictions.csv"

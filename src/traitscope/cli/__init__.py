@@ -1,7 +1,10 @@
 """The command line: one verb per file, imported only when that verb runs."""
 
 import importlib
+import re
 import sys
+from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Any
 
 import typer
@@ -16,7 +19,7 @@ VERBS = {
     "demo": "Do the whole job on a generated corpus, with a report.",
     "corpus": "Check a corpus: labels, splits, facts, missing media.",
     "prepare": "Extract features from the media of a corpus into a store.",
-    "features": "Look at what was extracted.",
+    "features": "Look into a store; bring tables in and out; check and pack it.",
     "train": "Train a recipe or a model on prepared features.",
     "tune": "Search settings of a training on the validation clips.",
     "evaluate": "Score a run, or anyone's predictions, beside honest baselines.",
@@ -80,6 +83,8 @@ def _polish(command: Any) -> None:
     """Keep each example on a line of its own, to be copied, and no list of verbs cut short."""
     # Typer adds them to every verb; completion would import all of them for each Tab.
     command.params = [p for p in command.params if not p.name.endswith("_completion")]
+    for param in command.params:
+        param.get_help_record = partial(_plain_record, param.get_help_record)
     first, *rest = (command.help or "").split("\n\n")
     command.short_help = first
     # The mark before a paragraph keeps Click from filling its lines: an example that is broken in
@@ -90,12 +95,24 @@ def _polish(command: Any) -> None:
         _polish(verb)
 
 
+def _plain_record(record: Callable[[Any], Any], ctx: Any) -> Any:
+    """Name kinds of values as people do: ``<path>``, where Typer has ``<list[Path]>``."""
+    row = record(ctx)
+    if row is None:
+        return None
+    kind = re.sub(r"<list\[(.*)\]>", r"<\1>", row[0])
+    return kind.replace(" range>", ">").replace("<Path>", "<path>").replace("<str>", "<text>"), row[
+        1
+    ]
+
+
 app = typer.Typer(
     cls=_Verbs,
     no_args_is_help=True,
     add_completion=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
     help="Estimate apparent or self-reported Big Five traits from short videos, honestly.",
 )
 

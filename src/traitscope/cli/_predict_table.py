@@ -32,6 +32,10 @@ def write_predictions(
         for prediction in predictions:
             typer.echo("\n" + "\n".join(details(prediction, checkpoint.facts.targets)))
         typer.echo("")
+        if any(prediction.percentiles for prediction in predictions):
+            typer.echo(
+                "Higher than: the share of clips that the run was fitted on with lower scores."
+            )
     else:
         _write_rows(checkpoint, predictions, title)
     if covers := explain_intervals(members, level):
@@ -43,18 +47,21 @@ def details(prediction: "Prediction", targets: "Sequence[Target]") -> list[str]:
     """Lines of one clip, at most 80 characters wide but for its name and sentences."""
     lines = [f"{prediction.clip}  (coverage {_coverage(prediction)}{_whom(prediction)})"]
     if not prediction.scores:
-        return [*lines, f"  {prediction.status}: {prediction.reason}"]
+        # Why is said once, on stderr, where whoever sends this to a file will see it.
+        return [*lines, f"  no score: {prediction.status}"]
     width = max(len(target.label) for target in targets)
     level = next((f"{one.level:.0%}" for one in prediction.intervals.values()), "")
-    head = f"  {'':{width}} score {f'{level} interval' if level else '':^{_BAR + 14}}"
-    lines.append(f"{head} higher than" if prediction.percentiles else head)
+    span = _BAR + (14 if level else 0)
+    head = f"  {'':{width}} score {f'{level} interval' if level else '':^{span - 6}}"
+    # The last column is as narrow as "100 %": its heading begins above the one before.
+    lines.append(f"{head} higher than" if prediction.percentiles else head.rstrip())
     for target in targets:
         score = prediction.scores[target.name]
         interval = prediction.intervals.get(target.name)
-        ends = f"{interval.low:.2f} to {interval.high:.2f}" if interval else ""
+        ends = f" {interval.low:.2f} to {interval.high:.2f}" if interval else ""
         share = prediction.percentiles.get(target.name)
         lines.append(
-            f"  {target.label:{width}} {score:5.3f} {bar(prediction, target)} {ends:13}"
+            f"  {target.label:{width}} {score:5.3f} {bar(prediction, target)}{ends:{span - _BAR}}"
             f"{f' {share:3.0f} %' if share is not None else ''}".rstrip()
         )
     if prediction.timeline is not None:
@@ -89,9 +96,9 @@ def _along(timeline: "Timeline", targets: "Sequence[Target]", width: int) -> lis
         row = timeline.scores[target.name]
         lowest, highest = int(np.nanargmin(row)), int(np.nanargmax(row))
         lines.append(
-            f"  {target.label:{width}} varies by {timeline.spread[target.name]:.3f}: lowest "
-            f"{row[lowest]:.2f} at {_clock(timeline.starts[lowest])}, highest {row[highest]:.2f} "
-            f"at {_clock(timeline.starts[highest])}"
+            f"  {target.label:{width}} {row[lowest]:.2f} at {_clock(timeline.starts[lowest])} to "
+            f"{row[highest]:.2f} at {_clock(timeline.starts[highest])}, "
+            f"sd {timeline.spread[target.name]:.3f}"
         )
     return lines
 

@@ -34,8 +34,8 @@ if TYPE_CHECKING:  # types imports NumPy, which listing the verbs must not wait 
 # works.
 LINE_SECONDS = 10.0
 """Where progress is told in lines: from one to the next."""
-_SHORT, _HEADER = 11, 8
-"""Letters of a cell, and of a line of its header, that are kept together in a narrow terminal."""
+_WHOLE = 18
+"""Letters of a word that are kept together in a narrow terminal: "conscientiousness" has 17."""
 PIPE_WIDTH = 1000
 """Columns where no terminal limits them: a row stays one line, for ``grep`` and other programs."""
 
@@ -183,21 +183,86 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-def write_table(header: list[str], rows: list[list[Any]], *, title: str | None = None) -> None:
-    """Write a table as the result, on stdout; in a narrow terminal words are folded, never cut."""
+def write_table(
+    header: list[str], rows: list[list[Any]], *, title: str | None = None, keys: int = 1
+) -> None:
+    """Write a table as the result, on stdout; in a narrow terminal words are folded, never cut.
+
+    What does not fit even so goes on in another table below, which begins with the same columns.
+
+    Args:
+        header: names of the columns.
+        rows: their cells.
+        title: a line above it.
+        keys: so many columns say which row it is.
+    """
     console = Console(
         file=sys.stdout, width=None if sys.stdout.isatty() else PIPE_WIDTH, highlight=False
     )
+    if title:
+        console.print(title, markup=False, style="italic")
     table = _table(header, rows)
     # Measured as if there were room: Rich would already have cut it to the terminal.
     wide = console.options.update(width=PIPE_WIDTH, max_width=PIPE_WIDTH)
-    if console.measure(table, options=wide).maximum > console.width:
-        table = _table(header, [[_in_two_lines(cell) for cell in row] for row in rows])
-        table.padding = (0, 0, 0, 0)  # the box leaves one column between
-        _keep_short_cells(table, header, rows)
-    if title:
-        console.print(title, markup=False, style="italic")
-    console.print(table)
+    if console.measure(table, options=wide).maximum <= console.width:
+        console.print(table)
+        return
+    rows = [[_in_two_lines(cell) for cell in row] for row in rows]
+    for places in _columns_that_fit(header, rows, keys, console.width):
+        part = _table(
+            [header[place] for place in places], [[row[place] for place in places] for row in rows]
+        )
+        part.padding = (0, 0, 0, 0)  # the box leaves one column between
+        for column, width in zip(
+            part.columns, _widths(header, rows, places, console.width), strict=True
+        ):
+            column.width = width
+        console.print(part)
+
+
+def _columns_that_fit(
+    header: list[str], rows: list[list[str]], keys: int, width: int
+) -> Iterator[list[int]]:
+    """Deal the columns out to tables that are not wider than so many letters."""
+    # A column between each two, and one at either end.
+    least = [_least_width(header, rows, place) + 1 for place in range(len(header))]
+    first = list(range(min(keys, len(header))))
+    places = list(first)
+    for place in range(len(first), len(header)):
+        # One that is alone beside the keys folds: a table of keys alone tells nothing.
+        if sum(least[each] for each in [*places, place]) >= width and places != first:
+            yield places
+            places = list(first)
+        places.append(place)
+    yield places
+
+
+def _widths(header: list[str], rows: list[list[str]], places: list[int], width: int) -> list[int]:
+    """What each column gets: its least, and room that is left to who has to fold most."""
+    # Not left to Rich, which takes letters from words so that others need no second line.
+    widths = [_least_width(header, rows, place) for place in places]
+    cells = [[header[place], *(row[place] for row in rows)] for place in places]
+    words = [
+        max((len(word) for cell in column for word in cell.split()), default=0) for column in cells
+    ]
+    lines = [max(len(line) for cell in column for line in cell.split("\n")) for column in cells]
+    spare = width - sum(widths) - len(widths) - 1
+    # Long words first, from the left: a name that is to be typed stands in the first column.
+    for place, longest in enumerate(words):
+        more = min(max(spare, 0), longest - widths[place])
+        widths[place] += more
+        spare -= more
+    for _ in range(spare):
+        lacking = [want - have for want, have in zip(lines, widths, strict=True)]
+        if max(lacking) > 0:
+            widths[lacking.index(max(lacking))] += 1
+    return widths
+
+
+def _least_width(header: list[str], rows: list[list[str]], place: int) -> int:
+    """The letters that stay together in a column: numbers and words do, names of files do not."""
+    cells = [header[place], *(row[place] for row in rows)]
+    return max(min(len(word), _WHOLE) for cell in cells for word in (cell.split() or [""]))
 
 
 def _table(header: list[str], rows: list[list[Any]]) -> Table:
@@ -208,15 +273,6 @@ def _table(header: list[str], rows: list[list[Any]]) -> Table:
     for row in rows:
         table.add_row(*[escape(str(cell)) for cell in row])
     return table
-
-
-def _keep_short_cells(table: Table, header: list[str], rows: list[list[Any]]) -> None:
-    """Let numbers and words of a status stay whole; long names, and headers, give way to them."""
-    for place, column in enumerate(table.columns):
-        cells = [_in_two_lines(row[place]).split("\n") for row in rows]
-        longest = max((len(line) for lines in cells for line in lines), default=0)
-        if longest <= _SHORT:
-            column.width = max(longest, min(len(header[place]), _HEADER))
 
 
 def _in_two_lines(cell: Any) -> str:

@@ -122,7 +122,9 @@ def perturbation(
     only: Annotated[str, typer.Option(help="Comma list, such as brightness,mirror.")] = "",
     model: Model = None,
     stream: Stream = None,
-    labels: Labels = None,
+    labels: Annotated[
+        str | None, typer.Option(help="Its corpus, where a module of your own reads it.")
+    ] = None,
     limit: Limit = None,
     to: Folder = None,
     json: AsJson = False,
@@ -188,7 +190,9 @@ def _print(audit: "Audit") -> None:
     typer.echo(audit_words(audit))
     for table in audit_tables(audit):
         if table.rows:
-            write_table(list(table.header), [list(row) for row in table.rows], title=table.title)
+            header, rows = list(table.header), [list(row) for row in table.rows]
+            keys = 2 if header[:2] == ["attribute", "value"] else 1
+            write_table(header, rows, title=table.title, keys=keys)
         else:
             typer.echo(f"{table.title}: {table.empty}")
     for note in audit.notes:

@@ -5,6 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
+from traitscope.cli._options import Ray
+
 app = typer.Typer(rich_markup_mode=None)
 
 
@@ -26,7 +28,10 @@ def benchmark(
         list[str] | None, typer.Option(help="A recipe, or your own model my_lab.model, besides.")
     ] = None,
     seeds: Annotated[int | None, typer.Option(min=1, help="Trainings of each system.")] = None,
-    workers: Annotated[int, typer.Option(min=1, help="Trainings at a time.")] = 1,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Trainings at a time: 1, or a cluster's cores.")
+    ] = None,
+    ray: Ray = None,
     json: Annotated[bool, typer.Option("--json", help="Print the ranks as JSON.")] = False,
 ) -> None:
     """Train everything in a suite, and rank it; the same command again goes on.
@@ -45,7 +50,9 @@ def benchmark(
     corpus, store, rest = _split(settings or [])
     chosen = load_suite(suite).changed(seeds=seeds, also=also or [], settings=rest)
     where: dict[str, Any] = {"to": to, "corpus": corpus, "store": store}
-    pages = run_suite(chosen, **where, others=beside or [], workers=workers, stage=progress)
+    pages = run_suite(
+        chosen, **where, others=beside or [], workers=workers, ray=ray, stage=progress
+    )
     for page in pages:
         result = read_json(page.parent / "standings.json")
         if json:

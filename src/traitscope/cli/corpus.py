@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from traitscope.errors import counted
+
 if TYPE_CHECKING:
     from traitscope.audit.corpus_facts import Facts, LabelFacts, SplitCounts, SplitLabels
 
@@ -75,9 +77,10 @@ def _print(facts: "Facts") -> None:
     from traitscope.cli._shared import write_table
 
     kind = facts.kind.replace("_", "-")
-    people = f" and {facts.subjects} people" if facts.subjects else ""
+    people = f" and {counted(facts.subjects, 'person', 'people')}" if facts.subjects else ""
+    clips, sources = counted(facts.clips, "clip"), counted(facts.sources, "source")
     typer.echo(
-        f"{facts.name}: {facts.clips} clips of {facts.sources} sources{people}, {kind} "
+        f"{facts.name}: {clips} of {sources}{people}, {kind} "
         f"traits" + (", which belong to people" if facts.aggregate == "subject" else "")
     )
     for note in facts.notes:

@@ -54,12 +54,14 @@ class Countdown:
         self._steps, self._clock, self._begun = steps, clock, clock()
         self._plan = {title: step.seconds for title, step in steps.items()}
         self._spent = dict.fromkeys(steps, 0.0)
+        self._at_work = 0.0  # what the step at work still takes, by its own pace
 
     def left(self) -> float:
         """Seconds until the last step is done, by the pace so far."""
         spent = sum(self._spent.values())
         pace = (self._clock() - self._begun + UNSURE_SECONDS) / (spent + UNSURE_SECONDS)
-        return pace * (sum(self._plan.values()) - spent)
+        # Its own line says how long a step still takes: the whole cannot be done before it.
+        return max(pace * (sum(self._plan.values()) - spent), self._at_work)
 
     @contextmanager
     def stage(self, title: str) -> "Iterator[Hook]":
@@ -68,11 +70,15 @@ class Countdown:
         about = self._steps[title].about
         say(f"Step {number} of {len(self._steps)}: {about} ({self._told()})")
         before: int | None = None
+        start = 0.0
         with progress(title) as show:
 
             def hook(done: int, total: int, name: str) -> None:
-                nonlocal before
-                before = done if before is None else before
+                nonlocal before, start
+                if before is None:
+                    before, start = done, self._clock()
+                if done > before:
+                    self._at_work = (self._clock() - start) * (total - done) / (done - before)
                 self._plan[title] = self._steps[title].seconds * (total - before) / max(1, total)
                 self._spent[title] = self._steps[title].seconds * (done - before) / max(1, total)
                 show(done, total, self._told())
@@ -81,6 +87,7 @@ class Countdown:
         # Whoever had nothing to do calls no hook.
         self._plan[title] = 0.0 if before is None else self._plan[title]
         self._spent[title] = self._plan[title]
+        self._at_work = 0.0
 
     def _told(self) -> str:
         return f"about {duration(self.left())} left in all"

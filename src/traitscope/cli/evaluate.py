@@ -116,6 +116,7 @@ def _outside_predictions(
 def print_reports(reports: Sequence["Report"]) -> None:
     """Print what the numbers say, then each part once with its baselines, then warnings."""
     from traitscope.cli._shared import say, write_table
+    from traitscope.errors import counted
     from traitscope.evaluation.scoring import COLUMNS, table_rows
 
     first = reports[0]
@@ -137,8 +138,8 @@ def print_reports(reports: Sequence["Report"]) -> None:
         order = sorted(cells, key=lambda label: label not in systems)
         groups = f", {part.clusters} groups of sources and people" if part.clusters else ""
         title = (
-            f"{part.title}: {part.clips} {what}, {part.sources} sources{groups} ({kind}; "
-            f"macro over {len(first.corpus.targets)} targets)"
+            f"{part.title}: {part.clips} {what}, {counted(part.sources, 'source')}{groups} "
+            f"({kind}; macro over {len(first.corpus.targets)} targets)"
         )
         write_table(["", *COLUMNS], [[label, *cells[label]] for label in order], title=title)
         for line in [*_seeds(reports, name), *(_folds(reports) if name == "all" else [])]:

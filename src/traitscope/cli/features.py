@@ -14,17 +14,11 @@ if TYPE_CHECKING:
     from traitscope.features.store import Store
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
-app.command("import")(import_table)
-app.command()(export)
-app.command()(sheet)
-app.command()(verify)
-app.command()(pack)
-app.command()(unpack)
 
 
 @app.callback()
 def _features() -> None:
-    """Look at what was extracted."""
+    """Look into a store; bring tables in and out; check and pack it."""
 
 
 @app.command()
@@ -181,3 +175,12 @@ def size(number: int) -> str:
             return f"{number:.3g} {unit}"
         number /= 1000  # type: ignore[assignment]
     return f"{number:.3g} GB"
+
+
+# After `show`, which is what one asks of a store first: --help lists them in this order.
+app.command()(sheet)
+app.command("import")(import_table)
+app.command()(export)
+app.command()(verify)
+app.command()(pack)
+app.command()(unpack)

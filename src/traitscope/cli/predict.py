@@ -222,9 +222,12 @@ def _tell(predictions: list["Prediction"], left_out: "Sequence[LeftOut]") -> Non
         say(line)
     if len(notes) > _NAMED:
         say(f"and {len(notes) - _NAMED} more notes; --json and --csv give all of them.")
+    doubts = [f"warning: {p.clip}: {doubt.sentence}" for p in predictions for doubt in p.warnings]
+    for line in doubts[:_NAMED]:
+        say(line)
+    if len(doubts) > _NAMED:
+        say(f"and {len(doubts) - _NAMED} more warnings; --json and --csv give all of them.")
     for prediction in predictions:
-        for doubt in prediction.warnings:
-            say(f"warning: {prediction.clip}: {doubt.sentence}")
         if prediction.status != "ok":
             say(f"not scored: {prediction.clip}: {prediction.reason}")
 

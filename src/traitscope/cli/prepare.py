@@ -186,7 +186,7 @@ def as_json(summary: "Summary") -> dict[str, Any]:
 def _print(summary: "Summary") -> None:
     from traitscope.cli._shared import write_table
     from traitscope.cli.features import percent, size
-    from traitscope.errors import some
+    from traitscope.errors import counted, some
 
     write_table(
         ["features", "ok", "failed", "coverage", "size"],
@@ -201,13 +201,14 @@ def _print(summary: "Summary") -> None:
             for feature in summary.features
         ],
     )
-    typer.echo(
-        f"{summary.clips} clips: {summary.extracted} extracted in {summary.seconds:.1f} s "
-        f"({summary.clips_per_second:.2f} clips/s), {summary.skipped} finished before, "
-        f"{len(summary.failed)} failed; {size(summary.size_bytes)}"
-    )
+    made = f"{summary.extracted} worked on in {summary.seconds:.1f} s"
+    parts = [f"{made} ({summary.clips_per_second:.2f} clips/s)"] if summary.extracted else []
+    parts += [f"{summary.skipped} finished before"] if summary.skipped else []
+    parts += [f"{len(summary.failed) or 'none'} lacking something"]
+    typer.echo(f"{counted(summary.clips, 'clip')}: {', '.join(parts)}; {size(summary.size_bytes)}")
     if summary.untried:
-        typer.echo(f"{summary.untried} clips failed before and would fail again; to try: --retry")
+        before = counted(summary.untried, "clip")
+        typer.echo(f"{before} failed before and would fail again; to try: --retry")
     if summary.changed:
         typer.echo(
             f"extracted again, because the media is not what it was: {some(summary.changed)}"

@@ -112,6 +112,7 @@ def _serve_here(
     runs: list[Path], settings: "Settings", *, host: str, port: int, **how: Any
 ) -> None:
     from traitscope.cli._shared import say
+    from traitscope.errors import counted
     from traitscope.extras import require
 
     for package in ("fastapi", "uvicorn", "python_multipart", "prometheus_client"):
@@ -127,7 +128,8 @@ def _serve_here(
     check_tls(how["certificate"], how["key"])
     with bound(host, port) as listener, upload_folder(settings) as place:
         service = local_service(runs, place, settings)
-        say(f"loading {len(runs)} runs in {settings.workers} processes")
+        processes = counted(settings.workers, "process", "processes")
+        say(f"loading {counted(len(runs), 'run')} in {processes}")
         # All that can be wrong with runs, weights and memory is told before anybody may connect.
         service.start()
         try:

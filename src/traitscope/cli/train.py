@@ -7,6 +7,10 @@ import typer
 
 from traitscope.cli._options import Stream, run_named
 
+Accelerator = Annotated[
+    Literal["auto", "cpu", "gpu"], typer.Option(help="Where a network is trained.")
+]
+
 app = typer.Typer(rich_markup_mode=None)
 Workers = Annotated[
     int, typer.Option(min=0, help="Processes that read examples; 0 reads them in this one.")
@@ -32,7 +36,7 @@ def train(
         Path | None,
         typer.Option("--from", help="Run or file whose weights to start from.", parser=run_named),
     ] = None,
-    accelerator: Annotated[Literal["auto", "cpu", "gpu"], typer.Option(help="Where.")] = "auto",
+    accelerator: Accelerator = "auto",
     workers: Workers = 0,
     seeds: Annotated[
         int | None, typer.Option(min=1, help="Trainings of one system, with that many seeds.")

@@ -29,7 +29,9 @@ Scheduler = Annotated[
     Literal["asha", "fifo"] | None,
     typer.Option(help="asha stops what others have left behind; fifo nothing."),
 ]
-Accelerator = Annotated[Literal["auto", "cpu", "gpu"] | None, typer.Option(help="Where.")]
+Accelerator = Annotated[
+    Literal["auto", "cpu", "gpu"] | None, typer.Option(help="Where networks are trained.")
+]
 Ray = Annotated[
     str | None, typer.Option(help="HOST:PORT of a Ray cluster; else one is started here.")
 ]

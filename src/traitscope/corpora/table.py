@@ -1,9 +1,10 @@
 """Your own data: a CSV or Parquet table of clips, with ``clips.yaml`` beside it -> Corpus.
 
-Columns: ``clip`` and the targets; optional ``path``, ``source``, ``subject``, ``split``,
-``start``, ``end``, ``fps``, ``transcript`` and the attributes that ``clips.yaml`` names. With a
-column ``rater`` a clip has one row per rater: labels are averaged, and how far raters agree is
-said. What a number means is never guessed: ``clips.yaml`` states range and direction of targets.
+Columns: ``clip`` (or ``path`` alone) and the targets; optional ``path``, ``source``, ``subject``,
+``split``, ``start``, ``end``, ``fps``, ``transcript`` and the attributes that ``clips.yaml`` names.
+With a column ``rater`` a clip has one row per rater: labels are averaged, and how far raters agree
+is said. What a number means is never guessed: ``clips.yaml`` states range and direction of targets,
+and which column is which where a table calls them otherwise.
 
 Every fault of the table is listed in one error; nothing is dropped silently.
 """
@@ -14,9 +15,11 @@ from pathlib import Path, PureWindowsPath
 from typing import Literal
 
 import numpy as np
+from pydantic import Field
 
 from traitscope.config import Config, build, read_yaml
 from traitscope.corpora._cells import Cells
+from traitscope.corpora._columns import renamed, with_ids
 from traitscope.corpora._faults import Faults
 from traitscope.errors import ConfigError, DataError, some
 from traitscope.sheets import SUFFIXES as TABLES
@@ -52,6 +55,8 @@ class Declaration(Config):
     """Target -> its range and direction."""
     name: str | None = None
     """Name of the corpus in reports; the table's file name when left out."""
+    columns: Mapping[str, str] = Field(default_factory=dict)
+    """Our name of a column -> its name in the table, where that is another: ``clip: Code``."""
     attributes: tuple[str, ...] = ()
     """Columns such as age and gender, for baselines and audits only."""
     notes: tuple[str, ...] = ()
@@ -83,6 +88,8 @@ def load(path: Path, *, suffixes: Sequence[str] | None = None) -> Corpus:
         raise ConfigError(_ask_for_declaration(table, declared_in))
     declaration = read_declaration(declared_in)
     targets = declared_targets(declaration)
+    known = {*COLUMNS, *declaration.targets, *declaration.attributes}
+    table = with_ids(renamed(table, declaration.columns, known, faults))
     notes = _check_columns(table, declaration, faults)
     rows = _rows_by_clip(table, faults)
     clips = _clips(table, rows, declaration, suffixes, faults)
@@ -351,7 +358,9 @@ def _ask_for_declaration(table: Table, path: Path) -> str:
     lines = [
         f"name: {table.path.stem}",
         "kind: FILL            # apparent (observers judged) or self_reported (questionnaires)",
+        *_ask_for_names(table, targets),
         "targets:              # low and high: ends of the scale, null for z-scores",
+        *(() if set(targets) & set(TRAITS) else ("  # delete what is no label",)),
         *(
             f"  {name}: {{low: FILL, high: FILL, direction: FILL}}   # found: {ranges[name]}"
             for name in targets
@@ -371,3 +380,16 @@ def _observed(table: Table, name: str) -> str:
     cells = [Cells(row, table.decimal_comma, Faults()) for row in table.rows]
     numbers = [number for cell in cells if (number := cell.number(name)) is not None]
     return f"{min(numbers):g} to {max(numbers):g}" if numbers else ""
+
+
+def _ask_for_names(table: Table, targets: Sequence[str]) -> list[str]:
+    """Lines that say which column is which, where the table has none of our names for them."""
+    lines = []
+    if not {"clip", "path"} & set(table.columns):
+        lines += [
+            "  clip: FILL          # the column that names a clip; or path: that of its file",
+            "  # subject: FILL     # the person; also source, split, start, end, transcript",
+        ]
+    if not set(targets) & set(TRAITS):
+        lines += ["  # openness: FILL    # a trait, if it is then called openness in targets, too"]
+    return ["columns:              # what your table calls otherwise", *lines] if lines else []

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from traitscope.augment import Augmentation, Sample, blend, change
 from traitscope.data.batches import collate
-from traitscope.data.drawing import Example, chosen_columns, draw_example
+from traitscope.data.drawing import Example, chosen_columns, draw_example, generator
 from traitscope.data.pooling import pool, pooled_columns
 from traitscope.data.scaling import Moments, Scaler
 from traitscope.data.shelf import Shelf, places, shelf_bytes
@@ -152,12 +152,12 @@ class Examples:
         clip = self.clips[position]
         absent = self._absent.get(clip.id, ())
         streams = {name: self.stream(name, clip.id) for name in self.keys if name not in absent}
-        rng = None if self.seed is None else np.random.default_rng([self.seed, epoch, position])
+        rng = None if self.seed is None else generator(self.seed, epoch, position)
         example = draw_example(clip, streams, self.draws, rng=rng, scalers=self.scalers)
         if not self.augment:
             return example
         # The 1 keeps augmentation apart from the choice of rows: one row more moves no crop.
-        rng = np.random.default_rng([self.seed or 0, epoch, position, 1])
+        rng = generator(self.seed or 0, epoch, position, 1)
         changed, masks, draws = change(example.streams, example.masks, self.augment, rng)
         return Example(clip, changed, masks, draws=draws)
 
@@ -172,7 +172,7 @@ class Examples:
         if not any(transform.mix for transform in self.augment):
             return examples
         # Of all clips of the batch, because it decides between them.
-        rng = np.random.default_rng([self.seed or 0, *np.ravel(np.asarray(indices)).tolist()])
+        rng = generator(self.seed or 0, *np.ravel(np.asarray(indices)).tolist())
         samples: list[Sample] = [(e.streams, e.masks, e.clip.targets) for e in examples]
         mixed, draws = blend(samples, self.augment, rng)
         return [  # a mixed example keeps the name of its clip and gets mixed labels

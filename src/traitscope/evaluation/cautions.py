@@ -5,7 +5,7 @@ from itertools import combinations
 
 import numpy as np
 
-from traitscope.errors import some
+from traitscope.errors import counted, some
 from traitscope.evaluation.scoring import Truth
 from traitscope.evaluation.systems import System
 from traitscope.evaluation.tables import Predictions, open_predictions
@@ -41,7 +41,8 @@ def cautions(read: Predictions, truth: Truth, corpus: Corpus, asked: Sequence[Cl
         )
     clusters = len(set(truth.clusters))
     if clusters < FEW_CLUSTERS:
-        sentences.append(f"Only {clusters} sources or people: intervals are rough, or missing.")
+        few = counted(clusters, "source or person", "sources or people")
+        sentences.append(f"Only {few}: intervals are rough, or missing.")
     copies = [
         f"{one} and {other}"
         for (one, first), (other, second) in combinations(

@@ -10,7 +10,7 @@ import numpy as np
 from traitscope.config import Config
 from traitscope.corpora import load_corpus
 from traitscope.data.protocols import Fit, Protocol
-from traitscope.errors import ConfigError, DataError
+from traitscope.errors import ConfigError, DataError, counted
 from traitscope.evaluation.baselines import fold_constants
 from traitscope.evaluation.folds import Fold, asked_and_fitted
 from traitscope.evaluation.recorded import system_folds
@@ -242,13 +242,9 @@ def _families(systems: int, targets: int) -> str:
     pairs = systems * (systems - 1) // 2
     return (
         f"Holm corrects, for each metric apart, the {pairs * targets} tests of "
-        f"{_count(pairs, 'pair')} and {_count(targets, 'target')}; those of macro scores are a "
+        f"{counted(pairs, 'pair')} and {counted(targets, 'target')}; those of macro scores are a "
         f"family of {pairs}."
     )
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" + ("s" if number != 1 else "")
 
 
 def _doubts(truth: Truth, rows: Sequence[Row], corpus: Corpus) -> list[str]:

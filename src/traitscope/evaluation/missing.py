@@ -5,6 +5,7 @@ those over all labelled clips, each missing one predicted by the mean of the fit
 """
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 
@@ -36,11 +37,13 @@ def without_a_score(
     mean = read.values.mean(axis=0)
     clips: list[Clip] = []
     level: list[Array] = []
-    for fold in folds:
+    fold_of: list[int] = []
+    for number, fold in enumerate(folds):
         # A clip without a label has no score to lose.
         asked = [clip for clip in fold.asked if set(names) & set(clip.targets)]
         clips += asked
         level.append(constant(fold.fitted, asked, names))
+        fold_of += [number] * len(asked)
     constants = np.concatenate(level)
     lost = len(clips) - len(scored)
     if lost <= 0:
@@ -55,8 +58,13 @@ def without_a_score(
     kept = [clip for clip in clips if clip.id in scored]
     # Both are computed here: the report's scores may be means over seeds, and a change of
     # formula would pass for a price.
-    before = _scores(kept, corpus, names, filled[has], constants[has], aggregate)
-    after = _scores(clips, corpus, names, filled, constants, aggregate)
+    # Within folds, as the report has them: other scores for the same clips would contradict it.
+    numbers = np.array(fold_of)
+    truth = partial(truth_of, corpus=corpus, names=names)
+    before = _scores(
+        kept, truth(kept, constants=constants[has], folds=numbers[has]), filled[has], aggregate
+    )
+    after = _scores(clips, truth(clips, constants=constants, folds=numbers), filled, aggregate)
     shown_scores = ", ".join(
         f"{_SHOWN[metric]} {short(value)} instead of {short(old)}"
         for metric, value in after.items()
@@ -69,22 +77,18 @@ def without_a_score(
 
 
 def _scores(
-    clips: Sequence[Clip],
-    corpus: Corpus,
-    names: Sequence[str],
-    values: Array,
-    constants: Array,
-    aggregate: str,
+    clips: Sequence[Clip], truth: Truth, values: Array, aggregate: str
 ) -> dict[str, float | None]:
-    """Macro scores; skill against the constants (clips, targets)."""
-    roles: tuple[tuple[Role, Array], ...] = (("model", values), ("constant", constants))
+    """Macro scores; skill against the constants of the truth."""
+    names = truth.names
+    roles: tuple[tuple[Role, Array], ...] = (("model", values), ("constant", truth.constants))
     rows = [Row(role, role, each) for role, each in roles]
-    truth: Truth = truth_of(clips, corpus, names, constants=constants)
     if aggregate == "subject":
         # Which people are unseen is no question here.
         truth, rows, _ = by_subject(clips, truth, rows, np.ones(len(clips), dtype=bool))
     own, level = (
-        score_table(truth.target, row.values, names=names, spans=truth.spans) for row in rows
+        score_table(truth.target, row.values, names=names, spans=truth.spans, folds=truth.folds)
+        for row in rows
     )
     skills = [
         # A constant without any error leaves nothing to be relative to.

@@ -153,9 +153,10 @@ def _standing(judged: Judged, scoring: Scoring, *, is_rescaled: bool) -> Verdict
     about = {"part": judged.key, "against": role}
     if strongest.score.low is None:
         # few clusters have no interval, and a difference without one proves nothing either way
+        few = "1 source is" if part.sources == 1 else f"{part.sources} sources are"
         text = (
-            f"{where}, {part.sources} sources are too few to tell whether {name} is better than "
-            f"{baseline} ({strongest.text})."
+            f"{where}, {few} too few to tell whether {name} is better than {baseline} "
+            f"({strongest.text})."
         )
         return Verdict.model_validate({"kind": "undecided", "text": text, **about})
     if strongest.better:

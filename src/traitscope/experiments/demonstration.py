@@ -80,7 +80,7 @@ def demonstrate(
     with stage("features") as hook:
         summary = prepare(load_corpus(address), requests, store=store, hook=hook)
     log.info(
-        "%d clips extracted, %d were there, %d failed",
+        "%d clips worked on, %d were there, %d lack something",
         summary.extracted,
         summary.skipped,
         len(summary.failed),

@@ -9,23 +9,19 @@ system that cannot be trained is a line with its reason, not the end of the othe
 
 import json
 import logging
-import resource
-import sys
-import time
+import os
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import pandas as pd
 
 from traitscope.corpora import load_corpus
 from traitscope.corpora.synthetic import generate
-from traitscope.data import protocols
-from traitscope.data.examples import gather
 from traitscope.errors import ConfigError, MissingError, TraitscopeError
 from traitscope.evaluation.assessment import assess
 from traitscope.evaluation.comparison import Comparison, compare_predictions
@@ -35,19 +31,17 @@ from traitscope.evaluation.tables import open_predictions, save_table
 from traitscope.evaluation.trained_runs import evaluate
 from traitscope.experiments.sittings import sit, spent_on
 from traitscope.experiments.suites import Entry, Suite
+from traitscope.experiments.weighing import weigh
 from traitscope.features import pool
+from traitscope.features.dealing import Crew, crew_of
 from traitscope.features.preparation import prepare
-from traitscope.features.remote import open_store
 from traitscope.features.request import Request
 from traitscope.files import read_json, write_json, write_text
 from traitscope.report import histories_of, write_report
 from traitscope.report.standings import Cost, Standing, standings
-from traitscope.runs.checkpoint import load
 from traitscope.runs.plan import IMPORTED, load_run, plan, typed_names
 from traitscope.training.fitting import train
 from traitscope.types import Corpus, Hook
-
-_REPEATS = 5  # scorings of one clip, of which the median counts
 
 log = logging.getLogger(__name__)
 
@@ -87,7 +81,8 @@ def benchmark(
     corpus: str | None = None,
     store: Path | str | None = None,
     others: Sequence[Path | str] = (),
-    workers: int = 1,
+    workers: int | None = None,
+    ray: str | None = None,
     stage: Callable[[str], AbstractContextManager[Hook | None]] = lambda _: nullcontext(),
 ) -> list[Path]:
     """Train and compare everything in a suite; the same call again goes on where it stopped.
@@ -98,7 +93,9 @@ def benchmark(
         corpus: address of the corpus; a generated one in the folder by default.
         store: of its features; in the folder by default.
         others: tables of predictions by other people, which join as systems.
-        workers: trainings at a time.
+        workers: trainings at a time; by default one, or one per core of a cluster.
+        ray: address of a Ray cluster that prepares and trains, ``local`` to start one here; its
+            machines see the folder and the store.
         stage: opens a progress bar for a step and gives its hook: ``videos``, ``features``,
             ``trainings``.
 
@@ -115,14 +112,18 @@ def benchmark(
     address = corpus or f"synthetic:{folder / 'corpus'}"
     kept = Path(store) if store is not None else folder / "store"
     with stage("features") as hook:
-        failures = _prepared(suite, address, kept, hook)
+        failures = _prepared(suite, address, kept, hook, ray)
     jobs = _jobs(suite, folder, address, kept)
-    with stage("trainings") as hook:
-        failures |= _trained([j for j in jobs if j.entry.title not in failures], workers, hook)
+    able = [job for job in jobs if job.entry.title not in failures]
+    crew = crew_of(None if all(job.is_done for job in able) else ray, workers, workers or 1)
+    with stage("trainings") as hook, crew as run_and_count:
+        failures |= _trained(able, run_and_count, hook)
     return [_page(suite, name, folder, jobs, others, failures, address) for name in suite.protocols]
 
 
-def _prepared(suite: Suite, address: str, store: Path, hook: Hook | None) -> dict[str, str]:
+def _prepared(
+    suite: Suite, address: str, store: Path, hook: Hook | None, ray: str | None
+) -> dict[str, str]:
     """Extract for all systems at once; those that lack a file or package, with the reason."""
     failures: dict[str, str] = {}
     wanted: dict[str, list[Request]] = {}
@@ -138,7 +139,7 @@ def _prepared(suite: Suite, address: str, store: Path, hook: Hook | None) -> dic
         failures |= lacking
     able = [request for name, some in wanted.items() if name not in failures for request in some]
     if able:
-        prepare(labels, list({r.key: r for r in able}.values()), store=store, hook=hook)
+        prepare(labels, list({r.key: r for r in able}.values()), store=store, hook=hook, ray=ray)
     return failures
 
 
@@ -189,13 +190,15 @@ def _named(title: str, protocol: str) -> str:
     return f"{title} ({protocol})" if protocol else title
 
 
-def _trained(jobs: Sequence[Job], workers: int, hook: Hook | None) -> dict[str, str]:
+def _trained(jobs: Sequence[Job], crew: Crew, hook: Hook | None) -> dict[str, str]:
     """Do what is not done: first stages, then the others; systems that failed, with reasons."""
+    run, workers = crew
+    work = partial(_work, Path.cwd())
     failures: dict[str, str] = {}
     done = sum(job.is_done for job in jobs)
     for stage in ([j for j in jobs if j.first is None], [j for j in jobs if j.first is not None]):
         todo = [job for job in stage if not job.is_done]
-        for place, result in pool.run(_work, todo, workers=max(1, workers)):
+        for place, result in run(work, todo, workers=workers, tries=pool.TRIES):
             done += 1
             job = todo[place]
             if isinstance(result, pool.Crash):
@@ -208,8 +211,11 @@ def _trained(jobs: Sequence[Job], workers: int, hook: Hook | None) -> dict[str, 
     return failures
 
 
-def _work(job: Job) -> str:
+def _work(place: Path, job: Job) -> str:
     """Train, evaluate and weigh one system, in a process of its own; why not, if it failed."""
+    # An actor begins elsewhere, and relative paths begin here; another machine may lack the folder.
+    if place.is_dir():
+        os.chdir(place)
     try:
         _train(job)
     except TraitscopeError as error:
@@ -247,62 +253,6 @@ def _score_frames(job: Job) -> None:
     assert job.first is not None
     address = job.address
     score_frames(job.first, load_corpus(address), job.store)
-
-
-def weigh(run: Path, address: str, train_seconds: float, *, model: str | None = None) -> Cost:
-    """Measure what scoring one clip of a run's test split takes, from its stored features.
-
-    Args:
-        run: a trained run.
-        address: of its corpus.
-        train_seconds: what its training took.
-        model: dotted path of an outside model.
-    """
-    checkpoint = load(run, model=model)
-    config = checkpoint.config
-    clips = protocols.split(load_corpus(address), config.protocol).part("test")
-    store = open_store(config.data.store)
-    ready, _ = gather(clips, store, checkpoint.keys, checkpoint.draws)
-    examples = checkpoint.examples(ready[:1], store)
-    batch = examples.batch()
-    is_network = hasattr(checkpoint.fitted, "parameters")
-    flops = None
-    if is_network:
-        checkpoint.fitted.requires_grad_(requires_grad=False)  # the counter follows gradients
-        flops = _flops(lambda: checkpoint.predict(batch))
-    times = []
-    for _ in range(_REPEATS):
-        begun = time.perf_counter()
-        checkpoint.predict(batch)
-        times.append(time.perf_counter() - begun)
-    return Cost(
-        train_seconds=round(train_seconds, 2),
-        parameters=_parameters(checkpoint.fitted),
-        flops=flops,
-        latency_ms=round(1000 * median(times), 3),
-        peak_mib=round(_peak_mib(), 1),
-    )
-
-
-def _flops(score: Callable[[], Any]) -> int:
-    from torch.utils.flop_counter import FlopCounterMode
-
-    with FlopCounterMode(display=False) as counter:
-        score()
-    return int(counter.get_total_flops())
-
-
-def _parameters(fitted: Any) -> int:
-    """How many numbers a network or an estimator holds."""
-    if hasattr(fitted, "parameters"):
-        return sum(tensor.numel() for tensor in fitted.parameters())
-    return sum(int(array.size) for array in fitted.state()[0].values())
-
-
-def _peak_mib() -> float:
-    # In kilobytes on Linux, in bytes on macOS.
-    unit = 2**20 if sys.platform == "darwin" else 2**10
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
 
 
 def _page(

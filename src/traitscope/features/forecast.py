@@ -81,6 +81,9 @@ def try_clips(
     doubt = statistics.stdev(taken) / len(taken) ** 0.5 if len(taken) > 1 else mean / 2
     # Two standard errors; of one clip nothing is known, so half its time stands for one.
     whole = waiting / max(1, min(workers, max(1, waiting)))
+    # Not less than if all others were as short as the shortest: with one long clip among those
+    # tried, two errors below the mean may be nothing at all.
+    least = (sum(taken) + min(taken, default=0.0) * (waiting - len(taken))) / max(1, waiting)
     return Forecast(
         clips=counts[0],
         waiting=waiting,
@@ -89,7 +92,7 @@ def try_clips(
         sampled=tuple(dict.fromkeys(row.clip for _, row in rows)),
         failed=_failures(rows),
         clip_seconds=mean,
-        seconds=(whole * max(0.0, mean - 2 * doubt), whole * (mean + 2 * doubt)),
+        seconds=(whole * max(min(least, mean), mean - 2 * doubt), whole * (mean + 2 * doubt)),
         size_bytes=sizes,
         workers=workers,
     )

@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import io
+import operator
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -151,8 +152,32 @@ def header_of(path: Path) -> tuple[str, ...] | None:
     return tuple(first.decode("utf-8", "replace").strip().split(",")) if first else None
 
 
-def read_status(path: Path) -> list[StatusRow]:
-    """Rows of a status file, in order; a row that a killed run cut short is left out.
+@dataclass(frozen=True, eq=False)
+class Noted:
+    """The rows of a status file, with what they were read from.
+
+    Attributes:
+        rows: in order; one that a killed run cut short is left out.
+        data: the whole file.
+    """
+
+    rows: tuple[StatusRow, ...] = ()
+    data: bytes = b""
+
+    def says(self, rows: Sequence[StatusRow]) -> bool:
+        """Whether the file holds just these rows, its own, and nothing else."""
+        titled = self.data.startswith(",".join(COLUMNS).encode() + b"\n")
+        lines = self.data.count(b"\n") - titled
+        same = len(rows) == len(self.rows) == lines and self.data.endswith(b"\n")
+        return titled and same and all(map(operator.is_, rows, self.rows))
+
+
+def read_status(path: Path, before: Noted | None = None) -> Noted:
+    """Rows of a status file.
+
+    Args:
+        path: the file.
+        before: what was read of it before: an unchanged file is not taken apart again.
 
     Raises:
         DataError: it is no table of text.
@@ -161,7 +186,9 @@ def read_status(path: Path) -> list[StatusRow]:
         with _files.naming(path):
             data = _files.regular(path).read_bytes()
     except FileNotFoundError:
-        return []
+        return Noted()
+    if before is not None and before.data == data:
+        return before
     try:
         lines = list(csv.reader(io.StringIO(data.decode("utf-8", "surrogatepass"))))
     except (UnicodeDecodeError, csv.Error) as error:
@@ -171,7 +198,7 @@ def read_status(path: Path) -> list[StatusRow]:
         ) from error
     # Stores of before, and of later, have other columns: they are known by their names.
     names = lines[0] if lines and lines[0][:2] == list(COLUMNS[:2]) else list(COLUMNS)
-    return [row for line in lines if (row := _parse(names, line)) is not None]
+    return Noted(tuple(row for line in lines if (row := _parse(names, line)) is not None), data)
 
 
 def _parse(names: Sequence[str], line: Sequence[str]) -> StatusRow | None:

@@ -24,6 +24,7 @@ from traitscope.features.status import (
     COLUMNS,
     FILE,
     OK,
+    Noted,
     StatusRow,
     as_csv,
     described,
@@ -83,6 +84,14 @@ class Store:
     def packed(self) -> Pack | None:
         """The large files that the streams lie in, where they were packed: nothing is written."""
         return Pack(self.folder) if (self.folder / PACKED).is_file() else None
+
+    @cached_property
+    def _read(self) -> dict[str, Noted]:
+        return {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave what was read behind: it would go through a pipe to every process."""
+        return {name: value for name, value in vars(self).items() if name != "_read"}
 
     def path(self, key: str, clip_id: str, file: str = "") -> Path:
         """Where the stream of a clip is, or would be."""
@@ -201,7 +210,7 @@ class Store:
         A stream that lost its row, because the run was killed, gets the row back; a row that
         lost its stream is dropped. Damaged streams without a row are as if they were not there.
         """
-        return self._found(key, read_status(self._folder(key) / STATUS))
+        return self._found(key, self._noted(key).rows)
 
     def _found(self, key: str, noted: Sequence[StatusRow]) -> list[StatusRow]:
         """The rows of what is on disk, of which some are noted."""
@@ -215,6 +224,12 @@ class Store:
                     rows[stem] = kept
         kept_rows = (row for stem, row in rows.items() if row.status != OK or stem in stored)
         return sorted(kept_rows, key=lambda row: (row.clip, row.file))
+
+    def _noted(self, key: str) -> Noted:
+        """The rows of the status file, taken apart once for each state of it."""
+        noted = read_status(self._folder(key) / STATUS, self._read.get(key))
+        self._read[key] = noted
+        return noted
 
     def stems(self, key: str) -> set[str]:
         """Names of the files of a key's streams, without their suffix."""
@@ -254,16 +269,17 @@ class Store:
             return
         # A row without a checksum may be of a store of before, and is left as it is: reading all of
         # its files to sum them would take hours.
-        noted = read_status(path)
-        known = {row.stem for row in noted if row.status == OK}
-        found = self._found(key, noted)
-        every = (row if row.stem in known else self.summed(key, row) for row in found)
-        rows = as_csv(every, header=True)
+        noted = self._noted(key)
+        found = self._found(key, noted.rows)
         with _saying_full(path):
-            if not (path.is_file() and path.read_bytes() == rows):
-                # Whole or not at all: who reads meanwhile sees the rows of before.
-                with replacing(path) as draft:
-                    draft.write_bytes(rows)
+            if not noted.says(found):
+                known = {row.stem for row in noted.rows if row.status == OK}
+                every = (row if row.stem in known else self.summed(key, row) for row in found)
+                rows = as_csv(every, header=True)
+                if not (path.is_file() and noted.data == rows):
+                    # Whole or not at all: who reads meanwhile sees the rows of before.
+                    with replacing(path) as draft:
+                        draft.write_bytes(rows)
             # Only what processes of this machine left that are gone: others may be at work.
             remove_drafts(folder)
 

@@ -197,7 +197,7 @@ def _rows(folder: Path, *, repair: bool) -> tuple[list[StatusRow], list[Fault]]:
     """Rows of the status file, and what is wrong with it."""
     path = folder / STATUS
     try:
-        rows = read_status(path)
+        rows = list(read_status(path).rows)
     except DataError as error:
         what = str(error).partition(" is damaged ")[2].partition(") Delete")[0] or str(error)
         return [], [_discarded(path, what, repair=repair)]

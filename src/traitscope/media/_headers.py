@@ -19,9 +19,9 @@ def picture_size(data: bytes | memoryview) -> tuple[int, int] | None:
     Returns:
         None if it is none of them, or ends too early to say (a PNG within any of its parts).
     """
-    view = memoryview(data).cast("B")
+    view = data if isinstance(data, bytes) else memoryview(data).cast("B")
     for magic, read in _KINDS:
-        if bytes(view[: len(magic)]) == magic:
+        if view[: len(magic)] == magic:
             try:
                 return read(view)
             except IndexError:  # it ends within its header
@@ -29,13 +29,13 @@ def picture_size(data: bytes | memoryview) -> tuple[int, int] | None:
     return None
 
 
-def _number(view: memoryview, place: int, length: int, *, big: bool = False) -> int:
+def _number(view: bytes | memoryview, place: int, length: int, *, big: bool = False) -> int:
     if place + length > len(view):
         raise IndexError
     return int.from_bytes(view[place : place + length], "big" if big else "little")
 
 
-def _of_png(view: memoryview) -> tuple[int, int]:
+def _of_png(view: bytes | memoryview) -> tuple[int, int]:
     place = 8
     while place < len(view):  # OpenCV takes memory for what a part says it holds
         place += 12 + _number(view, place, 4, big=True)
@@ -44,11 +44,11 @@ def _of_png(view: memoryview) -> tuple[int, int]:
     return _number(view, 16, 4, big=True), _number(view, 20, 4, big=True)
 
 
-def _of_gif(view: memoryview) -> tuple[int, int]:
+def _of_gif(view: bytes | memoryview) -> tuple[int, int]:
     return _number(view, 6, 2), _number(view, 8, 2)
 
 
-def _of_bmp(view: memoryview) -> tuple[int, int]:
+def _of_bmp(view: bytes | memoryview) -> tuple[int, int]:
     if _number(view, 14, 4) == 12:  # of OS/2, with short numbers
         return _number(view, 18, 2), _number(view, 20, 2)
     height = _number(view, 22, 4)
@@ -57,24 +57,28 @@ def _of_bmp(view: memoryview) -> tuple[int, int]:
     return _number(view, 18, 4), 2**32 - height if upside_down else height
 
 
-def _of_jpeg(view: memoryview) -> tuple[int, int]:
-    """Of its frame; a thumbnail lies within a segment and is passed over."""
+def _of_jpeg(view: bytes | memoryview) -> tuple[int, int]:
+    """Of its frame; a thumbnail lies within a segment and is passed over.
+
+    Every picture of a training comes here, so numbers are put together in place.
+    """
     place = 2
     while True:
         # What stands between segments, and any number of FF before a marker, is passed over.
-        while view[place] != 0xFF:  # byte by byte, without the detour over `_number`
+        while view[place] != 0xFF:
             place += 1
         while (marker := view[place]) == 0xFF:
             place += 1
         place += 1
         if marker in _FRAMES:
-            return _number(view, place + 5, 2, big=True), _number(view, place + 3, 2, big=True)
+            height = view[place + 3] << 8 | view[place + 4]
+            return view[place + 5] << 8 | view[place + 6], height
         if marker not in _BARE:
             # A length counts its own two bytes; a smaller one would never get on.
-            place += max(2, _number(view, place, 2, big=True))
+            place += max(2, view[place] << 8 | view[place + 1])
 
 
-def _of_webp(view: memoryview) -> tuple[int, int]:
+def _of_webp(view: bytes | memoryview) -> tuple[int, int]:
     kind = bytes(view[8:16])
     if kind == b"WEBPVP8X":
         # The size minus one, in 24 bits each.
@@ -89,7 +93,7 @@ def _of_webp(view: memoryview) -> tuple[int, int]:
     raise IndexError
 
 
-_KINDS: tuple[tuple[bytes, Callable[[memoryview], tuple[int, int]]], ...] = (
+_KINDS: tuple[tuple[bytes, Callable[[bytes | memoryview], tuple[int, int]]], ...] = (
     (b"\x89PNG\r\n\x1a\n", _of_png),
     (b"\xff\xd8", _of_jpeg),
     (b"BM", _of_bmp),

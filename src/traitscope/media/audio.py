@@ -136,7 +136,7 @@ def _sound_of(path: Path) -> Path:
 
 def _no_audio(path: Path) -> ClipError:
     return ClipError(
-        f"{path} has no audio track. Use extractors that need none, or another file.",
+        f"{path} has no audio track. Take features or a run of pictures alone, or another file.",
         status="no_audio",
     )
 

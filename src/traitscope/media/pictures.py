@@ -79,8 +79,6 @@ def decode_rows(
     Raises:
         DataError: there is none that can be decoded, or all of them are too large together.
     """
-    import cv2
-
     height, width = (size, size) if isinstance(size, int) else size or (1, 1)
     # Three colours of four bytes, which they become on their way into a network.
     taken = 12 * len(images) * height * width
@@ -89,27 +87,34 @@ def decode_rows(
             f"{what}: {len(images)} pictures of {width} x {height} take {taken / 2**30:.0f} GB. "
             f"Set fewer or smaller ones in the settings of the model."
         )
-    arrays: list[NDArray[Any] | None] = []
-    for data in images:
-        image: NDArray[Any] | None = decoded(data, _STORED)
-        if image is not None and size is not None and image.shape[:2] != (height, width):
-            image = middle(image, height / width)
-            if image.shape[:2] != (height, width):
-                # By averages: to skip pixels makes fine patterns shimmer.
-                image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
-        arrays.append(image)
-    lost = sum(bool(data) and image is None for data, image in zip(images, arrays, strict=True))
+    arrays = [_fitted(decoded(data, _STORED), height, width, size is None) for data in images]
+    shown = np.array([array is not None for array in arrays])
     cure = f"{what} is damaged in the store: delete it there, and prepare again."
-    if lost:
+    if not shown.all() and (lost := sum(map(bool, images)) - int(shown.sum())):
         log.warning("%d of %d pictures cannot be decoded. %s", lost, len(images), cure)
-    shape = next((image.shape for image in arrays if image is not None), None)
+    shape = next((array.shape for array in arrays if array is not None), None)
     if shape is None:
         raise DataError(f"No picture can be decoded. {cure}")
     # Laid out here, and not stacked: most rows are there, and no blank one is made for them.
     pictures = np.empty((len(arrays), *shape), np.uint8)
-    for row, image in zip(pictures, arrays, strict=True):
-        row[:] = 0 if image is None else image
-    return pictures, np.array([image is not None for image in arrays])
+    for row, array in enumerate(arrays):
+        pictures[row] = 0 if array is None else array
+    return pictures, shown
+
+
+def _fitted(
+    image: NDArray[np.uint8] | None, height: int, width: int, kept: bool
+) -> NDArray[np.uint8] | None:
+    """A picture of the wanted size, unless it is kept as it is."""
+    if image is None or kept or image.shape[:2] == (height, width):
+        return image
+    import cv2
+
+    image = middle(image, height / width)
+    if image.shape[:2] != (height, width):
+        # By averages: to skip pixels makes fine patterns shimmer.
+        image = np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA))
+    return image
 
 
 def middle(image: NDArray[Any], shape: float) -> NDArray[Any]:

@@ -161,7 +161,8 @@ class FrameReader:
                     self.info = measured(self.info, container, stream)
         if not self.info.has_video:
             raise ClipError(
-                f"{path} has no video track. Use extractors that need none, or another file.",
+                f"{path} has no video track. Take features or a run of sound alone, or another "
+                f"file.",
                 status="no_video",
             )
         length = max(min(self.info.duration_seconds, self._end) - self._start, 0.0)

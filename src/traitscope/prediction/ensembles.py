@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from traitscope.errors import ConfigError
-from traitscope.prediction.judging import Judge, reference_of
+from traitscope.prediction.judging import judge_of
 from traitscope.runs.checkpoint import Checkpoint, load, read_run
+from traitscope.runs.ensemble import mixture
 from traitscope.runs.members import seed_folders
-from traitscope.runs.reference import ensemble
 from traitscope.types import Prediction, Timeline
 
 
@@ -79,9 +79,7 @@ def joint(
         predictions: of each run, of the same clips in the same order.
         level: of the intervals.
     """
-    targets = members[0].facts.targets
-    references = [reference_of(one.folder, targets) for one in members]
-    judge = Judge.of(ensemble(references), targets, level)
+    judge = judge_of(members, level)
     return [judge.judged(_mean(of_one)) for of_one in zip(*predictions, strict=True)]
 
 
@@ -105,11 +103,8 @@ def _mean(predictions: Sequence[Prediction]) -> Prediction:
 
 
 def _variance(predictions: Sequence[Prediction], name: str, scores: Sequence[float]) -> float:
-    """How far members are apart; of members that state a variance, that of their mixture."""
-    own = [one.variance[name] for one in predictions if name in one.variance]
-    if len(own) == len(predictions):
-        return float(np.mean(own) + np.var(scores))
-    return float(np.var(scores, ddof=1))
+    own = [np.asarray(one.variance[name]) for one in predictions if name in one.variance]
+    return float(mixture(np.array(scores), own))
 
 
 def _mean_timeline(timelines: Sequence[Timeline | None]) -> Timeline | None:

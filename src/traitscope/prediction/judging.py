@@ -10,11 +10,14 @@ from pathlib import Path
 
 import numpy as np
 
+from traitscope.runs.checkpoint import Checkpoint
+from traitscope.runs.ensemble import trainings
 from traitscope.runs.reference import (
     NOTHING,
     Reference,
     Residuals,
     clip_hash,
+    ensemble,
     intervals,
     read_reference,
 )
@@ -61,14 +64,28 @@ class Judge:
         )
 
     def _widths(self, prediction: Prediction) -> Sequence[float]:
-        # An exported graph gives scores alone: the same for all clips is right for them on average.
+        # Rows of a table written before have scores alone: one width is right for them on average.
         if self.multiples is None or not prediction.variance:
             return self.widths
         own = (math.sqrt(prediction.variance.get(one.name, math.nan)) for one in self.targets)
         return [times * sd for times, sd in zip(self.multiples, own, strict=True)]
 
 
-def reference_of(folder: Path, targets: Sequence[Target]) -> Reference:
+def judge_of(runs: Sequence[Checkpoint], level: float = LEVEL) -> Judge:
+    """What judges the scores of a loaded run, or the mean of several."""
+    return Judge.of(reference_of(runs), runs[0].facts.targets, level)
+
+
+def reference_of(runs: Sequence[Checkpoint]) -> Reference:
+    """What scores of a run, or the mean of several, are held against.
+
+    A system of several seeds has no reference in its folder: its scores are a mean, too.
+    """
+    targets = runs[0].facts.targets
+    return ensemble([_own(one.folder, targets) for run in runs for one in trainings(run)])
+
+
+def _own(folder: Path, targets: Sequence[Target]) -> Reference:
     """What new clips are held against; of a run of before, from its evaluation on validation.
 
     Args:

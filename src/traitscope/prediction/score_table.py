@@ -66,8 +66,8 @@ class ScoreTable:
         self._backend, self._tasks = checkpoint.backend, tasks
         self._targets = [target.name for target in checkpoint.facts.targets]
         # The intervals of a row that is read again follow from it.
-        kinds = (*_NUMBERS, _VARIANCE) if judge.multiples is not None else _NUMBERS
-        self._has_variance = _VARIANCE in kinds
+        self._has_variance = judge.multiples is not None or checkpoint.states_variance
+        kinds = (*_NUMBERS, _VARIANCE) if self._has_variance else _NUMBERS
         self._header = [*_COLUMNS, *(f"{kind}_{name}" for kind in kinds for name in self._targets)]
         self._judge = judge
         # Before anything is read: what changes in the meantime will be noticed the next time.
@@ -216,7 +216,7 @@ class ScoreTable:
             if status == OK:
                 scores = {name: float(row[f"predicted_{name}"]) for name in self._targets}
                 if self._has_variance:
-                    # An exported graph of such a run gives none, and its cells are empty.
+                    # Of weights of several epochs, each for its target, there is none.
                     stated = {name: row[f"{_VARIANCE}_{name}"] for name in self._targets}
                     variance = {name: float(text) for name, text in stated.items() if text}
             pairs = [pair.rpartition("=") for pair in row["coverage"].split("; ") if pair]

@@ -25,7 +25,7 @@ from traitscope.features.request import Request
 from traitscope.media.limits import DEFAULTS, Limits
 from traitscope.prediction.doubts import Evidence, check_coverage, doubts
 from traitscope.prediction.halves import USUAL, Half, Wishes, made_by_first_stage
-from traitscope.prediction.judging import Judge, reference_of
+from traitscope.prediction.judging import Judge, judge_of
 from traitscope.prediction.people import deal_out, everybody, voice_notes
 from traitscope.prediction.series import FirstStage, extracted, first_stage_of, made_here
 from traitscope.prediction.windows import cut, timeline, windows_of
@@ -101,9 +101,7 @@ class Scorer:
             self.checkpoint = open_run(self.folder, self.typed)
             self.stage = first_stage_of(self.checkpoint)
         if self.judge is None:
-            targets = self.checkpoint.facts.targets
-            reference = reference_of(self.folder, targets)
-            self.judge = Judge.of(reference, targets, self.wishes.level)
+            self.judge = judge_of([self.checkpoint], self.wishes.level)
         halves = [some for part in self._extracted(tasks) for some in part]
         every = [one for some in halves for one in some]
         if self.again and any(is_short(error) for one in every for error in one.errors):

@@ -10,6 +10,7 @@ from traitscope.audit.findings import (
     Fairness,
     Leakage,
     Named,
+    PeopleGroup,
     Perturbation,
     Perturbed,
 )
@@ -144,8 +145,14 @@ def _gaps(audit: Fairness, target: Named) -> Forest:
         )
         marks = tuple(mark for kind, cell in kinds for mark in _mark(kind, cell))
         if marks:
-            rows.append((f"{group.value}, n {group.clips}", marks))
+            rows.append((f"{_named(group)}, n {group.clips}", marks))
     return Forest(target.label, "gap to all others", 0.0, tuple(rows))
+
+
+def _named(group: PeopleGroup) -> str:
+    """A group by its value, where that says what it is of: "female" does, and 2 does not."""
+    pairs = zip(group.attribute.split(" × "), group.value.split(" × "), strict=False)
+    return " × ".join(f"{name} {value}" if value[:1].isdigit() else value for name, value in pairs)
 
 
 def _measure(audit: Calibration, measure: str, title: str, reference: float) -> Forest:

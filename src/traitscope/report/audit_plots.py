@@ -133,5 +133,6 @@ def _curves(axes: Axes, one: Curves) -> None:
     axes.set_xlabel(one.across, fontsize=9)
     axes.set_ylabel("mean shift / sd of predictions", fontsize=9)
     axes.set_title(one.title, fontsize=10, fontweight="bold", loc="left")
-    axes.legend(framealpha=0.8, edgecolor="none", fontsize=6, ncols=2)
+    # Below: inside, the line at the edge of the band would strike its words through.
+    axes.legend(frameon=False, fontsize=6, ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.2))
     plain(axes)

@@ -45,15 +45,18 @@ ROLES: Mapping[str, tuple[str, str]] = {
     "model": ("model", "the system under test; of several seeds, the mean of their scores"),
     "ensemble": ("ensemble", "the mean of the predictions of all seeds: another system"),
     "seed": ("seed", "one training of the system"),
-    "constant": ("constant", "one value per trait for every clip: the mean of the fitted labels"),
-    "median": ("constant, median", "the same with their median, which has the least error"),
+    "constant": (
+        "constant (mean)",
+        "one value per trait for every clip: the mean of the fitted labels",
+    ),
+    "median": ("constant (median)", "the same with their median, which has the least error"),
     "lookup": (
         "look-up by source",
         "the mean fitted label of the source or person; sees no video",
     ),
     "lookup_shrunk": ("look-up by source, shrunk", "the same, pulled towards the constant"),
     "metadata": ("metadata only", "regression on clip attributes; sees no video"),
-    "permuted": ("permuted", "labels of fitted clips drawn at random: what chance gives"),
+    "permuted": ("permuted labels", "labels of fitted clips drawn at random: what chance gives"),
 }
 SYSTEMS = frozenset({"model", "ensemble", "seed"})
 """Roles of rows that stand for what was evaluated, under its own name; the rest are baselines."""

@@ -34,9 +34,8 @@ def comparison(group: Group, part: Part, path: Path) -> Path:
             axes.set_xlabel(tables.metric(key).label, fontsize=9)
             axes.set_yticks(range(len(part.rows)), [row.label for row in reversed(part.rows)])
             plain(axes)
-    figure.suptitle(
-        f"{group.kind[0]} in {group.corpus.name}, {group.split}: {part.title}", fontsize=10
-    )
+    # The title of a part begins with its split.
+    figure.suptitle(f"{group.kind[0]} in {group.corpus.name}: {part.title}", fontsize=10)
     return save(figure, path)
 
 

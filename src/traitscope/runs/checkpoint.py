@@ -27,9 +27,9 @@ from traitscope.data.scaling import Scaler
 from traitscope.errors import ConfigError, DataError, shown
 from traitscope.features.store import Store
 from traitscope.files import replacing, write_json
-from traitscope.runs.checksums import check_learned, naming_edited
-from traitscope.runs.ensemble import together
-from traitscope.runs.exported import is_exported, open_exported, read_inputs
+from traitscope.runs.checksums import check_learned, naming_edited, no_run
+from traitscope.runs.ensemble import Ensemble, together
+from traitscope.runs.exported import Served, is_exported, open_exported, read_inputs
 from traitscope.runs.facts import Facts, read_part, run_facts
 from traitscope.runs.fit import check_fit, saved_arrays, tensors_in
 from traitscope.runs.members import seed_folders
@@ -64,12 +64,16 @@ class Checkpoint:
     @property
     def states_variance(self) -> bool:
         """Whether the run says of each score how sure it is, and has learnt to."""
+        if isinstance(self.fitted, Served | Ensemble):
+            return self.fitted.states_variance
         # An output of another loss has a variance, too, which nothing was ever held against.
         stages = self.config.stages
         return bool(stages) and stages[-1].loss == "gaussian" and hasattr(self.fitted, "forward")
 
     def estimate(self, batch: Batch) -> "Estimate":
         """Predict from a batch of NumPy arrays, with variances where the run states them."""
+        if isinstance(self.fitted, Served | Ensemble):
+            return Estimate(*self.fitted.estimate(batch))
         if not self.states_variance:
             return Estimate(self.predict(batch))
         return estimate_batch(self.fitted, batch, self.facts.targets)
@@ -228,9 +232,7 @@ def read_run(folder: Path) -> RunConfig:
     """
     path = (folder := run_folder(folder)) / "run.yaml"
     if not path.is_file():
-        raise DataError(
-            f"{folder} is not a run: it has no run.yaml. Make one with: traitscope train"
-        )
+        raise no_run(folder)
     return as_it_lies(folder, build(RunConfig, read_yaml(path), where=str(path)))
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from traitscope.config import read_yaml
-from traitscope.errors import ConfigError, DataError
+from traitscope.errors import ConfigError, DataError, some
 from traitscope.files import checksum, read_json, write_json
 
 CHECKSUMS = "checksums.json"
@@ -96,6 +96,21 @@ def naming_edited(folder: Path) -> Iterator[None]:
         raise ConfigError(f"{error} {edited[0].path} {edited[0].what}. {_CURE}") from error
 
 
+def no_run(folder: Path) -> DataError:
+    """The error for a folder that is no run, with the runs below it, if one of these was meant."""
+    if not folder.exists():
+        return DataError(
+            f"There is no folder {folder}. Name the folder of a run that train has written."
+        )
+    inside = sorted(path.parent for path in folder.glob("*/run.yaml"))
+    cure = (
+        f"Did you mean one of those in it: {some([str(path) for path in inside], 3)}?"
+        if inside
+        else "Make one with: traitscope train"
+    )
+    return DataError(f"{folder} is not a run: it has no run.yaml. {cure}")
+
+
 def verify_run(folder: Path) -> tuple[Difference, ...]:
     """Compare each file of a finished run, or of its folds, with what was written down.
 
@@ -107,9 +122,7 @@ def verify_run(folder: Path) -> tuple[Difference, ...]:
     if several := [path for path in every if path.is_dir()]:
         return tuple(difference for each in several for difference in verify_run(each))
     if not (folder / "run.yaml").exists() and not (folder / CHECKSUMS).exists():
-        raise DataError(
-            f"{folder} is not a run: it has no run.yaml. Make one with: traitscope train"
-        )
+        raise no_run(folder)
     return tuple(_differences(folder))
 
 

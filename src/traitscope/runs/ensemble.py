@@ -4,10 +4,10 @@ An evaluation scores each training by itself, as one training is what others wil
 clip the mean of what all say is the best guess there is.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,15 +26,37 @@ class Ensemble:
     """Stands where a fitted estimator would.
 
     Attributes:
-        members: each turns a batch into predictions (clips, targets).
+        members: the trainings.
     """
 
-    members: Sequence[Callable[[Batch], NDArray[np.float64]]]
+    members: "Sequence[Checkpoint]"
+    states_variance: ClassVar[bool] = True
 
     def predict(self, batch: Batch) -> NDArray[np.float64]:
         """Predict (clips, targets)."""
-        mean: NDArray[np.float64] = np.mean([member(batch) for member in self.members], axis=0)
+        mean: NDArray[np.float64] = np.mean([one.predict(batch) for one in self.members], axis=0)
         return mean
+
+    def estimate(self, batch: Batch) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """The same, with the variances that `mixture` gives."""
+        made = [member.estimate(batch) for member in self.members]
+        stated = [one.variance for one in made if one.variance is not None]
+        scores = np.stack([one.scores for one in made])
+        return scores.mean(axis=0), mixture(scores, stated)
+
+
+def mixture(
+    scores: NDArray[np.float64], stated: Sequence[NDArray[np.float64]]
+) -> NDArray[np.float64]:
+    """How far members are apart; of members that all state a variance, that of their mixture.
+
+    Args:
+        scores: (members, ...).
+        stated: the variance (...) of each member that states one.
+    """
+    if len(stated) == len(scores):
+        return np.asarray(np.mean(stated, axis=0) + scores.var(axis=0))
+    return np.asarray(scores.var(axis=0, ddof=1))
 
 
 def together(each: "Sequence[Checkpoint]", folder: Path, config: RunConfig) -> "Checkpoint":
@@ -51,7 +73,12 @@ def together(each: "Sequence[Checkpoint]", folder: Path, config: RunConfig) -> "
                 f"{other.folder} was fitted on other features or clips than {first.folder}. Train "
                 f"both again, or name one of them."
             )
-    return replace(first, folder=folder, config=config, fitted=Ensemble([o.predict for o in each]))
+    return replace(first, folder=folder, config=config, fitted=Ensemble(tuple(each)))
+
+
+def trainings(run: "Checkpoint") -> "Sequence[Checkpoint]":
+    """The runs that a loaded run is made of: itself, or its seeds."""
+    return run.fitted.members if isinstance(run.fitted, Ensemble) else (run,)
 
 
 def _equal(one: "Scaler", other: "Scaler") -> bool:

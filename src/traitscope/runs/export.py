@@ -7,8 +7,7 @@ of clips and two lengths. What the folder holds says `exported`.
 
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from math import prod
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -16,11 +15,12 @@ from typing import Any
 import numpy as np
 
 from traitscope import __version__
-from traitscope.errors import ConfigError, DataError
+from traitscope.errors import ConfigError
 from traitscope.extract.imported import DRAWINGS, PICTURES
 from traitscope.extract.text_counts import COLUMNS
 from traitscope.files import refuse_used, replacing, write_json
 from traitscope.learners.graphs import Graph
+from traitscope.runs.agreement import compare, lengths_of, random_batch, scaled
 from traitscope.runs.checkpoint import Checkpoint, load
 from traitscope.runs.checksums import write_checksums
 from traitscope.runs.exported import (
@@ -29,6 +29,7 @@ from traitscope.runs.exported import (
     MASK,
     MODEL,
     SCORES,
+    VARIANCES,
     WORDS,
     Holds,
     Input,
@@ -40,15 +41,10 @@ from traitscope.runs.plan import plan
 from traitscope.runs.quantised import Quantised, quantise
 from traitscope.runs.reference import FILE as REFERENCE
 from traitscope.runs.words import STREAM, Terms, Tokens, Words
-from traitscope.types import Batch, Draw
+from traitscope.types import Draw
 
-TOLERANCE = 1e-4
-"""Of a score, between the run and its graph; float arithmetic in another order differs by 1e-6."""
 _KEPT = ("run.yaml", "features.json", "card.md", REFERENCE)
 _TRACED = 3  # clips the exporter sees: 1 and 2 are sizes that it may take for fixed
-_CELLS = 200_000  # numbers of a stream of one clip in a check, at most
-_PHRASES = ("so I like um... you", "", "never ever [UNKNOWN] in Paris?", "it is what it is -- ok")
-"""Texts for a check: one of them says nothing."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +101,8 @@ def export(
     inputs, words = inputs_of(checkpoint), words_of(checkpoint)
     content = graph_of(checkpoint, inputs).SerializeToString()
     # Of the graph as it is: 8 bits lose more than rounding, which is measured on real clips.
-    differences = compare(checkpoint, served(content, inputs, words))
+    whole = served(content, inputs, words)
+    differences = compare(checkpoint, whole)
     small: Quantised | None = None
     if int8:
         content, small = quantise(checkpoint, content, inputs, words)
@@ -116,7 +113,7 @@ def export(
             shutil.copyfile(checkpoint.folder / name, folder / name)
     if words is not None:
         write_json(folder / WORDS, words.to_tree())
-    tree = _tree(checkpoint, inputs, differences)
+    tree = _tree(checkpoint, whole, differences)
     write_json(folder / INPUTS, tree | ({"int8": small.to_tree()} if small is not None else {}))
     write_checksums(folder)
     return Exported(
@@ -189,14 +186,14 @@ def graph_of(checkpoint: Checkpoint, inputs: Sequence[Input]) -> Any:
     if reason := getattr(_module(checkpoint), "CONTRACT", {}).get("onnx"):
         raise ConfigError(f"{checkpoint.config.model['name']} cannot be exported: {reason}.")
     if hasattr(fitted, "forward"):
-        return _network(checkpoint, fitted, inputs, SCORES)
+        return _network(checkpoint, fitted, inputs, surely=checkpoint.states_variance)
     if not hasattr(fitted, "graph"):
         raise ConfigError(
             f"{checkpoint.config.model['name']} cannot be exported: its Estimator has no graph()."
         )
     graph = Graph()
     if hasattr(fitted, "seeing"):
-        graph = Graph(_network(checkpoint, fitted.seeing(), inputs, "features"))
+        graph = Graph(_network(checkpoint, fitted.seeing(), inputs, output="features"))
         given = {"features": "features"}
     else:
         given = _declared(graph, inputs)
@@ -224,24 +221,44 @@ def _declared(graph: Graph, inputs: Sequence[Input]) -> dict[str, str]:
     return given
 
 
-def _network(checkpoint: Checkpoint, network: Any, inputs: Sequence[Input], output: str) -> Any:
-    """The graph of a network: its own tensors, or of a text model ids and mask of tokens."""
+def _network(
+    checkpoint: Checkpoint,
+    network: Any,
+    inputs: Sequence[Input],
+    *,
+    output: str = SCORES,
+    surely: bool = False,
+) -> Any:
+    """The graph of a network: its own tensors, or of a text model ids and mask of tokens.
+
+    Args:
+        checkpoint: its run.
+        network: that of the run, or the part of an estimator that sees pictures.
+        inputs: what the graph takes.
+        output: name of what it gives.
+        surely: whether the run states variances.
+    """
     import torch
 
     from traitscope.runs.networks import Prepared, Tokenised, network_graph
 
     network = network.cpu().eval()
     words = words_of(checkpoint)
-    batch = random_batch(inputs, _TRACED, _lengths(inputs)[0], seed=0)
+    batch = random_batch(inputs, _TRACED, lengths_of(inputs)[0], seed=0)
     arrays = tensors_of(batch, inputs, words)
+    outputs = [output]
     if words is not None:
         module: Any = Tokenised(network)
         names, axes = words.names, [{0: "clips", 1: "tokens"}] * 2
     else:
-        module = Prepared(network, inputs, checkpoint.scalers)
+        spans: list[float] = []
+        # Of several epochs' weights, each for its target, there are scores alone.
+        if surely and checkpoint.estimate(scaled(checkpoint, batch)).variance is not None:
+            outputs, spans = [SCORES, VARIANCES], [t.span for t in checkpoint.facts.targets]
+        module = Prepared(network, inputs, checkpoint.scalers, spans)
         names, axes = module.names, [_axes(name, inputs) for name in module.names]
     examples = [torch.from_numpy(arrays[name]) for name in names]
-    return network_graph(module.eval(), names, examples, axes, output=output)
+    return network_graph(module.eval(), names, examples, axes, outputs=outputs)
 
 
 def _axes(name: str, inputs: Sequence[Input]) -> dict[int, str]:
@@ -253,111 +270,15 @@ def _axes(name: str, inputs: Sequence[Input]) -> dict[int, str]:
     return {0: "clips", 1: f"{one.draw.group or one.stream}_rows"}
 
 
-def _lengths(inputs: Sequence[Input]) -> tuple[dict[str, int], dict[str, int]]:
-    """Rows of each stream in the first check and in the second, two thirds of them."""
-    longer, shorter = {}, {}
-    for one in inputs:
-        if one.rows is not None:
-            longer[one.stream] = shorter[one.stream] = one.rows
-            continue
-        fits = max(4, _CELLS // max(1, prod(one.shape)))
-        rows = min(one.draw.evaluate.count or 96, fits)
-        longer[one.stream], shorter[one.stream] = rows, max(1, 2 * rows // 3)
-    return longer, shorter
-
-
-def random_batch(
-    inputs: Sequence[Input], clips: int, lengths: Mapping[str, int], *, seed: int
-) -> Batch:
-    """Clips of random streams, as they are drawn; the first is whole, others end earlier."""
-    rng = np.random.default_rng(seed)
-    streams: dict[str, Any] = {}
-    masks: dict[str, Any] = {}
-    for one in inputs:
-        rows = lengths[one.stream]
-        shape = (clips, rows, *one.shape)
-        if one.holds == "words":
-            texts = [[_PHRASES[clip % len(_PHRASES)]] for clip in range(clips)]
-            streams[one.stream] = np.array(texts, dtype=np.dtypes.StringDType())
-            masks[one.stream] = np.ones((clips, 1), dtype=bool)
-            continue
-        if one.holds == "statistics":
-            streams[one.stream] = rng.normal(size=(clips, *one.shape))
-            if one.masked:
-                masks[one.stream] = np.arange(clips)[:, None] % 2 == 0
-            continue
-        # From the end backwards, as padding does, and never all of a clip.
-        ends = np.maximum(1, rows - np.arange(clips) % rows)
-        masks[one.stream] = np.arange(rows) < ends[:, None]
-        if one.holds == "pictures":
-            streams[one.stream] = rng.integers(256, size=shape, dtype=np.uint8)
-        else:
-            streams[one.stream] = rng.normal(size=shape).astype(np.float32)
-    names = tuple(f"clip{number}" for number in range(clips))
-    nothing = np.zeros((clips, 0))
-    return Batch(names, streams, masks, nothing, nothing > 0)
-
-
-def compare(
-    checkpoint: Checkpoint, graph: Served
-) -> tuple[tuple[int, Mapping[str, int], float], ...]:
-    """Score random input by the run and by its graph.
-
-    Returns:
-        Of each comparison: clips, rows of each stream, and the largest difference of a score.
-
-    Raises:
-        DataError: they differ by more than `TOLERANCE`.
-    """
-    results = []
-    for clips, lengths in ((1, 1), (1, 0), (4, 0), (4, 1)):
-        rows = _lengths(graph.inputs)[lengths]
-        batch = random_batch(graph.inputs, clips, rows, seed=1 + clips)
-        run = checkpoint.predict(_scaled(checkpoint, batch))
-        try:
-            exported = graph.predict(batch)
-        # Plain ones of Python, one for each fault of a graph: an axis that is fixed, above all.
-        except Exception as error:
-            raise ConfigError(
-                f"The graph of {checkpoint.folder} does not take {clips} clips of {rows} rows "
-                f"({str(error).strip()}). Where the model's size depends on the number of rows, "
-                f"its file has to say so: CONTRACT = {{'length': why}}."
-            ) from error
-        difference = float(np.abs(run - exported).max(initial=0))
-        if not difference <= TOLERANCE:  # NaN is no agreement either
-            raise DataError(
-                f"The graph of {checkpoint.folder} gives scores that differ from the run's by "
-                f"{difference:.2g} (at most {TOLERANCE:g} is rounding) for {clips} clips of "
-                f"{rows} rows. It was not written; please report it with the model's name."
-            )
-        results.append((clips, rows, difference))
-    return tuple(results)
-
-
-def _scaled(checkpoint: Checkpoint, batch: Batch) -> Batch:
-    """Standardise as `data.drawing` does, before a batch that the run itself gets."""
-    streams = dict(batch.streams)
-    for name, scaler in checkpoint.scalers.items():
-        streams[name] = scaler(streams[name])
-    for name, mask in batch.masks.items():
-        if name != STREAM and streams[name].dtype != np.uint8:
-            streams[name] = np.where(_beside(mask, streams[name]), streams[name], 0)
-    return replace(batch, streams=streams)
-
-
-def _beside(mask: Any, values: Any) -> Any:
-    return mask.reshape(*mask.shape, *[1] * (values.ndim - mask.ndim))
-
-
 def _tree(
     checkpoint: Checkpoint,
-    inputs: Sequence[Input],
+    graph: Served,
     differences: Sequence[tuple[int, Mapping[str, int], float]],
 ) -> dict[str, Any]:
     """What the graph takes and gives, for programs and people that know nothing of this one."""
     facts = checkpoint.facts
     streams = {}
-    for one in inputs:
+    for one in graph.inputs:
         request = facts.requests[one.stream]
         streams[one.stream] = {
             **one.to_tree(),
@@ -375,6 +296,7 @@ def _tree(
         "kind": facts.kind,
         "output": {
             "name": SCORES,
+            "variances": VARIANCES if graph.states_variance else None,
             "targets": [
                 {"name": t.name, "label": t.label, "low": t.low, "high": t.high}
                 for t in facts.targets

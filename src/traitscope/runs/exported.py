@@ -24,7 +24,8 @@ MODEL, INPUTS, WORDS = "model.onnx", "inputs.json", "words.json"
 FORMAT = 1
 MASK = "_mask"
 """Behind the name of a stream: which of its rows are there."""
-SCORES = "scores"
+SCORES, VARIANCES = "scores", "variances"
+"""What a graph gives; the second one of networks that say how sure they are, in squared units."""
 WHY = "Running an exported model"
 
 Holds = Literal["numbers", "pictures", "statistics", "words"]
@@ -108,14 +109,25 @@ class Served:
     inputs: tuple[Input, ...]
     words: Words | None = None
 
+    @property
+    def states_variance(self) -> bool:
+        """Whether the graph says of each score how sure it is."""
+        return VARIANCES in [one.name for one in self.session.get_outputs()]
+
     def predict(self, batch: Batch) -> NDArray[np.float64]:
         """(clips, targets) of a batch of NumPy arrays, whose streams are not standardised."""
+        return self.estimate(batch)[0]
+
+    def estimate(self, batch: Batch) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
+        """The same, and variances in squared units where the graph states them."""
         arrays = tensors_of(batch, self.inputs, self.words)
         # The exporter leaves out what has no say, such as the mask of a stream that is always
         # there.
         wanted = [one.name for one in self.session.get_inputs()]
-        (scores,) = self.session.run([SCORES], {name: arrays[name] for name in wanted})
-        return np.asarray(scores, dtype=np.float64)
+        outputs = [SCORES, VARIANCES] if self.states_variance else [SCORES]
+        given = self.session.run(outputs, {name: arrays[name] for name in wanted})
+        scores, *variances = (np.asarray(one, dtype=np.float64) for one in given)
+        return scores, variances[0] if variances else None
 
 
 def served(content: bytes, inputs: Sequence[Input], words: Words | None = None) -> Served:
@@ -219,6 +231,6 @@ def _check_names(folder: Path, served: Served) -> None:
     known |= set(served.words.names) if served.words is not None else set()
     lacking = sorted({one.name for one in served.session.get_inputs()} - known)
     outputs = [one.name for one in served.session.get_outputs()]
-    if lacking or outputs != [SCORES]:
+    if lacking or outputs not in ([SCORES], [SCORES, VARIANCES]):
         what = f"takes {lacking[0]!r}" if lacking else f"gives {', '.join(outputs)}"
         raise DataError(f"{folder / MODEL} {what}, which {INPUTS} does not say. {_CURE}")

@@ -20,6 +20,7 @@ from traitscope.errors import ConfigError
 from traitscope.extras import require
 from traitscope.learners.graphs import OPSET
 from traitscope.nn.images import as_images, normalised
+from traitscope.runs.checkpoint import predicted
 from traitscope.runs.exported import SCORES, Input
 from traitscope.runs.tensors import Flat
 from traitscope.types import Batch
@@ -31,11 +32,27 @@ _TOO_LARGE = 1.8 * 2**30
 class Prepared(nn.Module):
     """A network that takes drawn streams: standardises numbers, normalises pictures, hides rows."""
 
+    squares: Tensor
+
     def __init__(
-        self, network: nn.Module, inputs: Sequence[Input], scalers: Mapping[str, Scaler]
+        self,
+        network: nn.Module,
+        inputs: Sequence[Input],
+        scalers: Mapping[str, Scaler],
+        spans: Sequence[float] = (),
     ) -> None:
+        """Take a network.
+
+        Args:
+            network: in evaluation mode.
+            inputs: what the graph takes.
+            scalers: stream -> what standardises it.
+            spans: of the targets' ranges where variances are to be given, too; else nothing.
+        """
         super().__init__()
         self.inputs = tuple(inputs)
+        # A network states its variance in squared shares of the ranges.
+        self.register_buffer("squares", torch.tensor(spans, dtype=torch.float64).square())
         # Its factors are kept for later: made while a network is traced, they would be no numbers.
         normalised(torch.zeros(1, 1, 3, 1, 1))
         streams = {one.stream: torch.zeros(1) for one in inputs}
@@ -51,15 +68,18 @@ class Prepared(nn.Module):
         """What each argument of ``forward`` is."""
         return self.flat.names
 
-    def forward(self, *tensors: Tensor) -> Tensor:
-        """Streams as they are drawn, then masks -> (clips, targets)."""
+    def forward(self, *tensors: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+        """Streams as they are drawn, then masks -> (clips, targets), of some with variances."""
         masks = dict(zip(self.flat.masks, tensors[len(self.inputs) :], strict=True))
         ready = [
             self._ready(place, one, tensors[place], masks.get(one.stream))
             for place, one in enumerate(self.inputs)
         ]
-        scores: Tensor = self.flat(*ready, *masks.values())
-        return scores
+        output = self.flat.output(*ready, *masks.values())
+        scores: Tensor = predicted(output)
+        if not len(self.squares):
+            return scores
+        return scores, output.log_variance.double().exp() * self.squares
 
     def _ready(self, place: int, one: Input, values: Tensor, mask: Tensor | None) -> Tensor:
         if one.holds == "pictures":
@@ -101,7 +121,7 @@ def network_graph(
     examples: Sequence[Tensor],
     axes: Sequence[Mapping[int, str]],
     *,
-    output: str = SCORES,
+    outputs: Sequence[str] = (SCORES,),
 ) -> Any:
     """Trace a module of tensors.
 
@@ -110,7 +130,7 @@ def network_graph(
         names: of its arguments.
         examples: of its arguments, of more than one clip and row.
         axes: of each argument, axis -> name of those that may have any length.
-        output: name of what it gives.
+        outputs: names of what it gives.
 
     Returns:
         The model as ``onnx`` has it.
@@ -132,7 +152,7 @@ def network_graph(
                 dynamo=True,
                 dynamic_shapes=(shapes,),
                 input_names=list(names),
-                output_names=[output],
+                output_names=list(outputs),
                 opset_version=OPSET,
                 verbose=False,
             )

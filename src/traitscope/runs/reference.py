@@ -19,7 +19,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from traitscope.answers import Interval
-from traitscope.errors import DataError, shown
+from traitscope.errors import DataError, counted, shown
 from traitscope.files import check_regular, replacing
 from traitscope.statistics.conformal import LEVEL, coverage, fewest_groups, half_widths
 from traitscope.statistics.familiarity import Familiar
@@ -128,9 +128,10 @@ class Reference:
             return ""
         groups = self.residuals.groups
         if groups < fewest_groups(level):
+            few = counted(groups, "person or recording", "people or recordings")
             return (
-                f"No intervals: labels of {groups} people or recordings were held out, and "
-                f"{level:.0%} intervals need {fewest_groups(level)}."
+                f"No intervals: labels of {few} were held out, and {level:.0%} intervals need "
+                f"{fewest_groups(level)}."
             )
         own = (
             " They are wider where the model says that it is less sure: its own standard "

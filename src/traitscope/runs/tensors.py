@@ -55,6 +55,11 @@ class Flat(nn.Module):
 
     def forward(self, *tensors: Tensor) -> Tensor:
         """Streams (clips, rows, ...) and masks (clips, rows) -> (clips, targets)."""
+        scores: Tensor = predicted(self.output(*tensors))
+        return scores
+
+    def output(self, *tensors: Tensor) -> Any:
+        """The same arguments -> what the network itself returns."""
         count = len(self.streams)
         streams: dict[str, Any] = dict(zip(self.streams, tensors[:count], strict=True))
         masks: dict[str, Any] = dict(zip(self.masks, tensors[count:], strict=True))
@@ -62,6 +67,4 @@ class Flat(nn.Module):
             streams[name], masks[name] = words, mask
         # No model reads labels or ids of clips: shapes of the streams alone say how many there are.
         nothing = tensors[0].new_zeros((tensors[0].shape[0], 0)) if tensors else torch.zeros((0, 0))
-        batch = Batch((), streams, masks, nothing, nothing)
-        scores: Tensor = predicted(self.network(batch))
-        return scores
+        return self.network(Batch((), streams, masks, nothing, nothing))

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,6 +87,29 @@ class Lines:
         """What stands before the first row."""
         with _open(self.path, self.data) as file:
             return file.read(self.start)
+
+
+def preceded(first: bytes, file: BinaryIO) -> BinaryIO:
+    """A file with some bytes before its own."""
+    return io.BufferedReader(_Preceded(first, file))
+
+
+class _Preceded(io.RawIOBase):
+    """A file with some bytes before its own."""
+
+    def __init__(self, first: bytes, file: BinaryIO) -> None:
+        self._first, self._file = first, file
+
+    def readable(self) -> bool:
+        """Yes: it is there to be read."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill a buffer with what comes next; 0 at the end."""
+        piece = self._first[: len(buffer)] or self._file.read(len(buffer))
+        self._first = self._first[len(buffer) :]
+        buffer[: len(piece)] = piece
+        return len(piece)
 
 
 def look_at(path: Path, start: bytes) -> Lines:

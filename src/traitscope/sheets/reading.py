@@ -1,6 +1,7 @@
 """A table of other people's -> its columns, as text or as numbers, in whole or in parts."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ from traitscope.errors import DataError, some
 from traitscope.escaping import plain
 from traitscope.files import check_regular
 from traitscope.sheets._kinds import LOOKED_AT_BYTES, is_parquet
-from traitscope.sheets._lines import Lines, look_at
+from traitscope.sheets._lines import Lines, look_at, preceded
 from traitscope.sheets._parquet import check_cells, parquet_columns, parquet_names
 from traitscope.sheets.cells import NO_NUMBER, as_numbers, is_unnamed, same_name
 
@@ -90,7 +91,6 @@ class Sheet:
     def _parts(
         self, texts: Sequence[str], numbers: Mapping[str, Any], rows: int | None
     ) -> "Iterator[pd.DataFrame]":
-        import pandas as pd
 
         assert self.lines is not None
         wanted = len({*texts, *numbers})
@@ -98,14 +98,11 @@ class Sheet:
         check_cells(self.path, wanted * (rows or self.lines.rows.count))
         left_out = {*self.lines.rows.hollow, *self.lines.rows.long}
         count = 0
-        try:
-            for part in _parse(
-                self.lines, self._wanted(texts, numbers), numbers, self.places, rows
-            ):
+        parts = _parse(self.lines, self._wanted(texts, numbers), numbers, self.places, rows)
+        with _as_csv(self.path):
+            for part in parts:
                 count += len(part)
                 yield self._cleaned(part, texts, numbers, left_out)
-        except (pd.errors.ParserError, UnicodeDecodeError) as error:
-            raise DataError(f"{self.path} is not readable as CSV: {error}") from error
         # Where pandas sees other rows than were counted, cells would go to other clips.
         if count != self.lines.rows.count:
             raise DataError(
@@ -238,6 +235,17 @@ def open_sheet(
     return Sheet(path, tuple(places), decimal_comma, tuple(notes), lines, places)
 
 
+@contextmanager
+def _as_csv(path: Path) -> Iterator[None]:
+    """Say of what pandas cannot read that it is no CSV."""
+    import pandas as pd
+
+    try:
+        yield
+    except (pd.errors.ParserError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} is not readable as CSV: {error}") from error
+
+
 def _text(column: "pd.Series") -> "pd.Series":
     """Cells without spaces around them, and without the apostrophe that guards against formulas."""
     stripped = column.fillna("").str.strip()
@@ -268,7 +276,9 @@ def _notes(lines: Lines, bare: Sequence[int]) -> Iterator[str]:
     if lines.rows.short:
         yield f"{lines.rows.short} rows of {lines.path.name} end early; what they lack is missing."
     if bare:
-        (first, *_) = _parse(lines, bare, {}, dict(zip(bare, bare, strict=True)), _LOOKED_AT_ROWS)
+        parts = _parse(lines, bare, {}, dict(zip(bare, bare, strict=True)), _LOOKED_AT_ROWS)
+        with _as_csv(lines.path):
+            first = next(parts)
         held = [place for place in bare if first[place].fillna("").str.strip().any()]
         if held:
             yield _unnamed_note(held)
@@ -310,9 +320,16 @@ def _parse(
                 "na_values": missing,
                 "skipinitialspace": True,
             }
-            whole = [pd.read_csv(file, **settings)] if rows is None else None
-            for part in whole or pd.read_csv(file, chunksize=rows, **settings):
-                yield _widened(part, types)
+            if rows is None:
+                yield _widened(pd.read_csv(file, **settings), types)
+                return
+            # One whole row before the others: where all of the first part end early, pandas would
+            # refuse columns that only later rows have.
+            whole_row = (lines.separator * (width - 1) + "\n").encode()
+            begun = preceded(whole_row, file)
+            for number, part in enumerate(pd.read_csv(begun, chunksize=rows, **settings)):
+                part.index -= 1
+                yield _widened(part if number else part.iloc[1:], types)
 
     types = {places[name]: numbers.get(name, str) for name in wanted}
     # Parts are read as text, since pandas would choose a type for each by itself.
