@@ -116,6 +116,15 @@ def _row(tested: Mapping[str, Any]) -> str:
 def measure(folder: Path, model: str) -> dict[str, Any]:
     """Train one model, explain its unseen clips, test it and its twin."""
     checkpoint = load(trained(folder, model))
+    tested = {
+        name: measure_explanations(one, split="test")
+        for name, one in (("trained", checkpoint), ("twin", twin(checkpoint)))
+    }
+    return {**found(folder, model, checkpoint), **tested}
+
+
+def found(folder: Path, model: str, checkpoint: Checkpoint) -> dict[str, Any]:
+    """Of how many unseen clips stream, seconds and region are those that were planted."""
     corpus = load_corpus(f"synthetic:{folder / 'corpus'}")
     parts = split(corpus, checkpoint.config.protocol)
     clips = [*parts.validation, *parts.test]
@@ -142,12 +151,8 @@ def measure(folder: Path, model: str) -> dict[str, Any]:
             hits["seconds"].append(start - SLACK <= middle <= end + SLACK)
         if top.region and wanted.regions:
             hits["region"].append(top.region in wanted.regions)
-    tested = {
-        name: measure_explanations(one, split="test")
-        for name, one in (("trained", checkpoint), ("twin", twin(checkpoint)))
-    }
-    found = {name: float(np.mean(some)) if some else None for name, some in hits.items()}
-    return {"clips": len(hits["stream"]), **found, **tested}
+    shares = {name: float(np.mean(some)) if some else None for name, some in hits.items()}
+    return {"clips": len(hits["stream"]), **shares}
 
 
 def trained(folder: Path, model: str) -> Path:

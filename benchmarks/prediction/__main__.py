@@ -17,7 +17,7 @@ from benchmarks.extraction.clips import describe, make_clips, make_long
 from benchmarks.figures import figure
 from benchmarks.prediction import clips, texts
 
-ROUNDS, REPEATS = 2, 3
+ROUNDS, REPEATS = 4, 3
 PARTS = ("rates", "start", "opens", "texts", "sound", "recordings", "one")
 HERE = Path(__file__).parent
 Goals = list[tuple[str, bool]]
@@ -84,11 +84,13 @@ def _rates(options: argparse.Namespace, run: Path, media: list[Path], goals: Goa
     """Clips per second of `prepare` and `predict` on the same clips, in turn, once under way."""
     files = media if options.files is None else sorted(options.files.iterdir())
     paths = [files[number % len(files)] for number in range(options.clips)]
-    prepared, predicted = [], []
+    prepared, predicted = list[float](), list[float]()
+    turns = [(clips.preparing, prepared), (clips.predicting, predicted)]
     for number in range(ROUNDS):  # in turn: what else the machine does is shared by both
         some = paths[number::ROUNDS]
-        prepared.append(clips.preparing(run, some, options.processes))
-        predicted.append(clips.predicting(run, some, options.processes))
+        for rate, kept in turns:
+            kept.append(rate(run, some, options.processes))
+        turns.reverse()  # nor does one of them always come when it has just become busier
     ratio = sum(predicted) / sum(prepared)
     _row(f"prepare, clips per second, {options.processes} processes", f"{mean(prepared):.2f}")
     _row("predict, further clips per second", f"{mean(predicted):.2f}", ratio)

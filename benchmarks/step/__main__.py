@@ -18,11 +18,13 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import Any
 
 import numpy as np
+import psutil
 import torch
+from numpy.typing import NDArray
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.figures import figure
@@ -33,10 +35,10 @@ from traitscope.data.examples import Examples
 from traitscope.data.loader import Loader, reading
 from traitscope.features.store import StatusRow, Store
 from traitscope.runs.checkpoint import predicted
-from traitscope.runs.plan import load_run, plan
+from traitscope.runs.plan import Plan, load_run, plan
 from traitscope.runs.settings import RunConfig
 from traitscope.training.optimisation import optimizer_of
-from traitscope.types import TRAITS, Batch, Clip, Draw, Stream, Target
+from traitscope.types import TRAITS, Batch, Clip, Stream, Target
 
 MODELS = {"face_cnn": (1, 32), "s2d_112": (1, 1), "crnet": (2, 2), "au_hybrid": (16, 16)}
 """Recipe -> clips per step on a CPU, and on a GPU, there --batch times as many."""
@@ -49,36 +51,54 @@ SECONDS, SAMPLE_RATE_HZ = 15, 16_000
 
 @dataclass
 class Times:
-    """Seconds of steps: of all, and of the network alone."""
+    """Seconds of a step: of all, and of the network alone.
+
+    Attributes:
+        whole: by the clock.
+        network: by the clock.
+        processor: of this process and its readers.
+        processor_network: of this process, within the network in those very steps.
+    """
 
     whole: float
     network: float
+    processor: float
+    processor_network: float
 
     @property
     def rest(self) -> float:
-        """Share of a step outside the network."""
-        return max(0.0, 1 - self.network / self.whole)
+        """Share of a step outside the network, as if readers took turns with it.
+
+        On a CPU of processor time: by the clock it would be that of a machine with nothing else to
+        do. On a GPU, which has no such time, by the clock.
+        """
+        if torch.cuda.is_available():
+            return max(0.0, 1 - self.network / self.whole)
+        return max(0.0, 1 - self.processor_network / self.processor)
 
 
 def main() -> None:
     """Print one line per model."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--short", action="store_true", help="two steps of the small models")
+    parser.add_argument("--models", nargs="+", choices=list(MODELS), default=list(MODELS))
     parser.add_argument("--batch", type=int, default=4, help="times as many clips on a GPU")
     parser.add_argument("--steps", type=int, default=6)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--peak", type=float, default=989e12, help="bf16 FLOP/s of the GPU")
     chosen = parser.parse_args()
-    print_start(2 if chosen.short else 5)
-    print()
+    if chosen.models == list(MODELS):
+        print_start(2 if chosen.short else 5)
+        print()
     gpu = torch.cuda.is_available()
     steps = 1 if chosen.short else chosen.steps
     print("| model | clips | s/step | s network | outside | TFLOP/s | of peak | busy | GiB |")
     print("|---|--:|--:|--:|--:|--:|--:|--:|--:|")
     little = chosen.short and not gpu
-    for name, (on_cpu, on_gpu) in MODELS.items():
+    for name in chosen.models:
         if little and name not in SHORT:
             continue
+        on_cpu, on_gpu = MODELS[name]
         size = on_gpu * chosen.batch if gpu else min(on_cpu, 8) if chosen.short else on_cpu
         config = load_run(name, SHORT[name] if little else [])
         with tempfile.TemporaryDirectory() as place:
@@ -107,7 +127,7 @@ def measure(
     pretrained = {"pretrained": False} if hasattr(planned.options, "pretrained") else {}
     options = planned.options.model_copy(update=pretrained)
     _say(f"{name}: {size * 2} clips are made")
-    examples = _made(planned.draws, folder, clips=size * 2)
+    examples = _made(planned, folder, clips=size * 2)
     drawn, draws = examples[0, 0], planned.draws
     shapes = {
         stream: array.shape if draws[stream].pool else row_shape(array)
@@ -141,17 +161,28 @@ def _timed(fit: Any, loader: Loader, one: Batch, steps: int, device: str) -> tup
     for batch in islice(_epochs(loader), 1):  # readers start
         fit(to_tensors(batch, device))
     _wait(device)
-    begin = perf_counter()
+    begin, within = _now(), 0.0
     for batch in islice(_epochs(loader), steps):
-        fit(to_tensors(batch, device))
+        tensors = to_tensors(batch, device)
+        before = process_time()
+        fit(tensors)
+        within += process_time() - before
     _wait(device)
-    whole = (perf_counter() - begin) / steps
-    begin = perf_counter()
+    whole = (_now() - begin) / steps
+    begin = _now()
     for _ in range(steps):
         fit(one)
     _wait(device)
-    network = (perf_counter() - begin) / steps
-    return Times(whole, network), min(1.0, network / whole)
+    network = (_now() - begin) / steps
+    times = Times(whole[0], network[0], whole[1] + whole[2], within / steps)
+    return times, min(1.0, network[0] / whole[0])
+
+
+def _now() -> NDArray[np.float64]:
+    """The clock, and the processor time of this process and of its readers."""
+    of_readers = [child.cpu_times() for child in psutil.Process().children()]
+    readers = sum(times.user + times.system for times in of_readers)
+    return np.array([perf_counter(), process_time(), readers])
 
 
 def _say(what: str) -> None:
@@ -177,29 +208,29 @@ def _epochs(loader: Loader) -> Iterator[Batch]:
         yield from loader
 
 
-def _made(draws: dict[str, Draw] | Any, folder: Path, *, clips: int) -> Examples:
+def _made(planned: Plan, folder: Path, *, clips: int) -> Examples:
     """Streams of noise in a store, in the shapes that extractors give."""
     store, rng = Store(folder), np.random.default_rng(0)
-    keys = {stream: f"{stream}-0" for stream in draws}
+    keys = {stream: f"{stream}-0" for stream in planned.draws}
     ids = [f"c{number}" for number in range(clips)]
     for stream, key in keys.items():
         store.add(key, {"extractor": stream})
-        made = _stream(stream, rng)
+        settings: Any = planned.requests[stream].config
+        made = _stream(stream, rng, getattr(settings, "size", 0))
         for clip in ids:
             store.write(key, clip, made)
             store.record(key, StatusRow(clip, rows=len(made.time), coverage=1.0))
     all_clips = [Clip(clip) for clip in ids]
-    return Examples(all_clips, store, keys, draws, targets=[]).for_training(0)
+    return Examples(all_clips, store, keys, planned.draws, targets=[]).for_training(0)
 
 
-def _stream(name: str, rng: np.random.Generator) -> Stream:
+def _stream(name: str, rng: np.random.Generator, size: int) -> Stream:
     from traitscope.extract.signals import COLUMNS
 
     time = np.arange(ROWS) / 5
-    if name in {"faces", "frames"}:
+    if name in {"faces", "frames", "drawings"}:
         import cv2
 
-        size = 224 if name == "faces" else 256
         smooth = [cv2.resize(p, (size, size)) for p in rng.integers(0, 256, (ROWS, 24, 24, 3), "B")]
         return Stream(time, images=tuple(cv2.imencode(".jpg", p)[1].tobytes() for p in smooth))
     if name == "waveform":

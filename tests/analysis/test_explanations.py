@@ -15,7 +15,7 @@ from traitscope.analysis.deletion import BETTER, NO_BETTER, Deletion
 from traitscope.analysis.evidence import Explanation, Strip
 from traitscope.analysis.explanation_test import estimated, summarise
 from traitscope.analysis.explanations import explain, explain_subject, subject_of
-from traitscope.analysis.parts import parts_of, segments, without
+from traitscope.analysis.parts import Part, parts_of, segments, without
 from traitscope.analysis.references import Reference, mean_reference, reference_of
 from traitscope.analysis.regions import AROUND, CHEEKS, EYES, MOUTH, NOSE, region_of
 from traitscope.corpora import load_corpus
@@ -27,7 +27,7 @@ from traitscope.report.explanation import write_explanation
 from traitscope.runs.checkpoint import load
 from traitscope.runs.tensors import Flat
 from traitscope.training.fitting import train
-from traitscope.types import Batch, Clip
+from traitscope.types import Batch, Clip, Target
 
 CLIP = Clip("one")
 
@@ -125,6 +125,34 @@ def deletion(evidence: float, random: float) -> Deletion:
     towards = np.sign(whole - empty)
     others = random + np.linspace(-0.01, 0.01, 5)[:, None, None]
     return Deletion(whole, empty, whole - towards * step, whole - towards * others)
+
+
+def test_the_region_that_is_named_is_that_of_the_top_seconds() -> None:
+    """What somebody looks like adds a little in every second; he smiles in one of them."""
+    seconds = np.arange(4.0)
+    cells = {(1, 2): "brows", (6, 4): "mouth"}
+    parts = [Part("faces", (), at, at + 1, cell=cell) for at in seconds for cell in cells]
+    adds = np.array([[0.2, 0.0], [0.2, 0.0], [0.2, 0.5], [0.2, 0.0]]).reshape(-1, 1)
+    one = np.ones(1)
+    made = Explanation(
+        *("clip", "", "run", "model", "apparent", "corpus"),
+        targets=(Target("warmth", 0, 1, 1),),
+        scores=one,
+        seconds=4.0,
+        parts=tuple(parts),
+        values=adds,
+        alone={"faces": one},
+        strips={"faces": Strip(seconds, seconds + 1, adds.reshape(4, 2).sum(axis=1)[:, None])},
+        cells={"faces": cells},
+        pictures={},
+        deletion=Deletion(one, 0 * one, one[None], one[None, None]),
+        method="",
+        against="",
+    )
+    assert made.regions["faces"]["brows"] == pytest.approx(0.8)
+    assert made.regions["faces"]["mouth"] == pytest.approx(0.5)
+    top = made.top("warmth")
+    assert (top.seconds, top.region) == ((2.0, 3.0), "mouth")
 
 
 def test_a_clip_is_better_than_random_only_by_more_than_chance_and_dust() -> None:

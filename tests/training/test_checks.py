@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import shlex
 from pathlib import Path
 from typing import Any
@@ -163,6 +164,30 @@ def test_a_label_that_is_no_number_of_any_scale_is_named(tmp_path: Path) -> None
     assert load_corpus(f"table:{place / 'clips.csv'}").clips[0].targets["openness"] == 1e39
     with pytest.raises(DataError, match=r"label openness of clip 'c000' is 1e\+39"):
         train("audio_lstm", [*data(place), *QUICK], to=place / "run")
+
+
+@pytest.mark.parametrize(
+    "model", ["functionals", pytest.param("audio_lstm", marks=pytest.mark.slow)]
+)
+def test_a_target_without_labels_to_fit_on_is_refused_with_the_cure(
+    tmp_path: Path, model: str
+) -> None:
+    address = make_corpus(tmp_path)
+    make_store(tmp_path / "store", address)
+    with (tmp_path / "clips.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    with (tmp_path / "clips.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        for number, row in enumerate(rows):
+            empty = row["split"] == "train" and number
+            writer.writerow({**row, **({"openness": ""} if empty else {})})
+    settings = [*data(tmp_path), *(QUICK if model == "audio_lstm" else [])]
+    with pytest.raises(DataError, match="1 of 24 fitted clips have a label for openness") as caught:
+        train(model, settings, to=tmp_path / "run", accelerator="cpu")
+    assert not (tmp_path / "run").exists()
+    (cure,) = re.findall(r"data\.targets=\S+\]", str(caught.value))
+    train(model, [*settings, cure], to=tmp_path / "run", accelerator="cpu")
 
 
 def test_batches_of_one_work_or_are_refused_before_anything_is_written(tmp_path: Path) -> None:

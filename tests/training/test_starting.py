@@ -143,12 +143,24 @@ def test_a_direction_that_nobody_declared_is_asked_for() -> None:
     there, here = (Target("openness", 0, 1, 1),), (Target("openness", 0, 1),)
     axes = {"1.weight": (0, 1), "1.bias": (0, 1)}
     origin = Origin("RUN", tensors, there)
-    with pytest.raises(DataError, match=r"the corpus does not say whether a high 'openness'"):
+    asked = r"the corpus does not say whether a high 'openness'.*skip=\[1\.weight,1\.bias\]"
+    with pytest.raises(DataError, match=asked):
         take_over(network, origin, here, axes=axes, start=Start())
     account = take_over(network, origin, here, axes=axes, start=Start(skip=("1.*",)))
     assert account.taken == ["0.weight", "0.bias"]
     same = Origin("RUN", tensors, here, same_corpus=True)
     assert take_over(network, same, here, axes=axes, start=Start()).targets == {"openness": "taken"}
+
+
+def test_a_head_on_other_features_may_start_fresh() -> None:
+    network = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Linear(4, 1))
+    wide = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Linear(9, 1)).state_dict()
+    targets, axes = (Target("openness", 0, 1, 1),), {"1.weight": (0, 1), "1.bias": (0, 1)}
+    origin = Origin("RUN", wide, targets)
+    with pytest.raises(DataError, match=r"\[1, 9\] in RUN and \[1, 4\].*skip=\[1\.weight\]"):
+        take_over(network, origin, targets, axes=axes, start=Start())
+    account = take_over(network, origin, targets, axes=axes, start=Start(skip=("1.weight",)))
+    assert account.taken == ["0.weight", "0.bias", "1.bias"]
 
 
 @pytest.mark.parametrize("name", ["audio_lstm", "au_hybrid", "bimodal_lstm", "face_cnn"])

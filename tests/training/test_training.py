@@ -135,6 +135,7 @@ def test_a_run_can_start_from_another(place: Path, tmp_path: Path) -> None:
     assert float(history(second)[0]["train_loss"]) < float(history(first)[0]["train_loss"])
     with pytest.raises(ConfigError, match="cannot start from another run"):
         train("functionals", data(place), to=tmp_path / "c", start_from=first)
+    assert not (tmp_path / "c").exists()
 
 
 def test_fitting_on_train_and_validation_selects_on_nothing(place: Path, tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 `Explanation` is what ``traitscope.explain`` returns; ``report.explanation`` draws it as a page.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from html import escape
 from typing import TYPE_CHECKING, Any
@@ -50,7 +50,7 @@ class Strip:
 
 @dataclass(frozen=True)
 class Top:
-    """What holds a score on its side of the reference most.
+    """What holds a score on its side of the reference most; name and region in those seconds.
 
     Attributes:
         stream: whose loss costs most.
@@ -80,7 +80,7 @@ class Explanation:
         values: (parts, targets) what each adds to each score, see ``method``.
         alone: stream -> (targets,) what the scores lose without it.
         strips: stream -> what its seconds add.
-        regions: stream of pictures -> region -> (targets,).
+        cells: stream of pictures -> cell -> the region that it lies in.
         pictures: stream -> (seconds, JPEG) of each row.
         deletion: the test of it all.
         method: how the values were computed, in words.
@@ -102,7 +102,7 @@ class Explanation:
     values: Array
     alone: Mapping[str, Array]
     strips: Mapping[str, Strip]
-    regions: Mapping[str, Mapping[str, Array]]
+    cells: Mapping[str, Mapping[tuple[int, int], str]]
     pictures: Mapping[str, tuple[tuple[float, bytes], ...]]
     deletion: Deletion
     method: str
@@ -114,12 +114,32 @@ class Explanation:
         """The place of a target."""
         return [target.name for target in self.targets].index(name)
 
+    @property
+    def regions(self) -> dict[str, dict[str, Array]]:
+        """What the regions of pictures add: stream -> region -> (targets,)."""
+        every = {stream: self._sums(stream, self._region) for stream in self.cells}
+        return {stream: sums for stream, sums in every.items() if sums}
+
     def names(self, stream: str) -> dict[str, Array]:
         """What the columns or words of a stream add, in the order in which they first occur."""
+        return self._sums(stream, lambda part: part.name)
+
+    def _region(self, part: Part) -> str:
+        return "" if part.cell is None else self.cells[part.stream][part.cell]
+
+    def _sums(
+        self,
+        stream: str,
+        named: Callable[[Part], str],
+        seconds: tuple[float, float] | None = None,
+    ) -> dict[str, Array]:
+        """What the parts of a stream add, by name; only those that begin in some seconds."""
+        first, end = seconds or (-np.inf, np.inf)
         sums: dict[str, Array] = {}
         for part, values in zip(self.parts, self.values, strict=True):
-            if part.stream == stream and part.name:
-                sums[part.name] = sums.get(part.name, 0.0) + values
+            inside = part.start is None or first <= part.start < end
+            if part.stream == stream and inside and (name := named(part)):
+                sums[name] = sums.get(name, 0.0) + values
         return sums
 
     def top(self, name: str) -> Top:
@@ -128,15 +148,19 @@ class Explanation:
         sign = float(self.deletion.towards[place])
         stream = max(self.alone, key=lambda one: sign * self.alone[one][place])
         strip = self.strips.get(stream)
+        seconds = None if strip is None else strip.peak(place, sign)
 
-        def best(of: Mapping[str, Array]) -> str:
+        def best(named: Callable[[Part], str]) -> str:
+            # In those seconds: what somebody looks like all along adds to every second of a clip,
+            # and would drown what is done in some of them.
+            of = self._sums(stream, named, seconds)
             return max(of, key=lambda one: sign * of[one][place], default="")
 
         return Top(
             stream,
-            None if strip is None else strip.peak(place, sign),
-            best(self.names(stream)),
-            best(self.regions.get(stream, {})),
+            seconds,
+            best(lambda part: part.name),
+            best(self._region) if stream in self.cells else "",
         )
 
     def to_frame(self) -> "pd.DataFrame":

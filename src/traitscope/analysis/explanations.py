@@ -222,7 +222,7 @@ def explain_subject(
         values=found.values,
         alone=alone(checkpoint, example, empty),
         strips=_strips(checkpoint, subject, parts, found.values),
-        regions=_regions(checkpoint, parts, found.values),
+        cells=_cells(checkpoint, parts),
         pictures=_pictures(example),
         deletion=deletion,
         method=found.method,
@@ -314,19 +314,18 @@ def _pooled_strip(checkpoint: Checkpoint, subject: Subject, name: str) -> Strip 
     return Strip(edges[kept], edges[np.array(kept) + 1], scores[0] - scores[1:])
 
 
-def _regions(
-    checkpoint: Checkpoint, parts: tuple[Part, ...], values: Array
-) -> dict[str, dict[str, Array]]:
-    sums: dict[str, dict[str, Array]] = {}
-    for part, one in zip(parts, values, strict=True):
-        if part.cell is None:
+def _cells(
+    checkpoint: Checkpoint, parts: tuple[Part, ...]
+) -> dict[str, dict[tuple[int, int], str]]:
+    """The region of each cell, stream by stream."""
+    regions: dict[str, dict[tuple[int, int], str]] = {}
+    for part in parts:
+        if part.cell is None or part.cell in regions.setdefault(part.stream, {}):
             continue
         config: Any = checkpoint.facts.requests[part.stream].config
         padding = padding_of(part.stream, config.model_dump())
-        region = region_of(part.cell, padding=padding)
-        mine = sums.setdefault(part.stream, {})
-        mine[region] = mine.get(region, 0.0) + one
-    return sums
+        regions[part.stream][part.cell] = region_of(part.cell, padding=padding)
+    return regions
 
 
 def _pictures(example: Example) -> dict[str, tuple[tuple[float, bytes], ...]]:

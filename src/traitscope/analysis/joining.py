@@ -57,10 +57,7 @@ def joined(
         scores=deletion.whole,
         alone=_means([one.alone for one in made]),
         strips=_strips(made, windows),
-        regions={
-            stream: _means([one.regions.get(stream, {}) for one in made])
-            for stream in dict.fromkeys(name for one in made for name in one.regions)
-        },
+        cells={stream: some for one in made for stream, some in one.cells.items()},
         pictures={
             stream: tuple(
                 (at.start + time, picture)

@@ -12,7 +12,7 @@ What else has another shape is refused with both shapes, unless the user leaves 
 """
 
 import fnmatch
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -127,7 +127,7 @@ def take_over(
     state = network.state_dict()
     parameters = {name for name, _ in network.named_parameters()}
     heads = [name for name in chosen if name in axes]
-    fates = _fates(origin, targets) if heads else {}
+    fates = _fates(origin, targets, heads) if heads else {}
     account.targets = fates if axes else {}
     turnable = all(axis == 0 and rows == 1 for axis, rows in axes.values())
     fresh_heads = {n for n, fate in fates.items() if fate == "turned"} if not turnable else set()
@@ -139,6 +139,8 @@ def take_over(
         if name not in state:
             account.left[name] = "the network has none of that name"
         elif name in axes and origin.targets:
+            if not _is_such_a_head(state[name], tensor, axes[name], origin):
+                raise DataError(_misfit(origin, name, tensor, state[name]))
             result[name] = _head(state[name], tensor, axes[name], origin, targets, account)
         elif (
             tuple(tensor.shape) == tuple(state[name].shape)
@@ -233,7 +235,7 @@ def _let_rebuild(network: nn.Module, tensors: Mapping[str, Tensor], axes: Axes) 
         network.load_state_dict({n: t for n, t in tensors.items() if n not in axes}, strict=False)
 
 
-def _fates(origin: Origin, targets: Sequence[Target]) -> dict[str, str]:
+def _fates(origin: Origin, targets: Sequence[Target], heads: Iterable[str]) -> dict[str, str]:
     there = {target.name: target for target in origin.targets}
     fates = {}
     for target in targets:
@@ -247,11 +249,20 @@ def _fates(origin: Origin, targets: Sequence[Target]) -> dict[str, str]:
             raise DataError(
                 f"{side} does not say whether a high {target.name!r} means more or less of it. "
                 f"Declare its direction (1 or -1) there, or let the heads start fresh: "
-                f"train.start.skip=[...]"
+                f"train.start.skip=[{','.join(heads)}]"
             )
         else:
             fates[target.name] = "turned"
     return fates
+
+
+def _is_such_a_head(own: Tensor, theirs: Tensor, axis: tuple[int, int], origin: Origin) -> bool:
+    """Whether two heads differ in their targets alone."""
+    place, rows = axis
+    if own.dim() != theirs.dim():
+        return False
+    rest, other = ([*t.shape[:place], *t.shape[place + 1 :]] for t in (own, theirs))
+    return rest == other and theirs.shape[place] == rows * len(origin.targets)
 
 
 def _head(
@@ -266,11 +277,6 @@ def _head(
     place, rows = axis
     names = [target.name for target in origin.targets]
     head, source = own.clone().movedim(place, 0), theirs.movedim(place, 0)
-    if source.shape[1:] != head.shape[1:] or len(source) != rows * len(names):
-        raise DataError(
-            f"A head of {origin.name} has the shape {list(theirs.shape)}, here it is "
-            f"{list(own.shape)}. Give the model the settings that it was trained with."
-        )
     for index, target in enumerate(targets):
         fate = account.targets[target.name]
         if fate == "fresh":

@@ -19,6 +19,9 @@ from traitscope.types import Stream
 LARGEST = 1e18
 """Of a number: the square of a larger one is none in single precision (3.4e38)."""
 
+FEWEST = 2
+"""Labels of a target among fitted clips: of one, a constant is as good as any model."""
+
 
 def check_data(data: TrainingSet) -> None:
     """Refuse numbers and labels that no training survives.
@@ -35,6 +38,7 @@ def check_data(data: TrainingSet) -> None:
                     f"The label {target.name} of clip {clip.id!r} is {value:g}. Mend it in "
                     f"{data.config.data.corpus}, or leave that cell empty."
                 )
+    _check_labels(data)
     for stage in data.config.stages:
         if stage.clip_weights:
             clip_weights(data.fitting.clips, stage.clip_weights)
@@ -42,6 +46,19 @@ def check_data(data: TrainingSet) -> None:
             standard_errors(data.corpus, data.fitting.clips, data.targets)
     for examples in (data.fitting, data.selection):
         _check_streams(examples)
+
+
+def _check_labels(data: TrainingSet) -> None:
+    """Refuse a target that nothing can be learnt of, before an estimator says so."""
+    for target in data.targets:
+        count = sum(target.name in clip.targets for clip in data.fitting.clips)
+        if count < FEWEST:
+            others = ",".join(each.name for each in data.targets if each.name != target.name)
+            cure = f", or train on the others: data.targets=[{others}]" if others else ""
+            raise DataError(
+                f"{count} of {len(data.fitting)} fitted clips have a label for {target.name}; at "
+                f"least {FEWEST} are needed. Fill that column in {data.config.data.corpus}{cure}."
+            )
 
 
 def _check_streams(examples: Examples) -> None:

@@ -156,8 +156,8 @@ def _train_one(
     check_start(data := collect(config, typed=typed, source=start.source), start_from)
     check_data(data)
     saved = read_saved(folder) if resume and not data.plan.is_estimator else None
-    if data.plan.is_estimator and how["devices"] > 1:
-        raise ConfigError("An estimator is fitted in one step: leave --devices out.")
+    if data.plan.is_estimator:
+        _check_estimator(data, start_from, how["devices"])
     record = record_training(data, start_from)
     changes = list(start.changes)
     if saved is not None:
@@ -232,6 +232,16 @@ def _sitting(how: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in how.items() if key != "parallel"}
 
 
+def _check_estimator(data: TrainingSet, start_from: Path | str | None, devices: int) -> None:
+    """Refuse what only networks can do."""
+    if devices > 1:
+        raise ConfigError("An estimator is fitted in one step: leave --devices out.")
+    if start_from is not None and not hasattr(data.plan.module, "STARTS_FROM"):
+        raise ConfigError(
+            "An estimator is fitted in one step and cannot start from another run: no --from."
+        )
+
+
 def _fit_estimator(
     data: TrainingSet, folder: Path, *, start_from: Path | str | None, hook: Hook | None
 ) -> None:
@@ -242,8 +252,6 @@ def _fit_estimator(
         assert start_from is not None
         load_weights(Path(start_from), estimator.network)
         batch = _reduced(estimator, data.fitting, hook)
-    elif start_from is not None:
-        raise ConfigError("An estimator is fitted in one step and cannot start from another run.")
     else:
         batch = data.fitting.batch()
     # Clips of one person or recording are left out together where it chooses by leaving out.
