@@ -43,7 +43,7 @@ SHORT: dict[str, tuple[str, ...]] = {
     "service": ("--short",),
     "step": ("--short",),
     "store": ("--short",),
-    "text": (),
+    "text": ("--short",),
     "tracking": ("--seconds", "4"),
     "zoo": ("--short",),
 }

@@ -7,6 +7,7 @@ little of the traits); what an encoder takes to make them is a row of ``benchmar
 Run with ``python -m benchmarks.text`` from the repository.
 """
 
+import argparse
 import resource
 import sys
 import time
@@ -35,7 +36,10 @@ class Cost:
 
 def main() -> int:
     """Print one line per measure; 1 if one is over its limit."""
-    texts = make_texts(10_000, 3000, terms=12_000, noise=2.5)
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--short", action="store_true", help="a fifth of the transcripts")
+    share = 5 if parser.parse_args().short else 1
+    texts = make_texts(10_000 // share, 3000 // share, terms=12_000, noise=2.5)
     plain = measured(texts, None)
     # ru_maxrss is in KiB on Linux; before the vectors are there
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
@@ -64,7 +68,7 @@ def vectors(texts: Texts) -> NDArray[np.float32]:
 
 
 def measured(texts: Texts, embedding: NDArray[np.float32] | None) -> Cost:
-    """Fit on 8000 of them and predict the others."""
+    """Fit on four fifths of them and predict the others."""
     from traitscope.models.text_stack import Config, Estimator
 
     def batch(rows: NDArray[np.intp]) -> Batch:
@@ -75,13 +79,13 @@ def measured(texts: Texts, embedding: NDArray[np.float32] | None) -> Cost:
 
     fold = np.array([int(source[1:]) % 5 for source in texts.sources])
     order = np.argsort(fold == 0, kind="stable")
-    fitting, rest = order[:8000], order[8000:]
+    fitting, rest = order[: 4 * len(order) // 5], order[4 * len(order) // 5 :]
     streams = () if embedding is None else ("text_embedding",)
     estimator = Estimator(Config(streams=streams), TARGETS)
     begun, work = time.perf_counter(), time.process_time()
     estimator.fit(batch(fitting), texts.groups(fitting))
     fitted = time.perf_counter()
-    batches = [batch(rest[first : first + 32]) for first in range(0, 2000, 32)]
+    batches = [batch(rest[first : first + 32]) for first in range(0, len(rest), 32)]
     predictions = np.concatenate([estimator.predict(one) for one in batches])
     ended, worked = time.perf_counter(), time.process_time() - work
     reached = correlations(predictions, texts.labels[rest])

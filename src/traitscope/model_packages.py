@@ -132,7 +132,7 @@ PACKAGES = {
             sha256="d7240c7c94b1d3e8f0e0cd2701b79be89a0f23a19cd5f944895a6518ecad72f3",
             size_bytes=116_429,
             licence="MIT (Lars Nieradzik)",
-            purpose="tracks the pitch of a voice: pitch",
+            purpose="tracks the pitch of a voice: voice_pitch",
             inside="swift_f0",
             files={
                 "model.onnx": ("6385e8c2ebc3872e82c9ff5946228de44cd3be77a750ea53698b7dbfe94b0a22"),

@@ -22,7 +22,7 @@ STREAMS = {
     **dict.fromkeys(
         (
             *("short_term", "mid_term", "logmel", "filterbank", "spectrum", "waveform"),
-            *("egemaps", "emobase", "compare", "audio_embedding", "pitch"),
+            *("egemaps", "emobase", "compare", "audio_embedding", "voice_pitch"),
         ),
         "sound",
     ),

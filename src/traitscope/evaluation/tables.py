@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from traitscope.errors import DataError, some
+from traitscope.errors import DataError, counted, some
 from traitscope.escaping import cell
 from traitscope.evaluation.report import Failure
 from traitscope.files import replacing
@@ -291,7 +291,9 @@ def _collect(
             continue
         rows[clip.id] = np.stack([once[seed] for seed in sorted(once)])
         copies += [clip.id] if len(mine) > len(once) else []
-    notes = [f"{len(copies)} clips occur twice with equal predictions: {some(copies)}."]
+    verb = "occurs" if len(copies) == 1 else "occur"
+    what = f"{counted(len(copies), 'clip')} {verb} twice"
+    notes = [f"{what} with equal predictions: {some(copies)}."]
     return rows, tuple(failures), notes if copies else []
 
 

@@ -78,7 +78,7 @@ class Extractor:
         if not valid.any():
             raise ClipError(
                 f"No voice was heard in clip {inputs.clip.id!r}. Leave the clip out, or lower "
-                f"pitch.voiced.",
+                f"voice_pitch.voiced.",
                 status="silent",
             )
         values = np.stack([pitch, 12 * np.log2(pitch / _A1_HZ), voicing], axis=1)

@@ -7,7 +7,7 @@ import onnx
 import pytest
 
 from traitscope.errors import ClipError, ConfigError, DataError, MissingError
-from traitscope.extract.pitch import Config, Extractor
+from traitscope.extract.voice_pitch import Config, Extractor
 from traitscope.features.request import make_request
 from traitscope.types import Clip, Inputs, Stream, Waveform
 
@@ -94,7 +94,7 @@ def test_what_has_no_voice_or_is_too_short_says_so(tracker: Path) -> None:
         tracked(tracker, np.ones(255))
     assert error.value.status == "too_short"
     with pytest.raises(ConfigError, match=r"low_hz=400.*is not below"):
-        make_request("pitch", {"low_hz": 400, "high_hz": 300})
+        make_request("voice_pitch", {"low_hz": 400, "high_hz": 300})
 
 
 def test_files_of_others_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
