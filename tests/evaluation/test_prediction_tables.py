@@ -80,7 +80,7 @@ def test_every_fault_of_a_table_is_named() -> None:
     assert read.notes == (
         "Predicted, but not among the labels: interview.",
         "1 predicted clips are not in this split: stranger.",
-        "1 clips occur twice with equal predictions: NA.002.",
+        "1 clip occurs twice with equal predictions: NA.002.",
     )
 
 
