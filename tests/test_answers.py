@@ -1,11 +1,13 @@
 """What a prediction says of itself: as values, as a table, as a picture in a notebook."""
 
 import json
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 
 from traitscope.answers import CAUTIONS, Caution, Interval, Person, Prediction, Timeline
+from traitscope.notebook import drawn
 
 TIMELINE = Timeline(
     starts=np.array([0.0, 15.0, 30.0]),
@@ -67,6 +69,26 @@ def test_a_notebook_shows_face_bars_and_doubts_and_no_markup_of_others() -> None
     assert "&lt;talk&gt;" in html
     assert "Nothing &lt;is&gt; heard." in html
     assert "no face" in Prediction("c", status="no_face", reason="no face")._repr_html_()
+
+
+def test_the_picture_of_a_notebook_shows_scores_intervals_and_windows_on_one_scale() -> None:
+    picture = ElementTree.fromstring(drawn(full()))
+    name = "{http://www.w3.org/2000/svg}"
+    # 220 pixels from 190 on are 0 to 1: .5 with .3 to .7.
+    (dot,) = picture.iter(f"{name}circle")
+    assert float(dot.get("cx", "")) == pytest.approx(300)
+    interval = list(picture.iter(f"{name}line"))[1]
+    assert [interval.get("x1"), interval.get("x2")] == ["256.0", "344.0"]
+    # .4, nothing, .6: two pieces, the later one higher up.
+    points = [line.get("points", "").split(",")[1] for line in picture.iter(f"{name}polyline")]
+    assert float(points[0]) > float(points[1])
+    wide = drawn(Prediction("c", {"anxiety": 3.0, "warmth <x>": -1.0}))
+    assert "warmth &lt;x&gt;" in wide
+    assert [float(c.get("cx", "")) for c in ElementTree.fromstring(wide).iter(f"{name}circle")] == [
+        410,
+        190,
+    ]
+    assert "circle" in drawn(Prediction("c", {"openness": 7.0}))
 
 
 def test_every_kind_of_warning_has_a_meaning() -> None:

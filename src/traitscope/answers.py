@@ -172,15 +172,18 @@ class Prediction:
 
     def _repr_html_(self) -> str:
         """The answer as a notebook shows it: the face, if there is one, and a bar per target."""
+        from traitscope.notebook import drawn
+
         head = f"<p><b>{escape(self.clip)}</b></p>"
         if self.person and self.person.thumbnail:
             picture = b64encode(self.person.thumbnail).decode("ascii")
             head = f'<img alt="" height="72" src="data:image/jpeg;base64,{picture}">{head}'
         if not self.scores:
             return f"{head}<p>{escape(self.status)}: {escape(self.reason)}</p>"
-        table = self.to_frame().round(3).to_html(index=False, border=0, na_rep="")
+        known = self.to_frame().dropna(axis="columns", how="all")
+        table = known.round(3).to_html(index=False, border=0, na_rep="")
         doubts = "".join(f"<li>{escape(one.sentence)}</li>" for one in self.warnings)
-        return f"{head}{table}" + (f"<ul>{doubts}</ul>" if doubts else "")
+        return f"{head}{drawn(self)}{table}" + (f"<ul>{doubts}</ul>" if doubts else "")
 
 
 def _person_tree(person: Person) -> dict[str, Any]:
