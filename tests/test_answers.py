@@ -7,13 +7,17 @@ import numpy as np
 import pytest
 
 from traitscope.answers import CAUTIONS, Caution, Interval, Person, Prediction, Timeline
-from traitscope.notebook import drawn
 
 TIMELINE = Timeline(
     starts=np.array([0.0, 15.0, 30.0]),
     ends=np.array([15.0, 30.0, 42.0]),
     scores={"openness": np.array([0.4, np.nan, 0.6])},
 )
+
+
+def picture_of(answer: Prediction) -> ElementTree.Element:
+    html = answer._repr_html_()
+    return ElementTree.fromstring(html[html.index("<svg") : html.index("</svg>") + len("</svg>")])
 
 
 def full() -> Prediction:
@@ -72,7 +76,7 @@ def test_a_notebook_shows_face_bars_and_doubts_and_no_markup_of_others() -> None
 
 
 def test_the_picture_of_a_notebook_shows_scores_intervals_and_windows_on_one_scale() -> None:
-    picture = ElementTree.fromstring(drawn(full()))
+    picture = picture_of(full())
     name = "{http://www.w3.org/2000/svg}"
     # 220 pixels from 190 on are 0 to 1: .5 with .3 to .7.
     (dot,) = picture.iter(f"{name}circle")
@@ -82,13 +86,10 @@ def test_the_picture_of_a_notebook_shows_scores_intervals_and_windows_on_one_sca
     # .4, nothing, .6: two pieces, the later one higher up.
     points = [line.get("points", "").split(",")[1] for line in picture.iter(f"{name}polyline")]
     assert float(points[0]) > float(points[1])
-    wide = drawn(Prediction("c", {"anxiety": 3.0, "warmth <x>": -1.0}))
-    assert "warmth &lt;x&gt;" in wide
-    assert [float(c.get("cx", "")) for c in ElementTree.fromstring(wide).iter(f"{name}circle")] == [
-        410,
-        190,
-    ]
-    assert "circle" in drawn(Prediction("c", {"openness": 7.0}))
+    wide = picture_of(Prediction("c", {"anxiety": 3.0, "warmth <x>": -1.0}))
+    assert "warmth <x>" in [text.text for text in wide.iter(f"{name}text")]
+    assert [float(dot.get("cx", "")) for dot in wide.iter(f"{name}circle")] == [410, 190]
+    assert len(list(picture_of(Prediction("c", {"openness": 7.0})).iter(f"{name}circle"))) == 1
 
 
 def test_every_kind_of_warning_has_a_meaning() -> None:

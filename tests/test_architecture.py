@@ -22,6 +22,7 @@ ORDER = [
     "escaping",
     "notes",
     "frames",
+    "answer_picture",
     "answers",
     "types",
     "extras",

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from traitscope.answer_picture import drawn
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -172,8 +174,6 @@ class Prediction:
 
     def _repr_html_(self) -> str:
         """The answer as a notebook shows it: the face, if there is one, and a bar per target."""
-        from traitscope.notebook import drawn
-
         head = f"<p><b>{escape(self.clip)}</b></p>"
         if self.person and self.person.thumbnail:
             picture = b64encode(self.person.thumbnail).decode("ascii")
@@ -183,7 +183,9 @@ class Prediction:
         known = self.to_frame().dropna(axis="columns", how="all")
         table = known.round(3).to_html(index=False, border=0, na_rep="")
         doubts = "".join(f"<li>{escape(one.sentence)}</li>" for one in self.warnings)
-        return f"{head}{drawn(self)}{table}" + (f"<ul>{doubts}</ul>" if doubts else "")
+        courses = self.timeline.scores if self.timeline else {}
+        picture = drawn(self.scores, self.intervals, courses)
+        return f"{head}{picture}{table}" + (f"<ul>{doubts}</ul>" if doubts else "")
 
 
 def _person_tree(person: Person) -> dict[str, Any]:
