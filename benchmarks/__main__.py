@@ -92,8 +92,9 @@ def main() -> int:
         outcomes.append(measured(name, full=options.full))
         last = outcomes[-1]
         print(f"{name}: {last.seconds:.0f} s, {last.ended or 'well'}", flush=True)
-    minutes = (time.monotonic() - begun) / 60
-    options.to.write_text(page(outcomes, minutes, full=options.full), encoding="utf-8")
+        minutes = (time.monotonic() - begun) / 60
+        # After each: whoever stops it keeps what was measured.
+        options.to.write_text(page(outcomes, minutes, full=options.full), encoding="utf-8")
     print(f"{minutes:.1f} minutes in all; the table: {options.to}")
     return int(any(outcome.ended for outcome in outcomes))
 

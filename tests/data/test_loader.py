@@ -173,11 +173,55 @@ def test_a_script_without_a_main_guard_reads_with_workers(tmp_path: Path) -> Non
     assert (done.stdout, done.returncode) == ("6\n", 0), done.stderr
 
 
+def test_memory_for_a_shelf_is_less_where_there_is_less() -> None:
+    asked = []
+
+    def make(size: int) -> int:
+        asked.append(size)
+        if size > 10_000_000:
+            raise OSError("no room")
+        return size
+
+    assert 160 < shelf.reserve(10, make) < 10_000_000
+    assert asked == sorted(asked, reverse=True)
+    asked.clear()
+    with pytest.raises(OSError, match="nothing"):
+        shelf.reserve(10, lambda size: (_ for _ in ()).throw(OSError("nothing")))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits on addresses are Linux's")
+def test_examples_are_read_under_a_limit_on_addresses(tmp_path: Path) -> None:
+    script = (
+        "import resource, psutil\n"
+        "from pathlib import Path\n"
+        "from tests.support.pictures import make_pictures, pictures\n"
+        "from traitscope.data.loader import Loader, reading\n"
+        "import cv2\n"
+        "examples = pictures(make_pictures(Path('store')))\n"
+        "if __name__ == '__main__':\n"
+        "    limit = psutil.Process().memory_info().vms + 500_000_000\n"
+        "    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))\n"
+        "    for workers in (0, 1):\n"
+        "        with reading([examples], workers) as readers:\n"
+        "            batches = Loader(examples, batch_size=2, readers=readers)\n"
+        "            print(sum(len(batch.clips) for batch in batches))\n"
+    )
+    (tmp_path / "script.py").write_text(script)
+    import os
+
+    root = Path(__file__).resolve().parents[2]
+    environ = {**os.environ, "PYTHONPATH": os.pathsep.join([str(root), str(root / "src")])}
+    done = subprocess.run(
+        [sys.executable, "script.py"], capture_output=True, text=True, cwd=tmp_path, env=environ
+    )
+    assert (done.stdout, done.returncode) == ("6\n6\n", 0), done.stderr
+
+
 def test_a_shelf_is_shared_and_bounded_by_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     from mmap import mmap
 
     monkeypatch.setattr(shelf, "KEPT_BYTES", 4000)
-    memory = mmap(-1, shelf.shelf_bytes(10))
+    memory = shelf.reserve(10, lambda size: mmap(-1, size))
     one, two = (shelf.Shelf(memory, 10, part=part, parts=2) for part in range(2))
     values = np.arange(60, dtype=np.float32).reshape(20, 3)
     stream = Stream(np.arange(20.0), values=values, columns=("a", "b", "c"), info={"notes": ["x"]})

@@ -19,7 +19,7 @@ from traitscope.data.batches import collate
 from traitscope.data.drawing import Example, chosen_columns, draw_example, generator
 from traitscope.data.pooling import pool, pooled_columns
 from traitscope.data.scaling import Moments, Scaler
-from traitscope.data.shelf import Shelf, places, shelf_bytes
+from traitscope.data.shelf import Shelf, places, reserve
 from traitscope.errors import DataError
 from traitscope.features.store import Chooser, StatusRow, Store
 from traitscope.types import Batch, Clip, Draw, Stream, label_array
@@ -113,7 +113,7 @@ class Examples:
         """The same examples, whose streams are kept in memory that others use as well.
 
         Args:
-            memory: `shelf_bytes` of as many streams as there are clips and keys.
+            memory: `reserve`d for as many streams as there are clips and keys.
             part: which of ``parts`` equal parts is written here.
             parts: how many processes write.
         """
@@ -189,8 +189,8 @@ class Examples:
     def stream(self, name: str, clip_id: str) -> Stream:
         """Read a stream of a clip; it stays in memory up to a limit, its pictures do not."""
         if self._shelf is None:
-            size = shelf_bytes(len(self._places))
-            self._shelf = Shelf(mmap(-1, size), len(self._places))
+            count = len(self._places)
+            self._shelf = Shelf(reserve(count, lambda size: mmap(-1, size)), count)
         place = self._places[name, clip_id]
         stream = self._shelf.get(place)
         if stream is None:

@@ -25,7 +25,7 @@ from traitscope.data import _shared
 from traitscope.data.batches import collate, is_pictures
 from traitscope.data.drawing import Example
 from traitscope.data.examples import Examples
-from traitscope.data.shelf import shelf_bytes
+from traitscope.data.shelf import reserve
 from traitscope.errors import ClipError, DataError, TraitscopeError
 from traitscope.features.pool import how_it_ended, settle_in, spawn
 from traitscope.types import Batch
@@ -73,7 +73,7 @@ class Readers:
         self._answers: dict[int, Any] = {}
         self._mapped: dict[Path, mmap] = {}
         self._seen: dict[tuple[int, int, int, str], Path] = {}
-        shelves = [_shared.make(_size(examples), sparse=True) for examples in sets]
+        shelves = [reserve(_streams(examples), _sparse) for examples in sets]
         # What a process reads just now, for whoever asks after its end: set and place.
         marks, self._marks = _shared.make(16 * workers)
         files = [path for path, _ in shelves]
@@ -219,8 +219,12 @@ def read(examples: Examples, indices: Sequence[Index], *, watch: Any = None) -> 
     return examples.mixed(parts, indices)
 
 
-def _size(examples: Examples) -> int:
-    return shelf_bytes(len(examples.clips) * len(examples.keys))
+def _streams(examples: Examples) -> int:
+    return len(examples.clips) * len(examples.keys)
+
+
+def _sparse(size: int) -> tuple[Path, mmap]:
+    return _shared.make(size, sparse=True)
 
 
 class _Slot:

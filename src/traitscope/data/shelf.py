@@ -10,26 +10,48 @@ their places in the store are kept: the system keeps files that are read often.
 import json
 import math
 import mmap
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from traitscope.errors import TraitscopeError
 from traitscope.features.stored_pictures import StoredPictures
 from traitscope.types import Stream
 
+T = TypeVar("T")
+
 KEPT_BYTES = 1 << 30
 """Of streams kept in memory between epochs, per set of examples; taken only as it is filled."""
+_LEAST_BYTES = 1 << 20  # below it hardly a stream fits
 _ALIGNED = 16  # bytes; no kind of number needs more
 _AT_HAND = 4096
 """Streams whose head was read already, per process: of one picture of a clip, reading the head took
 as long as a quarter of its decoding. Their arrays stand on the shared memory; an entry is 2 kB."""
 
 
-def shelf_bytes(streams: int) -> int:
-    """The size of the memory for a shelf of so many streams."""
-    return _table_bytes(streams) + KEPT_BYTES
+def reserve(streams: int, make: Callable[[int], T]) -> T:
+    """Take memory for a shelf of so many streams: less where there is not as much.
+
+    It is taken only as it is filled, but a limit on addresses (``ulimit -v``, as clusters set it)
+    counts it at once; without room for any stream each is read again.
+
+    Args:
+        streams: how many.
+        make: takes memory of a size in bytes.
+
+    Raises:
+        OSError, TraitscopeError: there is none at all.
+    """
+    kept = KEPT_BYTES
+    while True:
+        try:
+            return make(_table_bytes(streams) + kept)
+        except (OSError, TraitscopeError):
+            if not kept:
+                raise
+            kept = kept // 4 if kept > _LEAST_BYTES else 0
 
 
 class Shelf:
