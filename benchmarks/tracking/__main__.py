@@ -36,9 +36,9 @@ def main() -> int:
     for row in rows:
         print(_line(row), flush=True)
     for row in rows:
-        figure(
-            f"{row.clip}: faces, by MediaPipe's own graph", row.ours / max(1, row.theirs), least=1
-        )
+        # Where the graph sees nobody either, all of its faces are seen.
+        share = row.ours / row.theirs if row.theirs else 1.0
+        figure(f"{row.clip}: faces, by MediaPipe's own graph", share, least=1)
     if options.table:
         print(f"\n{'signal':16}{'OpenFace mean':>14}{'sd':>7}", end="")
         print("".join(f"{b:>11} r{'mean':>8}{'scale':>8}" for b in ("mediapipe", "dlib")))
