@@ -197,6 +197,7 @@ def test_examples_are_read_under_a_limit_on_addresses(tmp_path: Path) -> None:
         "from tests.support.pictures import make_pictures, pictures\n"
         "from traitscope.data.loader import Loader, reading\n"
         "import cv2\n"
+        "cv2.setNumThreads(1)\n"
         "examples = pictures(make_pictures(Path('store')))\n"
         "if __name__ == '__main__':\n"
         "    limit = psutil.Process().memory_info().vms + 500_000_000\n"
@@ -211,6 +212,8 @@ def test_examples_are_read_under_a_limit_on_addresses(tmp_path: Path) -> None:
 
     root = Path(__file__).resolve().parents[2]
     environ = {**os.environ, "PYTHONPATH": os.pathsep.join([str(root), str(root / "src")])}
+    # Threads take addresses, too, and there are as many as cores.
+    environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     done = subprocess.run(
         [sys.executable, "script.py"], capture_output=True, text=True, cwd=tmp_path, env=environ
     )

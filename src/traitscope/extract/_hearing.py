@@ -16,7 +16,6 @@ from traitscope.errors import DataError, MissingError
 from traitscope.extras import require
 from traitscope.weights import HEARING, model_folder
 
-SAMPLE_RATE_HZ = 16_000
 _FILES = ("model.bin", "tokenizer.json")
 """Without the second the library would ask a hub for it."""
 

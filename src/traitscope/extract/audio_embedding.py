@@ -11,8 +11,8 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from traitscope.config import Config as BaseConfig
 from traitscope.errors import ClipError
+from traitscope.extract._speech import SAMPLE_RATE_HZ, SpeechConfig
 from traitscope.nn.sound_encoder import LEAST_SAMPLES, SoundEncoder, read_sound_encoder
 from traitscope.types import Inputs, Stream
 
@@ -20,24 +20,18 @@ VERSION = 1
 NEEDS = ("audio",)
 CONTRACT = {"extracts": "its encoder is fetched by the user; tests use a small random one"}
 
-SAMPLE_RATE_HZ = 16_000
 CHUNK_ROWS = 30
 """Rows heard at once. Attention takes memory with the square of the length; and an encoder that
 was taught on utterances gains nothing from minutes."""
 
 
-class Config(BaseConfig):
+class Config(SpeechConfig):
     """Settings of the embedding."""
 
     encoder: str = "facebook/wav2vec2-base"
     """Name of an encoder in the cache, or a folder that holds one."""
     row_seconds: Annotated[float, Field(ge=0.1, le=30)] = 1.0
     """Length of what one row stands for."""
-
-    @property
-    def sample_rate_hz(self) -> int:
-        """These encoders were all taught at 16 kHz."""
-        return SAMPLE_RATE_HZ
 
 
 class Extractor:

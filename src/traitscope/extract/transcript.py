@@ -18,7 +18,8 @@ from pydantic import ConfigDict, Field, SerializerFunctionWrapHandler, model_ser
 from traitscope.config import Config as BaseConfig
 from traitscope.errors import ClipError
 from traitscope.extract._cues import Cue, speakers_of, spoken
-from traitscope.extract._hearing import SAMPLE_RATE_HZ, hear
+from traitscope.extract._hearing import hear
+from traitscope.extract._speech import SAMPLE_RATE_HZ
 from traitscope.extract._word_files import PLAIN, TIMED, holds_words, read_cues
 from traitscope.types import Clip, Inputs, Stream
 

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from traitscope.config import Config as BaseConfig
 from traitscope.errors import ClipError
+from traitscope.extract._speech import SAMPLE_RATE_HZ, SpeechConfig
 from traitscope.extras import require
 from traitscope.types import Inputs, Stream
 from traitscope.weights import model_folder
@@ -28,7 +28,6 @@ VERSION = 1
 NEEDS = ("audio",)
 CONTRACT = {"extracts": "its encoder is fetched by the user; tests use a small random one"}
 
-SAMPLE_RATE_HZ = 16_000
 COLUMNS = tuple(f"voice_{number}" for number in range(256))
 
 _AT_ONCE = 32
@@ -36,16 +35,11 @@ _AT_ONCE = 32
 _QUIET = 10 ** (-30 / 20)
 
 
-class Config(BaseConfig):
+class Config(SpeechConfig):
     """Settings of the voice numbers."""
 
     encoder: str = "pypi:resemblyzer"
     """A package, or a folder with such a network's pretrained.pt."""
-
-    @property
-    def sample_rate_hz(self) -> int:
-        """The network was taught at 16 kHz."""
-        return SAMPLE_RATE_HZ
 
 
 class Extractor:

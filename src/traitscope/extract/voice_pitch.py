@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from traitscope.config import Config as BaseConfig
 from traitscope.errors import ClipError, DataError
+from traitscope.extract._speech import SAMPLE_RATE_HZ, SpeechConfig
 from traitscope.extras import require
 from traitscope.types import Inputs, Stream
 from traitscope.weights import model_folder
@@ -26,7 +26,6 @@ CONTRACT = {
     "extracts": "its tracker is fetched by the user; tests use a small one of the same form"
 }
 
-SAMPLE_RATE_HZ = 16_000
 COLUMNS = ("f0_hz", "f0_semitones", "voicing")
 
 _FRAME = 256
@@ -36,7 +35,7 @@ _A1_HZ = 55.0
 """From which semitones count."""
 
 
-class Config(BaseConfig):
+class Config(SpeechConfig):
     """Settings of the tracker."""
 
     tracker: str = "pypi:swift-f0"
@@ -47,11 +46,6 @@ class Config(BaseConfig):
     """The highest; the default is of children's and excited voices."""
     voiced: Annotated[float, Field(ge=0, le=1)] = 0.5
     """How sure the tracker has to be that there is a voice."""
-
-    @property
-    def sample_rate_hz(self) -> int:
-        """The network was taught at 16 kHz."""
-        return SAMPLE_RATE_HZ
 
     @model_validator(mode="after")
     def _rising(self) -> Self:
