@@ -13,6 +13,7 @@ from tests.support.augmented import pixels
 from traitscope.data.batches import collate, to_tensors
 from traitscope.data.drawing import draw_example, draw_rows, generator
 from traitscope.data.examples import Examples, fit_scalers, gather
+from traitscope.data.scaling import Scaler
 from traitscope.errors import ClipError, DataError
 from traitscope.features.store import StatusRow, Store
 from traitscope.media.pictures import decode_rows
@@ -197,6 +198,11 @@ def test_scalers_are_the_mean_and_sd_over_the_valid_rows_of_all_clips(store: Sto
     np.testing.assert_allclose(scaler.sd, rows.std(axis=0), rtol=1e-6)
     np.testing.assert_allclose(scaler(rows).mean(axis=0), 0, atol=1e-6)
     assert scaler(np.array([[np.nan, 1.0]]))[0, 0] == 0
+
+
+def test_a_stream_of_other_columns_than_were_fitted_on_is_refused() -> None:
+    with pytest.raises(DataError, match=r"has 2 columns, and the run was fitted on 3"):
+        Scaler(np.zeros(3), np.ones(3))(np.zeros((4, 2)))
 
 
 def test_a_constant_column_is_left_unscaled(store: Store) -> None:

@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from traitscope.errors import DataError
+
 Array = NDArray[np.float64]
 
 
@@ -17,7 +19,16 @@ class Scaler:
     sd: Array
 
     def __call__(self, values: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
-        """Standardise (..., columns); what is missing becomes 0, the mean."""
+        """Standardise (..., columns); what is missing becomes 0, the mean.
+
+        Raises:
+            DataError: there are other columns than were fitted on.
+        """
+        if values.shape[-1:] != self.mean.shape:
+            raise DataError(
+                f"A stream has {values.shape[-1]} columns, and the run was fitted on "
+                f"{len(self.mean)}. Prepare features with the settings of the run."
+            )
         scaled = (values - self.mean) / self.sd
         return np.where(np.isfinite(scaled), scaled, 0.0).astype(np.float32)
 
