@@ -136,6 +136,13 @@ def test_images_are_rgb_bytes_and_on_their_device_normalised_and_channel_first()
     assert tensor.is_contiguous()
 
 
+def test_streams_keep_the_order_in_which_a_model_draws_them() -> None:
+    images = Stream(time=np.arange(2) / 5, images=(jpeg((9, 9, 9)), b""))
+    draws = {"a": Draw(), "faces": Draw(size=8), "b": Draw()}
+    drawn = example({"a": stream(2), "faces": images, "b": stream(2)}, draws)
+    assert list(drawn.streams) == list(collate([drawn], []).masks) == ["a", "faces", "b"]
+
+
 def test_a_picture_of_another_shape_loses_its_margins_and_is_not_squeezed() -> None:
     image = np.zeros((20, 40, 3), np.uint8)
     image[:, 10:30] = 255  # the middle square
@@ -251,14 +258,25 @@ def test_numbers_of_a_key_depend_on_nothing_else() -> None:
 
 @pytest.mark.parametrize("count", [1, 7])
 def test_each_row_is_drawn_equally_often_whatever_the_epoch_and_the_clip(count: int) -> None:
+    time, mask = np.arange(13) / 5, np.ones(13, bool)
+    mask[[0, 6, 12]] = False
     drawn = [
-        draw_rows(Rows("random", count), np.arange(10) / 5, np.ones(10, bool), generator(0, e, c))
+        draw_rows(Rows("random", count), time, mask, generator(0, e, c))
         for e in range(40)
         for c in range(25)
     ]
-    times = np.bincount(np.concatenate(drawn), minlength=10)
+    times = np.bincount(np.concatenate(drawn), minlength=13)
+    assert not times[~mask].any()
     # Of 1000 draws: six standard deviations about the mean.
-    assert abs(times - 100 * count).max() < 6 * (10 * count * (10 - count)) ** 0.5
+    assert abs(times[mask] - 100 * count).max() < 6 * (10 * count * (10 - count)) ** 0.5
+
+
+def test_more_rows_than_there_are_come_in_order_some_of_them_twice() -> None:
+    mask = np.array([True, False, True, True])
+    rows = draw_rows(Rows("random", 9), np.arange(4) / 5, mask, generator(0, 0, 0)).tolist()
+    assert len(rows) == 9
+    assert rows == sorted(rows)
+    assert set(rows) <= {0, 2, 3}
 
 
 def test_failed_clips_are_reported_and_unprepared_ones_refused(store: Store) -> None:

@@ -4,14 +4,18 @@ import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
 import pytest
 
 from tests.support.pictures import KEY, KILLING, make_pictures, pictures
+from traitscope.augment import Augmentation
+from traitscope.config import Config
 from traitscope.data import shelf
 from traitscope.data.batches import to_tensors
+from traitscope.data.drawing import generator
 from traitscope.data.loader import Loader
 from traitscope.data.readers import Readers
 from traitscope.errors import DataError, TraitscopeError
@@ -88,9 +92,22 @@ def test_a_process_that_is_killed_names_its_clip(folder: Path) -> None:
     examples = pictures(store(folder), augment=[KILLING])
     with closing(Readers([examples], 1)) as readers:
         loader = Loader(examples, batch_size=6, readers=readers)
-        with pytest.raises(TraitscopeError, match=r"ended \(signal 9\) at clip 'clip_\d'") as error:
+        # Its rows were read with those of the others; it ends when this clip's turn comes again.
+        clip = next(n for n in range(6) if generator(3, 0, n, 1).integers(4) == 0)
+        died = rf"ended \(signal 9\) at clip 'clip_{clip}'"
+        with pytest.raises(TraitscopeError, match=died) as error:
             list(loader)
     assert "\n" not in str(error.value)
+
+
+def test_a_clip_that_cannot_be_changed_is_named_and_not_the_last_one_read(folder: Path) -> None:
+    def refuse(streams: Any, masks: Any, config: Any, rng: Any) -> Any:
+        raise DataError("It is too dark.")
+
+    refusing = Augmentation("refusing", Config(), augment=refuse)
+    batches = Loader(pictures(store(folder), augment=[refusing]), batch_size=6, sampler=ORDER)
+    with pytest.raises(DataError, match=r"^Clip 'clip_3': It is too dark\.$"):
+        list(batches)
 
 
 def test_pictures_are_read_where_they_lie(tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ def test_a_clip_of_damaged_pictures_alone_is_an_error_that_names_it() -> None:
 
 def test_a_row_without_a_picture_is_no_damage(caplog: pytest.LogCaptureFixture) -> None:
     values, shown = decode_rows([b"", WHITE], 8)
-    assert shown.tolist() == [False, True]
+    assert shown == [False, True]
     assert values.dtype == np.uint8
     assert values.shape == (2, 8, 8, 3)
     assert not values[0].any()

@@ -22,6 +22,9 @@ AnyArray = NDArray[Any]
 _MANY = 2_000
 """Rows of which a few are chosen without a look at all of them."""
 _PER_THREAD = threading.local()
+_STEP = 0x5851F42D4C957F2D14057B7EF767814F
+"""Of PCG's walk through all 2^128 states: that of its reference code (O'Neill, "PCG: A family of
+simple fast space-efficient statistically good algorithms for random number generation", 2014)."""
 
 
 @dataclass(frozen=True)
@@ -53,16 +56,49 @@ def generator(*key: int) -> np.random.Generator:
     if not hasattr(_PER_THREAD, "bits"):
         _PER_THREAD.bits = np.random.PCG64(0)
         _PER_THREAD.numbers = np.random.Generator(_PER_THREAD.bits)
-    digest = hashlib.blake2b(",".join(map(str, key)).encode(), digest_size=32).digest()
-    state, step = int.from_bytes(digest[:16], "little"), int.from_bytes(digest[16:], "little")
+    digest = hashlib.blake2b(",".join(map(str, key)).encode(), digest_size=16).digest()
     _PER_THREAD.bits.state = {
         "bit_generator": "PCG64",
-        "state": {"state": state, "inc": step | 1},  # streams of PCG differ by an odd number
+        # All walk in the same circle; two that begin at random never come near each other in it.
+        "state": {"state": int.from_bytes(digest, "little"), "inc": _STEP},
         "has_uint32": 0,
         "uinteger": 0,
     }
     numbers: np.random.Generator = _PER_THREAD.numbers
     return numbers
+
+
+@dataclass
+class Chosen:
+    """What was chosen and read of one clip, before its pictures are decoded.
+
+    Attributes:
+        clip, streams, masks, times: as of an `Example`, but for the pictures.
+        encoded: stream -> one JPEG per row.
+    """
+
+    clip: Clip
+    streams: dict[str, AnyArray] = field(default_factory=dict)
+    masks: dict[str, NDArray[np.bool_]] = field(default_factory=dict)
+    times: dict[str, NDArray[np.float64]] = field(default_factory=dict)
+    encoded: dict[str, list[bytes]] = field(default_factory=dict)
+
+    def decoded(self, draws: Mapping[str, Draw]) -> Example:
+        """Decode the pictures.
+
+        Args:
+            draws: what the model takes, in the order of the example's streams.
+
+        Raises:
+            DataError: there is none that can be decoded, or all of them are too large together.
+        """
+        streams, masks = dict(self.streams), dict(self.masks)
+        for name, images in self.encoded.items():
+            what = f"{name} of clip {self.clip.id!r}"
+            streams[name], shown = decode_rows(images, draws[name].size, what)
+            if not all(shown):
+                masks[name] = masks[name] & shown
+        return Example(self.clip, {name: streams[name] for name in draws}, masks, times=self.times)
 
 
 def draw_example(
@@ -73,7 +109,19 @@ def draw_example(
     rng: np.random.Generator | None,
     scalers: Mapping[str, Scaler],
 ) -> Example:
-    """Draw what the model takes of one clip.
+    """Draw what the model takes of one clip: `choose`, and decode."""
+    return choose(clip, streams, draws, rng=rng, scalers=scalers).decoded(draws)
+
+
+def choose(
+    clip: Clip,
+    streams: Mapping[str, Stream],
+    draws: Mapping[str, Draw],
+    *,
+    rng: np.random.Generator | None,
+    scalers: Mapping[str, Scaler],
+) -> Chosen:
+    """Choose what the model takes of one clip, and read it.
 
     Args:
         clip: the clip.
@@ -85,9 +133,8 @@ def draw_example(
     Raises:
         ClipError: a stream has no valid row.
     """
-    values: dict[str, AnyArray] = {}
-    masks: dict[str, NDArray[np.bool_]] = {}
-    times: dict[str, NDArray[np.float64]] = {}
+    chosen = Chosen(clip)
+    values, masks = chosen.streams, chosen.masks
     drawn_times: dict[str, NDArray[np.float64]] = {}
     for name, draw in draws.items():
         if draw.optional and (name not in streams or not streams[name].mask.any()):
@@ -98,7 +145,7 @@ def draw_example(
                 values[name] = values[name][0]
             continue
         stream = chosen_columns(streams[name], draw.columns)
-        if not stream.mask.any():
+        if not np.count_nonzero(stream.mask):  # of few rows `any` takes four times as long
             raise ClipError(f"Clip {clip.id!r} has no usable row of {name}.", status="empty")
         if draw.pool:
             vector = pool(stream, draw.pool)
@@ -110,19 +157,17 @@ def draw_example(
         # The first stream of a group chooses; the others follow by time, having other rows.
         if draw.group:
             drawn_times.setdefault(draw.group, stream.time[rows])
-        times[name] = stream.time[rows]
+        chosen.times[name] = stream.time[rows]
         masks[name] = stream.mask[rows]
         if stream.images is not None:
-            what = f"{name} of clip {clip.id!r}"
-            values[name], shown = decode_rows(rows_of(stream.images, rows), draw.size, what)
-            masks[name] = masks[name] & shown
+            chosen.encoded[name] = rows_of(stream.images, rows.tolist())
         else:
             values[name] = _take(stream, rows, scalers.get(name))
     # Of streams that can each be done without, one at least has to be there.
     if draws and all(d.optional and not masks[name].any() for name, d in draws.items()):
         named = ", ".join(draws)
         raise ClipError(f"Clip {clip.id!r} has no usable row of any of {named}.", status="empty")
-    return Example(clip, values, masks, times=times)
+    return chosen
 
 
 def chosen_columns(stream: Stream, patterns: Sequence[str]) -> Stream:
@@ -186,13 +231,17 @@ def draw_rows(
         else:
             first = spare // 2
         return np.arange(first, first + min(count, total))
-    candidates = np.flatnonzero(mask)
+    candidates = mask.nonzero()[0]
     if rows.rule == "random":
         assert rng is not None
         # Where there are too few some are taken twice: batches need rows of one number.
         if count == 1 or len(candidates) < count:
-            return np.sort(candidates[rng.integers(len(candidates), size=count)])
-        return np.sort(candidates[_some_of(len(candidates), count, rng)])
+            # `Generator.integers` takes longer for one number than all the rest of a draw.
+            places = (rng.random(count) * len(candidates)).astype(np.intp)
+        else:
+            places = _some_of(len(candidates), count, rng)
+        places.sort()
+        return candidates[places]
     # The last row lasts as long as rows usually do, so that parts are equal to the end.
     step = float(np.median(np.diff(time))) if total > 1 else 1.0
     edges = np.linspace(time[0], time[-1] + step, count + 1)

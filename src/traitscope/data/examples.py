@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from traitscope.augment import Augmentation, Sample, blend, change
 from traitscope.data.batches import collate
-from traitscope.data.drawing import Example, chosen_columns, draw_example, generator
+from traitscope.data.drawing import Chosen, Example, choose, chosen_columns, generator
 from traitscope.data.pooling import pool, pooled_columns
 from traitscope.data.scaling import Moments, Scaler
 from traitscope.data.shelf import Shelf, places, reserve
@@ -148,18 +148,27 @@ class Examples:
         return len(self.clips)
 
     def __getitem__(self, index: int | tuple[int, int]) -> Example:
+        return self.shown(index, self.chosen(index))
+
+    def chosen(self, index: int | tuple[int, int]) -> Chosen:
+        """Choose the rows of an example and read them; `shown` does the rest."""
         epoch, position = index if isinstance(index, tuple) else (0, index)
         clip = self.clips[position]
         absent = self._absent.get(clip.id, ())
         streams = {name: self.stream(name, clip.id) for name in self.keys if name not in absent}
         rng = None if self.seed is None else generator(self.seed, epoch, position)
-        example = draw_example(clip, streams, self.draws, rng=rng, scalers=self.scalers)
+        return choose(clip, streams, self.draws, rng=rng, scalers=self.scalers)
+
+    def shown(self, index: int | tuple[int, int], chosen: Chosen) -> Example:
+        """Decode what was `chosen`, and augment it."""
+        example = chosen.decoded(self.draws)
         if not self.augment:
             return example
+        epoch, position = index if isinstance(index, tuple) else (0, index)
         # The 1 keeps augmentation apart from the choice of rows: one row more moves no crop.
         rng = generator(self.seed or 0, epoch, position, 1)
         changed, masks, draws = change(example.streams, example.masks, self.augment, rng)
-        return Example(clip, changed, masks, draws=draws)
+        return Example(chosen.clip, changed, masks, draws=draws)
 
     def __getitems__(self, indices: Sequence[int | tuple[int, int]]) -> list[Example]:
         """Give the examples of a batch."""

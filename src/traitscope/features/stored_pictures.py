@@ -22,6 +22,18 @@ _LOCAL_HEADER = struct.Struct("<26xHH")
 (APPNOTE.TXT 4.3.7)."""
 
 
+_FLAGS = os.O_RDONLY | getattr(os, "O_BINARY", 0)  # Windows would change the ends of lines
+
+
+def _seek_and_read(file: int, length: int, start: int) -> bytes:
+    os.lseek(file, start, os.SEEK_SET)
+    return os.read(file, length)
+
+
+_read_at = getattr(os, "pread", _seek_and_read)
+"""One call instead of two, which Windows has not."""
+
+
 @dataclass(frozen=True, eq=False)
 class StoredPictures(Sequence[bytes]):
     """A sequence of encoded pictures that are read when they are asked for.
@@ -58,25 +70,22 @@ class StoredPictures(Sequence[bytes]):
         """
         # Without Python's file objects: they would take as long as the reading.
         try:
-            file = os.open(self.path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+            file = os.open(self.path, _FLAGS)
             try:
                 if stamp_of(os.fstat(file)) != self.stamp:
                     raise DataError(
                         f"{self.path} changed while it was in use. Let the preparation finish, "
                         f"then run the same command again."
                     )
-                return [self._piece(file, row) for row in rows]
+                pieces = []
+                for row in rows:
+                    begin, end = self.offset[row : row + 2].tolist()
+                    pieces.append(_read_at(file, end - begin, self.start + begin))
+                return pieces
             finally:
                 os.close(file)
         except OSError as error:
             raise DataError(f"{self.path} cannot be read: {error.strerror or error}.") from error
-
-    def _piece(self, file: int, row: int) -> bytes:
-        begin, end = int(self.offset[row]), int(self.offset[row + 1])
-        if hasattr(os, "pread"):  # one call instead of two
-            return os.pread(file, end - begin, self.start + begin)
-        os.lseek(file, self.start + begin, os.SEEK_SET)
-        return os.read(file, end - begin)
 
 
 def rows_of(images: Sequence[bytes], rows: Iterable[int]) -> list[bytes]:

@@ -64,7 +64,7 @@ LARGEST_BYTES = 8 * 2**30
 
 def decode_rows(
     images: Sequence[bytes], size: int | tuple[int, int] | None, what: str = "The stream"
-) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+) -> tuple[NDArray[np.uint8], list[bool]]:
     """Decode JPEGs to RGB, and say which rows have a picture.
 
     Args:
@@ -74,7 +74,7 @@ def decode_rows(
         what: of which clip, for messages.
 
     Returns:
-        (rows, height, width, 3), and (rows,) False where there are zeros for want of a picture.
+        (rows, height, width, 3), and False for each row of zeros for want of a picture.
 
     Raises:
         DataError: there is none that can be decoded, or all of them are too large together.
@@ -88,9 +88,10 @@ def decode_rows(
             f"Set fewer or smaller ones in the settings of the model."
         )
     arrays = [_fitted(decoded(data, _STORED), height, width, size is None) for data in images]
-    shown = np.array([array is not None for array in arrays])
+    # A list: of one picture, each step in NumPy takes as long as all of this.
+    shown = [array is not None for array in arrays]
     cure = f"{what} is damaged in the store: delete it there, and prepare again."
-    if not shown.all() and (lost := sum(map(bool, images)) - int(shown.sum())):
+    if lost := sum(map(bool, images)) - sum(shown):
         log.warning("%d of %d pictures cannot be decoded. %s", lost, len(images), cure)
     shape = next((array.shape for array in arrays if array is not None), None)
     if shape is None:
