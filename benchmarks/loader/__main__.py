@@ -2,9 +2,13 @@
 
 Rows: 1 and 30 of 75 pictures of a clip, at 112 and 224 px, with 0, 1 and 2 workers, with and
 without augmentation (then all the way to normalised floats); the folder is read with PIL to
-normalised floats and with OpenCV to bytes, by one process. Each row is the median of interleaved
-rounds; a first one, which fills what is kept between epochs, is not counted. Then the memory that
-is a worker's alone, and the time to the first batch beside that of importing NumPy and OpenCV.
+normalised floats and with OpenCV to bytes, by one process. Batches are of 8 clips, and of 32 as
+well where one picture of each is taken: recipes of single pictures take 4 to 64, most of them 32,
+those of many pictures 8 to 32. An epoch is at least 512 pictures; it takes the same clips again.
+
+Each row is the median of interleaved rounds; a first one, which fills what is kept between epochs,
+is not counted. Then the memory that is a worker's alone, and the time to the first batch beside
+that of importing NumPy and OpenCV.
 
 Limits, on an idle machine: 3 x PIL, .8 x OpenCV, 250 MB, 3 x the import.
 """
@@ -14,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from time import perf_counter
@@ -32,10 +37,38 @@ from traitscope.features.store import StatusRow, Store
 from traitscope.media.pictures import IMAGENET_MEAN, IMAGENET_SD
 from traitscope.types import Clip, Draw, Rows, Stream
 
-ROWS, BATCH, KEY = 75, 8, "faces-0"
-PICTURES = 240
-"""Read for each time that is taken."""
+ROWS, KEY = 75, "faces-0"
+PICTURES = 512
+"""Of an epoch, at least. At its end memory goes back to the system, for which a short one pays
+dearly; epochs of a corpus are of thousands."""
+READ = ((1, 8), (1, 32), (30, 8))
+"""Pictures of a clip, and clips of a batch."""
 AUGMENT: dict[str, dict[str, Any]] = {"flip": {}, "crop": {}, "colour": {}, "erase": {}}
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is read: some pictures of so many pixels of each clip, in batches of clips."""
+
+    store: Store
+    clips: int
+    size: int
+    count: int
+    batch: int
+
+    @property
+    def passes(self) -> int:
+        """How often an epoch takes every clip."""
+        return -(-PICTURES // (self.clips * self.count))
+
+    @property
+    def name(self) -> str:
+        """What it is called in the tables."""
+        return f"{self.count} of {ROWS}, {self.batch} clips"
+
+    def examples(self, *, augment: bool) -> Examples:
+        """Random rows of each clip, as in training."""
+        return examples_of(self.store, self.clips, self.size, self.count, augment)
 
 
 def main() -> None:
@@ -44,13 +77,13 @@ def main() -> None:
     parser.add_argument("--short", action="store_true", help="few clips, one round")
     short = parser.parse_args().short
     clips, rounds = (8, 3) if short else (64, 5)
-    print("| pictures | px | way | images/s | x PIL float | x OpenCV uint8 |")
+    print("| pictures, batch | px | way | images/s | x PIL float | x OpenCV uint8 |")
     print("|--:|--:|---|--:|--:|--:|")
     with tempfile.TemporaryDirectory() as place:
         for size in (112,) if short else (112, 224):
             store = make(Path(place) / str(size), clips, size)
-            for count in (1, 30):
-                _table(store, clips, size, count, rounds)
+            for count, batch in READ:
+                _table(Case(store, clips, size, count, batch), rounds)
         print()
         _memory_and_start(Path(place) / "112" / "store", clips)
 
@@ -83,54 +116,57 @@ def examples_of(store: Store, clips: int, size: int, count: int, augment: bool) 
     return Examples(all_clips, store, {"faces": KEY}, draws, targets=[]).for_training(0, chosen)
 
 
-def _table(store: Store, clips: int, size: int, count: int, rounds: int) -> None:
-    jpegs = store.folder.parent / "jpegs"
+def _table(case: Case, rounds: int) -> None:
+    jpegs = case.store.folder.parent / "jpegs"
     order = [
-        [(n, int(row)) for row in np.random.default_rng(n).choice(ROWS, count, replace=False)]
-        for n in range(clips)
+        [(n, int(row)) for row in np.random.default_rng(n).choice(ROWS, case.count, replace=False)]
+        for n in range(case.clips)
     ]
     ways: dict[str, Callable[[], object]] = {
         "folder, PIL float": lambda: [_pil(jpegs, rows) for rows in order],
         "folder, OpenCV uint8": lambda: [_opencv(jpegs, rows) for rows in order],
     }
-    with _open_ways(store, clips, size, count) as more:
+    with _open_ways(case) as more:
         ways |= more
         seconds: dict[str, list[float]] = {name: [] for name in ways}
-        passes = -(-PICTURES // (clips * count))  # a few milliseconds would measure the clock
-        print(f"{count} of {ROWS} at {size} px: {rounds} rounds", file=sys.stderr, flush=True)
+        print(f"{case.name}, {case.size} px: {rounds} rounds", file=sys.stderr, flush=True)
         for number in range(rounds + 1):  # the first fills what is kept between epochs
             for name, way in ways.items():
                 begin = perf_counter()
-                for _ in range(passes if number else 1):
+                for _ in range(case.passes if name.startswith("folder") else 1):
                     way()
                 if number:
                     seconds[name].append(perf_counter() - begin)
-    rates = {name: passes * clips * count / median(times) for name, times in seconds.items()}
+    pictures = case.passes * case.clips * case.count
+    rates = {name: pictures / median(times) for name, times in seconds.items()}
     pil, opencv = rates["folder, PIL float"], rates["folder, OpenCV uint8"]
     for name, rate in rates.items():
-        what = f"| {count} of {ROWS} | {size} | {name} | {rate:.0f} "
         if name == "store, 0 workers":
-            figure(f"{count} pictures of {size} px from a store, by PIL", rate / pil, least=3)
-            figure(f"{count} pictures of {size} px, by OpenCV to bytes", rate / opencv, least=0.8)
-        print(f"{what}| {rate / pil:.2f} | {rate / opencv:.2f} |", flush=True)
+            what = f"{case.name}, {case.size} px from a store, by"
+            figure(f"{what} PIL", rate / pil, least=3)
+            figure(f"{what} OpenCV to bytes", rate / opencv, least=0.8)
+        row = f"| {case.name} | {case.size} | {name} | {rate:.0f} "
+        print(f"{row}| {rate / pil:.2f} | {rate / opencv:.2f} |", flush=True)
 
 
 class _open_ways:  # noqa: N801
     """The ways through our loader, each with its workers started."""
 
-    def __init__(self, store: Store, clips: int, size: int, count: int) -> None:
-        self._what = store, clips, size, count
+    def __init__(self, case: Case) -> None:
+        self._case = case
         self._open: list[Any] = []
 
     def __enter__(self) -> dict[str, Callable[[], object]]:
         ways: dict[str, Callable[[], object]] = {}
+        case = self._case
         for augment in (False, True):
-            examples = examples_of(*self._what, augment)
+            examples = case.examples(augment=augment)
             for workers in (0, 1, 2):
                 crew = reading([examples], workers)
                 readers = crew.__enter__()
                 self._open.append(crew)
-                loader = Loader(examples, batch_size=BATCH, readers=readers)
+                order = [*range(case.clips)] * case.passes
+                loader = Loader(examples, batch_size=case.batch, sampler=order, readers=readers)
                 name = f"store, {workers} workers"
                 if augment:
                     ways[f"{name}, augmented float tensors"] = lambda one=loader: _tensors(one)
@@ -173,7 +209,7 @@ def _memory_and_start(folder: Path, clips: int) -> None:
     examples = examples_of(Store(folder), clips, 112, 30, augment=False)
     begin = perf_counter()
     with reading([examples], 1) as readers:
-        batches = iter(Loader(examples, batch_size=BATCH, readers=readers))
+        batches = iter(Loader(examples, batch_size=8, readers=readers))
         next(batches)
         first = perf_counter() - begin
         _drain(batches)

@@ -92,13 +92,16 @@ class Chosen:
         Raises:
             DataError: there is none that can be decoded, or all of them are too large together.
         """
-        streams, masks = dict(self.streams), dict(self.masks)
-        for name, images in self.encoded.items():
+        streams, masks = {}, dict(self.masks)
+        for name, draw in draws.items():
+            if name in self.streams:
+                streams[name] = self.streams[name]
+                continue
             what = f"{name} of clip {self.clip.id!r}"
-            streams[name], shown = decode_rows(images, draws[name].size, what)
+            streams[name], shown = decode_rows(self.encoded[name], draw.size, what)
             if not all(shown):
                 masks[name] = masks[name] & shown
-        return Example(self.clip, {name: streams[name] for name in draws}, masks, times=self.times)
+        return Example(self.clip, streams, masks, times=self.times)
 
 
 def draw_example(
