@@ -46,7 +46,7 @@ NOTES = """
   ImageNet, whose terms are for non-commercial research. See the card of the file.
 - **openSMILE**: the extractor is free for research; commercial use needs audEERING's licence.
 """
-_HONEST = " out of fold"
+_HONEST = "_out_of_fold"
 _FACES = {"faces", "landmarks", "signals", "drawings"}
 _OPENSMILE = {"egemaps", "emobase", "compare"}
 _TARGETS = [Target(name, 0, 1, 1) for name in TRAITS]

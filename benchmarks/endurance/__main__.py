@@ -31,10 +31,10 @@ def main() -> int:
     parser.add_argument("--only", choices=[*CASES, *TARGETS], action="append")
     parser.add_argument("--seed", type=int, help="repeat this case of a target alone")
     parser.add_argument("--from", type=int, default=0, dest="first", help="the first seed")
-    parser.add_argument("--short", action="store_true", help="four minutes")
+    parser.add_argument("--short", action="store_true", help="two minutes")
     arguments = parser.parse_args()
     chosen = arguments.only or [*CASES, *TARGETS]
-    seconds = 60 * (4.0 if arguments.short else arguments.minutes) / len(chosen)
+    seconds = 60 * (2.0 if arguments.short else arguments.minutes) / len(chosen)
     broken = _jobs([name for name in chosen if name in CASES], seconds)
     for name in [name for name in chosen if name in TARGETS]:
         if arguments.seed is not None:

@@ -103,7 +103,7 @@ def _person(subject: str, seed: int) -> tuple[int, str]:
 
 def settings_of(place: Place, case: Case, faces: str) -> list[str]:
     """What a case is trained with, beside its data."""
-    chosen = [f"features.{stream}.backend={faces}" for stream in case.streams]
+    chosen = [f"features.{stream}.backend={faces}" for stream in case.knows.streams]
     return [*chosen, *(one.replace("{folder}", str(place.folder)) for one in case.settings)]
 
 
@@ -143,21 +143,21 @@ def measured(place: Place, name: str, faces: str) -> Row:
     # A run with folds has scored every clip once: those of the test people are compared.
     rows = scored(run / "evaluation" / "test" / "predictions.csv", test)
     reached, shown = skill(rows), traces(place.corpus, rows)
-    counted = [name for name in shown if name not in {*case.hidden, *case.faint}]
+    counted = [name for name in shown if name not in {*case.knows.hidden, *case.knows.faint}]
     return Row(
         model=name,
-        faces=faces if case.streams or case.first else "own",
+        faces=faces if case.knows.streams or case.first else "own",
         seed=place.seed,
         clips=len(corpus.clips),
         r2=float(np.mean(list(reached.values()))),
-        attainable=attainable(place.corpus, corpus, (*case.hidden, *case.faint)),
+        attainable=attainable(place.corpus, corpus, (*case.knows.hidden, *case.knows.faint)),
         conscientiousness=reached["conscientiousness"],
         neuroticism=reached["neuroticism"],
         shows=_listed(shown, counted),
-        hidden=_listed(shown, case.hidden),
-        leaks=max((shown[one] for one in case.hidden), default=0.0),
+        hidden=_listed(shown, case.knows.hidden),
+        leaks=max((shown[one] for one in case.knows.hidden), default=0.0),
         minutes=minutes,
-        why=case.why,
+        why=case.knows.why,
     )
 
 

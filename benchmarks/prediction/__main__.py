@@ -17,7 +17,7 @@ from benchmarks.extraction.clips import describe, make_clips, make_long
 from benchmarks.figures import figure
 from benchmarks.prediction import clips, texts
 
-ROUNDS, REPEATS = 4, 3
+REPEATS = 3
 PARTS = ("rates", "start", "opens", "texts", "sound", "recordings", "one")
 HERE = Path(__file__).parent
 Goals = list[tuple[str, bool]]
@@ -57,6 +57,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--clips", type=int, default=100)
     parser.add_argument("--files", type=Path, help="folder of media for rates, not those made here")
     parser.add_argument("--distinct", type=int, default=6, help="clips that are made")
+    parser.add_argument("--rounds", type=int, default=4, help="turns of prepare and predict")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--backend", default="auto", choices=["auto", "mediapipe", "dlib"])
     parser.add_argument("--texts", type=int, default=1500)
@@ -64,14 +65,14 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--height", type=int, default=720, help="of recordings, in pixels")
     parser.add_argument("--every", type=float, default=1.0, help="seconds between looks at them")
     parser.add_argument("--minutes", type=int, nargs="*", default=[1, 10, 60, 120])
-    parser.add_argument("--short", action="store_true", help="few clips and texts, one hour")
+    parser.add_argument("--short", action="store_true", help="few clips and texts, some minutes")
     default = Path(tempfile.gettempdir()) / "traitscope-benchmark"
     parser.add_argument("--media", type=Path, default=default)
     options = parser.parse_args()
     if options.short:
-        options.clips, options.distinct, options.texts = 16, 2, 300
-        options.minutes = [1, 30]
-        options.recordings = [1, 10]
+        options.clips, options.rounds, options.texts = 24, 2, 300
+        options.minutes = [1, 10]
+        options.recordings = [1, 3]
     return options
 
 
@@ -86,8 +87,8 @@ def _rates(options: argparse.Namespace, run: Path, media: list[Path], goals: Goa
     paths = [files[number % len(files)] for number in range(options.clips)]
     prepared, predicted = list[float](), list[float]()
     turns = [(clips.preparing, prepared), (clips.predicting, predicted)]
-    for number in range(ROUNDS):  # in turn: what else the machine does is shared by both
-        some = paths[number::ROUNDS]
+    for number in range(options.rounds):  # in turn: what else the machine does is shared by both
+        some = paths[number :: options.rounds]
         for rate, kept in turns:
             kept.append(rate(run, some, options.processes))
         turns.reverse()  # nor does one of them always come when it has just become busier

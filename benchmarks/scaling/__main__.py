@@ -16,6 +16,7 @@ from pathlib import Path
 from statistics import median
 from time import perf_counter
 
+from benchmarks.figures import figure
 from traitscope.corpora.synthetic import Config, generate
 from traitscope.features.preparation import prepare
 from traitscope.training.fitting import train
@@ -66,6 +67,8 @@ def _compare(job: str, work: Callable[[int], None], rounds: int) -> None:
     for count, (wall, cpu) in found.items():
         gains = found[1][0] / wall, count * found[1][1] / cpu
         print(f"| {count} | {wall:.1f} | {cpu:.1f} | {gains[0]:.2f} | {gains[1]:.2f} |")
+    figure(f"{job}: by two processes", gains[0])
+    figure(f"{job}: the same where cores are many", gains[1])
     print()
 
 

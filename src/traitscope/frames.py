@@ -6,6 +6,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+Matrix = NDArray[np.float64]
+"""(2, 3) affine."""
+
 
 class Picture(Protocol):
     """A picture of which only what is looked at is turned into RGB."""
@@ -20,8 +23,8 @@ class Picture(Protocol):
     def part(self, window: tuple[int, int, int, int]) -> NDArray[np.uint8]:
         """Its pixels from left, top to right, bottom (exclusive), RGB."""
 
-    def sampled(self, matrix: NDArray[np.float64], size: tuple[int, int]) -> NDArray[np.uint8]:
-        """A rough look through an affine matrix (2, 3) at a width and height, RGB."""
+    def through(self, matrix: Matrix, size: tuple[int, int], *, framed: bool) -> NDArray[np.uint8]:
+        """What is seen through an affine matrix (2, 3) at a width and height, RGB."""
 
 
 @dataclass(frozen=True)
@@ -55,16 +58,25 @@ class Frame:
             return self.picture[top:bottom, left:right]
         return self.picture.part(window)
 
-    def sampled(self, matrix: NDArray[np.float64], size: tuple[int, int]) -> NDArray[np.uint8]:
-        """A rough look through an affine matrix (2, 3) at a width and height, RGB.
+    def through(
+        self, matrix: Matrix, size: tuple[int, int], *, framed: bool = False
+    ) -> NDArray[np.uint8]:
+        """What is seen through an affine matrix (2, 3) at a width and height, RGB.
 
-        Single pixels are looked at, not averages: for impressions, not for measurements.
+        Pixels are interpolated between neighbours and not averaged, as networks of faces were
+        taught: where a picture is made much smaller, fine patterns shimmer.
+
+        Args:
+            matrix: from pixels of the picture to those of the result.
+            size: width and height of the result.
+            framed: whether it is black beyond the picture; else its edges go on, which an
+                impression does not take for something that is shown.
         """
         if not isinstance(self.picture, np.ndarray):
-            return self.picture.sampled(matrix, size)
+            return self.picture.through(matrix, size, framed=framed)
         # Here, because every room imports this file, and few of them look at pictures.
         import cv2
 
-        # Edges go on beyond the picture: black corners would be taken for something that is shown.
-        look = cv2.warpAffine(self.picture, matrix, size, borderMode=cv2.BORDER_REPLICATE)
+        border = cv2.BORDER_CONSTANT if framed else cv2.BORDER_REPLICATE
+        look = cv2.warpAffine(self.picture, matrix, size, borderMode=border)
         return np.asarray(look, dtype=np.uint8)

@@ -33,6 +33,7 @@ def test_the_small_suite_has_twelve_systems() -> None:
         ({"entries": []}, "no entries"),
         ({"entries": [{"recipe": "dan"}, {"recipe": "dan"}]}, "two entries are called 'dan'"),
         ({"entries": [{"recipe": "average", "first_stage": "hrnet"}]}, "none above it"),
+        ({"entries": [{"recipe": "crnet_etr", "start": "crnet"}]}, "none above it"),
         ({"entries": [{"recipe": "dan", "sets": []}]}, "unknown key 'sets'; did you mean"),
         ({"entries": [{"recipe": "my_lab.net"}]}, "--also my_lab.net"),
     ],
@@ -42,6 +43,27 @@ def test_a_wrong_suite_is_refused(tmp_path: Path, change: dict, message: str) ->
     path.write_text(yaml.safe_dump({"title": "t", **change}))
     with pytest.raises(ConfigError, match=message):
         load_suite(str(path))
+
+
+def test_settings_that_entries_share_are_written_once(tmp_path: Path) -> None:
+    path = tmp_path / "suite.yaml"
+    lines = [
+        "title: t",
+        "entries:",
+        "  - {recipe: dan, settings: [&adam [train.lr=1, train.epochs=2], model.width=8]}",
+        "  - {recipe: crnet, settings: [*adam, model.depth=18]}",
+    ]
+    path.write_text("\n".join(lines))
+    of_dan, of_crnet = (entry.settings for entry in load_suite(str(path)).entries)
+    assert of_dan == ("train.lr=1", "train.epochs=2", "model.width=8")
+    assert of_crnet == ("train.lr=1", "train.epochs=2", "model.depth=18")
+
+
+def test_the_planted_suite_has_every_model_that_its_corpus_feeds() -> None:
+    # No attributes, and no encoder of sound, come with a generated corpus.
+    lacking = {"metadata_fusion", "audio_embedding_mlp"}
+    models = {load_run(entry.recipe).model["name"] for entry in load_suite("zoo_planted").entries}
+    assert models == set(registry.names("models")) - lacking
 
 
 def test_a_suite_that_is_not_there_is_named_with_the_nearest() -> None:

@@ -107,7 +107,7 @@ def test_a_script_without_a_main_guard_may_start_workers(tmp_path: Path) -> None
 
 WAITING = """
 from traitscope.features.pool import run
-tasks = ["1"] * 2 + ["__import__('time').sleep(1)"] * 600
+tasks = ["1"] * 2 + ["__import__('time').sleep(600)"] * 2
 for place, answer in run(eval, tasks, workers=2):
     print(answer, flush=True)
 """
@@ -137,7 +137,7 @@ def test_no_worker_outlives_the_process_that_started_it(number: int) -> None:
             os.killpg(process.pid, number)  # as a terminal does
         else:
             process.send_signal(number)
-        _, err = process.communicate()
-    _, alive = psutil.wait_procs(family)
+        _, err = process.communicate(timeout=120)
+    _, alive = psutil.wait_procs(family, timeout=60)
     assert not alive
     assert err.count("Traceback") == (1 if number == signal.SIGINT else 0), err

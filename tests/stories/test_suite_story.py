@@ -46,12 +46,15 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
         *("--corpus", address),
     )
     assert done.returncode == 0, done.stderr
-    tokens = "{style: {rows: 1, patch: 1}}"
+    fusion = ["model.streams={style: {rows: 1, patch: 1}}", "model.width=16"]
     entries = [
         {"recipe": "functionals", "settings": ["model.streams=[style]"]},
+        {"recipe": "fusion_transformer", "settings": [fusion, "train.epochs=8"]},
         {
             "recipe": "fusion_transformer",
-            "settings": [f"model.streams={tokens}", "train.epochs=8", "model.width=16"],
+            "name": "further",
+            "start": "fusion_transformer",
+            "settings": [fusion, "train.epochs=1", "train.lr=1e-9"],
         },
         {"recipe": "audio_embedding_mlp", "settings": ["features.audio_embedding.encoder=none"]},
     ]
@@ -69,10 +72,15 @@ def test_a_suite_is_ranked_and_what_fails_says_why(study: Path) -> None:
     done = run(study, "--json")
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
-    assert set(result["systems"]) == {"functionals", "fusion_transformer"}
+    assert set(result["systems"]) == {"functionals", "fusion_transformer", "further"}
     assert result["systems"]["functionals"]["ccc"] > 0.3
     assert result["systems"]["functionals"]["cost"]["parameters"] > 0
-    assert result["systems"]["fusion_transformer"]["cost"]["flops"] > 0
+    systems = result["systems"]
+    assert systems["fusion_transformer"]["cost"]["flops"] > 0
+    # It begins where the other ended, and hardly moves.
+    assert systems["further"]["ccc"] == pytest.approx(
+        systems["fusion_transformer"]["ccc"], abs=0.01
+    )
     assert "audio_embedding_mlp" in result["failures"]
     page = (study / "bench" / "index.html").read_text(encoding="utf-8")
     assert "Styles" in page
@@ -103,7 +111,7 @@ def test_on_a_cluster_the_numbers_are_the_same(study: Path) -> None:
     done = type_in("benchmark", "suite.yaml", *places, "--ray", "local", "--workers", 2, cwd=study)
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
-    assert set(result["systems"]) == {"functionals", "fusion_transformer"}
+    assert set(result["systems"]) == {"functionals", "fusion_transformer", "further"}
     for name, system in result["systems"].items():
         # An actor has one thread, which adds up in another order.
         assert system["ccc"] == pytest.approx(before["systems"][name]["ccc"], abs=1e-4)

@@ -49,8 +49,8 @@ def place_of(folder: Path) -> Path:
     return folder
 
 
-def overwrite(place: Path, clip: str, row: int, column: int, value: float) -> None:
-    """Change one number of a stream."""
+def overwrite(place: Path, clip: str, row: int | slice, column: int | slice, value: float) -> None:
+    """Change one number of a stream, or several."""
     store, key = Store(place / "store"), requests()["mid_term"].key
     stream = store.read(key, clip)
     assert stream.values is not None
@@ -136,6 +136,15 @@ def test_numbers_that_cannot_be_trained_on_name_their_clip_and_column(
     assert not (place / "run").exists()
     overwrite(place, "c003", 2, 1, np.nan)  # a missing cell of a standardised stream is its mean
     train("audio_lstm", [*data(place), *QUICK], to=place / "run")
+
+
+def test_a_clip_without_any_number_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    place, every = place_of(tmp_path), slice(None)
+    overwrite(place, "c001", every, every, np.nan)
+    train("functionals", [*data(place), "model.streams=[mid_term]"], to=tmp_path / "run")
+    assert "mid_term of 1 clips (first: 'c001') holds no number at all" in caplog.text
 
 
 def test_a_gap_in_a_stream_that_is_not_standardised_is_refused(tmp_path: Path) -> None:

@@ -57,7 +57,7 @@ class Job:
         address: of the corpus.
         store: of its features.
         folder: of the run.
-        first: the run of the first stage that it learns from, if it has one.
+        base: the run of the entry that it stands on, if it has one.
     """
 
     name: str
@@ -66,7 +66,7 @@ class Job:
     address: str
     store: Path
     folder: Path
-    first: Path | None = None
+    base: Path | None = None
 
     @property
     def is_done(self) -> bool:
@@ -128,7 +128,7 @@ def _prepared(
     failures: dict[str, str] = {}
     wanted: dict[str, list[Request]] = {}
     for entry in suite.entries:
-        if entry.first_stage:
+        if entry.stands_on:  # its features are those of the entry above it
             continue
         try:
             wanted[entry.title] = _requests(entry.recipe, [*suite.settings, *entry.settings])
@@ -164,7 +164,7 @@ def _cannot(labels: Corpus, wanted: Mapping[str, list[Request]], store: Path) ->
 
 
 def _jobs(suite: Suite, folder: Path, address: str, store: Path) -> list[Job]:
-    """One per protocol, seed and system, a first stage before what stands on it."""
+    """One per protocol, seed and system, in the order of the suite."""
     jobs = []
     for protocol, choice in suite.protocols.items():
         for entry in suite.entries:
@@ -175,10 +175,10 @@ def _jobs(suite: Suite, folder: Path, address: str, store: Path) -> list[Job]:
                     *(f"data.corpus={address}", f"data.store={store}", f"seed={seed}"),
                     *(*suite.settings, *entry.settings, *choice),
                 )
-                first = None
-                if entry.first_stage:
-                    first = _place(folder, protocol, entry.first_stage) / f"seed-{seed}"
-                jobs.append(Job(name, entry, settings, address, store, place, first))
+                base = None
+                if entry.stands_on:
+                    base = _place(folder, protocol, entry.stands_on) / f"seed-{seed}"
+                jobs.append(Job(name, entry, settings, address, store, place, base))
     return jobs
 
 
@@ -191,12 +191,12 @@ def _named(title: str, protocol: str) -> str:
 
 
 def _trained(jobs: Sequence[Job], crew: Crew, hook: Hook | None) -> dict[str, str]:
-    """Do what is not done: first stages, then the others; systems that failed, with reasons."""
+    """Do what is not done, then what stands on it; systems that failed, with reasons."""
     run, workers = crew
     work = partial(_work, Path.cwd())
     failures: dict[str, str] = {}
     done = sum(job.is_done for job in jobs)
-    for stage in ([j for j in jobs if j.first is None], [j for j in jobs if j.first is not None]):
+    for stage in ([j for j in jobs if j.base is None], [j for j in jobs if j.base is not None]):
         todo = [job for job in stage if not job.is_done]
         for place, result in run(work, todo, workers=workers, tries=pool.TRIES):
             done += 1
@@ -228,31 +228,29 @@ def _work(place: Path, job: Job) -> str:
 
 
 def _train(job: Job) -> None:
-    settings = list(job.settings)
-    if job.first is not None:
-        settings.append(f"data.first_stage={job.first}")
-        _score_frames(job)
+    settings, address = list(job.settings), job.address
+    if job.base is not None and job.entry.first_stage:
+        from traitscope.prediction.frames import score_frames
+
+        settings.append(f"data.first_stage={job.base}")
+        score_frames(job.base, load_corpus(address), job.store)
     if (job.folder / "metrics.json").is_file():
         seconds = spent_on(job.folder)
     else:
         # The run's own settings go on; a folder without them holds nothing.
         resume = (job.folder / "run.yaml").is_file()
         changes = [] if resume else settings
+        start = job.base if job.entry.start and not resume else None
         seconds = sit(
-            job.folder, lambda: train(job.entry.recipe, changes, to=job.folder, resume=resume)
+            job.folder,
+            lambda: train(
+                *(job.entry.recipe, changes), to=job.folder, resume=resume, start_from=start
+            ),
         )
     outside = job.entry.recipe if "." in job.entry.recipe else None
     evaluate(job.folder, model=outside)
-    cost = weigh(job.folder, job.address, seconds, model=outside)
+    cost = weigh(job.folder, address, seconds, model=outside)
     write_json(job.folder / "cost.json", asdict(cost))
-
-
-def _score_frames(job: Job) -> None:
-    from traitscope.prediction.frames import score_frames
-
-    assert job.first is not None
-    address = job.address
-    score_frames(job.first, load_corpus(address), job.store)
 
 
 def _page(

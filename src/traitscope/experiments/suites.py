@@ -4,6 +4,7 @@ In: a file of the folder ``suites``, or one of yours. Out: a `Suite`; `benchmark
 """
 
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 
 from pydantic import Field, PositiveInt, field_validator
@@ -22,9 +23,25 @@ class Entry(Config):
     name: str = ""
     """What it is called; the recipe's name by default."""
     settings: tuple[str, ...] = ()
-    """``key=value`` settings that differ from the recipe."""
+    """``key=value`` settings that differ from the recipe; lists among them are laid flat."""
     first_stage: str = ""
     """Name of an entry above whose scores of frames it learns from."""
+    start: str = ""
+    """Name of an entry above whose run it starts from."""
+
+    @field_validator("settings", mode="before")
+    @classmethod
+    def _flat(cls, settings: object) -> object:
+        # What several entries share is written once, as an anchor: [*adam, train.epochs=60].
+        if not isinstance(settings, Sequence) or isinstance(settings, str):
+            return settings
+        parts = (one if isinstance(one, list) else [one] for one in settings)
+        return tuple(chain.from_iterable(parts))
+
+    @property
+    def stands_on(self) -> str:
+        """Name of the entry that is trained before it, if one has to be."""
+        return self.first_stage or self.start
 
     @property
     def title(self) -> str:
@@ -55,8 +72,8 @@ class Suite(Config):
         for entry in entries:
             if entry.title in names:
                 raise ValueError(f"two entries are called {entry.title!r}: give one a name")
-            if entry.first_stage and entry.first_stage not in names:
-                raise ValueError(f"{entry.title!r} stands on {entry.first_stage!r}, none above it")
+            if entry.stands_on and entry.stands_on not in names:
+                raise ValueError(f"{entry.title!r} stands on {entry.stands_on!r}, none above it")
             names.append(entry.title)
         if not names:
             raise ValueError("it has no entries")

@@ -12,6 +12,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 import traceback
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -214,9 +215,26 @@ def spawn(
 def settle_in(threads: int) -> None:
     """Make a fresh process a worker: quiet, deaf to Ctrl-C, with its share of the processors."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    _end_with_parent()
     _use_threads(threads)
     _keep_freed_memory()
     os.dup2(2, 1)  # libraries that print must not write into the result
+
+
+def _end_with_parent() -> None:
+    """End this process when whoever started it is gone, also in the middle of a task.
+
+    The end of a pipe is seen only between tasks: after ``kill -9`` a worker would train for hours
+    that nobody waits for, in the folder in which the same command, typed again, trains as well.
+    """
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def wait() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 def how_it_ended(process: Any) -> str:

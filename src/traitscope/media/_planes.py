@@ -6,7 +6,7 @@ RGB, level for level, as it would within the whole.
 """
 
 from collections.abc import Callable
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 import av
@@ -14,6 +14,8 @@ import cv2
 import numpy as np
 from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
+
+from traitscope.frames import Matrix
 
 FORMATS = ("yuv420p", "yuvj420p")
 
@@ -24,9 +26,13 @@ _STEP = 64
 """Pixels by which sizes of parts differ: a new size makes FFmpeg begin anew, as long as a part
 takes, and the part around a followed face changes by a few pixels from look to look."""
 
-_TO_RGB = np.array([[1.164, 0, 1.596], [1.164, -0.392, -0.813], [1.164, 2.017, 0]])
-_TO_RGB = np.column_stack([_TO_RGB, _TO_RGB @ (-16, -128, -128)])
-"""(3, 4) YUV to RGB of ordinary video (BT.601), for impressions; pictures go through FFmpeg."""
+_FULL_RANGE = 2
+"""What FFmpeg calls brightness from 0 to 255, instead of from 16 to 235."""
+
+_SHARES = {1: (0.2126, 0.0722), 4: (0.30, 0.11), 7: (0.212, 0.087), 9: (0.2627, 0.0593)}
+"""Space of colours, in FFmpeg's numbers -> shares of red and blue in brightness (ITU-T H.273,
+table 4); what is not here or says nothing is BT.601, as FFmpeg takes it."""
+_BT601 = (0.299, 0.114)
 
 
 class Planes:
@@ -71,15 +77,23 @@ class Planes:
             self._part = np.asarray(cut.to_ndarray(), dtype=np.uint8)
         return self._part[top - y : bottom - y, left - x : right - x]
 
-    def sampled(self, matrix: NDArray[np.float64], size: tuple[int, int]) -> NDArray[np.uint8]:
-        """A rough look through an affine matrix (2, 3), straight from the planes."""
-        planes = []
-        for plane, scale in zip(self._planes, (1, 2, 2), strict=True):
-            # pixel 0 of a plane of colour lies half a pixel into the picture
-            shift = matrix[:, :2] @ np.full(2, (scale - 1) / 2)
-            part = np.column_stack([matrix[:, :2] * scale, matrix[:, 2] + shift])
-            planes.append(cv2.warpAffine(plane, part, size, borderMode=cv2.BORDER_REPLICATE))
-        return np.asarray(cv2.transform(cv2.merge(planes), _TO_RGB), dtype=np.uint8)
+    def through(self, matrix: Matrix, size: tuple[int, int], *, framed: bool) -> NDArray[np.uint8]:
+        """What is seen through an affine matrix (2, 3), straight from the planes."""
+        full = self._frame.color_range == _FULL_RANGE or self._frame.format.name == "yuvj420p"
+        border = cv2.BORDER_CONSTANT if framed else cv2.BORDER_REPLICATE
+        light, *colours = self._planes
+        black = 0 if full else 16
+        planes = [cv2.warpAffine(light, matrix, size, borderMode=border, borderValue=black)]
+        # Colours have half of the pixels here as well: pixel 0 lies half a pixel into both.
+        halved = matrix.copy()
+        halved[:, 2] = (matrix[:, :2].sum(axis=1) / 2 + matrix[:, 2] - 0.5) / 2
+        small = (size[0] + 1) // 2, (size[1] + 1) // 2
+        for plane in colours:
+            seen = cv2.warpAffine(plane, halved, small, borderMode=border, borderValue=128)
+            seen = cv2.resize(seen, (2 * small[0], 2 * small[1]))
+            planes.append(seen[: size[1], : size[0]])
+        to_rgb = _to_rgb(int(self._frame.colorspace), full=full)
+        return np.asarray(cv2.transform(cv2.merge(planes), to_rgb), dtype=np.uint8)
 
     @cached_property
     def _planes(self) -> list[NDArray[np.uint8]]:
@@ -100,6 +114,23 @@ class Planes:
             y, x = top // scale, left // scale
             lines[:, : target.width] = plane[y : y + target.height, x : x + target.width]
         return cut
+
+
+@cache
+def _to_rgb(colorspace: int, *, full: bool) -> NDArray[np.float64]:
+    """(3, 4) affine from brightness, blue and red as video keeps them to red, green and blue."""
+    red, blue = _SHARES.get(colorspace, _BT601)
+    green = 1 - red - blue
+    light, colour = (1.0, 2.0) if full else (255 / 219, 2 * 255 / 224)
+    to_red, to_blue = colour * (1 - red), colour * (1 - blue)
+    matrix = np.array(
+        [
+            [light, 0, to_red],
+            [light, -to_blue * blue / green, -to_red * red / green],
+            [light, to_blue, 0],
+        ]
+    )
+    return np.column_stack([matrix, matrix @ (0 if full else -16, -128, -128)])
 
 
 def _widened(first: int, end: int, length: int) -> tuple[int, int]:

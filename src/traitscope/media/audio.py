@@ -232,7 +232,7 @@ class _Reading:
                 position = begin if position is None else max(begin, position)
             assert position is not None
             # A piece may begin before the interval, at a negative position, and end behind it.
-            samples = piece.to_ndarray()[0]
+            samples = np.frombuffer(piece.planes[0], np.int32, piece.samples)
             spool.add(
                 samples[max(0, -position) : None if stop is None else max(0, stop - position)]
             )
@@ -318,7 +318,7 @@ def _resampled(
     due = began = None
     for frame in frames:
         # A frame without a time follows the one before.
-        time = (due or 0.0) if frame.pts is None else float(frame.pts * frame.time_base)
+        time = (due or 0.0) if frame.pts is None else frame.time
         if due is None or time - due > _PAUSE_SECONDS:
             if due is not None:
                 # What the resampler still holds was heard before the pause.

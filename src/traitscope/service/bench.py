@@ -6,10 +6,7 @@ is loaded or decoded is loaded and decoded here, so that no fault of it is the s
 """
 
 import logging
-import multiprocessing
-import os
 import sys
-import threading
 import time
 from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
@@ -79,7 +76,6 @@ class Stock:
 def serve_orders(connection: Connection, stock: Stock) -> None:
     """Run in a spawned process until the server is gone."""
     settle_in(stock.threads)
-    _end_with_parent()
     _bound_memory(stock.most_bytes)
     with suppress(EOFError, OSError):
         try:
@@ -254,22 +250,6 @@ def _reporting(send: Callable[[tuple[str, Any]], None]) -> Callable[[str, float]
             send(("progress", (stage, round(min(max(share, 0.0), 1.0), 3))))
 
     return watch
-
-
-def _end_with_parent() -> None:
-    """End this process when the server is gone, also in the middle of an order.
-
-    The end of a pipe is seen only between orders, and after ``kill -9`` nobody would read the
-    answer.
-    """
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-
-    def wait() -> None:
-        parent.join()
-        os._exit(1)
-
-    threading.Thread(target=wait, daemon=True).start()
 
 
 def _bound_memory(most_bytes: int) -> None:

@@ -50,7 +50,7 @@ class Look:
         """Face and surroundings, (n,): zero mean, length 1, so that a product is a correlation."""
         assert self._frame is not None
         matrix = alignment(self._face, size=_IMPRESSION_SIDE, padding=_IMPRESSION_PADDING)
-        small = self._frame.sampled(matrix, (_IMPRESSION_SIDE, _IMPRESSION_SIDE))
+        small = self._frame.through(matrix, (_IMPRESSION_SIDE, _IMPRESSION_SIDE))
         values = small.ravel().astype(np.float64)
         # Light changes within a shot; what is left after mean and length is the pattern.
         values -= values.mean()

@@ -89,6 +89,10 @@ FACE = np.array(
 RIGID = np.array([27, 28, 29, 30, 31, 33, 35, 36, 39, 42, 45])
 """Points that speech and expression hardly move: nose and eye corners."""
 
+_RIGID_FACE = FACE[RIGID]
+_FROM_THE_SIDE = 1e-9
+"""Of the cosine of the angle to the camera."""
+
 
 def fit_rotation(points: Matrix, *, width: int, height: int) -> NDArray[np.float64]:
     """Find the head rotation that puts the mean face on points in a picture.
@@ -121,6 +125,16 @@ def fit_rotation(points: Matrix, *, width: int, height: int) -> NDArray[np.float
     return np.asarray(cv2.Rodrigues(vector)[0], dtype=np.float64)
 
 
+def _turned_back(turn: NDArray[np.float64]) -> NDArray[np.float64]:
+    """From x and y of a turned face to those of the face: the inverse of ``turn[:, :2]``."""
+    (a, b, _), (c, d, _) = turn.tolist()
+    size = a * d - b * c
+    # Exactly from the side there is none; the pseudoinverse takes ten times as long.
+    if abs(size) < _FROM_THE_SIDE:
+        return np.asarray(np.linalg.pinv(turn[:, :2]), dtype=np.float64)
+    return np.array([[d / size, -b / size], [-c / size, a / size]])
+
+
 def to_front(points: Matrix, rotation: tuple[float, float, float]) -> NDArray[np.float64]:
     """Show points as if the head looked straight into the camera, with the mean face's depth.
 
@@ -132,14 +146,15 @@ def to_front(points: Matrix, rotation: tuple[float, float, float]) -> NDArray[np
         (68, 2) from the middle of the eyes, in units of the distance between their centres.
     """
     turn = to_matrix(*rotation)[:2]
-    shown = FACE[RIGID] @ turn.T
+    shown = _RIGID_FACE @ turn.T
     seen = np.asarray(points, dtype=np.float64)
-    spread = shown - shown.mean(axis=0)
-    offset = seen[RIGID] - seen[RIGID].mean(axis=0)
-    scale = max(float((spread * offset).sum() / (spread**2).sum()), 1e-6)
-    origin = seen[RIGID].mean(axis=0) - scale * shown.mean(axis=0)
+    rigid = seen[RIGID]
+    middle, shown_middle = rigid.mean(axis=0), shown.mean(axis=0)
+    spread = shown - shown_middle
+    scale = max(float((spread * (rigid - middle)).sum() / (spread**2).sum()), 1e-6)
+    origin = middle - scale * shown_middle
     flat = (seen - origin) / scale - FACE[:, 2:] * turn[:, 2]
-    front = flat @ np.linalg.pinv(turn[:, :2]).T
+    front = flat @ _turned_back(turn).T
     right, left = front[36:42].mean(axis=0), front[42:48].mean(axis=0)
     distance = max(float(np.hypot(*(left - right))), 1e-6)
     return np.asarray((front - (right + left) / 2) / distance)

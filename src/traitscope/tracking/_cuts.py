@@ -25,7 +25,7 @@ class Cuts:
         scale = np.array([[_SIDE / width, 0, 0], [0, _SIDE / height, 0]])
         scale[:, 2] = scale[:, :2] @ (0.5, 0.5) - 0.5
         # No averaging: a cut changes nearly all of 256 single pixels, noise hardly any.
-        values = frame.sampled(scale, (_SIDE, _SIDE)).ravel().astype(np.float64)
+        values = frame.through(scale, (_SIDE, _SIDE)).ravel().astype(np.float64)
         # A correlation does not mind a lamp that is switched on, which is no cut.
         values -= values.mean()
         length = float(np.linalg.norm(values))

@@ -100,7 +100,7 @@ class Networks:
         """Find faces in a square (128, 128, 3) RGB, surest first."""
         # it was taught on colours from -1 to 1
         regressors, scores = self._detector.run(
-            np.float32(2 / 255) * square - np.float32(1), ("regressors", "classificators")
+            square, ("regressors", "classificators"), scale=2 / 255, shift=-1
         )
         rows, logits = regressors.reshape(-1, 16), scores.ravel()
         # Comparing logits spares 896 exponentials for the few that are kept.
@@ -121,7 +121,7 @@ class Networks:
             (478, 3) in pixels of the square, z in the scale of x, and how surely there is a face,
             0 to 1.
         """
-        points, presence = self._mesh.run(np.float32(1 / 255) * square, ("Identity", "Identity_1"))
+        points, presence = self._mesh.run(square, ("Identity", "Identity_1"), scale=1 / 255)
         # The second output tells whether there is a face, as a logit; the third, about the
         # tongue, is of no use here.
         return points.reshape(POINTS, 3), float(1 / (1 + np.exp(-presence.ravel()[0])))
@@ -146,12 +146,19 @@ class _Network:
         self._outputs = {one["name"]: one["index"] for one in details}
 
     def run(
-        self, values: NDArray[np.floating[Any]], names: tuple[str, ...]
+        self, values: NDArray[Any], names: tuple[str, ...], *, scale: float = 1, shift: float = 0
     ) -> list[NDArray[np.float32]]:
-        """Compute the outputs of these names, or all."""
-        self._run.set_tensor(self._input, np.ascontiguousarray(values, dtype=np.float32)[None])
+        """Compute the outputs of these names, or all, from ``scale * values + shift``."""
+        self._give(values, scale, shift)
         self._run.invoke()
         return [self._run.get_tensor(self._outputs[name]) for name in names or self._outputs]
+
+    def _give(self, values: NDArray[Any], scale: float, shift: float) -> None:
+        """Write numbers where the network reads them; nobody may hold that place when it runs."""
+        slot = self._run.tensor(self._input)().reshape(values.shape)
+        np.multiply(values, np.float32(scale), out=slot)
+        if shift:
+            slot += np.float32(shift)
 
 
 @cache

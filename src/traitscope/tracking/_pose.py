@@ -60,10 +60,12 @@ class Pose:
         centred = points - self._shares @ points
         left, sizes, right = np.linalg.svd(centred.T @ self._weighted)
         # a reflection would fit a mirrored face better; heads only turn
-        if np.linalg.det(left @ right) < 0:
+        turn = left @ right
+        if np.linalg.det(turn) < 0:
             left[:, 2] *= -1
             sizes[2] *= -1
-        return left @ right, float(sizes.sum()) / self._extent
+            turn = left @ right
+        return turn, float(sizes.sum()) / self._extent
 
 
 def _unprojected(plane: NDArray[np.float64], scale: float) -> NDArray[np.float64]:

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from traitscope.frames import Matrix
 from traitscope.tracking._boxes import Box
 from traitscope.tracking._networks import Seen
 from traitscope.types import FloatArray, Frame
@@ -23,9 +24,6 @@ _EYES = (33, 263)
 _MOVED = 0.15
 """Of the side: how far a face may lie from the middle, or be larger or smaller than supposed,
 before it is looked at again where it is: networks were taught on faces in the middle."""
-
-Matrix = NDArray[np.float64]
-"""(2, 3) affine."""
 
 
 class Region(NamedTuple):
@@ -70,20 +68,7 @@ def of_seen(seen: Seen) -> Region:
 
 def shown(frame: Frame, region: Region, side: int) -> NDArray[np.uint8]:
     """What a frame shows in a region, (side, side, 3) RGB; black where the picture has ended."""
-    matrix = region.matrix(side)
-    # Only the part of the picture under the square is converted to RGB; one pixel more on each
-    # side is for interpolation.
-    corners = to_picture(np.array([(0, 0), (side, 0), (0, side), (side, side)]), region, side)
-    width, height = frame.size
-    left, top = np.clip(np.floor(corners.min(axis=0)).astype(int) - 1, 0, (width - 1, height - 1))
-    right = int(np.clip(np.ceil(corners[:, 0].max()) + 2, left + 1, width))
-    bottom = int(np.clip(np.ceil(corners[:, 1].max()) + 2, top + 1, height))
-    part = frame.part((int(left), int(top), right, bottom))
-    moved = matrix.copy()
-    # The part begins at its own pixel 0.
-    moved[:, 2] += matrix[:, :2] @ (left, top)
-    square = cv2.warpAffine(part, moved, (side, side))
-    return np.asarray(square, dtype=np.uint8)
+    return frame.through(region.matrix(side), (side, side), framed=True)
 
 
 def to_picture(points: FloatArray, region: Region, side: int) -> NDArray[np.float64]:

@@ -5,6 +5,7 @@ pitch is positive looking down, yaw when the nose points to the left of the imag
 head leans clockwise in the image. Checked against a table written by OpenFace.
 """
 
+from math import asin, atan2, cos, sin
 from typing import Any
 
 import numpy as np
@@ -16,22 +17,25 @@ Matrix = NDArray[np.floating[Any]]
 def to_angles(rotation: Matrix) -> tuple[float, float, float]:
     """Turn a rotation matrix (3, 3) into pitch Rx, yaw Ry, roll Rz in radians."""
     return (
-        float(np.arctan2(-rotation[1, 2], rotation[2, 2])),
+        atan2(-rotation[1, 2], rotation[2, 2]),
         # Rounding may take the sine a little beyond 1.
-        float(np.arcsin(np.clip(rotation[0, 2], -1.0, 1.0))),
-        float(np.arctan2(-rotation[0, 1], rotation[0, 0])),
+        asin(min(max(float(rotation[0, 2]), -1.0), 1.0)),
+        atan2(-rotation[0, 1], rotation[0, 0]),
     )
 
 
 def to_matrix(pitch: float, yaw: float, roll: float) -> NDArray[np.float64]:
     """Turn pitch, yaw and roll in radians into a rotation matrix (3, 3)."""
-    cx, cy, cz = np.cos([pitch, yaw, roll])
-    sx, sy, sz = np.sin([pitch, yaw, roll])
-    about_x = np.array([[1, 0, 0], [0, cx, -sx], [0, sx, cx]])
-    about_y = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
-    about_z = np.array([[cz, -sz, 0], [sz, cz, 0], [0, 0, 1]])
-    matrix: NDArray[np.float64] = about_x @ about_y @ about_z
-    return matrix
+    cx, cy, cz = cos(pitch), cos(yaw), cos(roll)
+    sx, sy, sz = sin(pitch), sin(yaw), sin(roll)
+    # The product of the three, written out: every face of every picture comes here.
+    return np.array(
+        [
+            [cy * cz, -cy * sz, sy],
+            [cx * sz + sx * sy * cz, cx * cz - sx * sy * sz, -sx * cy],
+            [sx * sz - cx * sy * cz, sx * cz + cx * sy * sz, cx * cy],
+        ]
+    )
 
 
 def from_y_up(rotation: Matrix) -> Matrix:

@@ -25,7 +25,7 @@ from traitscope.tracking._second_look import SAME_FACE, Places, Schedule, Window
 from traitscope.tracking._uprightness import quarter_turns
 from traitscope.types import Face, Frame
 
-VERSION = 4
+VERSION = 5
 
 WEIGHTS = "face_landmarker.task"
 

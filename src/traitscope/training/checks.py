@@ -4,6 +4,7 @@ In: what a run is fitted on. Out: nothing, or an error that names the clip and t
 hour of training a lone 1e39 in one of six thousand clips would only be "diverged".
 """
 
+import logging
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,8 @@ from traitscope.training.label_noise import standard_errors
 from traitscope.training.training_set import TrainingSet
 from traitscope.training.weighting import clip_weights
 from traitscope.types import Stream
+
+_log = logging.getLogger(__name__)
 
 LARGEST = 1e18
 """Of a number: the square of a larger one is none in single precision (3.4e38)."""
@@ -64,7 +67,7 @@ def _check_labels(data: TrainingSet) -> None:
 def _check_streams(examples: Examples) -> None:
     for name, draw in examples.draws.items():
         # A missing cell of these is the mean of its column, as is documented; else it is a NaN.
-        may_miss = draw.standardize or bool(draw.pool)
+        may_miss, empty = draw.standardize or bool(draw.pool), []
         for clip in examples.clips:
             stream = chosen_columns(examples.stream(name, clip.id), draw.columns)
             if stream.values is None or stream.values.dtype.kind != "f":
@@ -74,6 +77,14 @@ def _check_streams(examples: Examples) -> None:
                 bad &= ~np.isnan(stream.values)
             if bad.any():
                 raise DataError(_bad_number(stream, bad, f"{name} of clip {clip.id!r}"))
+            if stream.mask.any() and not np.isfinite(stream.values[stream.mask]).any():
+                empty.append(clip.id)
+        if empty:
+            _log.warning(
+                "%s of %d clips (first: %r) holds no number at all: they count as the mean of the "
+                "others. Leave them out, or make it again.",
+                *(name, len(empty), empty[0]),
+            )
 
 
 def _rows_there(stream: Stream) -> Any:
