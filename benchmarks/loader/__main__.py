@@ -3,8 +3,8 @@
 Rows: 1 and 30 of 75 pictures of a clip, at 112 and 224 px, with 0, 1 and 2 workers, with and
 without augmentation (then all the way to normalised floats); the folder is read with PIL to
 normalised floats and with OpenCV to bytes, by one process. Batches are of 8 clips, and of 32 as
-well where one picture of each is taken: recipes of single pictures take 4 to 64, most of them 32,
-those of many pictures 8 to 32. An epoch is at least 512 pictures; it takes the same clips again.
+well where one picture of each is taken: published recipes of one picture have batches of 24 to 64,
+most of them of 32. An epoch is at least 512 pictures; it takes the same clips again.
 
 Each row is the median of interleaved rounds; a first one, which fills what is kept between epochs,
 is not counted. Then the memory that is a worker's alone, and the time to the first batch beside
