@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.planted.case import FACE, ORDER, VOICE
+from benchmarks.planted.cases import FACE, ORDER, VOICE
 from benchmarks.planted.measuring import attainable
 from benchmarks.planted.running import Place
 from traitscope.corpora import load_corpus
