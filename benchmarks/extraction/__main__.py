@@ -31,7 +31,6 @@ from traitscope.types import Clip, Corpus, Target
 DISTINCT = 6
 FRAMES = 450
 REPEATS = 15
-ROUNDS = 3
 
 
 GOALS = {"whole": 0.70, "pictures alone": 0.78, "chips alone": 0.90, "signals native": 0.20}
@@ -74,6 +73,7 @@ def main() -> int:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.extraction", description=__doc__)
     parser.add_argument("--clips", type=int, default=102)
+    parser.add_argument("--rounds", type=int, default=3, help="turns of decoding and the rest")
     parser.add_argument("--processes", type=int, default=2)
     both = ["mediapipe", "dlib"]
     parser.add_argument("--backend", nargs="+", default=both, choices=both)
@@ -84,7 +84,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--media", type=Path, default=default)
     options = parser.parse_args()
     if options.short:
-        options.clips, options.minutes = 8, [1]
+        options.clips, options.rounds, options.minutes = 8, 1, [1]
     return options
 
 
@@ -105,11 +105,11 @@ def _decoding(pool: pipelines.Pool, clips: list[Path], warm: Path) -> None:
 
 
 def _in_turns(
-    pool: pipelines.Pool, work: Any, clips: list[Path], warm: Path
+    pool: pipelines.Pool, work: Any, clips: list[Path], rounds: int
 ) -> tuple[float, float, float]:
     """What work gives per second, its clips per second, and that by decoding's, part by part."""
-    done, seconds, decoding = 0, 0.0, 0.0
-    for part in (clips[number::ROUNDS] for number in range(ROUNDS)):
+    done, seconds, decoding, warm = 0, 0.0, 0.0, clips[0]
+    for part in (clips[number::rounds] for number in range(rounds)):
         decoding += pool.timed(pipelines.decode_only, part, warm)[1]
         given, taken = pool.timed(work, part, warm)
         done, seconds = done + given, seconds + taken
@@ -145,7 +145,7 @@ def _ours(
         ("chips alone", (("faces", settings),), clips),
         ("signals native", (("signals", native),), clips[: max(4, len(clips) // 6)]),
     ):
-        done, rate, share = _in_turns(pool, pipelines.Pictures(wanted), few, clips[0])
+        done, rate, share = _in_turns(pool, pipelines.Pictures(wanted), few, options.rounds)
         shown = None if name == "signals native" else done
         _row(f"{backend}: {name}", rate, rate * FRAMES, shown, share)
         shares[name] = share

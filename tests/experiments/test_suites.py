@@ -34,6 +34,7 @@ def test_the_small_suite_has_twelve_systems() -> None:
         ({"entries": [{"recipe": "dan"}, {"recipe": "dan"}]}, "two entries are called 'dan'"),
         ({"entries": [{"recipe": "average", "first_stage": "hrnet"}]}, "none above it"),
         ({"entries": [{"recipe": "crnet_etr", "start": "crnet"}]}, "none above it"),
+        ({"entries": [{"recipe": "average", "first_stage": "a", "start": "b"}]}, "name one"),
         ({"entries": [{"recipe": "dan", "sets": []}]}, "unknown key 'sets'; did you mean"),
         ({"entries": [{"recipe": "my_lab.net"}]}, "--also my_lab.net"),
     ],

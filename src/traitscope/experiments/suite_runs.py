@@ -128,7 +128,7 @@ def _prepared(
     failures: dict[str, str] = {}
     wanted: dict[str, list[Request]] = {}
     for entry in suite.entries:
-        if entry.stands_on:  # its features are those of the entry above it
+        if entry.first_stage:  # its series are made when that is trained
             continue
         try:
             wanted[entry.title] = _requests(entry.recipe, [*suite.settings, *entry.settings])

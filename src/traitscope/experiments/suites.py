@@ -72,6 +72,8 @@ class Suite(Config):
         for entry in entries:
             if entry.title in names:
                 raise ValueError(f"two entries are called {entry.title!r}: give one a name")
+            if entry.first_stage and entry.start:
+                raise ValueError(f"{entry.title!r} has both a first_stage and a start: name one")
             if entry.stands_on and entry.stands_on not in names:
                 raise ValueError(f"{entry.title!r} stands on {entry.stands_on!r}, none above it")
             names.append(entry.title)

@@ -81,9 +81,9 @@ def _check_streams(examples: Examples) -> None:
                 empty.append(clip.id)
         if empty:
             _log.warning(
-                "%s of %d clips (first: %r) holds no number at all: they count as the mean of the "
-                "others. Leave them out, or make it again.",
-                *(name, len(empty), empty[0]),
+                "%d of %d clips (first: %r) have no number at all in %s, and count as the mean of "
+                "the others. Leave them out, or make it again.",
+                *(len(empty), len(examples), empty[0], name),
             )
 
 

@@ -16,7 +16,6 @@ import copy
 import os
 import socket
 import sys
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -224,7 +223,6 @@ def _serve(
     """What another process does: fit, and say what went wrong."""
     settle_in(threads)
     torch.set_num_threads(threads)
-    threading.Thread(target=_end_with, args=(connection,), daemon=True).start()
     try:
         fit(devices, *args)
     except TraitscopeError as error:
@@ -236,13 +234,6 @@ def _serve(
     finally:
         if distributed.is_initialized():
             distributed.destroy_process_group()
-
-
-def _end_with(connection: Connection) -> None:
-    """End when process 0 does: a collective that waits for it would wait for half an hour."""
-    with suppress(EOFError, OSError):
-        connection.recv()
-    os._exit(1)
 
 
 def _reason(others: Sequence[tuple[Any, Connection]]) -> Exception | None:
