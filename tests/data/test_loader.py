@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,14 @@ import pytest
 from tests.support.pictures import KEY, KILLING, make_pictures, pictures
 from traitscope.augment import Augmentation
 from traitscope.config import Config
+from traitscope.data import loader as loader_module
+from traitscope.data import readers as readers_module
 from traitscope.data import shelf
 from traitscope.data.batches import to_tensors
-from traitscope.data.drawing import generator
+from traitscope.data.drawing import Example, generator
+from traitscope.data.examples import Examples
 from traitscope.data.loader import Loader
-from traitscope.data.readers import Readers
+from traitscope.data.readers import Index, Readers
 from traitscope.errors import DataError, TraitscopeError
 from traitscope.types import Stream
 
@@ -52,6 +56,29 @@ def test_other_processes_read_the_same_batches_of_several_sets(folder: Path) -> 
                 np.testing.assert_array_equal(one.masks["faces"], other.masks["faces"])
                 seen = [to_tensors(batch, augment=examples.augment) for batch in (one, other)]
                 np.testing.assert_array_equal(*(batch.streams["faces"] for batch in seen))
+
+
+@pytest.mark.parametrize("idle", [True, False])
+def test_whoever_waits_reads_as_well(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, idle: bool
+) -> None:
+    examples, read_here = pictures(store(folder)), []
+
+    def read(examples: Examples, indices: Sequence[Index]) -> list[Example]:
+        read_here.extend(indices)
+        return readers_module.read(examples, indices)
+
+    monkeypatch.setattr(loader_module, "read", read)
+    with closing(Readers([examples], 1)) as readers:
+        monkeypatch.setattr(readers, "idle", lambda number: idle)
+        batches = Loader(examples, batch_size=1, sampler=ORDER, readers=readers)
+        read_by_both = [batch.clips[0] for batch in batches]
+        for batch in batches:  # one that was read here is left behind, too
+            assert batch.clips == (read_by_both[0],)
+            break
+    assert read_by_both == [f"clip_{clip}" for _, clip in ORDER]
+    # Two are asked for at the beginning, so the third is the first to be read here.
+    assert read_here == ([ORDER[2], ORDER[5], ORDER[2]] if idle else [])
 
 
 def test_what_becomes_of_a_batch_does_not_hang_on_the_next_one(folder: Path) -> None:

@@ -1,4 +1,8 @@
-"""Examples + an order -> batches, read here or ahead of time in other processes."""
+"""Examples + an order -> batches, read here or ahead of time in other processes.
+
+Where reading is what takes the time, whoever waits for other processes reads as well, unless there
+are as many of them as processors.
+"""
 
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -68,7 +72,7 @@ class Loader:
         batches = self._batches()
         if self._readers is None:
             for indices in batches:
-                yield collate(read(self.examples, indices), self.examples.targets)
+                yield self._read_here(indices)
             return
         yield from self._read_ahead(self._readers, batches)
 
@@ -79,8 +83,11 @@ class Loader:
             if len(indices) == self.batch_size or not self.drop_last:
                 yield indices
 
+    def _read_here(self, indices: list[Index]) -> Batch:
+        return collate(read(self.examples, indices), self.examples.targets)
+
     def _read_ahead(self, readers: Readers, batches: Iterator[list[Index]]) -> Iterator[Batch]:
-        waiting: deque[int] = deque()
+        waiting: deque[int | Batch] = deque()  # numbers of batches, or those that were read here
         places = count()
 
         def ask() -> None:
@@ -88,12 +95,24 @@ class Loader:
             for indices in islice(batches, 1):
                 waiting.append(readers.ask(self._which, indices, next(places)))
 
+        def take(number: int) -> Batch:
+            # Whoever would only wait reads one itself; one at a time, for they may be large.
+            here = any(isinstance(one, Batch) for one in waiting)
+            if not here and readers.idle(number):
+                waiting.extend(map(self._read_here, islice(batches, 1)))
+            return readers.take(number)
+
         for _ in range(readers.ahead):
             ask()
         try:
             while waiting:
-                yield readers.take(waiting.popleft())
+                following = waiting.popleft()
+                if isinstance(following, Batch):
+                    yield following
+                    continue
+                yield take(following)
                 ask()  # its slot is free: the batch has been used
         finally:
-            for number in waiting:  # an epoch that was left early
-                readers.drop(number)
+            for left in waiting:  # an epoch that was left early
+                if not isinstance(left, Batch):
+                    readers.drop(left)

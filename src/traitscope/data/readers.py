@@ -29,6 +29,7 @@ from traitscope.data.examples import Examples
 from traitscope.data.shelf import reserve
 from traitscope.errors import ClipError, DataError, TraitscopeError
 from traitscope.features.pool import how_it_ended, settle_in, spawn
+from traitscope.media import cores
 from traitscope.types import Batch
 
 SLOTS = 2  # per process and set: one is used, one is filled
@@ -111,6 +112,12 @@ class Readers:
             reader.connection.send(task)
         return number
 
+    def idle(self, number: int) -> bool:
+        """Whether to `take` a batch is to wait, with a processor that nobody else reads on."""
+        if number in self._answers or len(self._processes) >= cores():
+            return False
+        return not self._reader(number).connection.poll()
+
     def take(self, number: int) -> Batch:
         """Wait for a batch; its arrays stay as they are until its slot is asked for again.
 
@@ -119,7 +126,7 @@ class Readers:
             TraitscopeError: the process has ended.
         """
         while number not in self._answers:
-            reader = next(r for r in self._processes if any(t.number == number for t in r.asked))
+            reader = self._reader(number)
             try:
                 answer = reader.connection.recv()
             except (EOFError, OSError):
@@ -153,6 +160,10 @@ class Readers:
             reader.process.join()
         for path in [*self._unnamed, *map(Path, self._mapped)]:
             _shared.forget(path)
+
+    def _reader(self, number: int) -> _Process:
+        """Who has been asked for a batch that has not come."""
+        return next(r for r in self._processes if any(t.number == number for t in r.asked))
 
     def _named(self) -> None:
         self._ready += 1
