@@ -1,14 +1,18 @@
 """Files appear whole or not at all, and who reads a damaged one is told what to do about that."""
 
 import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.support.command_line import type_in
 from traitscope.errors import ConfigError, DataError
 from traitscope.files import (
+    alone,
     read_json,
     refuse_used,
     remove_drafts,
@@ -154,3 +158,53 @@ def test_a_folder_with_something_in_it_is_not_written_over(tmp_path: Path) -> No
     for used in (tmp_path, tmp_path / "a"):
         with pytest.raises(ConfigError, match=r"there already.*--to, or x"):
             refuse_used(used, otherwise=", or x")
+
+
+def test_a_folder_that_stays_empty_goes_again_and_what_is_written_stays(tmp_path: Path) -> None:
+    with pytest.raises(DataError), alone(tmp_path / "refused"):
+        raise DataError("settings are wrong")
+    with alone(tmp_path / "kept"):
+        write_text(tmp_path / "kept" / "a.txt", "a")
+    (tmp_path / "old").mkdir()
+    with alone(tmp_path / "old"):
+        pass
+    assert listed(tmp_path) == ["kept", "old"]
+    write_text(tmp_path / "file", "a")
+    with pytest.raises(ConfigError, match="is there already"), alone(tmp_path / "file"):
+        pass
+
+
+@pytest.mark.skipif(os.name != "posix", reason="folders are locked on POSIX systems alone")
+def test_a_folder_is_one_process_s_until_that_has_ended_however_it_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hold = (
+        "import sys, time; from pathlib import Path; from traitscope.files import alone\n"
+        "with alone(Path('run')):\n    print('held', flush=True); time.sleep(600)"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", hold], cwd=tmp_path, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "held\n"
+        monkeypatch.setattr("traitscope.files._WAIT_SECONDS", 0)
+        refused = pytest.raises(ConfigError, match=r"Another process is at work in .*run")
+        with refused, alone(tmp_path / "run"):
+            pass
+        assert listed(tmp_path) == ["run"]
+        other.kill()
+    with alone(tmp_path / "run"):
+        pass
+
+
+@pytest.mark.skipif(os.name != "posix", reason="folders are locked on POSIX systems alone")
+@pytest.mark.parametrize("words", ["train functionals", "tune audio_lstm", "benchmark zoo_planted"])
+def test_no_two_commands_fill_one_folder_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: str
+) -> None:
+    monkeypatch.setattr("traitscope.files._WAIT_SECONDS", 0)
+    settings = [] if words.startswith("benchmark") else ["data.corpus=synthetic:x", "data.store=x"]
+    with alone(tmp_path / "run"):
+        done = type_in(*words.split(), *settings, "--to", tmp_path / "run")
+    assert done.returncode == 2
+    assert "Another process is at work" in done.stderr

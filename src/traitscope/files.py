@@ -13,13 +13,17 @@ import platform
 import re
 import secrets
 import stat
+import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from traitscope.errors import ConfigError, DataError, shown
 from traitscope.escaping import cell, plain
+
+_TRIES, _WAIT_SECONDS = 30, 0.1
+"""Workers end within a second of whoever started them."""
 
 LARGEST_BYTES = 32 * 2**20
 """Of a text or JSON file that is read whole: the largest reports have a few megabytes."""
@@ -59,6 +63,53 @@ def replacing(path: Path) -> Iterator[Path]:
         raise OSError(error.errno, error.strerror, str(path)) from error  # the name people know
     finally:
         draft.unlink(missing_ok=True)
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Work in a folder while nobody else does; it is made, and goes again if it stays empty.
+
+    The lock is one of the system, which ends with the process however that ends. Windows and some
+    network drives have none, and there none is kept.
+
+    Raises:
+        ConfigError: another process is at work there.
+    """
+    if folder.is_file():
+        refuse_used(folder)
+    fresh = not folder.exists()
+    folder.mkdir(parents=True, exist_ok=True)
+    handle = _lock(folder) if os.name == "posix" else None
+    try:
+        yield
+    finally:
+        if fresh:
+            with suppress(OSError):  # what has been written stays
+                folder.rmdir()
+        if handle is not None:
+            os.close(handle)
+
+
+def _lock(folder: Path) -> int:
+    """Open and lock a folder; whoever is about to end there is waited for."""
+    import fcntl
+
+    handle = os.open(folder, os.O_RDONLY)
+    for left in reversed(range(_TRIES)):
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        except BlockingIOError:
+            if not left:
+                os.close(handle)
+                raise ConfigError(
+                    f"Another process is at work in {folder}. Wait until it has ended, stop it, or "
+                    f"choose another folder with --to."
+                ) from None
+            time.sleep(_WAIT_SECONDS)
+        except OSError:  # a drive that cannot lock
+            break
+    return handle
 
 
 def remove_drafts(folder: Path) -> None:

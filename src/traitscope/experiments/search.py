@@ -25,7 +25,7 @@ from traitscope.experiments.trials import (
     end_trial,
     read_trials,
 )
-from traitscope.files import refuse_used
+from traitscope.files import alone, refuse_used
 from traitscope.ray_cluster import open_cluster
 from traitscope.runs.plan import load_run, plan, searched_in, typed_names
 from traitscope.training.checks import check_data
@@ -110,6 +110,14 @@ def tune(
         folder, config = _resumed(name, settings, to, options)
     else:
         folder, config = _new(name, settings, to, options)
+    with alone(folder):
+        return _searched(config, folder, address, watch, resume=resume)
+
+
+def _searched(
+    config: SearchConfig, folder: Path, address: str | None, watch: Watch | None, *, resume: bool
+) -> Path:
+    """Run the trials that are left."""
     plain, spaces = _spaces(config)
     job = _job(config, plain, folder)
     for trial in read_trials(job):
@@ -119,7 +127,6 @@ def tune(
     _check_spaces(config, plain, spaces)
     if not resume:
         _check_data(config, plain, spaces)
-    folder.mkdir(parents=True, exist_ok=True)
     save_config(config, folder / "search.yaml")
     fields = {key: getattr(config, key) for key in Plan.__dataclass_fields__}
 

@@ -36,7 +36,7 @@ from traitscope.features import pool
 from traitscope.features.dealing import Crew, crew_of
 from traitscope.features.preparation import prepare
 from traitscope.features.request import Request
-from traitscope.files import read_json, write_json, write_text
+from traitscope.files import alone, read_json, write_json, write_text
 from traitscope.report import histories_of, write_report
 from traitscope.report.standings import Cost, Standing, standings
 from traitscope.runs.plan import IMPORTED, load_run, plan, typed_names
@@ -106,19 +106,21 @@ def benchmark(
         TraitscopeError: the corpus cannot be read, or the store not be written.
     """
     folder = Path(to)
-    if corpus is None:
-        with stage("videos") as hook:
-            generate(folder / "corpus", config=suite.synthetic, hook=hook)
-    address = corpus or f"synthetic:{folder / 'corpus'}"
-    kept = Path(store) if store is not None else folder / "store"
-    with stage("features") as hook:
-        failures = _prepared(suite, address, kept, hook, ray)
-    jobs = _jobs(suite, folder, address, kept)
-    able = [job for job in jobs if job.entry.title not in failures]
-    crew = crew_of(None if all(job.is_done for job in able) else ray, workers, workers or 1)
-    with stage("trainings") as hook, crew as run_and_count:
-        failures |= _trained(able, run_and_count, hook)
-    return [_page(suite, name, folder, jobs, others, failures, address) for name in suite.protocols]
+    with alone(folder):
+        if corpus is None:
+            with stage("videos") as hook:
+                generate(folder / "corpus", config=suite.synthetic, hook=hook)
+        address = corpus or f"synthetic:{folder / 'corpus'}"
+        kept = Path(store) if store is not None else folder / "store"
+        with stage("features") as hook:
+            failures = _prepared(suite, address, kept, hook, ray)
+        jobs = _jobs(suite, folder, address, kept)
+        able = [job for job in jobs if job.entry.title not in failures]
+        crew = crew_of(None if all(job.is_done for job in able) else ray, workers, workers or 1)
+        with stage("trainings") as hook, crew as run_and_count:
+            failures |= _trained(able, run_and_count, hook)
+        told = folder, jobs, others, failures, address
+        return [_page(suite, protocol, *told) for protocol in suite.protocols]
 
 
 def _prepared(

@@ -18,7 +18,7 @@ from traitscope.data.protocols import groups
 from traitscope.data.record import save_records
 from traitscope.data.scaling import Scaler
 from traitscope.errors import ConfigError
-from traitscope.files import refuse_used, remove_drafts, write_json
+from traitscope.files import alone, refuse_used, remove_drafts, write_json
 from traitscope.media import threads_of_children
 from traitscope.registry import Typed
 from traitscope.runs.card import write_card
@@ -111,18 +111,18 @@ def train(
     # Before anything is read: from here on only these names are imported.
     typed = typed_names(name, overrides, streams)
     folder = Path(to) if to is not None else unused_folder(name)
-    changes: list[str] = []
-    if resume:
-        config, changes = interrupted_run(folder, overrides)
-    else:
-        refuse_used(folder, otherwise=", or go on with that run: --resume")
-        config = inherited(load_run(name, overrides), name, overrides, start_from)
     where = {"accelerator": accelerator, "devices": devices, "ray": ray}
     how: dict[str, Any] = {**where, "workers": workers, "parallel": parallel, "hook": hook}
-    source = str(folder / "run.yaml") if resume else name
-    start = _Start(typed, source, start_from, accept_changes, tuple(changes))
-    begin = _train_members if members(config) else _train_one
-    begin(config, folder, start, resume=resume, how=how)
+    with alone(folder):
+        if resume:
+            config, changes = interrupted_run(folder, overrides)
+        else:
+            refuse_used(folder, otherwise=", or go on with that run: --resume")
+            config, changes = inherited(load_run(name, overrides), name, overrides, start_from), []
+        source = str(folder / "run.yaml") if resume else name
+        start = _Start(typed, source, start_from, accept_changes, tuple(changes))
+        begin = _train_members if members(config) else _train_one
+        begin(config, folder, start, resume=resume, how=how)
     return folder
 
 
