@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from math import hypot
 from typing import Any, Literal
 
 import numpy as np
@@ -29,8 +30,8 @@ class _Seen:
     distance: float = 0.0
     confidence: float = 0.0
     widths: list[float] = field(default_factory=list)
-    lowest: NDArray[np.float64] = field(default_factory=lambda: np.full(3, np.inf))
-    highest: NDArray[np.float64] = field(default_factory=lambda: np.full(3, -np.inf))
+    lowest: tuple[float, ...] = (np.inf,) * 3
+    highest: tuple[float, ...] = (-np.inf,) * 3
 
 
 @dataclass(frozen=True)
@@ -76,14 +77,14 @@ class Tracks:
             # Sums, not lists: a recording of two hours has a hundred thousand looks.
             seen.area += face.area / (width * height)
             across, down = (left + right) / 2 / width - 0.5, (top + bottom) / 2 / height - 0.5
-            seen.distance += float(np.hypot(across, down))
+            seen.distance += hypot(across, down)
             seen.confidence += face.confidence
             seen.widths.append(right - left)
             # Haar finds boxes only, and chips alone need no pose.
             if face.rotation is not None:
                 # Ends where no pose was measured are infinite, and are left out below.
-                seen.lowest = np.minimum(seen.lowest, face.rotation)
-                seen.highest = np.maximum(seen.highest, face.rotation)
+                seen.lowest = tuple(map(min, seen.lowest, face.rotation))
+                seen.highest = tuple(map(max, seen.highest, face.rotation))
         self._times.append(frame.time)
         self._present.append(tuple(sorted(face.track for face in faces)))
         return len(self._times) - 1

@@ -136,6 +136,8 @@ def _settled(
         if before == pts:
             raise AstrayError
         yield held.popleft(), wanted(before, pts, times[place] if place < len(times) else None)
-        # The time before the earliest held packet stays: it is asked for as the one before.
-        first = min((packet.pts for packet in held if not packet.is_discard), default=times[-1])
-        del times[: max(0, bisect_right(times, first) - 2)]
+        # Old times go now and then, for each packet is too often; the time before the earliest held
+        # packet stays: it is asked for as the one before.
+        if len(times) > 2 * _LONGEST_WAIT:
+            first = min((packet.pts for packet in held if not packet.is_discard), default=times[-1])
+            del times[: max(0, bisect_right(times, first) - 2)]

@@ -70,7 +70,7 @@ class Eyes:
         fitted = self._mesh.points(frame, region)
         if fitted is None:
             return None
-        mesh, presence = fitted
+        mesh, presence, _ = fitted
         eyes = eye_centres(mesh)
         assert eyes is not None
         # nose, mouth and ears, in the order of the detector

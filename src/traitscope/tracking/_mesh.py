@@ -23,7 +23,7 @@ class Mesh:
         fitted = self.points(frame, region)  # of a new face and a known one alike
         if fitted is None:
             return None
-        points, presence = fitted
+        points, presence, now = fitted
         face = Face(
             box=box_of(points),
             confidence=presence,
@@ -31,14 +31,18 @@ class Mesh:
             blendshapes=self._networks.shapes(points),
             rotation=self._pose.rotation(points, frame.size),
         )
-        return face, of_points(points)
+        return face, now
 
     def region(self, face: Face) -> Region:
         """Where to look next for a face that was read."""
         return of_points(face.landmarks)
 
-    def points(self, frame: Frame, region: Region) -> tuple[FloatArray, float] | None:
-        """Points (478, 3) in pixels of the picture, and how sure they are; None without a face."""
+    def points(self, frame: Frame, region: Region) -> tuple[FloatArray, float, Region] | None:
+        """Points (478, 3) in pixels of the picture, how sure they are, and where they lie.
+
+        Returns:
+            None where there is no face.
+        """
         # Twice at most: a look at where the face is now is as good as that of the next picture.
         for _ in range(2):
             raw, presence = self._networks.mesh(shown(frame, region, MESH_SIDE))
@@ -53,4 +57,4 @@ class Mesh:
             if not moved(region, now):
                 break
             region = now
-        return points, presence
+        return points, presence, now

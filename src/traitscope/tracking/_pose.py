@@ -6,6 +6,7 @@ decomposition (weighted Procrustes; Umeyama 1991). How far away the face is show
 comes out, once from the points as they are and once with the perspective of that distance.
 """
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -58,10 +59,11 @@ class Pose:
         """Rotation (3, 3) and scale that lay the face on points (n, 3)."""
         # Sizes of the decomposition add up to the scale, so that nothing is turned twice.
         centred = points - self._shares @ points
-        left, sizes, right = np.linalg.svd(centred.T @ self._weighted)
+        # OpenCV's: of nine numbers NumPy's takes five times as long.
+        sizes, left, right = cv2.SVDecomp(centred.T @ self._weighted)
         # a reflection would fit a mirrored face better; heads only turn
         turn = left @ right
-        if np.linalg.det(turn) < 0:
+        if cv2.determinant(turn) < 0:
             left[:, 2] *= -1
             sizes[2] *= -1
             turn = left @ right
