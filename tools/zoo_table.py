@@ -30,7 +30,7 @@ what is there to be found.
   weights. It says nothing about real people, and a model for large corpora may do badly there.
 - **share** is R2 as a share of what a regression reaches on those planted behaviours that the model
   can see or hear: by it a model that hears may be compared with one that sees.
-- **CPU minutes** are of training and scoring there, on one core of a machine that others used too:
+- **minutes** are of training there, by the clock, on one of two cores that others used too:
   orders of magnitude.
 - **parameters** are those of the model at its own size; estimators have none, and some are as
   wide as the rows that they are given.
@@ -57,7 +57,7 @@ def zoo_page() -> str:
     scores = _scores()
     clips = max((int(row["clips"]) for row in scores.values()), default=0)
     lines = [
-        "| model | takes | R2 | share | CPU minutes | parameters | licence |",
+        "| model | takes | R2 | share | minutes | parameters | licence |",
         "|---|---|--:|--:|--:|--:|---|",
         *(_line(name, scores.get(name)) for name in registry.names("models")),
     ]

@@ -23,6 +23,7 @@ from traitscope.data.examples import Examples
 from traitscope.data.loader import Loader
 from traitscope.data.readers import Index, Readers
 from traitscope.errors import DataError, TraitscopeError
+from traitscope.media.pictures import decode_rows
 from traitscope.types import Stream
 
 AUGMENT = {"flip": {}, "crop": {}, "colour": {}, "erase": {}, "mixup": {}}
@@ -64,9 +65,9 @@ def test_whoever_waits_reads_as_well(
 ) -> None:
     examples, read_here = pictures(store(folder)), []
 
-    def read(examples: Examples, indices: Sequence[Index]) -> list[Example]:
+    def read(examples: Examples, indices: Sequence[Index], **how: Any) -> list[Example]:
         read_here.extend(indices)
-        return readers_module.read(examples, indices)
+        return readers_module.read(examples, indices, **how)
 
     monkeypatch.setattr(loader_module, "read", read)
     with closing(Readers([examples], 1)) as readers:
@@ -79,6 +80,28 @@ def test_whoever_waits_reads_as_well(
     assert read_by_both == [f"clip_{clip}" for _, clip in ORDER]
     # Two are asked for at the beginning, so the third is the first to be read here.
     assert read_here == ([ORDER[2], ORDER[5], ORDER[2]] if idle else [])
+
+
+@pytest.mark.parametrize("threads", [2, 4, 9])
+def test_threads_decode_the_same_pictures(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, threads: int
+) -> None:
+    examples = pictures(store(folder), augment=AUGMENT)
+    alone, together = (readers_module.read(examples, ORDER, threads=n) for n in (1, threads))
+    for one, other in zip(alone, together, strict=True):
+        assert one.clip == other.clip
+        np.testing.assert_array_equal(one.streams["faces"], other.streams["faces"])
+        assert one.draws.keys() == other.draws.keys()
+    last = examples.clips[ORDER[-1][1]].id
+
+    def damaged(images: Any, size: Any, what: str) -> Any:
+        if last in what:
+            raise DataError("it is damaged")
+        return decode_rows(images, size, what)
+
+    monkeypatch.setattr("traitscope.data.drawing.decode_rows", damaged)
+    with pytest.raises(DataError, match=f"'{last}'"):
+        readers_module.read(examples, ORDER, threads=threads)
 
 
 def test_what_becomes_of_a_batch_does_not_hang_on_the_next_one(folder: Path) -> None:

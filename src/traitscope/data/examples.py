@@ -148,10 +148,10 @@ class Examples:
         return len(self.clips)
 
     def __getitem__(self, index: int | tuple[int, int]) -> Example:
-        return self.shown(index, self.chosen(index))
+        return self.augmented(index, self.chosen(index).decoded(self.draws))
 
     def chosen(self, index: int | tuple[int, int]) -> Chosen:
-        """Choose the rows of an example and read them; `shown` does the rest."""
+        """Choose the rows of an example and read them; pictures are not yet decoded."""
         epoch, position = index if isinstance(index, tuple) else (0, index)
         clip = self.clips[position]
         absent = self._absent.get(clip.id, ())
@@ -159,16 +159,15 @@ class Examples:
         rng = None if self.seed is None else generator(self.seed, epoch, position)
         return choose(clip, streams, self.draws, rng=rng, scalers=self.scalers)
 
-    def shown(self, index: int | tuple[int, int], chosen: Chosen) -> Example:
-        """Decode what was `chosen`, and augment it."""
-        example = chosen.decoded(self.draws)
+    def augmented(self, index: int | tuple[int, int], example: Example) -> Example:
+        """Change what was `chosen` and decoded as the augmentations of this epoch say."""
         if not self.augment:
             return example
         epoch, position = index if isinstance(index, tuple) else (0, index)
         # The 1 keeps augmentation apart from the choice of rows: one row more moves no crop.
         rng = generator(self.seed or 0, epoch, position, 1)
         changed, masks, draws = change(example.streams, example.masks, self.augment, rng)
-        return Example(chosen.clip, changed, masks, draws=draws)
+        return Example(example.clip, changed, masks, draws=draws)
 
     def __getitems__(self, indices: Sequence[int | tuple[int, int]]) -> list[Example]:
         """Give the examples of a batch."""

@@ -12,7 +12,8 @@ from typing import Protocol
 
 from traitscope.data.batches import collate
 from traitscope.data.examples import Examples
-from traitscope.data.readers import Index, Readers, read
+from traitscope.data.readers import MOST_THREADS, Index, Readers, read
+from traitscope.media import own_cores
 from traitscope.types import Batch
 
 
@@ -84,7 +85,9 @@ class Loader:
                 yield indices
 
     def _read_here(self, indices: list[Index]) -> Batch:
-        return collate(read(self.examples, indices), self.examples.targets)
+        left = own_cores() if self._readers is None else self._readers.processors_left
+        threads = max(1, min(left, MOST_THREADS))
+        return collate(read(self.examples, indices, threads=threads), self.examples.targets)
 
     def _read_ahead(self, readers: Readers, batches: Iterator[list[Index]]) -> Iterator[Batch]:
         waiting: deque[int | Batch] = deque()  # numbers of batches, or those that were read here

@@ -11,9 +11,11 @@ their number: the draws are a function of seed, epoch and clip.
 
 import math
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import cache
 from mmap import mmap
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -31,6 +33,9 @@ from traitscope.errors import ClipError, DataError, TraitscopeError
 from traitscope.features.pool import how_it_ended, settle_in, spawn
 from traitscope.media import cores
 from traitscope.types import Batch
+
+MOST_THREADS = 4
+"""Of one process: beyond, what Python does for each picture is what takes the time."""
 
 SLOTS = 2  # per process and set: one is used, one is filled
 _MOST_SPARE = 1.25  # memory of a slot grows by a quarter more than is needed, to grow seldom
@@ -112,9 +117,14 @@ class Readers:
             reader.connection.send(task)
         return number
 
+    @property
+    def processors_left(self) -> int:
+        """How many this process may use while all others read."""
+        return max(0, cores() - len(self._processes))
+
     def idle(self, number: int) -> bool:
         """Whether to `take` a batch is to wait, with a processor that nobody else reads on."""
-        if number in self._answers or len(self._processes) >= cores():
+        if number in self._answers or not self.processors_left:
             return False
         return not self._reader(number).connection.poll()
 
@@ -207,23 +217,26 @@ class Readers:
         )
 
 
-def read(examples: Examples, indices: Sequence[Index], *, watch: Any = None) -> list[Example]:
+def read(
+    examples: Examples, indices: Sequence[Index], *, watch: Any = None, threads: int = 1
+) -> list[Example]:
     """Read the examples of a batch; whatever cannot be read names its clip.
 
     Args:
         examples: the set.
         indices: the clips.
         watch: called with the place of each clip before it is read.
+        threads: that decode pictures, each a part of the clips.
     """
     places = [index[1] if isinstance(index, tuple) else index for index in indices]
 
-    def each(step: Callable[..., T], *arguments: Iterable[Any]) -> list[T]:
+    def each(step: Callable[..., T], *given: Sequence[Any], part: slice = slice(None)) -> list[T]:
         done = []
-        for place, *given in zip(places, *arguments, strict=True):
+        for place, *one in zip(places[part], *(some[part] for some in given), strict=True):
             if watch is not None:
                 watch(place)
             try:
-                done.append(step(*given))
+                done.append(step(*one))
             except ClipError:
                 raise
             except DataError as error:
@@ -233,10 +246,30 @@ def read(examples: Examples, indices: Sequence[Index], *, watch: Any = None) -> 
                 raise DataError(f"Clip {clip!r}: {error}") from error
         return done
 
+    def decoded(part: slice) -> list[Example]:
+        return each(lambda one: one.decoded(examples.draws), chosen, part=part)
+
     # All rows are read before any is decoded. By turns, each would push the other out of the
     # processor's nearest memory: of one small picture per clip that took a tenth of the time.
     chosen = each(examples.chosen, indices)
-    return examples.mixed(each(examples.shown, indices, chosen), indices)
+    if not any(one.encoded for one in chosen):
+        threads = 1
+    drawn = _side_by_side(decoded, len(places), threads)
+    return examples.mixed(each(examples.augmented, indices, drawn), indices)
+
+
+def _side_by_side(work: Callable[[slice], list[T]], count: int, threads: int) -> list[T]:
+    """Do a part of some work in each thread, the first part in this one."""
+    ends = [count * number // threads for number in range(threads + 1)]
+    first, *others = map(slice, ends, ends[1:])
+    waiting = [_threads().submit(work, part) for part in others]
+    return [*work(first), *(one for part in waiting for one in part.result())]
+
+
+@cache
+def _threads() -> ThreadPoolExecutor:
+    """Threads beside this one, kept from batch to batch."""
+    return ThreadPoolExecutor(MOST_THREADS - 1, thread_name_prefix="traitscope-reading")
 
 
 def _streams(examples: Examples) -> int:

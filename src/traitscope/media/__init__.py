@@ -3,7 +3,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from traitscope.media._threads import cores, threads_of_children
+from traitscope.media._threads import cores, own_cores, threads_of_children
 
 if TYPE_CHECKING:
     from traitscope.media.audio import Sound, is_silent, read_sound, read_waveform
@@ -30,6 +30,7 @@ __all__ = [
     "Tracks",
     "cores",
     "is_silent",
+    "own_cores",
     "parse_limits",
     "probe",
     "read_frames",

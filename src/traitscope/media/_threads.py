@@ -9,14 +9,15 @@ _NAMES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 def use_threads(stream: Any) -> None:
-    """Let the decoder use the processors of this process, up to what short clips profit from.
-
-    OMP_NUM_THREADS says how many are its share, as it does for libraries of arrays.
-    """
+    """Let the decoder use the processors of this process, up to what short clips profit from."""
     stream.thread_type = "AUTO"
+    stream.codec_context.thread_count = min(4, own_cores())
+
+
+def own_cores() -> int:
+    """Processors that are this process's share, by OMP_NUM_THREADS as for libraries of arrays."""
     share = os.environ.get("OMP_NUM_THREADS", "")
-    count = min(4, cores(), int(share) if share.isdecimal() else 4)
-    stream.codec_context.thread_count = max(1, count)
+    return max(1, min(cores(), int(share)) if share.isdecimal() else cores())
 
 
 def cores() -> int:
