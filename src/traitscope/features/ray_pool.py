@@ -90,6 +90,8 @@ class _Actors:
         self.tasks = tasks
         self.agenda = Agenda(len(tasks), tries, _UNSTARTED)
         self.at_work: dict[Any, tuple[Any, int | None]] = {}
+        # Kept to the end: a Ctrl-C that comes while Ray takes a handle apart would be lost.
+        self._ended: list[Any] = []
         # Sent once, to wherever an actor starts.
         self._work = ray.put(work)
         self._kind = ray.remote(_Worker)
@@ -137,5 +139,6 @@ class _Actors:
             self.start()
 
     def _kill(self, actor: Any) -> None:
+        self._ended.append(actor)
         with suppress(self.ray.exceptions.RayError, ValueError):
             self.ray.kill(actor)
