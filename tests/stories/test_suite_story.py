@@ -68,10 +68,16 @@ def run(study: Path, *words: object) -> Done:
     return type_in("benchmark", study / "suite.yaml", *places, *words)
 
 
-def test_a_suite_is_ranked_and_what_fails_says_why(study: Path) -> None:
+@pytest.fixture(scope="module")
+def ranked(study: Path) -> Done:
+    """The suite when it has run once, in whatever process the tests of this file are."""
     done = run(study, "--json")
     assert done.returncode == 0, done.stderr
-    result = json.loads(done.stdout)
+    return done
+
+
+def test_a_suite_is_ranked_and_what_fails_says_why(study: Path, ranked: Done) -> None:
+    result = json.loads(ranked.stdout)
     assert set(result["systems"]) == {"functionals", "fusion_transformer", "further"}
     assert result["systems"]["functionals"]["ccc"] > 0.3
     assert result["systems"]["functionals"]["cost"]["parameters"] > 0
@@ -87,6 +93,7 @@ def test_a_suite_is_ranked_and_what_fails_says_why(study: Path) -> None:
     assert "Systems without scores" in page
 
 
+@pytest.mark.usefixtures("ranked")
 def test_going_on_changes_no_number_and_others_join(study: Path) -> None:
     before = json.loads((study / "bench" / "standings.json").read_text(encoding="utf-8"))
     # Half of a training is lost, as when the machine went down.
@@ -104,6 +111,7 @@ def test_going_on_changes_no_number_and_others_join(study: Path) -> None:
     assert after["theirs"]["ccc"] > after["functionals"]["ccc"]
 
 
+@pytest.mark.usefixtures("ranked")
 def test_on_a_cluster_the_numbers_are_the_same(study: Path) -> None:
     before = json.loads((study / "bench" / "standings.json").read_text(encoding="utf-8"))
     # By relative paths: actors begin in another folder.
