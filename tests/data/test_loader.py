@@ -292,13 +292,16 @@ def test_a_shelf_is_shared_and_bounded_by_bytes(monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(shelf, "KEPT_BYTES", 4000)
     memory = shelf.reserve(10, lambda size: mmap(-1, size))
-    one, two = (shelf.Shelf(memory, 10, part=part, parts=2) for part in range(2))
+    one, two, reader = (shelf.Shelf(memory, 10, part=part, parts=2) for part in range(3))
     values = np.arange(60, dtype=np.float32).reshape(20, 3)
     stream = Stream(np.arange(20.0), values=values, columns=("a", "b", "c"), info={"notes": ["x"]})
     for place in range(10):
+        reader.put(place, stream)  # has no part of its own, so that it keeps nothing
+        assert reader.get(place) is None
         (one if place % 2 else two).put(place, stream)
     kept = [place for place in range(10) if one.get(place) is not None]
     assert 2 <= len(kept) < 10
+    assert [place for place in range(10) if reader.get(place) is not None] == kept
     for place in kept:
         other = two.get(place)
         assert other is not None

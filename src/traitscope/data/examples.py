@@ -114,7 +114,7 @@ class Examples:
 
         Args:
             memory: `reserve`d for as many streams as there are clips and keys.
-            part: which of ``parts`` equal parts is written here.
+            part: which of ``parts`` equal parts is written here; none from ``parts`` on.
             parts: how many processes write.
         """
         other = copy(self)

@@ -85,9 +85,11 @@ class Loader:
                 yield indices
 
     def _read_here(self, indices: list[Index]) -> Batch:
-        left = own_cores() if self._readers is None else self._readers.processors_left
+        readers = self._readers
+        examples = self.examples if readers is None else readers.here[self._which]
+        left = own_cores() if readers is None else readers.processors_left
         threads = max(1, min(left, MOST_THREADS))
-        return collate(read(self.examples, indices, threads=threads), self.examples.targets)
+        return collate(read(examples, indices, threads=threads), examples.targets)
 
     def _read_ahead(self, readers: Readers, batches: Iterator[list[Index]]) -> Iterator[Batch]:
         waiting: deque[int | Batch] = deque()  # numbers of batches, or those that were read here

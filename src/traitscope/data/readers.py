@@ -85,6 +85,11 @@ class Readers:
         # What a process reads just now, for whoever asks after its end: set and place.
         marks, self._marks = _shared.make(16 * workers)
         files = [path for path, _ in shelves]
+        # This process, when it reads as well, finds what they keep, and keeps nothing itself.
+        self.here = [
+            examples.sharing(memory, part=workers, parts=workers)
+            for examples, (_, memory) in zip(sets, shelves, strict=True)
+        ]
         lean = [examples.lean() for examples in sets]
         self._processes = [
             _Process(*spawn(_serve, lean, files, marks, number, workers, threads=1))

@@ -64,7 +64,8 @@ class Shelf:
         self._at_hand: dict[int, Stream] = {}
         self._table = np.frombuffer(memory, np.int64, 2 * streams).reshape(streams, 2)
         self._next = first + part * room
-        self._end = self._next + room
+        # Whoever comes after the last part has none: it reads what the others have put.
+        self._end = self._next + (room if part < parts else 0)
 
     def get(self, place: int) -> Stream | None:
         """The stream at a place of the table; None if nobody has put it there."""
@@ -81,6 +82,8 @@ class Shelf:
 
     def put(self, place: int, stream: Stream) -> None:
         """Keep a stream, if there is room."""
+        if self._next == self._end:
+            return
         head, arrays = _packed(stream)
         size = _aligned(len(head)) + sum(_aligned(array.nbytes) for array in arrays)
         if self._next + size > self._end or any(array.dtype.itemsize == 0 for array in arrays):

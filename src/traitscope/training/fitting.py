@@ -166,7 +166,6 @@ def _train_one(
     # Whatever can be wrong with settings and tensors is found before anything is written.
     start = replace(start, start_from=start_from)
     ready = None if data.plan.is_estimator else _network(data, folder, start, saved, how)
-    folder.mkdir(parents=True, exist_ok=True)
     if changes:  # noted only now: what is refused changes nothing
         note_changes(folder, changes)
     remove_drafts(folder)
@@ -196,7 +195,6 @@ def _train_members(
     # out what is wrong: after an hour of the first ones it would come too late.
     first = on_network(every[0].config, start.start_from, typed=start.typed)
     collect(first, typed=start.typed, source=start.source)
-    folder.mkdir(parents=True, exist_ok=True)
     remember_places(folder, config, start.start_from)
     save_config(config, folder / "run.yaml")
     # metrics.json is written last: a training that has it is finished.
@@ -221,10 +219,11 @@ class _FitMember:
         place = self.folder / member.name
         begun = self.resume and (place / "run.yaml").is_file()
         log.info("training %s", place)
-        if not begun:
-            refuse_used(place, otherwise=", or go on with that run: --resume")
-        config = interrupted_run(place, [])[0] if begun else member.config
-        _train_one(config, place, self.start, resume=begun, how={**self.how, "hook": hook})
+        with alone(place):  # it may be resumed by itself, too
+            if not begun:
+                refuse_used(place, otherwise=", or go on with that run: --resume")
+            config = interrupted_run(place, [])[0] if begun else member.config
+            _train_one(config, place, self.start, resume=begun, how={**self.how, "hook": hook})
 
 
 def _sitting(how: Mapping[str, Any]) -> dict[str, Any]:
