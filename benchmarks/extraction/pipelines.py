@@ -13,7 +13,9 @@ import cv2
 import numpy as np
 
 from traitscope.features.extraction import Extraction, extract_clip
+from traitscope.features.pool import memory_of_children, settle_in
 from traitscope.features.request import make_request
+from traitscope.media import threads_of_children
 from traitscope.types import Clip, Stream
 
 RANDOM_FRAMES = 10
@@ -57,7 +59,7 @@ def _dlib() -> tuple[Any, Any, Any]:
 
     return (
         dlib.get_frontal_face_detector(),
-        dlib.shape_predictor(str(predictor_path())),
+        dlib.shape_predictor(str(predictor_path("mesh"))),
         dlib.get_face_chip,
     )
 
@@ -105,16 +107,13 @@ class Pictures:
         return int(streams[requests[0].key].mask.sum())  # type: ignore[union-attr]
 
 
-def _prepare_process() -> None:
-    cv2.setNumThreads(1)
-
-
 class Pool:
-    """Processes that are started before the clock."""
+    """Processes that are started before the clock, each with one processor as `prepare`'s are."""
 
     def __init__(self, processes: int) -> None:
         self._processes = processes
-        self._pool = get_context("spawn").Pool(processes, initializer=_prepare_process)
+        with threads_of_children(1), memory_of_children():
+            self._pool = get_context("spawn").Pool(processes, settle_in, (1,))
 
     def timed(self, work: Any, paths: list[Path], warm: Path) -> tuple[int, float]:
         """Do the work for all paths; return the sum of results and the seconds."""

@@ -281,7 +281,7 @@ def test_settings_are_checked_and_settled() -> None:
     request = make_request("faces", {"rate": 5})
     assert request.fingerprint == {
         "extractor": "faces",
-        "version": 3,
+        "version": 4,
         "config": {
             "rule": "rate",
             "rate": 5.0,
@@ -294,7 +294,7 @@ def test_settings_are_checked_and_settled() -> None:
             "window": 0,
             "quality": 90,
         },
-        "tracker": {"backend": "dlib", "version": 5},
+        "tracker": {"backend": "dlib", "version": 6},
     }
     assert request.key == make_request("faces", {"backend": "dlib", "rate": 5.0}).key
     assert request.key != make_request("faces", {"backend": "haar"}).key

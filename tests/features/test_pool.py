@@ -80,6 +80,16 @@ def test_workers_share_the_processors_and_import_no_torch() -> None:
     assert dict(run(eval, tasks[:1], workers=1)) == {0: cores()}
 
 
+def test_workers_are_told_how_memory_is_given_to_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    task = "__import__('os').environ['GLIBC_TUNABLES']"
+    monkeypatch.delenv("GLIBC_TUNABLES", raising=False)
+    ((_, told),) = run(eval, [task], workers=1)
+    assert "glibc.malloc.hugetlb=1" in told
+    assert "GLIBC_TUNABLES" not in os.environ
+    monkeypatch.setenv("GLIBC_TUNABLES", "glibc.malloc.tcache_count=7")
+    assert dict(run(eval, [task], workers=1)) == {0: "glibc.malloc.tcache_count=7"}
+
+
 def test_what_libraries_print_in_workers_is_not_in_the_result(
     capfd: pytest.CaptureFixture[str],
 ) -> None:

@@ -26,7 +26,7 @@ def pictures(path: Path) -> tuple[list[float], np.ndarray]:
 
 
 def streams(path: Path, *names: str) -> dict[str, Stream | ClipError]:
-    settings = {"signals": {"rate": 2, "backend": "dlib"}, "faces": {"rate": 5, "backend": "dlib"}}
+    settings = {"signals": {"rate": 5, "backend": "dlib"}, "faces": {"rate": 5, "backend": "dlib"}}
     requests = {name: make_request(name, settings.get(name, {})) for name in names}
     found = extract_clip(Clip("a", path), list(requests.values()))
     return {name: found[request.key] for name, request in requests.items()}

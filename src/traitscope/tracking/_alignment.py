@@ -4,6 +4,8 @@ The eyes are level, their distance a fixed share of the square, and the framing 
 Faces without landmarks (Haar) give their padded box instead.
 """
 
+from math import atan2, cos, hypot, sin
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,9 +16,10 @@ _EYE_HEIGHT = 0.221
 """In dlib's mean face: eye distance and height of the eyes, as shares of the unpadded chip."""
 
 _EYES = {
-    6: (np.array([0]), np.array([1])),
-    68: (np.arange(36, 42), np.arange(42, 48)),
-    478: (np.array([33, 133]), np.array([362, 263])),
+    5: ((2, 3), (0, 1)),
+    6: ((0,), (1,)),
+    68: (tuple(range(36, 42)), tuple(range(42, 48))),
+    478: ((33, 133), (362, 263)),
 }
 """Points whose means are the eye centres (left and right in the picture), by landmark count."""
 
@@ -36,16 +39,17 @@ def alignment(face: Face, *, size: float, padding: float) -> NDArray[np.float64]
                 [0, scale, size / 2 - scale * middle[1]],
             ]
         )
-    one, other = eyes
+    (x, y), (other_x, other_y) = (eye.tolist() for eye in eyes)
     # The eyes alone decide: mouth and nose move with speech.
-    across = other - one
+    across, down = other_x - x, other_y - y
     # Eyes that fall onto each other, as of a head seen from the side, must not divide by zero.
-    scale = size * _EYE_SHARE / whole / max(float(np.hypot(*across)), 1e-6)
-    angle = np.arctan2(across[1], across[0])
-    cos, sin = scale * np.cos(angle), scale * np.sin(angle)
-    turn = np.array([[cos, sin], [-sin, cos]])
-    target = np.array([size / 2, size * (padding + _EYE_HEIGHT) / whole])
-    return np.hstack([turn, (target - turn @ ((one + other) / 2))[:, None]])
+    scale = size * _EYE_SHARE / whole / max(hypot(across, down), 1e-6)
+    angle = atan2(down, across)
+    c, s = scale * cos(angle), scale * sin(angle)
+    # Between the eyes, in the picture, and where that belongs.
+    x, y = (x + other_x) / 2, (y + other_y) / 2
+    right, low = size / 2, size * (padding + _EYE_HEIGHT) / whole
+    return np.array([[c, s, right - c * x - s * y], [-s, c, low + s * x - c * y]])
 
 
 def eye_centres(landmarks: FloatArray) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
@@ -53,5 +57,11 @@ def eye_centres(landmarks: FloatArray) -> tuple[NDArray[np.float64], NDArray[np.
     groups = _EYES.get(len(landmarks))
     if groups is None:
         return None
-    points = np.asarray(landmarks, dtype=np.float64)[:, :2]
-    return points[groups[0]].mean(axis=0), points[groups[1]].mean(axis=0)
+    # As Python's numbers: of so few, each of NumPy's steps takes as long as all of these.
+    one, other = (landmarks[list(group), :2].tolist() for group in groups)
+    return _middle(one), _middle(other)
+
+
+def _middle(points: list[list[float]]) -> NDArray[np.float64]:
+    across, down = zip(*points, strict=True)
+    return np.array([sum(across) / len(points), sum(down) / len(points)])

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from traitscope.tracking._alignment import alignment
+from traitscope.tracking._cuts import pattern
 from traitscope.tracking._dlib_models import descriptor_network, load_dlib, predictor
 from traitscope.tracking._second_look import around
 from traitscope.types import Face, Frame
@@ -28,7 +29,7 @@ _CHIP_ROOM = 1.0
 _SMALLEST = 32
 """A face of fewer pixels is told apart by its place: the descriptors of blurs resemble another."""
 
-_FIVE = {68: (45, 42, 36, 39, 33), 478: (263, 362, 33, 133, 2)}
+_FIVE = {5: (0, 1, 2, 3, 4), 68: (45, 42, 36, 39, 33), 478: (263, 362, 33, 133, 2)}
 """dlib's five points (corners of the eyes, base of the nose) by landmark count."""
 
 
@@ -51,11 +52,8 @@ class Look:
         assert self._frame is not None
         matrix = alignment(self._face, size=_IMPRESSION_SIDE, padding=_IMPRESSION_PADDING)
         small = self._frame.through(matrix, (_IMPRESSION_SIDE, _IMPRESSION_SIDE))
-        values = small.ravel().astype(np.float64)
-        # Light changes within a shot; what is left after mean and length is the pattern.
-        values -= values.mean()
-        length = float(np.linalg.norm(values))
-        return values / length if length > 0 else values
+        # Light changes within a shot.
+        return pattern(small)
 
     @cached_property
     def _chip(self) -> NDArray[np.uint8] | None:
@@ -90,7 +88,7 @@ def _five_points(part: NDArray[np.uint8], face: Face, corner: NDArray[np.int_]) 
     rectangle = dlib.rectangle(*(round(side) for side in box.tolist()))
     numbers = _FIVE.get(len(face.landmarks))
     if numbers is None:
-        return predictor()(part, rectangle)
+        return predictor("eyes")(part, rectangle)
     # The corner is where the part begins in the picture.
     points = np.asarray(face.landmarks)[list(numbers), :2] - corner
     corners = np.rint(points).astype(int).tolist()

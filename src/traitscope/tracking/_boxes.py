@@ -28,6 +28,6 @@ def resized(box: Box, old: tuple[int, int], new: tuple[int, int]) -> Box:
 
 def box_of(points: FloatArray) -> Box:
     """The box around points (n, 2 or more) in pixels."""
-    left, top = points[:, :2].min(axis=0)
-    right, bottom = points[:, :2].max(axis=0)
-    return float(left), float(top), float(right), float(bottom)
+    # Column by column: along rows of two NumPy takes three times as long.
+    x, y = points[:, 0], points[:, 1]
+    return float(x.min()), float(y.min()), float(x.max()), float(y.max())

@@ -5,6 +5,8 @@ the mean of dlib's points on three adults, turned to the front with MediaPipe's 
 symmetric; z is MediaPipe's. So both backends mean the same by "straight ahead", to a few degrees.
 """
 
+from math import hypot
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -89,7 +91,13 @@ FACE = np.array(
 RIGID = np.array([27, 28, 29, 30, 31, 33, 35, 36, 39, 42, 45])
 """Points that speech and expression hardly move: nose and eye corners."""
 
-_RIGID_FACE = FACE[RIGID]
+_RIGID_MIDDLE = FACE[RIGID].mean(axis=0)
+_SPREAD = FACE[RIGID] - _RIGID_MIDDLE
+
+_MIDDLE_OF_RIGID = np.bincount(RIGID, minlength=len(FACE)) / len(RIGID)
+_EYES = np.array([np.bincount(range(eye, eye + 6), minlength=len(FACE)) / 6 for eye in (36, 42)])
+"""Shares of the 68 points in means, which as products take a quarter of the time."""
+
 _FROM_THE_SIDE = 1e-9
 """Of the cosine of the angle to the camera."""
 
@@ -146,15 +154,13 @@ def to_front(points: Matrix, rotation: tuple[float, float, float]) -> NDArray[np
         (68, 2) from the middle of the eyes, in units of the distance between their centres.
     """
     turn = to_matrix(*rotation)[:2]
-    shown = _RIGID_FACE @ turn.T
     seen = np.asarray(points, dtype=np.float64)
-    rigid = seen[RIGID]
-    middle, shown_middle = rigid.mean(axis=0), shown.mean(axis=0)
-    spread = shown - shown_middle
-    scale = max(float((spread * (rigid - middle)).sum() / (spread**2).sum()), 1e-6)
-    origin = middle - scale * shown_middle
+    # Of the rigid points, about their middle: what a fit of size and place needs.
+    spread = _SPREAD @ turn.T
+    scale = max(float(np.vdot(spread, seen[RIGID]) / np.vdot(spread, spread)), 1e-6)
+    origin = _MIDDLE_OF_RIGID @ seen - scale * (turn @ _RIGID_MIDDLE)
     flat = (seen - origin) / scale - FACE[:, 2:] * turn[:, 2]
     front = flat @ _turned_back(turn).T
-    right, left = front[36:42].mean(axis=0), front[42:48].mean(axis=0)
-    distance = max(float(np.hypot(*(left - right))), 1e-6)
+    right, left = _EYES @ front
+    distance = max(hypot(*(left - right).tolist()), 1e-6)
     return np.asarray((front - (right + left) / 2) / distance)

@@ -3,14 +3,18 @@
 That package is located, never imported (its import needs ``pkg_resources``).
 """
 
-from functools import lru_cache
+from functools import cache, lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from traitscope.errors import MissingError
+from traitscope.tracking._detail import Detail
 
-_POINTS = "shape_predictor_68_face_landmarks.dat"
+_POINTS = {
+    "mesh": "shape_predictor_68_face_landmarks.dat",
+    "eyes": "shape_predictor_5_face_landmarks.dat",
+}
 _DESCRIPTOR = "dlib_face_recognition_resnet_model_v1.dat"
 
 
@@ -30,19 +34,22 @@ def load_dlib() -> Any:
     return dlib
 
 
-def predictor_path() -> Path:
-    """Find the 68-point model inside the face_recognition_models wheel.
+def predictor_path(detail: Detail) -> Path:
+    """Find a model of points inside the face_recognition_models wheel.
+
+    Args:
+        detail: ``mesh`` for 68 points, ``eyes`` for five: corners of the eyes, base of the nose.
 
     Raises:
         MissingError: the wheel is not installed, or has no such file.
     """
-    return _model_path(_POINTS)
+    return _model_path(_POINTS[detail])
 
 
-@lru_cache(maxsize=1)
-def predictor() -> Any:
-    """The 68-point model: ``predictor(image, rectangle)``; it keeps nothing between calls."""
-    return load_dlib().shape_predictor(str(_model_path(_POINTS)))
+@cache
+def predictor(detail: Detail) -> Any:
+    """The model of points: ``predictor(image, rectangle)``; it keeps nothing between calls."""
+    return load_dlib().shape_predictor(str(predictor_path(detail)))
 
 
 @lru_cache(maxsize=1)

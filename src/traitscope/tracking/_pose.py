@@ -18,6 +18,9 @@ _VIEW = np.radians(63)
 """Angle of view from top to bottom that MediaPipe supposes of a camera."""
 
 
+_TO_US = np.array((1.0, 1.0, -1.0))
+"""Depth grows away from us, the face's z towards us."""
+
 _OF_THE_FACE = 468
 """Points before those of the irises, which the known face has not."""
 
@@ -28,11 +31,11 @@ class Pose:
     def __init__(self, geometry: Geometry) -> None:
         self._used = np.flatnonzero(geometry.weights)
         weights = geometry.weights[self._used]
-        self._shares = weights / weights.sum()
+        shares = weights / weights.sum()
         face = geometry.points[self._used]
-        self._face = face - self._shares @ face
-        self._weighted = self._face * self._shares[:, None]
-        self._extent = float((self._weighted * self._face).sum())
+        face = face - shares @ face
+        self._weighted = face * shares[:, None]
+        self._extent = float((self._weighted * face).sum())
 
     def rotation(self, points: FloatArray, size: tuple[int, int]) -> tuple[float, float, float]:
         """Pitch, yaw, roll in radians, with OpenFace's axes.
@@ -45,28 +48,27 @@ class Pose:
         width, height = size
         # one unit is the distance of a picture plane on which the whole height is seen
         unit = height / (2 * np.tan(_VIEW / 2))
-        plane = np.asarray(points, dtype=np.float64)[self._used] - (width / 2, height / 2, depth)
+        plane = points[self._used] - np.array((width / 2, height / 2, depth))
         # Pictures count y downwards; the face is modelled with y upwards.
-        plane = plane / unit * (1, -1, 1)
+        plane *= np.array((1, -1, 1)) / unit
         # First as if far away, where perspective is nothing: how large the face is tells how far.
-        flat = plane * (1, 1, -1)
-        scale = self._fit(flat)[1]
+        scale = self._fit(plane * _TO_US)[1]
         # Then with the perspective of that distance, which corrects the size by a few percent.
         scale *= self._fit(_unprojected(plane, scale))[1]
         return to_angles(from_y_up(self._fit(_unprojected(plane, scale))[0]))
 
     def _fit(self, points: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
         """Rotation (3, 3) and scale that lay the face on points (n, 3)."""
-        # Sizes of the decomposition add up to the scale, so that nothing is turned twice.
-        centred = points - self._shares @ points
+        # The middle of the points plays no part: the weighted face adds up to nothing.
         # OpenCV's: of nine numbers NumPy's takes five times as long.
-        sizes, left, right = cv2.SVDecomp(centred.T @ self._weighted)
+        sizes, left, right = cv2.SVDecomp(points.T @ self._weighted)
         # a reflection would fit a mirrored face better; heads only turn
         turn = left @ right
         if cv2.determinant(turn) < 0:
             left[:, 2] *= -1
             sizes[2] *= -1
             turn = left @ right
+        # Sizes of the decomposition add up to the scale, so that nothing is turned twice.
         return turn, float(sizes.sum()) / self._extent
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from traitscope.frames import Matrix
-from traitscope.tracking._boxes import Box
+from traitscope.tracking._boxes import Box, box_of
 from traitscope.tracking._networks import Seen
 from traitscope.types import FloatArray, Frame
 
@@ -51,11 +51,10 @@ class Region(NamedTuple):
 
 def of_points(points: FloatArray) -> Region:
     """The region of the points (478, 2 or more) of a face in pixels of the picture."""
-    low, high = points[:, :2].min(axis=0), points[:, :2].max(axis=0)
+    left, top, right, bottom = box_of(points)
     across, down = points[_EYES[1], :2] - points[_EYES[0], :2]
-    x, y = (low + high) / 2
-    side = _ROOM_OF_POINTS * float((high - low).max())
-    return Region(float(x), float(y), side, float(np.arctan2(down, across)))
+    side = _ROOM_OF_POINTS * max(right - left, bottom - top)
+    return Region((left + right) / 2, (top + bottom) / 2, side, float(np.arctan2(down, across)))
 
 
 def of_seen(seen: Seen) -> Region:

@@ -12,7 +12,7 @@ from traitscope.tracking._detail import Detail
 from traitscope.tracking._people import People
 from traitscope.types import Face, Frame
 
-VERSION = 4
+VERSION = 5
 
 SCALE_FACTOR = 1.2
 MIN_NEIGHBOURS = (10, 8, 6, 4)
@@ -39,7 +39,7 @@ class Tracker:
 
     def track(self, frame: Frame) -> tuple[Face, ...]:
         """Find the faces of the next frame; confidence is the number of neighbours asked for."""
-        grey = cv2.cvtColor(frame.image, cv2.COLOR_RGB2GRAY)
+        grey = frame.grey
         for neighbours in MIN_NEIGHBOURS:
             corners = self._cascade.detectMultiScale(
                 grey, scaleFactor=SCALE_FACTOR, minNeighbors=neighbours
