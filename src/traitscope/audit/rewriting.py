@@ -1,7 +1,8 @@
 """A clip in, the same clip in a file of its own out, with pictures and sound changed on the way.
 
 What is written is lossless (RGB H.264 and 32-bit PCM), so that what a model sees of the new file
-differs from the old one by the change alone; the audit checks that on an unchanged copy.
+differs from the old one by the change alone, and by a level or two where colours are rounded on the
+way to RGB: shifts are held against an unchanged copy, and the audit tells how far that is off.
 """
 
 from collections.abc import Callable
