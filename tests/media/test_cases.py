@@ -44,8 +44,11 @@ def test_03_wide_pixels_show_what_square_ones_show(cases: Path) -> None:
     assert info.notes == ("squared: 720 x 576 pixels of 64:45 were made 1024 x 576 square ones",)
     units = [c for c, name in enumerate(wide.columns) if name.startswith("AU") and "_r" in name]
     one, other = (stream.values[stream.mask][:, units].mean(axis=0) for stream in (wide, square))
+    apart = np.abs(one - other)
     # Blinks tremble by .3 from one processor to the next; read wrongly, brows differ by 2.
-    assert np.nanmax(np.abs(one - other)) < 0.6
+    blinks = [wide.columns[c] == "AU45_r" for c in units].index(True)
+    assert apart[blinks] < 0.6
+    assert np.nanmax(np.delete(apart, blinks)) < 0.3
     assert np.isfinite(one).sum() >= 7
 
 

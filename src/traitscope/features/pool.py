@@ -15,14 +15,14 @@ import threading
 import traceback
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from types import ModuleType
 from typing import Any, Protocol
 
 from traitscope.errors import TraitscopeError, lacks_memory
-from traitscope.media import cores, threads_of_children
+from traitscope.media import cores, threads_of_children, told_to_children
 
 TRIES = 2  # of a task that kills its worker: memory may have been short because of the others
 _STARTS = 3  # of workers that die before they are ready: more would be the same again
@@ -280,21 +280,13 @@ def _use_threads(count: int) -> None:
     cv2.setNumThreads(count)
 
 
-@contextmanager
-def memory_of_children() -> Iterator[None]:
+def memory_of_children() -> AbstractContextManager[None]:
     """Start processes to which glibc gives memory as `_MEMORY` says, unless the user said.
 
     It is read when a process begins, before the first line of ours; other C libraries do not care.
     """
-    name = "GLIBC_TUNABLES"
-    if name in os.environ:
-        yield
-        return
-    os.environ[name] = ":".join(f"glibc.malloc.{key}={value}" for key, value in _MEMORY.items())
-    try:
-        yield
-    finally:
-        os.environ.pop(name, None)
+    said = ":".join(f"glibc.malloc.{name}={value}" for name, value in _MEMORY.items())
+    return told_to_children({"GLIBC_TUNABLES": said})
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from traitscope.media._threads import cores, own_cores, threads_of_children
+from traitscope.media._threads import cores, own_cores, threads_of_children, told_to_children
 
 if TYPE_CHECKING:
     from traitscope.media.audio import Sound, is_silent, read_sound, read_waveform
@@ -37,6 +37,7 @@ __all__ = [
     "read_sound",
     "read_waveform",
     "threads_of_children",
+    "told_to_children",
 ]
 
 

@@ -55,8 +55,6 @@ class Planes:
     ) -> None:
         self._frame, self._convert, self._reformatter = frame, convert, reformatter
         self.size = (int(frame.width), int(frame.height))
-        # the last part, which the next one often lies in: a chip is a little less than a face
-        self._seen, self._part = (0, 0, 0, 0), np.empty((0, 0, 3), dtype=np.uint8)
 
     @cached_property
     def image(self) -> NDArray[np.uint8]:
@@ -79,14 +77,11 @@ class Planes:
         # Once the whole picture is made, a part of it costs nothing.
         if "image" in self.__dict__ or share > _MOSTLY:
             return self.image[top:bottom, left:right]
-        x, y, x_end, y_end = self._seen
-        if left < x or top < y or right > x_end or bottom > y_end:
-            x, x_end = _widened(left, right, width)
-            y, y_end = _widened(top, bottom, height)
-            self._seen = x, y, x_end, y_end
-            cut = self._reformatter.reformat(self._cut(*self._seen), format="rgb24")
-            self._part = np.asarray(cut.to_ndarray(), dtype=np.uint8)
-        return self._part[top - y : bottom - y, left - x : right - x]
+        x, x_end = _widened(left, right, width)
+        y, y_end = _widened(top, bottom, height)
+        cut = self._reformatter.reformat(self._cut(x, y, x_end, y_end), format="rgb24")
+        seen = np.asarray(cut.to_ndarray(), dtype=np.uint8)
+        return seen[top - y : bottom - y, left - x : right - x]
 
     def through(
         self, matrix: Matrix, size: tuple[int, int], *, framed: bool, averaged: bool

@@ -1,7 +1,7 @@
 """How many processors may be used: those of this process, of them its share, and its children's."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -33,7 +33,14 @@ def threads_of_children(count: int) -> Iterator[None]:
     They read it when they are loaded, which may be before the first line of ours runs there; those
     of this process are loaded and stay as they are.
     """
-    ours = {name: str(count) for name in _NAMES if name not in os.environ}
+    with told_to_children(dict.fromkeys(_NAMES, str(count))):
+        yield
+
+
+@contextmanager
+def told_to_children(values: Mapping[str, str]) -> Iterator[None]:
+    """Start processes with these variables in their environment, unless the user said."""
+    ours = {name: value for name, value in values.items() if name not in os.environ}
     os.environ.update(ours)
     try:
         yield

@@ -3,7 +3,7 @@
 That package is located, never imported (its import needs ``pkg_resources``).
 """
 
-from functools import cache, lru_cache
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -52,13 +52,13 @@ def predictor(detail: Detail) -> Any:
     return load_dlib().shape_predictor(str(predictor_path(detail)))
 
 
-@lru_cache(maxsize=1)
+@cache
 def detector() -> Any:
     """The HOG detector of upright frontal faces: ``detector.run(grey, 0, threshold)``."""
     return load_dlib().get_frontal_face_detector()
 
 
-@lru_cache(maxsize=1)
+@cache
 def descriptor_network() -> Any:
     """The network of 128 numbers per face; loading takes 0.15 s, so it waits for a doubt."""
     return load_dlib().face_recognition_model_v1(str(_model_path(_DESCRIPTOR)))
