@@ -7,12 +7,16 @@ import pytest
 
 from tests.support.command_line import type_in
 from traitscope.audit.perturbation import _covering, audit_perturbation
+from traitscope.audit.rewriting import Change, rewrite
 from traitscope.corpora.synthetic import Config, generate
 from traitscope.errors import ConfigError, DataError
 from traitscope.evaluation.trained_runs import evaluate
+from traitscope.features.extraction import extract_clip
 from traitscope.features.preparation import prepare
+from traitscope.features.request import make_request
 from traitscope.media import Limits
 from traitscope.training.fitting import train
+from traitscope.types import Clip, Stream
 
 MODEL = "tests.audit.brightness_model"
 FACES = {"faces": {"rate": 2, "size": 64, "backend": "dlib"}}
@@ -67,6 +71,18 @@ def test_the_unchanged_copy_hardly_differs_and_the_confound_is_flagged(run: Path
     assert audit.flagged[0].reasons
     assert {f.perturbation for f in audit.flagged} == {"brightness"}
     assert any("validation (4 clips, too few for 95%" in note for note in audit.notes)
+
+
+def test_a_copy_of_a_copy_is_exact(run: Path, tmp_path: Path) -> None:
+    media = sorted((run.parent / "corpus" / "media").glob("*.mp4"))[0]
+    once = rewrite(Clip("a", media), tmp_path / "once.mov", Change())
+    twice = rewrite(once, tmp_path / "twice.mov", Change())
+    request = make_request("faces", FACES["faces"])
+    one, other = (extract_clip(clip, [request])[request.key] for clip in (once, twice))
+    assert isinstance(one, Stream)
+    assert isinstance(other, Stream)
+    assert list(one.images) == list(other.images)
+    assert one.mask.any()
 
 
 def test_what_a_clip_may_take_is_set_for_its_copies_too(run: Path) -> None:
